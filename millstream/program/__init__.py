@@ -1,0 +1,1 @@
+"""Values, programs and the primitives. Knows no TensorFlow op."""
