@@ -1,0 +1,1 @@
+"""Element types, symbolic sizes, specs, errors, flags and nested structures: what every other room stands on."""
