@@ -23,6 +23,10 @@ class Definition:
         """Return the specs of the outputs, or raise InvalidArgumentError."""
         raise NotImplementedError(type(self).__name__)
 
+    def infer_values(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
+        """Infer from values; a definition whose constant inputs decide shapes looks at them here."""
+        return self.infer([v.spec for v in inputs], attributes)
+
     def __repr__(self) -> str:
         return self.name
 
@@ -136,7 +140,7 @@ class Program:
 
     def emit(self, definition: Definition, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
         """Append a node and return its outputs. Rewriting programs override this: it is the one door for new nodes."""
-        specs = definition.infer([v.spec for v in inputs], attributes)
+        specs = definition.infer_values(inputs, attributes)
         node = Node(definition, inputs, attributes, specs, current_source())
         self.nodes.append(node)
         return node.outputs

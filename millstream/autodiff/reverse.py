@@ -1,0 +1,114 @@
+"""Reverse-mode differentiation over the nodes of a program: each node's own rule, or the reverse of its body."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from millstream.autodiff.control import CONTROL_RULES
+from millstream.autodiff.slices import Adjoint, Slices, accumulate, dense
+from millstream.base import errors
+from millstream.ops.declaration import Op
+from millstream.program.primitives.core import Primitive
+from millstream.program.primitives.shaping import full
+from millstream.program.value import Node, Value, current_program, from_source
+
+
+def reverse(
+    nodes: Sequence[Node], adjoints: Mapping[Value, Adjoint], sources: Iterable[Value]
+) -> dict[Value, Adjoint]:
+    """Emit, into the current program, what flows back from `adjoints` through `nodes` to `sources`.
+
+    Returns the adjoint of each source that anything flows to. Values of `nodes` must be visible to the current program.
+    """
+    wanted = set(sources)
+    reached = _reached(nodes, wanted)
+    found: dict[Value, Adjoint] = dict(adjoints)
+    for node in reversed(nodes):
+        if not any(v in found for v in node.outputs):
+            continue
+        if not any(v in reached for v in node.inputs):
+            continue
+        with from_source(node.source):
+            flows = [found[v] if v in found else None for v in node.outputs]
+            for value, adjoint in zip(node.inputs, _reverse_node(node, flows, reached), strict=True):
+                if adjoint is not None and value in reached:
+                    found[value] = adjoint if value not in found else accumulate(found[value], adjoint)
+    return {v: found[v] for v in wanted if v in found}
+
+
+def _reached(nodes: Sequence[Node], sources: set[Value]) -> set[Value]:
+    """Return the values that depend on `sources` in a way that can be differentiated."""
+    reached = set(sources)
+    for node in nodes:
+        if any(v in reached for v in node.inputs):
+            reached.update(node.outputs)
+    return reached
+
+
+def _reverse_node(node: Node, flows: list[Adjoint | None], reached: set[Value]) -> Sequence[Adjoint | None]:
+    definition = node.definition
+    if isinstance(definition, Primitive):
+        if definition.name in CONTROL_RULES:
+            return CONTROL_RULES[definition.name](node, flows, reached, reverse)
+        if definition.reverse is None:
+            raise errors.UnimplementedError(
+                None, None, f"The primitive {definition.name} has no gradient; use tf.stop_gradient before it."
+            )
+        dys = [dense(f) if f is not None else zeros(v) for f, v in zip(flows, node.outputs, strict=True)]
+        if definition.output_count == 1:
+            return list(definition.reverse(dys[0], node.outputs[0], *node.inputs, **node.attributes))
+        return list(definition.reverse(tuple(dys), node.outputs, *node.inputs, **node.attributes))
+    if isinstance(definition, Op):
+        return _reverse_op(definition, node, flows)
+    rule = getattr(definition, "reverse_rule", None)
+    if rule is None:
+        raise errors.UnimplementedError(None, None, f"{definition.name} has no gradient.")
+    return list(rule(node, flows, reached, reverse))
+
+
+def zeros(value: Value) -> Value:
+    """Return zeros like `value`."""
+    return full(value.shape, 0, value.dtype)
+
+
+def _reverse_op(op: Op, node: Node, flows: list[Adjoint | None]) -> Sequence[Adjoint | None]:
+    if not op.differentiable:
+        return [None] * len(node.inputs)
+    if op.gradient_rule is not None:
+        dys: list[Any] = [dense(f) if f is not None else zeros_or_none(v) for f, v in zip(flows, node.outputs, strict=True)]
+        single = len(dys) == 1
+        result = op.gradient_rule(
+            dys[0] if single else tuple(dys),
+            node.outputs[0] if single else node.outputs,
+            *op.pack(node.inputs, node.attributes),
+            **op.body_attributes(node.attributes),
+        )
+        return _flat(result, len(node.inputs))
+    if op.effects:
+        return [None] * len(node.inputs)
+    program = current_program()
+    start = len(program.nodes)
+    outputs = op.run_body(node.inputs, node.attributes)
+    inside = program.nodes[start:]
+    back = {v: f for v, f in zip(outputs, flows, strict=True) if f is not None}
+    found = reverse(inside, back, node.inputs)
+    return [found.get(v) for v in node.inputs]
+
+
+def zeros_or_none(value: Value) -> Value | None:
+    """Return zeros like `value`; None for what has no zero (strings, handles, lists)."""
+    numeric = value.dtype.is_floating or value.dtype.is_complex or value.dtype.is_integer or value.dtype.is_bool
+    return zeros(value) if numeric else None
+
+
+def _flat(result: Any, count: int) -> list[Adjoint | None]:
+    flat: list[Adjoint | None] = []
+    for item in result if isinstance(result, (list, tuple)) else (result,):
+        flat.extend(item if isinstance(item, (list, tuple)) else (item,))
+    if len(flat) != count:
+        raise errors.InternalError(None, None, f"A gradient rule gave {len(flat)} adjoints for {count} inputs.")
+    return flat
+
+
+__all__ = ["Slices", "reverse", "zeros"]

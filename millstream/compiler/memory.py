@@ -1,0 +1,78 @@
+"""Plan memory: lifetimes, places in one arena, and what is given back when. Moves no instruction."""
+
+from __future__ import annotations
+
+from millstream.base.sizes import evaluate
+from millstream.compiler.plan import ALIAS, ARENA, CONSTANT, HEAP, FunctionWriter
+
+ALIGNMENT = 64
+
+
+def plan_memory(function: FunctionWriter) -> None:
+    """Give every arena slot an offset, put outputs on the heap, and write down the releases."""
+    _put_outputs_on_heap(function)
+    first, last = _lifetimes(function)
+    _release_heap(function, last)
+    _place_arena(function, first, last)
+
+
+def _put_outputs_on_heap(function: FunctionWriter) -> None:
+    """An output must own its bytes: what is an input, a constant, or shared is copied."""
+    seen: set[int] = set()
+    for position, slot in enumerate(function.outputs):
+        kind = function.slots[slot].storage
+        if kind == ARENA and slot not in seen:
+            function.slots[slot].storage = HEAP
+        elif kind != HEAP or slot in seen:
+            copy = function.slot(function.slots[slot].spec, HEAP)
+            function.source = None
+            function.instruction("copy", [slot], [copy])
+            function.outputs[position] = slot = copy
+        seen.add(slot)
+
+
+def _lifetimes(function: FunctionWriter) -> tuple[dict[int, int], dict[int, int]]:
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    for time, item in enumerate(function.instructions):
+        for slot in (*item.inputs, *item.outputs):
+            if slot >= 0:
+                root = function.root(slot)
+                first.setdefault(root, time)
+                last[root] = time
+    for slot in function.outputs:
+        last[function.root(slot)] = len(function.instructions)
+    return first, last
+
+
+def _release_heap(function: FunctionWriter, last: dict[int, int]) -> None:
+    end = len(function.instructions)
+    for slot, time in last.items():
+        if time < end and function.slots[slot].storage == HEAP:
+            function.instructions[time].releases.append(slot)
+
+
+def _place_arena(function: FunctionWriter, first: dict[int, int], last: dict[int, int]) -> None:
+    """Place large slots first, each at the lowest offset free during its whole life."""
+    sizes: dict[int, int] = {}
+    for index, slot in enumerate(function.slots):
+        if slot.storage == ARENA and index in first:
+            count = evaluate(slot.spec.count or 0)
+            sizes[index] = max(ALIGNMENT, -(-count * slot.spec.dtype.size // ALIGNMENT) * ALIGNMENT)
+    placed: list[tuple[int, int, int, int]] = []
+    arena = 0
+    for index in sorted(sizes, key=lambda i: (-sizes[i], first[i])):
+        begin, end, size = first[index], last[index], sizes[index]
+        taken = sorted((o, o + s) for b, e, o, s in placed if b <= end and begin <= e)
+        offset = 0
+        for low, high in taken:
+            if offset + size <= low:
+                break
+            offset = max(offset, high)
+        placed.append((begin, end, offset, size))
+        function.slots[index].location = offset
+        arena = max(arena, offset + size)
+    function.arena_bytes = arena
+
+
+__all__ = ["ALIAS", "CONSTANT", "plan_memory"]

@@ -1,0 +1,108 @@
+"""List the passes in order, from a graph or program to the bytes of a plan."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from millstream.base import errors
+from millstream.base.spec import Spec
+from millstream.compiler.expand import ExpandedProgram, expand
+from millstream.compiler.fuse import Group, fuse, through_broadcast
+from millstream.compiler.memory import plan_memory
+from millstream.compiler.plan import CONSTANT, HEAP, INPUT, FunctionWriter, ModuleWriter
+from millstream.compiler.prune import prune
+from millstream.compiler.state import forward_state
+from millstream.compiler.target import Target
+from millstream.program.primitives.control import programs_of
+from millstream.program.primitives.shaping import CONSTANT as CONSTANT_PRIMITIVE
+from millstream.program.printer import to_text
+from millstream.program.value import Program
+
+
+def compile_program(program: Program, specs: Sequence[Spec], target: Target, *, show: str = "") -> bytes:
+    """Return the plan of `program` for inputs of `specs` on `target`. `show` (graph, program, plan) prints a stage."""
+    module = ModuleWriter()
+    add_function(module, program, specs, target, show=show)
+    return module.bytes()
+
+
+def add_function(
+    module: ModuleWriter, program: Program, specs: Sequence[Spec], target: Target, *, show: str = ""
+) -> int:
+    """Compile `program` into `module`; return the index of its function."""
+    if show == "graph":
+        print(to_text(program), file=sys.stderr)
+    expanded = lower(program, specs, target)
+    if show == "program":
+        print(to_text(expanded), file=sys.stderr)
+    index = write_function(module, expanded, target)
+    if show == "plan":
+        print(describe(module.functions[index]), file=sys.stderr)
+    return index
+
+
+def lower(program: Program, specs: Sequence[Spec], target: Target) -> ExpandedProgram:
+    """Run the passes that end in primitives and claimed ops."""
+    expanded = expand(program, specs, target.claims)
+    tidy(expanded)
+    return expanded
+
+
+def tidy(program: Program) -> None:
+    """Run the passes that shorten a program of primitives, in the programs inside it, too."""
+    forward_state(program)
+    prune(program)
+    for node in program.nodes:
+        for inner in programs_of(node.definition, node.attributes):
+            tidy(inner)
+
+
+def write_function(module: ModuleWriter, program: Program, target: Target) -> int:
+    """Write a program of primitives as one function of the module; return its index."""
+    writer = FunctionWriter(module, program.name)
+    index = len(module.functions)
+    module.functions.append(writer)
+    for position, value in enumerate(program.inputs):
+        slot = writer.slot(value.spec, INPUT, position)
+        writer.places[value] = slot
+        writer.inputs.append(slot)
+    for group in fuse(program, target.fuses):
+        _write_group(group, writer, target)
+    writer.source = None
+    writer.outputs = [writer.place(v) for v in program.outputs]
+    plan_memory(writer)
+    return index
+
+
+def _write_group(group: Group, writer: FunctionWriter, target: Target) -> None:
+    node = group.nodes[-1]
+    writer.source = node.source
+    if group.fused:
+        target.emit_fused(group.nodes, group.outputs, writer)
+        return
+    if node.definition is CONSTANT_PRIMITIVE:
+        value = node.outputs[0]
+        writer.places[value] = writer.constant(node.attributes["value"], value.dtype)
+        return
+    for value in node.inputs:
+        if value not in writer.places:
+            raise errors.InternalError(None, None, f"{node!r} reads {value!r}, which no instruction makes.")
+    target.emit(node, writer)
+
+
+def describe(function: FunctionWriter) -> str:
+    """Return a plan's function as text: one line an instruction."""
+    names = {INPUT: "input", CONSTANT: "constant", HEAP: "heap", 0: "arena", 4: "alias"}
+    lines = [f"plan {function.name}, arena {function.arena_bytes} bytes"]
+    for i, slot in enumerate(function.slots):
+        lines.append(f"  %{i}: {slot.spec} {names[slot.storage]} {slot.location}")
+    for item in function.instructions:
+        outputs = ", ".join(f"%{i}" for i in item.outputs)
+        inputs = ", ".join(f"%{i}" for i in item.inputs)
+        lines.append(f"  {outputs} = {item.kernel}({inputs}) {item.attributes} # {item.source or ''}")
+    lines.append(f"  return {', '.join(f'%{i}' for i in function.outputs)}")
+    return "\n".join(lines)
+
+
+__all__ = ["add_function", "compile_program", "describe", "lower", "through_broadcast", "tidy", "write_function"]

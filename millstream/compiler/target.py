@@ -1,0 +1,27 @@
+"""The protocol that a back end fulfils. Names no back end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from millstream.compiler.plan import FunctionWriter
+from millstream.program.value import Node
+
+
+class Target(Protocol):
+    """Turns nodes into instructions."""
+
+    name: str
+
+    def claims(self, node: Node) -> bool:
+        """Return whether the op `node` is kept whole, as one kernel; otherwise its body is expanded."""
+
+    def fuses(self, node: Node) -> bool:
+        """Return whether `node` may become a step of a fused elementwise instruction."""
+
+    def emit(self, node: Node, writer: FunctionWriter) -> None:
+        """Write the instructions of one node that is not fused; UnimplementedError where there is no kernel."""
+
+    def emit_fused(self, nodes: Sequence[Node], outputs: Sequence[Any], writer: FunctionWriter) -> None:
+        """Write one instruction for a chain of elementwise nodes; `outputs` are the values that others need."""

@@ -1,0 +1,1 @@
+"""Every TensorFlow op, declared once, by family."""
