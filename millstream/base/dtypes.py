@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
 
 import numpy as np
+
+from millstream.base.trace_types import TraceType, installed
+
+# `bool` is the element type below.
+Truth: TypeAlias = bool
 
 _REF_OFFSET: Final = 100
 
@@ -62,7 +68,7 @@ _QUANTIZED_NUMPY: Final[dict[str, Any]] = {
 _STRING_NUMPY: Final = np.object_
 
 
-class DType:
+class DType(TraceType):
     """The type of a tensor's elements. One object exists per type, so `is` and `==` agree."""
 
     __slots__ = (
@@ -105,7 +111,7 @@ class DType:
         self.is_numeric = kind in ("floating", "signed", "unsigned", "complex", "quantized") and base not in _NARROW
 
     @property
-    def _is_ref_dtype(self) -> bool:
+    def _is_ref_dtype(self) -> Truth:
         return self._ref
 
     @property
@@ -135,10 +141,11 @@ class DType:
     @property
     def numpy_dtype(self) -> np.dtype[Any]:
         """The same as a `numpy.dtype`."""
-        return np.dtype(self.as_numpy_dtype)
+        found: np.dtype[Any] = np.dtype(self.as_numpy_dtype)
+        return found
 
     @property
-    def is_numpy_compatible(self) -> bool:
+    def is_numpy_compatible(self) -> Truth:
         return self._kind != "handle"
 
     @property
@@ -193,9 +200,23 @@ class DType:
         """As a trace type: whether this type is `other`."""
         return self == other
 
-    def most_specific_common_supertype(self, others: Any) -> DType | None:
+    def most_specific_common_supertype(self, others: Sequence[Any]) -> DType | None:
         """As a trace type: itself if all `others` are equal to it, else None."""
         return self if all(self == other for other in others) else None
+
+    @classmethod
+    def experimental_type_proto(cls) -> Any:
+        """The proto class that stands for element types."""
+        return installed("SerializedDType")
+
+    @classmethod
+    def experimental_from_proto(cls, proto: Any) -> DType:
+        """The element type in a proto."""
+        return as_dtype(proto.datatype)
+
+    def experimental_as_proto(self) -> Any:
+        """This type as a proto."""
+        return installed("SerializedDType")(datatype=self.as_datatype_enum)
 
     def __eq__(self, other: object) -> Any:
         if self is other:
@@ -255,7 +276,7 @@ int8 = _OF_NUMBER[6]
 string = _OF_NUMBER[7]
 complex64 = _OF_NUMBER[8]
 int64 = _OF_NUMBER[9]
-bool = _OF_NUMBER[10]  # noqa: A001
+bool = _OF_NUMBER[10]
 qint8 = _OF_NUMBER[11]
 quint8 = _OF_NUMBER[12]
 qint32 = _OF_NUMBER[13]
@@ -296,16 +317,21 @@ _IMAGE_LIMITS: Final[dict[DType, tuple[Any, Any]]] = {
     float64: (-1, 1),
 }
 
-_OF_NUMPY: Final[dict[Any, DType]] = {
-    _find_numpy(dtype.name): dtype for dtype in ALL if dtype.name not in _EXTENDED and dtype.name in np.__dict__
+_FIXED_WIDTH: Final = {
+    "i": {1: int8, 2: int16, 4: int32, 8: int64},
+    "u": {1: uint8, 2: uint16, 4: uint32, 8: uint64},
 }
-_OF_NUMPY |= {np.bool_: bool, np.object_: string, np.bytes_: string, np.str_: string}
-# `long` and `long long` are one size on 64-bit systems, and NumPy has a class for each.
-_OF_NUMPY |= {
-    kind: {"i": (int8, int16, int32, int64), "u": (uint8, uint16, uint32, uint64)}[np.dtype(kind).kind][
-        np.dtype(kind).itemsize.bit_length() - 1
-    ]
-    for kind in (np.intc, np.uintc, np.long, np.ulong, np.longlong, np.ulonglong)
+_OF_NUMPY: Final[dict[Any, DType]] = {
+    **{_find_numpy(dtype.name): dtype for dtype in ALL if dtype.name not in _EXTENDED and dtype.name in np.__dict__},
+    np.bool_: bool,
+    np.object_: string,
+    np.bytes_: string,
+    np.str_: string,
+    # `long` and `long long` are one size on 64-bit systems, and NumPy has a class for each.
+    **{
+        kind: _FIXED_WIDTH[np.dtype(kind).kind][np.dtype(kind).itemsize]
+        for kind in (np.intc, np.uintc, np.int_, np.uint, np.longlong, np.ulonglong)
+    },
 }
 
 _OF_ANYTHING: Final[dict[Any, DType]] = {
@@ -334,7 +360,7 @@ def _learn_extended() -> None:
 def as_dtype(type_value: Any) -> DType:
     """The DType that a DType, name, number, NumPy type or Python type stands for."""
     if type_value.__class__ is DType:
-        return type_value  # type: ignore[no-any-return]
+        return type_value
     try:
         return _OF_ANYTHING[type_value]
     except (KeyError, TypeError):
@@ -343,7 +369,7 @@ def as_dtype(type_value: Any) -> DType:
     if numpy_type is None:
         numpy_type = getattr(type_value, "dtype", None)
         if numpy_type.__class__ is DType:
-            return numpy_type  # type: ignore[no-any-return]
+            return numpy_type
     for attempt in range(2):
         if isinstance(numpy_type, np.dtype):
             for name, quantized in _QUANTIZED_NUMPY.items():

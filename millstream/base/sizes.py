@@ -531,7 +531,7 @@ def symbols(size: Size) -> frozenset[Symbol]:
     return frozenset()
 
 
-def substitute(size: Size, values: Mapping[Symbol, Size]) -> Size:
+def substitute(size: Size, values: Mapping[Symbol, Size] | Mapping[Symbol, int]) -> Size:
     """The size with symbols replaced."""
     if not isinstance(size, Expression):
         return size
@@ -553,7 +553,7 @@ def substitute(size: Size, values: Mapping[Symbol, Size]) -> Size:
 
 def evaluate(size: Size, values: Mapping[Symbol, int] | None = None) -> int:
     """The int that a size is, given its symbols. Refuses a size whose symbols are not all given."""
-    result = substitute(size, values or {})  # type: ignore[arg-type]
+    result = substitute(size, values or {})
     if isinstance(result, Expression):
         missing = ", ".join(sorted(symbol.name for symbol in symbols(result)))
         raise ValueError(f"The size {size} depends on {missing}, which has no value here. Give values for all symbols.")

@@ -1,0 +1,62 @@
+"""Settings from the environment, read once when first asked for. Refuses values that mean nothing."""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+SHOW_CHOICES: Final = ("graph", "program", "plan", "passes", "retrace")
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """All settings."""
+
+    # MILLSTREAM_SHOW: the stages to print while they are made, separated by commas.
+    show: frozenset[str]
+    # MILLSTREAM_DATA: where data sets and weights lie.
+    data_folder: Path
+    # MILLSTREAM_THREADS: workers of the runtime; 0 takes one for each core.
+    threads: int
+    # MILLSTREAM_BACKEND: `cpu`, or `reference` for the interpreter that tests compare with.
+    backend: str
+    # MILLSTREAM_VERIFY: check every program after every pass.
+    verify: bool
+
+
+def _whole_number(name: str, default: int) -> int:
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isdigit():
+        raise ValueError(f"{name}={text!r} is not a whole number from 0. Set it to one, or unset it.")
+    return int(text)
+
+
+def _choice(name: str, allowed: tuple[str, ...], default: str) -> str:
+    text = os.environ.get(name, "").strip() or default
+    if text not in allowed:
+        raise ValueError(f"{name}={text!r} is not one of {', '.join(allowed)}. Set it to one of these, or unset it.")
+    return text
+
+
+@functools.cache
+def flags() -> Flags:
+    """The settings, read from the environment at the first call."""
+    show = frozenset(word.strip() for word in os.environ.get("MILLSTREAM_SHOW", "").split(",") if word.strip())
+    if unknown := sorted(show.difference(SHOW_CHOICES)):
+        raise ValueError(
+            f"MILLSTREAM_SHOW={','.join(unknown)!r} is not one of {', '.join(SHOW_CHOICES)}. "
+            "Set it to one or more of these, separated by commas, or unset it."
+        )
+    folder = os.environ.get("MILLSTREAM_DATA", "").strip()
+    return Flags(
+        show=show,
+        data_folder=Path(folder).expanduser() if folder else Path.home() / ".cache" / "millstream",
+        threads=_whole_number("MILLSTREAM_THREADS", 0),
+        backend=_choice("MILLSTREAM_BACKEND", ("cpu", "reference"), "cpu"),
+        verify=bool(_whole_number("MILLSTREAM_VERIFY", 0)),
+    )
