@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "kernels/simd_isa.h"
 #include "memory/tensor.h"
 #include "threads/pool.h"
 
@@ -136,7 +137,11 @@ bool run_small(const Gemm<A>& gemm) {
     for (int64_t d = 0; d < gemm.k; ++d) {
       const A left = x.plain[i * x.line_stride + d * x.depth_stride];
       const A* right = y.plain + d * y.depth_stride;
-      for (int64_t j = 0; j < gemm.n; ++j) z[j] += left * right[j * y.line_stride];
+      if (y.line_stride == 1) {
+        for (int64_t j = 0; j < gemm.n; ++j) z[j] += left * right[j];
+      } else {
+        for (int64_t j = 0; j < gemm.n; ++j) z[j] += left * right[j * y.line_stride];
+      }
     }
   }
   if (gemm.finish.run) gemm.finish.run(gemm.finish.self, 0, gemm.m, 0, gemm.n);
@@ -224,20 +229,13 @@ MS_DECLARE_TILES(baseline)
 MS_DECLARE_TILES(avx2)
 MS_DECLARE_TILES(avx512)
 
-namespace {
-bool has_avx512() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512dq");
-}
-bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
-}  // namespace
-
-#define MS_DEFINE_TILES(type, name)                                                          \
-  template <>                                                                                \
-  const GemmTiles<type>& gemm_tiles<type>() {                                                \
-    static const GemmTiles<type>& best = has_avx512() ? avx512::name                         \
-                                                      : has_avx2() ? avx2::name : baseline::name; \
-    return best;                                                                             \
+#define MS_DEFINE_TILES(type, name)                                     \
+  template <>                                                           \
+  const GemmTiles<type>& gemm_tiles<type>() {                           \
+    static const GemmTiles<type>& best = processor_isa() == Isa::avx512 ? avx512::name \
+                                         : processor_isa() == Isa::avx2 ? avx2::name   \
+                                                                        : baseline::name; \
+    return best;                                                        \
   }
 #else
 #define MS_DEFINE_TILES(type, name)           \

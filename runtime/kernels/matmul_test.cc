@@ -6,7 +6,7 @@
 #include "kernels/gemm_testing.h"
 #include "threads/pool.h"
 #ifdef MS_ONEDNN
-#include "kernels/onednn.h"
+#include "kernels/onednn_primitive.h"
 #endif
 
 using namespace millstream;

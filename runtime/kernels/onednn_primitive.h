@@ -1,0 +1,77 @@
+// oneDNN's primitives as our kernels use them: made once for a shape, kept in one bounded cache, run on plain tensors.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include <dnnl.hpp>
+
+#include "kernels/kernel.h"
+#include "kernels/matmul.h"
+
+namespace millstream {
+
+// A primitive with its scratchpad and, where it wants another layout than the plain one, reorders before and after.
+class OneDnnOperation {
+ public:
+  struct Argument {
+    int name;
+    void* data;
+  };
+  struct Slot {
+    int name;
+    dnnl::memory::desc plain;   // how the caller's bytes lie
+    dnnl::memory::desc wanted;  // how the primitive reads or writes them
+    bool output;
+  };
+
+  OneDnnOperation(dnnl::primitive primitive, const dnnl::memory::desc& scratchpad, const std::vector<Slot>& slots,
+                  int threads);
+  OneDnnOperation(const OneDnnOperation&) = delete;
+  OneDnnOperation& operator=(const OneDnnOperation&) = delete;
+  ~OneDnnOperation();
+  Status run(std::initializer_list<Argument> arguments) const;  // one for each slot
+
+ private:
+  struct Frame;
+  struct Reorder {
+    dnnl::primitive primitive;
+    size_t offset = 0;  // of the reordered bytes in the scratch buffer
+    bool used = false;
+  };
+  std::unique_ptr<Frame> take_frame() const;
+
+  dnnl::primitive primitive_;
+  std::vector<Slot> slots_;
+  std::vector<Reorder> reorders_;  // one for each slot
+  dnnl::memory::desc scratchpad_;
+  size_t reorder_scratch_bytes_ = 0;
+  size_t bytes_ = 0;
+  int threads_;
+  mutable std::mutex mutex_;
+  mutable std::vector<std::unique_ptr<Frame>> free_;  // one is in use for each thread that runs this now
+};
+
+const dnnl::engine& onednn_engine();
+dnnl::primitive_attr onednn_attributes();  // scratchpad from the caller
+void append_activation(dnnl::post_ops& operations, Activation activation, double alpha);
+bool onednn_has_bfloat16();
+
+enum class OneDnnKind : int64_t { matmul, convolution, input_gradient, weight_gradient };
+
+// How many threads pay for this much work: waking one costs several microseconds.
+int onednn_threads(double multiplications);
+
+// The operation of this key, made by `make` where it is not in the cache. `make` may throw dnnl::error: then, and where
+// oneDNN has no fast form (it returns nullptr), the answer is nullptr and the portable kernel runs.
+std::shared_ptr<const OneDnnOperation> onednn_operation(std::vector<int64_t> key, int threads, Status& status,
+                                                        const std::function<std::shared_ptr<OneDnnOperation>()>& make);
+
+extern const Kernel kernel_matmul_onednn, kernel_dot_onednn;
+extern const Kernel kernel_convolution_onednn, kernel_convolution_input_gradient_onednn, kernel_convolution_weight_gradient_onednn;
+
+}  // namespace millstream
