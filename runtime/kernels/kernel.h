@@ -3,7 +3,10 @@
 
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <map>
 #include <memory>
+#include <string>
 
 #include "memory/tensor.h"
 #include "program/status.h"
@@ -44,6 +47,8 @@ struct Kernel {
   Status (*check)(const Call&);
   Status (*run)(const Call&);
   std::shared_ptr<const void> (*prepare)(const Call&, Status&) = nullptr;
+  // `run` gives its outputs whole (data, buffer or object, and sizes): the executor allocates nothing and checks them after.
+  bool sets_outputs = false;
 };
 
 // Each kernel file defines `const Kernel kernel_<name>` objects and registers them in its own function
@@ -52,13 +57,11 @@ class Registry {
  public:
   void add(const Kernel& kernel);               // a later one of the same name wins: families are added slowest first
   const Kernel* find(const char* name, size_t length) const;
-  template <typename F>
-  void each(F&& visit) const;
+  void each(const std::function<void(const Kernel&)>& visit) const;  // by name
   static const Registry& instance();
 
  private:
-  struct Table;
-  std::shared_ptr<Table> table_;
+  std::map<std::string, const Kernel*, std::less<>> kernels_;
 };
 
 }  // namespace millstream

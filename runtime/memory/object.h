@@ -61,6 +61,7 @@ class Ref {
   void reset() {
     if (object_) std::exchange(object_, nullptr)->release();
   }
+  T* detach() { return std::exchange(object_, nullptr); }  // the caller takes over the reference
   T* get() const { return object_; }
   T* operator->() const { return object_; }
   T& operator*() const { return *object_; }

@@ -1,0 +1,7 @@
+# -DMS_SANITIZE=ON: AddressSanitizer and UndefinedBehaviorSanitizer for everything; the first finding ends the process.
+if(MS_SANITIZE)
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
+  add_link_options(-fsanitize=address,undefined)
+  set(CMAKE_CXX_FLAGS_RELEASE "-O1")
+  set(CMAKE_C_FLAGS_RELEASE "-O1")
+endif()

@@ -1,0 +1,49 @@
+// The module _runtime: its cold functions, and the types of the other files.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "bindings/python.h"
+#include "memory/allocator.h"
+#include "tracing/trace.h"
+
+namespace nb = nanobind;
+namespace ms = millstream;
+namespace mp = millstream::python;
+
+NB_MODULE(_runtime, m) {
+  m.doc() = "The runtime's door for Python. Private to millstream: the public names are in millstream.api.";
+  if (!mp::add_tensor_type(m.ptr()) || !mp::add_plan_type(m.ptr()) || PyModule_AddFunctions(m.ptr(), mp::tensor_functions) != 0) {
+    throw nb::python_error();
+  }
+  m.def("set_error_factory", [](nb::object factory) {
+    Py_XDECREF(mp::error_factory);
+    mp::error_factory = factory.is_none() ? nullptr : factory.release().ptr();
+  }, nb::arg("factory").none(), "factory(code, message, source) makes the exception of a failure.");
+  m.def("kernels", [] {
+    std::vector<std::string> names;
+    ms::Registry::instance().each([&](const ms::Kernel& kernel) { names.emplace_back(kernel.name); });
+    return names;
+  }, "The names of this build's kernels.");
+  m.def("thread_count", &ms::thread_count);
+  m.def("set_thread_count", &ms::set_thread_count, "0: as many as the process may use.");
+  m.def("memory_stats", [] {
+    const ms::MemoryStats stats = ms::memory_stats();
+    nb::dict out;
+    out["reserved_bytes"] = stats.reserved_bytes;
+    out["cached_bytes"] = stats.cached_bytes;
+    out["peak_reserved_bytes"] = stats.peak_reserved_bytes;
+    out["system_allocations"] = stats.system_allocations;
+    return out;
+  });
+  m.def("release_cached_memory", &ms::release_cached_memory);
+  m.def("set_cache_limit", &ms::set_cache_limit);
+  m.def("trace_start", &ms::trace_start);
+  m.def("trace_stop", [] {
+    nb::list out;
+    for (const ms::TraceEvent& event : ms::trace_stop()) {
+      out.append(nb::make_tuple(event.name, event.begin_ns, event.end_ns, event.thread));
+    }
+    return out;
+  }, "A list of (name, begin ns, end ns, thread).");
+}

@@ -1,0 +1,266 @@
+// The caching allocator behind Buffer. Small blocks are kept per thread, large ones in one bounded store; each block starts
+// with its Buffer object, the bytes follow 64 bytes later.
+#include <sys/mman.h>
+
+#include <atomic>
+#include <bit>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#include "memory/allocator.h"
+#include "memory/tensor.h"
+
+namespace millstream {
+namespace {
+
+constexpr size_t header_bytes = 64;      // beside the class's bytes, so that powers of two waste nothing
+constexpr size_t fine_step = 64;
+constexpr size_t fine_limit = 1024;       // up to here classes are 64 bytes apart, then four in each doubling
+constexpr int fine_classes = fine_limit / fine_step;
+constexpr size_t thread_limit = 64 << 10;  // larger blocks are not kept per thread
+constexpr size_t map_limit = 1 << 20;      // larger blocks are mapped, so that they can go back to the system
+constexpr int thread_classes = fine_classes + 6 * 4 + 1;
+constexpr int class_count = fine_classes + 4 * 38;
+constexpr size_t thread_class_bytes = 128 << 10;
+
+int class_of(size_t bytes) {
+  if (bytes <= fine_limit) return static_cast<int>((bytes + fine_step - 1) / fine_step) - 1;
+  const int top = std::bit_width(bytes - 1) - 1;  // 2^top < bytes <= 2^(top+1)
+  const size_t quarter = size_t{1} << (top - 2);
+  const size_t part = (bytes - (size_t{1} << top) + quarter - 1) / quarter;  // 1..4
+  return fine_classes + (top - 10) * 4 + static_cast<int>(part) - 1;
+}
+
+size_t class_bytes(int index) {
+  if (index < fine_classes) return static_cast<size_t>(index + 1) * fine_step;
+  const int doubling = (index - fine_classes) / 4, part = (index - fine_classes) % 4 + 1;
+  const size_t base = fine_limit << doubling;
+  return base + (base / 4) * static_cast<size_t>(part);
+}
+
+struct FreeBlock {
+  FreeBlock* next;
+};
+
+class Store {
+ public:
+  void* take(int index) {
+    {
+      std::lock_guard lock(mutex_);
+      // A block up to half as large again serves large requests: fresh memory costs more than the waste.
+      const int reach = class_bytes(index) > thread_limit ? 2 : 0;
+      for (int i = index; i <= index + reach && i < class_count; ++i) {
+        if (auto& list = free_[i]; !list.empty()) {
+          void* block = list.back();
+          list.pop_back();
+          cached_ -= static_cast<int64_t>(class_bytes(i));
+          return tag(block, i);
+        }
+      }
+    }
+    return tag(fresh(index), index);
+  }
+
+  void give(void* block, int index) {
+    const auto bytes = static_cast<int64_t>(class_bytes(index));
+    {
+      std::lock_guard lock(mutex_);
+      if (cached_ + bytes <= limit_) {
+        free_[index].push_back(block);
+        cached_ += bytes;
+        return;
+      }
+    }
+    free_to_system(block, index);
+  }
+
+  void trim(int64_t limit) {
+    std::vector<std::pair<void*, int>> dropped;
+    {
+      std::lock_guard lock(mutex_);
+      for (int i = class_count - 1; i >= 0 && cached_ > limit; --i) {
+        while (!free_[i].empty() && cached_ > limit) {
+          dropped.emplace_back(free_[i].back(), i);
+          free_[i].pop_back();
+          cached_ -= static_cast<int64_t>(class_bytes(i));
+        }
+      }
+    }
+    for (auto [block, index] : dropped) free_to_system(block, index);
+  }
+
+  void set_limit(int64_t bytes) {
+    {
+      std::lock_guard lock(mutex_);
+      limit_ = bytes;
+    }
+    trim(bytes);
+  }
+
+  MemoryStats stats() {
+    std::lock_guard lock(mutex_);
+    return {reserved_.load(), cached_, peak_.load(), system_allocations_.load()};
+  }
+
+ private:
+  // The class a block was made in travels in its first bytes until the Buffer object is built over them.
+  static void* tag(void* block, int index) {
+    *static_cast<int*>(block) = index;
+    return block;
+  }
+
+  void* fresh(int index) {
+    const size_t bytes = class_bytes(index) + header_bytes;
+    void* block = nullptr;
+    for (int attempt = 0; attempt < 2 && !block; ++attempt) {
+      if (bytes >= map_limit) {
+        block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (block == MAP_FAILED) block = nullptr;
+        if (block && bytes >= (4u << 20)) madvise(block, bytes, MADV_HUGEPAGE);
+      } else {
+        block = std::aligned_alloc(64, bytes);
+      }
+      if (!block && attempt == 0) trim(0);
+    }
+    if (!block) throw std::bad_alloc();
+    const int64_t now = reserved_.fetch_add(static_cast<int64_t>(bytes)) + static_cast<int64_t>(bytes);
+    system_allocations_.fetch_add(1, std::memory_order_relaxed);
+    int64_t peak = peak_.load();
+    while (now > peak && !peak_.compare_exchange_weak(peak, now)) {
+    }
+    return block;
+  }
+
+  void free_to_system(void* block, int index) {
+    const size_t bytes = class_bytes(index) + header_bytes;
+    if (bytes >= map_limit) {
+      munmap(block, bytes);
+    } else {
+      std::free(block);
+    }
+    reserved_.fetch_sub(static_cast<int64_t>(bytes));
+  }
+
+  std::mutex mutex_;
+  std::vector<void*> free_[class_count];
+  int64_t cached_ = 0;
+  int64_t limit_ = int64_t{1} << 30;
+  std::atomic<int64_t> reserved_{0}, peak_{0}, system_allocations_{0};
+};
+
+Store& store() {
+  static Store* const instance = new Store;  // never destroyed: buffers may outlive static objects
+  return *instance;
+}
+
+struct ThreadCache {
+  FreeBlock* free[thread_classes] = {};
+  int count[thread_classes] = {};
+
+  ~ThreadCache() {
+    for (int i = 0; i < thread_classes; ++i) {
+      while (FreeBlock* block = free[i]) {
+        free[i] = block->next;
+        store().give(block, i);
+      }
+    }
+  }
+};
+
+__attribute__((tls_model("initial-exec"))) thread_local ThreadCache* thread_cache = nullptr;
+__attribute__((tls_model("initial-exec"))) thread_local bool thread_ended = false;
+
+struct ThreadCacheOwner {
+  ThreadCache* cache = nullptr;
+  ~ThreadCacheOwner() {
+    thread_cache = nullptr;
+    thread_ended = true;
+    delete cache;
+  }
+};
+
+ThreadCache* make_thread_cache() {
+  if (thread_ended) return nullptr;
+  thread_local ThreadCacheOwner owner;
+  owner.cache = new ThreadCache;
+  return thread_cache = owner.cache;
+}
+
+void* take_block(int index) {
+  if (index < thread_classes) {
+    ThreadCache* cache = thread_cache ? thread_cache : make_thread_cache();
+    if (cache) {
+      if (FreeBlock* block = cache->free[index]) {
+        cache->free[index] = block->next;
+        --cache->count[index];
+        *reinterpret_cast<int*>(block) = index;
+        return block;
+      }
+    }
+  }
+  return store().take(index);
+}
+
+void give_block(void* block, int index) {
+  if (index < thread_classes) {
+    ThreadCache* cache = thread_cache ? thread_cache : make_thread_cache();
+    if (cache && static_cast<size_t>(cache->count[index]) * class_bytes(index) < thread_class_bytes) {
+      auto* free_block = static_cast<FreeBlock*>(block);
+      free_block->next = cache->free[index];
+      cache->free[index] = free_block;
+      ++cache->count[index];
+      return;
+    }
+  }
+  store().give(block, index);
+}
+
+class CachedBuffer final : public Buffer {
+ public:
+  CachedBuffer(void* data, size_t bytes, int index) : Buffer(data, bytes, true), index_(index) {}
+
+ protected:
+  void dispose() override {
+    const int index = index_;
+    this->~CachedBuffer();
+    give_block(this, index);
+  }
+
+ private:
+  int index_;
+};
+static_assert(sizeof(CachedBuffer) <= header_bytes);
+
+class ForeignBuffer final : public Buffer {
+ public:
+  ForeignBuffer(void* data, size_t bytes, Deleter deleter, void* context, bool writable)
+      : Buffer(data, bytes, writable), deleter_(deleter), context_(context) {}
+  ~ForeignBuffer() override {
+    if (deleter_) deleter_(data_, context_);
+  }
+
+ private:
+  Deleter deleter_;
+  void* context_;
+};
+
+}  // namespace
+
+Ref<Buffer> Buffer::allocate(size_t bytes) {
+  if (bytes > (size_t{1} << 46)) throw std::bad_alloc();
+  void* block = take_block(class_of(bytes ? bytes : 1));
+  const int index = *static_cast<int*>(block);
+  return Ref<Buffer>::adopt(new (block) CachedBuffer(static_cast<char*>(block) + header_bytes, bytes, index));
+}
+
+Ref<Buffer> Buffer::wrap(void* data, size_t bytes, Deleter deleter, void* context, bool writable) {
+  return Ref<Buffer>::adopt(new ForeignBuffer(data, bytes, deleter, context, writable));
+}
+
+MemoryStats memory_stats() { return store().stats(); }
+void set_cache_limit(int64_t bytes) { store().set_limit(bytes); }
+void release_cached_memory() { store().trim(0); }
+
+}  // namespace millstream

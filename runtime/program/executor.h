@@ -1,0 +1,32 @@
+// Runs the functions of a loaded plan. Kernels for control flow see the activation they run in as an Executor.
+#pragma once
+
+#include "program/plan.h"
+
+namespace millstream {
+
+struct Frame;
+
+class Executor {
+ public:
+  explicit Executor(Frame& frame) : frame_(frame) {}
+
+  // Calls another function of the same plan. `inputs` are borrowed; the objects of the first `moved` are taken over, so
+  // that a list nobody else holds changes in place. `outputs` own what they refer to, or refer to the plan's constants.
+  Status call(int64_t function, const Tensor* const* inputs, int input_count, Tensor* const* outputs, int output_count,
+              int moved = 0);
+  // Gives a size known only now its value. Bound twice, both must agree.
+  Status bind(int64_t symbol, int64_t size);
+  const Module& module() const;
+
+ private:
+  Frame& frame_;
+};
+
+// Runs a function from outside: inputs are borrowed for the time of the call, outputs own what they refer to.
+Status run_function(const Module& module, const Function& function, const Tensor* const* inputs, Tensor* const* outputs);
+
+// Where the last failure on this thread came from: the user's line, or empty.
+const std::string& failure_source();
+
+}  // namespace millstream
