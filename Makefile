@@ -23,7 +23,7 @@ test: setup
 
 bench: setup
 	$(PYTHON_HERE) benchmarks/run.py --us $(PYTHON_HERE) \
-	  $(if $(TENSORFLOW),--tensorflow $(TENSORFLOW)) $(if $(TENSORFLOW_PLAIN),--tensorflow-plain $(TENSORFLOW_PLAIN)) \
+	  $(if $(TENSORFLOW),--tensorflow $(TENSORFLOW)) $(if $(TENSORFLOW_XLA),--tensorflow-xla $(TENSORFLOW_XLA)) \
 	  $(if $(TORCH),--torch $(TORCH)) $(if $(JAX),--jax $(JAX)) \
 	  $(if $(ROWS),--rows $(ROWS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 

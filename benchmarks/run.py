@@ -107,7 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--us", help="a Python that has millstream and keras")
     parser.add_argument("--tensorflow", help="a Python that has tensorflow and keras")
-    parser.add_argument("--tensorflow-plain", help="the same with jit_compile=False (Keras's default on it is XLA)")
+    parser.add_argument("--tensorflow-xla", help="the same with jit_compile=True (Keras leaves it off where there is only a CPU)")
     parser.add_argument("--torch", help="a Python that has torch and keras")
     parser.add_argument("--jax", help="a Python that has jax and keras")
     parser.add_argument("--rows", default="", help="only rows whose names begin with these words, comma-separated")
@@ -120,13 +120,13 @@ def main() -> None:
     settings = [
         ("millstream", "millstream", options.us, "auto"),
         ("tensorflow", "tensorflow", options.tensorflow, "auto"),
-        ("tensorflow (no XLA)", "tensorflow", options.tensorflow_plain, "off"),
+        ("tensorflow (XLA)", "tensorflow", options.tensorflow_xla, "on"),
         ("torch", "torch", options.torch, "auto"),
         ("jax", "jax", options.jax, "auto"),
     ]
     frameworks = [Framework(label, name, python, jit, log) for label, name, python, jit in settings if python]
     if not frameworks:
-        sys.exit("name at least one framework: --us, --tensorflow, --tensorflow-plain, --torch or --jax")
+        sys.exit("name at least one framework: --us, --tensorflow, --tensorflow-xla, --torch or --jax")
     results: dict[str, Any] = {"machine": measure_machine(), "answers": {}}
     try:
         results["answers"] = measure(chosen([*ROWS, *CURVES], options.rows), frameworks, options.rounds)

@@ -67,6 +67,8 @@ def imports_of(module: str, path: Path, modules: dict[str, Path]) -> Iterator[Im
         return name
 
     for node in ast.walk(ast.parse(path.read_text(), filename=str(path))):
+        if not isinstance(node, (ast.Import, ast.ImportFrom, ast.Call)):
+            continue
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -77,7 +79,7 @@ def imports_of(module: str, path: Path, modules: dict[str, Path]) -> Iterator[Im
                 anchor = anchor[: len(anchor) - (node.level - 1)]
                 start = ".".join([*anchor, node.module] if node.module else anchor)
             names = [f"{start}.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Call) and called_name(node) in ("import_module", "__import__"):
+        elif called_name(node) in ("import_module", "__import__"):
             first = node.args[0] if node.args else None
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 names = [first.value]
