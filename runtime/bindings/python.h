@@ -118,6 +118,7 @@ class Table {
   void add(Entry* entry);
   void clear();
   size_t size() const { return size_; }
+  Entry* oldest() const { return oldest_; }
 
  private:
   void link(Entry* entry) {

@@ -69,7 +69,9 @@ const char* dtype_name(DType dtype) {
   }
 }
 
+// What a tensor held before is let go outside the lock: that may call into the host, which may wait for the lock.
 Status State::read(Tensor& out) {
+  out = Tensor();
   std::lock_guard lock(mutex);
   if (!is_set) {
     return Status(Code::failed_precondition, "The variable '" + name + "' was read before it was given a value, or after it was "
@@ -98,16 +100,18 @@ Status State::write(const Tensor& given) {
 }
 
 Status State::edit(Tensor& out) {
+  out = Tensor();
+  Ref<Buffer> copy;
   std::lock_guard lock(mutex);
   if (!is_set) {
     return Status(Code::failed_precondition,
                   "The variable '" + name + "' was updated before it was given a value. Assign to it first.");
   }
   if (value.buffer && !(value.buffer->unique() && value.buffer->writable())) {
-    auto copy = Buffer::allocate(held_bytes(value));
+    copy = Buffer::allocate(held_bytes(value));
     std::memcpy(copy->data(), value.data, held_bytes(value));
     value.data = copy->data();
-    value.buffer = std::move(copy);
+    std::swap(value.buffer, copy);
   }
   out = value;
   return Status();
