@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import models
 import numpy as np
+
+import models
 
 CURVE_STEPS = 20
 

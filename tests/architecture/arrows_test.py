@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from arrows import BESIDE, BRIDGE, COLUMN, all_imports, circles, complaint, is_test, modules_below, other_name_uses
 
 ROOT = Path(__file__).parents[2] / "millstream"

@@ -7,9 +7,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
-import opdef_compare
-
 from millstream.ops.registry import all_ops
+
+import opdef_compare
 
 REFERENCE = opdef_compare.published()
 
