@@ -267,14 +267,14 @@ class TensorShape(TraceType):
 
     def merge_with(self, other: Any) -> TensorShape:
         """The shape that both describe."""
-        other = as_shape(other)
+        merged: TensorShape = as_shape(other)
         if self._dims is None:
-            return other
-        if other._dims is None:
+            return merged
+        if merged._dims is None:
             return self
-        if not self.is_compatible_with(other):
-            raise ValueError(f"Shapes {self} and {other} are not compatible")
-        return TensorShape([right if left is None else left for left, right in zip(self._dims, other._dims)])
+        if not self.is_compatible_with(merged):
+            raise ValueError(f"Shapes {self} and {merged} are not compatible")
+        return TensorShape([right if left is None else left for left, right in zip(self._dims, merged._dims)])
 
     def concatenate(self, other: Any) -> TensorShape:
         """The axes of this shape and then those of the other; unknown where either rank is unknown."""

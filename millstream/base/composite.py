@@ -1,0 +1,34 @@
+"""The base of values made of several tensors (`tf.__internal__.CompositeTensor`): sparse, ragged, indexed slices, variables."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any
+
+from millstream.base import nest
+
+
+class CompositeTensor(metaclass=abc.ABCMeta):
+    """A value made of tensors. Its type spec takes it apart and puts it together."""
+
+    # What `nest` does with it. Classes that are never opened, though they are composite, say "leaf": variables do.
+    _nested_as = "composite"
+
+    @property
+    @abc.abstractmethod
+    def _type_spec(self) -> Any:
+        """The TypeSpec of this value."""
+
+    def _shape_invariant_to_type_spec(self, shape: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__}._shape_invariant_to_type_spec")
+
+    def _consumers(self) -> list[Any]:
+        components = nest.flatten(self, expand_composites=True)
+        symbolic = [component for component in components if getattr(component, "graph", None) is not None]
+        return list(dict.fromkeys(consumer for component in symbolic for consumer in component.consumers()))
+
+    def __tf_tracing_type__(self, context: Any) -> Any:
+        return self._type_spec.__tf_tracing_type__(context)
+
+    def _convert_variables_to_tensors(self) -> Any:
+        return self
