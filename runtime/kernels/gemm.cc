@@ -12,6 +12,7 @@ namespace millstream {
 namespace {
 
 constexpr int64_t depth_block = 256;          // a panel of y of this depth stays in the first cache
+constexpr int64_t depth_limit = 16384;           // depths of one pass over z
 constexpr int64_t packed_y_limit = 16 << 20;  // bytes of y that are packed at a time
 constexpr int64_t block_bytes = 256 << 10;    // a block of x stays in the second cache
 constexpr int64_t edge_elements = 64 * 48;    // no tile is larger
@@ -25,6 +26,7 @@ struct Columns {
   const GemmTiles<A>& tiles;
   const GemmTile<A>& tile;
   int64_t first, count;
+  int64_t start, k;  // the depths of this pass
   A* packed;  // nullptr: y is read where it lies
 
   void pack_panels(const GemmSource<A>& source, A* to, int width, int64_t line, int64_t lines, int64_t depth,
@@ -42,21 +44,21 @@ struct Columns {
 
   void pack_columns(int64_t begin, int64_t end) const {  // of panels
     const int64_t panels = round_up(count, tile.columns) / tile.columns;
-    for (int64_t depth = 0; depth < gemm.k; depth += depth_block) {
-      const int64_t length = std::min(depth_block, gemm.k - depth);
+    for (int64_t depth = 0; depth < k; depth += depth_block) {
+      const int64_t length = std::min(depth_block, k - depth);
       A* to = packed + depth * panels * tile.columns + begin * tile.columns * length;
       const int64_t from = begin * tile.columns;
-      pack_panels(gemm.y, to, tile.columns, first + from, std::min(count, end * tile.columns) - from, depth, length);
+      pack_panels(gemm.y, to, tile.columns, first + from, std::min(count, end * tile.columns) - from, start + depth, length);
     }
   }
 
   void multiply(int64_t row, int64_t rows, int64_t column, int64_t columns, A* packed_x, A* packed_edge) const {
     const int64_t panels = round_up(count, tile.columns) / tile.columns;
     alignas(64) A edge[edge_elements];
-    for (int64_t depth = 0; depth < gemm.k; depth += depth_block) {
-      const int64_t length = std::min(depth_block, gemm.k - depth);
-      const bool accumulate = gemm.accumulate || depth > 0;
-      pack_panels(gemm.x, packed_x, tile.rows, row, rows, depth, length);
+    for (int64_t depth = 0; depth < k; depth += depth_block) {
+      const int64_t length = std::min(depth_block, k - depth);
+      const bool accumulate = gemm.accumulate || start + depth > 0;
+      pack_panels(gemm.x, packed_x, tile.rows, row, rows, start + depth, length);
       for (int64_t j = column; j < column + columns; j += tile.columns) {
         const int64_t some_columns = std::min<int64_t>(tile.columns, column + columns - j);
         const A* y;
@@ -64,7 +66,7 @@ struct Columns {
         if (packed) {
           y = packed + depth * panels * tile.columns + j * length;
         } else {
-          y = gemm.y.plain + first + j + depth * gemm.y.depth_stride;
+          y = gemm.y.plain + first + j + (start + depth) * gemm.y.depth_stride;
           y_step = gemm.y.depth_stride;
           if (some_columns < tile.columns) {
             tiles.pack(packed_edge, tile.columns, y, 1, y_step, some_columns, length);
@@ -89,7 +91,7 @@ struct Columns {
         }
       }
     }
-    if (gemm.finish.run) gemm.finish.run(gemm.finish.self, row, rows, first + column, columns);
+    if (gemm.finish.run && start + k == gemm.k) gemm.finish.run(gemm.finish.self, row, rows, first + column, columns);
   }
 };
 
@@ -164,23 +166,26 @@ void run_gemm(const Gemm<A>& gemm) {
   const GemmTile<A>& tile = gemm.n <= tiles.narrow.columns ? tiles.narrow : tiles.wide;
   // Packing y is worth it when each of its panels meets many rows.
   const bool in_place = gemm.y.plain && gemm.y.line_stride == 1 && gemm.m <= 6 * tile.rows;
-  const int64_t depth_bytes = gemm.k * static_cast<int64_t>(sizeof(A));
+  const int64_t k = in_place ? gemm.k : std::min(gemm.k, depth_limit);
+  const int64_t depth_bytes = k * static_cast<int64_t>(sizeof(A));
   int64_t group = in_place ? gemm.n : std::max<int64_t>(packed_y_limit / depth_bytes, 8 * tile.columns);
   group = std::min(round_up(group, tile.columns), round_up(gemm.n, tile.columns));
   Ref<Buffer> packed;
   if (!in_place) packed = Buffer::allocate(static_cast<size_t>(group * depth_bytes));
 
-  for (int64_t first = 0; first < gemm.n; first += group) {
-    Columns<A> columns{gemm, tiles, tile, first, std::min(group, gemm.n - first),
+  const int64_t groups = (gemm.n + group - 1) / group, passes = (gemm.k + k - 1) / k;
+  for (int64_t pass = 0; pass < groups * passes; ++pass) {
+    const int64_t first = pass / passes * group, start = pass % passes * k;
+    Columns<A> columns{gemm,  tiles, tile, first, std::min(group, gemm.n - first), start, std::min(k, gemm.k - start),
                        in_place ? nullptr : static_cast<A*>(packed->data())};
     const int64_t panels = round_up(columns.count, tile.columns) / tile.columns;
     if (!in_place) {
-      const int64_t grain = std::max<int64_t>(1, 65536 / (tile.columns * gemm.k));
+      const int64_t grain = std::max<int64_t>(1, 65536 / (tile.columns * columns.k));
       parallel_for(panels, grain, [&](int64_t begin, int64_t end) { columns.pack_columns(begin, end); });
     }
     // Cut z in blocks: at least a few for each thread, rows first, columns where the rows do not suffice.
     const int64_t threads = thread_count();
-    const int64_t length = std::min(depth_block, gemm.k);
+    const int64_t length = std::min(depth_block, columns.k);
     const int64_t row_tiles = round_up(gemm.m, tile.rows) / tile.rows;
     int64_t tiles_a_block = std::max<int64_t>(1, block_bytes / (length * tile.rows * static_cast<int64_t>(sizeof(A))));
     if (threads > 1) tiles_a_block = std::min(tiles_a_block, std::max<int64_t>(1, row_tiles / (3 * threads)));
@@ -188,7 +193,7 @@ void run_gemm(const Gemm<A>& gemm) {
     int64_t column_cuts = 1;
     if (threads > 1 && row_blocks < 3 * threads) column_cuts = std::min(panels, (3 * threads + row_blocks - 1) / row_blocks);
     const int64_t panels_a_cut = (panels + column_cuts - 1) / column_cuts;
-    const double work = static_cast<double>(gemm.m) * static_cast<double>(columns.count) * static_cast<double>(gemm.k);
+    const double work = static_cast<double>(gemm.m) * static_cast<double>(columns.count) * static_cast<double>(columns.k);
     const int64_t blocks = row_blocks * column_cuts;
     // Each worker owns its scratch, allocated here because nothing may throw on the pool, and takes the next free block.
     const int64_t workers = std::clamp<int64_t>(static_cast<int64_t>(work / 500e3), 1, std::min(threads, blocks));

@@ -50,6 +50,8 @@ struct GemmTiles {
   GemmTile<A> wide, narrow;
   // Packs a strided operand, see GemmSource.
   void (*pack)(A* panel, int width, const A* first, int64_t line_stride, int64_t depth_stride, int64_t count, int64_t length);
+  // The same for lines that lie anywhere, each with its elements side by side.
+  void (*pack_lines)(A* panel, int width, const A* const* lines, int64_t count, int64_t length);
   // z[n] (+)= sum over k of x[k * x_step] * y[k * y_step + n]; and z[n * z_step] (+)= dot(x[0..k), y[n * y_step + 0..k)).
   void (*combine_rows)(int64_t n, int64_t k, const A* x, int64_t x_step, const A* y, int64_t y_step, A* z, bool accumulate);
   void (*dot_rows)(int64_t n, int64_t k, const A* x, const A* y, int64_t y_step, A* z, int64_t z_step, bool accumulate);

@@ -82,13 +82,13 @@ void tile(int64_t k, const A* x, const A* y, int64_t y_step, A* z, int64_t z_row
 }
 
 // Four lines of four steps at a time, turned in registers.
-template <typename A>
-void pack_turned(A* panel, int width, const A* first, int64_t line_stride, int64_t count, int64_t length) {
+template <typename A, typename Line>
+void pack_turned(A* panel, int width, Line line, int64_t count, int64_t length) {
   typedef uint32_t Four __attribute__((vector_size(16)));
   int64_t i = 0;
   if constexpr (sizeof(A) == 4) {
     for (; i + 4 <= count; i += 4) {
-      const A *a = first + i * line_stride, *b = a + line_stride, *c = b + line_stride, *e = c + line_stride;
+      const A *a = line(i), *b = line(i + 1), *c = line(i + 2), *e = line(i + 3);
       A* to = panel + i;
       int64_t d = 0;
       for (; d + 4 <= length; d += 4, to += 4 * width) {
@@ -104,8 +104,8 @@ void pack_turned(A* panel, int width, const A* first, int64_t line_stride, int64
     }
   }
   for (; i < width; ++i) {
-    const A* from = first + i * line_stride;
     if (i < count) {
+      const A* from = line(i);
       for (int64_t d = 0; d < length; ++d) panel[d * width + i] = from[d];
     } else {
       for (int64_t d = 0; d < length; ++d) panel[d * width + i] = A{};
@@ -122,12 +122,19 @@ void pack(A* panel, int width, const A* first, int64_t line_stride, int64_t dept
     }
     return;
   }
-  if (depth_stride == 1) return pack_turned(panel, width, first, line_stride, count, length);
+  if (depth_stride == 1) {
+    return pack_turned(panel, width, [=](int64_t i) { return first + i * line_stride; }, count, length);
+  }
   for (int64_t d = 0; d < length; ++d, panel += width) {
     const A* from = first + d * depth_stride;
     for (int64_t i = 0; i < count; ++i) panel[i] = from[i * line_stride];
     for (int64_t i = count; i < width; ++i) panel[i] = A{};
   }
+}
+
+template <typename A>
+void pack_lines(A* panel, int width, const A* const* lines, int64_t count, int64_t length) {
+  pack_turned(panel, width, [=](int64_t i) { return lines[i]; }, count, length);
 }
 
 // Four depth steps at a time, so that z is read and written once for four multiplications.
@@ -193,6 +200,7 @@ constexpr GemmTiles<A> tiles_of() {
   return {{wide_rows, wide_vectors * width, tile<A, wide_rows, wide_vectors>},
           {narrow_rows, narrow_vectors * width, tile<A, narrow_rows, narrow_vectors>},
           pack<A>,
+          pack_lines<A>,
           combine_rows<A>,
           dot_rows<A>};
 }

@@ -1,0 +1,310 @@
+// Convolution and its gradients as matrix products whose operands are gathered while they are packed. Refuses what has no memory.
+#include <algorithm>
+#include <new>
+
+#include "kernels/convolution.h"
+#include "kernels/gemm.h"
+#include "kernels/gemm_number.h"
+#include "threads/pool.h"
+
+namespace millstream {
+namespace {
+
+constexpr int most_lines = 64;         // no tile is wider
+constexpr int64_t most_length = 256;   // depths packed at a time, see gemm.cc
+
+template <typename A>
+const A* zeros() {
+  alignas(64) static const A values[most_length] = {};
+  return values;
+}
+
+struct Pixel {
+  int64_t image, at[3];
+};
+
+Pixel pixel_at(int64_t index, const int64_t* sizes) {
+  Pixel pixel;
+  pixel.at[2] = index % sizes[2], index /= sizes[2];
+  pixel.at[1] = index % sizes[1], index /= sizes[1];
+  pixel.at[0] = index % sizes[0], pixel.image = index / sizes[0];
+  return pixel;
+}
+
+void next(Pixel& pixel, const int64_t* sizes) {
+  if (++pixel.at[2] < sizes[2]) return;
+  pixel.at[2] = 0;
+  if (++pixel.at[1] < sizes[1]) return;
+  pixel.at[1] = 0;
+  if (++pixel.at[0] < sizes[0]) return;
+  pixel.at[0] = 0;
+  ++pixel.image;
+}
+
+// Windows of a tensor [image, sizes…, channels], around the pixels of another: of the input around output pixels, or back.
+template <typename A>
+struct Windows {
+  const ConvolutionShape& shape;
+  const A* data;         // at the group's first channel
+  const int64_t* sizes;  // of `data`
+  const int64_t* around;
+  int64_t channels, group_channels;
+  bool back;
+
+  // Where the channels of `data` under `tap` lie for `pixel`, or nullptr for padding.
+  const A* find(const Pixel& pixel, int64_t tap) const {
+    const int64_t k[3] = {tap / (shape.kernel[1] * shape.kernel[2]), tap / shape.kernel[2] % shape.kernel[1], tap % shape.kernel[2]};
+    int64_t index = pixel.image;
+    for (int axis = 0; axis < 3; ++axis) {
+      const int64_t at = back ? shape.meet_back(axis, pixel.at[axis], k[axis]) : shape.meet(axis, pixel.at[axis], k[axis]);
+      if (at < 0) return nullptr;
+      index = index * sizes[axis] + at;
+    }
+    return data + index * channels;
+  }
+
+  // Lines are pixels, depths are (tap, channel).
+  static void pack_pixels(const void* self, A* panel, int width, int64_t line, int64_t count, int64_t depth, int64_t length) {
+    const auto& w = *static_cast<const Windows*>(self);
+    Pixel pixels[most_lines];
+    pixels[0] = pixel_at(line, w.around);
+    for (int64_t i = 1; i < count; ++i) next(pixels[i] = pixels[i - 1], w.around);
+    const A* lines[most_lines];
+    while (length > 0) {
+      const int64_t tap = depth / w.group_channels, channel = depth % w.group_channels;
+      const int64_t some = std::min(length, w.group_channels - channel);
+      for (int64_t i = 0; i < count; ++i) {
+        const A* found = w.find(pixels[i], tap);
+        lines[i] = found ? found + channel : zeros<A>();
+      }
+      gemm_tiles<A>().pack_lines(panel, width, lines, count, some);
+      panel += some * width, depth += some, length -= some;
+    }
+  }
+
+  // Lines are (tap, channel), depths are pixels.
+  static void pack_taps(const void* self, A* panel, int width, int64_t line, int64_t count, int64_t depth, int64_t length) {
+    const auto& w = *static_cast<const Windows*>(self);
+    Pixel pixel = pixel_at(depth, w.around);
+    for (int64_t d = 0; d < length; ++d, panel += width, next(pixel, w.around)) {
+      for (int64_t i = 0; i < count;) {
+        const int64_t tap = (line + i) / w.group_channels, channel = (line + i) % w.group_channels;
+        const int64_t some = std::min(count - i, w.group_channels - channel);
+        const A* found = w.find(pixel, tap);
+        const A* from = found ? found + channel : zeros<A>();
+        for (int64_t j = 0; j < some; ++j) panel[i + j] = from[j];
+        i += some;
+      }
+      for (int64_t i = count; i < width; ++i) panel[i] = A{};
+    }
+  }
+};
+
+// Weights [tap, group_in, out] of one group as the right operand of the input gradient: depths are (tap, output channel).
+template <typename A>
+struct TurnedWeights {
+  const A* data;
+  int64_t group_in, group_out, out;
+
+  static void pack(const void* self, A* panel, int width, int64_t line, int64_t count, int64_t depth, int64_t length) {
+    const auto& w = *static_cast<const TurnedWeights*>(self);
+    while (length > 0) {
+      const int64_t tap = depth / w.group_out, channel = depth % w.group_out;
+      const int64_t some = std::min(length, w.group_out - channel);
+      const A* first = w.data + (tap * w.group_in + line) * w.out + channel;
+      gemm_tiles<A>().pack(panel, width, first, w.out, 1, count, some);
+      panel += some * width, depth += some, length -= some;
+    }
+  }
+};
+
+template <typename A>
+struct Epilogue {
+  A* z;
+  int64_t z_row;
+  const A* bias;
+  Activation activation;
+  double alpha;
+
+  static void run(const void* self, int64_t row, int64_t rows, int64_t column, int64_t columns) {
+    const auto& e = *static_cast<const Epilogue*>(self);
+    for (int64_t i = row; i < row + rows; ++i) {
+      A* z = e.z + i * e.z_row + column;
+      if (e.bias) {
+        for (int64_t j = 0; j < columns; ++j) z[j] += e.bias[column + j];
+      }
+      if constexpr (std::is_floating_point_v<A>) {
+        if (e.activation == Activation::relu) {
+          for (int64_t j = 0; j < columns; ++j) z[j] = z[j] < 0 ? A(0) : z[j];
+        } else if (e.activation != Activation::none) {
+          for (int64_t j = 0; j < columns; ++j) z[j] = activate(e.activation, z[j], static_cast<A>(e.alpha));
+        }
+      }
+    }
+  }
+};
+
+// A window of one element that neither skips nor pads: rows of the tensor are the lines.
+bool pointwise(const ConvolutionShape& s) {
+  for (int axis = 0; axis < 3; ++axis) {
+    if (s.kernel[axis] != 1 || s.stride[axis] != 1 || s.low[axis] || s.high[axis] || s.input_dilation[axis] != 1) return false;
+  }
+  return true;
+}
+
+template <typename A>
+GemmSource<A> lines_of(const Windows<A>& windows) {
+  GemmSource<A> source{Windows<A>::pack_pixels, &windows};
+  if (pointwise(windows.shape)) source.plain = windows.data, source.line_stride = windows.channels, source.depth_stride = 1;
+  return source;
+}
+
+template <typename A>
+GemmSource<A> plain_source(const A* data, int64_t line_stride, int64_t depth_stride) {
+  return {nullptr, nullptr, data, line_stride, depth_stride};
+}
+
+template <typename A>
+void forward(const Call& call, const ConvolutionShape& s) {
+  const int64_t group_in = s.in_channels / s.groups, group_out = s.out_channels / s.groups;
+  for (int64_t g = 0; g < s.groups; ++g) {
+    const Windows<A> windows{s, call.in(0).as<A>() + g * group_in, s.in, s.out, s.in_channels, group_in, false};
+    A* z = call.out(0).as<A>() + g * group_out;
+    const Epilogue<A> epilogue{z, s.out_channels, call.has(2) ? call.in(2).as<A>() + g * group_out : nullptr, s.activation, s.alpha};
+    Gemm<A> gemm{s.batch * s.out_pixels(), group_out, s.taps() * group_in, lines_of(windows),
+                 plain_source(call.in(1).as<A>() + g * group_out, 1, s.out_channels), z, s.out_channels};
+    if (s.in_pixels() == 0) gemm.k = 0;
+    if (call.has(2) || s.activation != Activation::none) gemm.finish = {Epilogue<A>::run, &epilogue};
+    run_gemm(gemm);
+  }
+}
+
+template <typename A>
+void input_gradient(const Call& call, const ConvolutionShape& s) {
+  const int64_t group_in = s.in_channels / s.groups, group_out = s.out_channels / s.groups;
+  for (int64_t g = 0; g < s.groups; ++g) {
+    const Windows<A> windows{s, call.in(1).as<A>() + g * group_out, s.out, s.in, s.out_channels, group_out, true};
+    const TurnedWeights<A> weights{call.in(0).as<A>() + g * group_out, group_in, group_out, s.out_channels};
+    Gemm<A> gemm{s.batch * s.in_pixels(), group_in, s.taps() * group_out, lines_of(windows),
+                 {TurnedWeights<A>::pack, &weights}, call.out(0).as<A>() + g * group_in, s.in_channels};
+    if (s.out_pixels() == 0) gemm.k = 0;
+    run_gemm(gemm);
+  }
+}
+
+template <typename A>
+void weight_gradient(const Call& call, const ConvolutionShape& s) {
+  const int64_t group_in = s.in_channels / s.groups, group_out = s.out_channels / s.groups;
+  const int64_t pixels = s.in_pixels() == 0 ? 0 : s.batch * s.out_pixels();
+  for (int64_t g = 0; g < s.groups; ++g) {
+    const Windows<A> windows{s, call.in(0).as<A>() + g * group_in, s.in, s.out, s.in_channels, group_in, false};
+    GemmSource<A> lines{Windows<A>::pack_taps, &windows};
+    if (pointwise(s)) lines.plain = windows.data, lines.line_stride = 1, lines.depth_stride = s.in_channels;
+    run_gemm(Gemm<A>{s.taps() * group_in, group_out, pixels, lines,
+                     plain_source(call.in(1).as<A>() + g * group_out, 1, s.out_channels),
+                     call.out(0).as<A>() + g * group_out, s.out_channels});
+  }
+  if (call.output_count < 2) return;
+  A* sums = call.out(1).as<A>();
+  std::fill_n(sums, s.out_channels, A{});
+  const A* dz = call.in(1).as<A>();
+  const int64_t rows = s.batch * s.out_pixels();
+  parallel_for(s.out_channels, std::max<int64_t>(16, 65536 / std::max<int64_t>(rows, 1)), [&](int64_t begin, int64_t end) {
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int64_t o = begin; o < end; ++o) sums[o] += dz[row * s.out_channels + o];
+    }
+  });
+}
+
+template <typename Narrow>
+void widen(const Tensor& from, float* to) {
+  const Narrow* narrow = from.as<Narrow>();
+  parallel_for(from.count(), 65536, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) to[i] = narrow[i];
+  });
+}
+
+template <typename Narrow>
+void narrow(const float* from, const Tensor& to) {
+  Narrow* out = to.as<Narrow>();
+  parallel_for(to.count(), 65536, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) out[i] = Narrow(from[i]);
+  });
+}
+
+}  // namespace
+
+Status run_widened(const Call& call, const ConvolutionShape& shape, Status (*run)(const Call&, const ConvolutionShape&)) {
+  try {
+    Tensor inputs[3], outputs[2];
+    const Tensor* input_list[3] = {};
+    Tensor* output_list[2] = {};
+    const auto wide_copy = [](const Tensor& from) {
+      Tensor to;
+      to.dtype = DType::float32;
+      to.rank = from.rank;
+      std::copy(from.dims, from.dims + from.rank, to.dims);
+      to.buffer = Buffer::allocate(to.bytes());
+      to.data = to.buffer->data();
+      return to;
+    };
+    for (int i = 0; i < call.input_count && i < 3; ++i) {
+      if (!call.has(i)) continue;
+      inputs[i] = wide_copy(call.in(i));
+      input_list[i] = &inputs[i];
+      if (shape.dtype == DType::bfloat16) widen<BFloat16>(call.in(i), inputs[i].as<float>());
+      else widen<Half>(call.in(i), inputs[i].as<float>());
+    }
+    for (int i = 0; i < call.output_count && i < 2; ++i) {
+      outputs[i] = wide_copy(call.out(i));
+      output_list[i] = &outputs[i];
+    }
+    Call wide = call;
+    wide.inputs = input_list;
+    wide.outputs = output_list;
+    ConvolutionShape wide_shape = shape;
+    wide_shape.dtype = DType::float32;
+    MS_RETURN_IF_ERROR(run(wide, wide_shape));
+    for (int i = 0; i < call.output_count && i < 2; ++i) {
+      if (shape.dtype == DType::bfloat16) narrow<BFloat16>(outputs[i].as<float>(), call.out(i));
+      else narrow<Half>(outputs[i].as<float>(), call.out(i));
+    }
+    return {};
+  } catch (const std::bad_alloc&) {
+    return Status(Code::resource_exhausted, "convolution: out of memory for float32 copies");
+  }
+}
+
+namespace {
+
+template <void (*in_float)(const Call&, const ConvolutionShape&), void (*in_double)(const Call&, const ConvolutionShape&),
+          void (*in_int)(const Call&, const ConvolutionShape&)>
+Status run_any(const Call& call, const ConvolutionShape& shape) {
+  if (shape.dtype == DType::float16 || shape.dtype == DType::bfloat16) {
+    return run_widened(call, shape, run_any<in_float, in_double, in_int>);
+  }
+  try {
+    if (shape.dtype == DType::float32) in_float(call, shape);
+    else if (shape.dtype == DType::float64) in_double(call, shape);
+    else in_int(call, shape);
+    return {};
+  } catch (const std::bad_alloc&) {
+    return Status(Code::resource_exhausted, "convolution: out of memory for working space");
+  }
+}
+
+}  // namespace
+
+Status run_convolution(const Call& call, const ConvolutionShape& shape) {
+  return run_any<forward<float>, forward<double>, forward<uint32_t>>(call, shape);
+}
+
+Status run_convolution_input_gradient(const Call& call, const ConvolutionShape& shape) {
+  return run_any<input_gradient<float>, input_gradient<double>, input_gradient<uint32_t>>(call, shape);
+}
+
+Status run_convolution_weight_gradient(const Call& call, const ConvolutionShape& shape) {
+  return run_any<weight_gradient<float>, weight_gradient<double>, weight_gradient<uint32_t>>(call, shape);
+}
+
+}  // namespace millstream

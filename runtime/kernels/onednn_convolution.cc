@@ -1,0 +1,196 @@
+// `convolution` and its gradients on oneDNN: float32, bfloat16 where the processor has it, float16 through float32. The library
+// picks the layout of the weights, except for the gradient of 1x1 weights. The rest (input dilation, negative padding, other
+// types, no work) runs on the portable kernels.
+#include <algorithm>
+
+#include "kernels/convolution.h"
+#include "kernels/onednn_primitive.h"
+
+namespace millstream {
+namespace {
+
+using dnnl::memory;
+
+bool suits(const ConvolutionShape& s) {
+  if (s.dtype != DType::float32 && s.dtype != DType::bfloat16 && s.dtype != DType::float16) return false;
+  if (s.empty() || s.multiplications() < 1024) return false;
+  for (int axis = 3 - s.spatial; axis < 3; ++axis) {
+    if (s.input_dilation[axis] != 1 || s.low[axis] < 0 || s.high[axis] < 0) return false;
+    // Padding as large as the window: some of oneDNN's forms do not expect windows that see padding only.
+    const int64_t window = (s.kernel[axis] - 1) * s.kernel_dilation[axis] + 1;
+    if (s.low[axis] >= window || s.high[axis] >= window) return false;
+  }
+  return true;
+}
+
+bool native(DType dtype) { return dtype == DType::float32 || (dtype == DType::bfloat16 && onednn_has_bfloat16()); }
+
+struct Descriptions {
+  memory::desc x, w, z, bias, any_w;
+  memory::dims stride, dilation, low, high;
+  bool has_bias;
+};
+
+Descriptions describe(const ConvolutionShape& s, bool has_bias) {
+  const auto type = s.dtype == DType::bfloat16 ? memory::data_type::bf16 : memory::data_type::f32;
+  Descriptions d;
+  d.has_bias = has_bias;
+  const int first = 3 - s.spatial;
+  // Sizes are [n, channels, spatial…], the strides say that channels come last.
+  const auto image = [&](const int64_t* sizes, int64_t channels) {
+    memory::dims dims{s.batch, channels}, strides{0, 1};
+    dims.insert(dims.end(), sizes + first, sizes + 3);
+    strides.resize(dims.size());
+    int64_t stride = channels;
+    for (size_t i = dims.size(); i-- > 2;) strides[i] = stride, stride *= dims[i];
+    strides[0] = stride;
+    return memory::desc(dims, type, strides);
+  };
+  d.x = image(s.in, s.in_channels);
+  d.z = image(s.out, s.out_channels);
+  const int64_t group_in = s.in_channels / s.groups, group_out = s.out_channels / s.groups;
+  memory::dims dims, strides;
+  if (s.groups > 1) dims.push_back(s.groups), strides.push_back(group_out);
+  dims.insert(dims.end(), {group_out, group_in});
+  strides.insert(strides.end(), {1, s.out_channels});
+  const size_t fixed = dims.size();
+  dims.insert(dims.end(), s.kernel + first, s.kernel + 3);
+  strides.resize(dims.size());
+  int64_t stride = s.out_channels * group_in;
+  for (size_t i = dims.size(); i-- > fixed;) strides[i] = stride, stride *= dims[i];
+  d.w = memory::desc(dims, type, strides);
+  d.any_w = memory::desc(dims, type, memory::format_tag::any);
+  if (has_bias) d.bias = memory::desc({s.out_channels}, type, memory::format_tag::a);
+  for (int axis = first; axis < 3; ++axis) {
+    d.stride.push_back(s.stride[axis]);
+    d.dilation.push_back(s.kernel_dilation[axis] - 1);
+    d.low.push_back(s.low[axis]);
+    d.high.push_back(s.high[axis]);
+  }
+  return d;
+}
+
+dnnl::convolution_forward::primitive_desc forward_of(const Descriptions& d, const memory::desc& w, dnnl::prop_kind kind,
+                                                     const dnnl::primitive_attr& attributes) {
+  return {onednn_engine(), kind, dnnl::algorithm::convolution_direct, d.x, w, d.bias, d.z, d.stride, d.dilation, d.low, d.high, attributes};
+}
+
+template <typename Description>
+bool slow(const Description& description) {
+  return std::string(description.impl_info_str()).find("ref") != std::string::npos;
+}
+
+std::shared_ptr<OneDnnOperation> make(const ConvolutionShape& s, ConvolutionForm form, bool has_bias, int threads) {
+  Descriptions d = describe(s, has_bias);
+  if (form == ConvolutionForm::forward) {
+    dnnl::primitive_attr attributes = onednn_attributes();
+    dnnl::post_ops operations;
+    append_activation(operations, s.activation, s.alpha);
+    attributes.set_post_ops(operations);
+    const auto description = forward_of(d, d.any_w, dnnl::prop_kind::forward_inference, attributes);
+    if (slow(description)) return nullptr;
+    std::vector<OneDnnOperation::Slot> slots{{DNNL_ARG_SRC, d.x, d.x, false},
+                                             {DNNL_ARG_WEIGHTS, d.w, description.weights_desc(), false},
+                                             {DNNL_ARG_DST, d.z, d.z, true}};
+    if (has_bias) slots.push_back({DNNL_ARG_BIAS, d.bias, d.bias, false});
+    return std::make_shared<OneDnnOperation>(dnnl::convolution_forward(description), description.scratchpad_desc(), slots, threads);
+  }
+  if (form == ConvolutionForm::input_gradient) {
+    const auto hint = forward_of(d, d.any_w, dnnl::prop_kind::forward_training, onednn_attributes());
+    const dnnl::convolution_backward_data::primitive_desc description(onednn_engine(), dnnl::algorithm::convolution_direct, d.x, d.any_w,
+                                                                      d.z, d.stride, d.dilation, d.low, d.high, hint, onednn_attributes());
+    if (slow(description)) return nullptr;
+    return std::make_shared<OneDnnOperation>(dnnl::convolution_backward_data(description), description.scratchpad_desc(),
+                                             std::vector<OneDnnOperation::Slot>{{DNNL_ARG_DIFF_SRC, d.x, d.x, true},
+                                                                                {DNNL_ARG_WEIGHTS, d.w, description.weights_desc(), false},
+                                                                                {DNNL_ARG_DIFF_DST, d.z, d.z, false}},
+                                             threads);
+  }
+  const memory::desc wanted = s.taps() == 1 && s.groups == 1 ? d.w : d.any_w;
+  const auto hint = forward_of(d, d.any_w, dnnl::prop_kind::forward_training, onednn_attributes());
+  const dnnl::convolution_backward_weights::primitive_desc description(onednn_engine(), dnnl::algorithm::convolution_direct, d.x, wanted,
+                                                                       d.bias, d.z, d.stride, d.dilation, d.low, d.high, hint,
+                                                                       onednn_attributes());
+  if (slow(description)) return nullptr;
+  std::vector<OneDnnOperation::Slot> slots{{DNNL_ARG_SRC, d.x, d.x, false},
+                                           {DNNL_ARG_DIFF_WEIGHTS, d.w, description.diff_weights_desc(), true},
+                                           {DNNL_ARG_DIFF_DST, d.z, d.z, false}};
+  if (has_bias) slots.push_back({DNNL_ARG_DIFF_BIAS, d.bias, d.bias, true});
+  return std::make_shared<OneDnnOperation>(dnnl::convolution_backward_weights(description), description.scratchpad_desc(), slots, threads);
+}
+
+template <ConvolutionForm form>
+bool has_bias(const Call& call) {
+  return form == ConvolutionForm::forward ? call.has(2) : form == ConvolutionForm::weight_gradient && call.output_count == 2;
+}
+
+template <ConvolutionForm form>
+std::shared_ptr<const OneDnnOperation> find(const Call& call, ConvolutionShape s, Status& status) {
+  if (!suits(s)) return nullptr;
+  if (!native(s.dtype)) s.dtype = DType::float32;
+  const bool bias = has_bias<form>(call);
+  const OneDnnKind kind = form == ConvolutionForm::forward          ? OneDnnKind::convolution
+                          : form == ConvolutionForm::input_gradient ? OneDnnKind::input_gradient
+                                                                    : OneDnnKind::weight_gradient;
+  std::vector<int64_t> key{static_cast<int64_t>(kind), static_cast<int64_t>(s.dtype), s.spatial, bias, s.batch, s.groups, s.in_channels,
+                           s.out_channels, static_cast<int64_t>(s.activation), form == ConvolutionForm::forward ? call.attributes[2] : 0};
+  for (int axis = 3 - s.spatial; axis < 3; ++axis) {
+    key.insert(key.end(), {s.in[axis], s.out[axis], s.kernel[axis], s.stride[axis], s.low[axis], s.high[axis], s.kernel_dilation[axis]});
+  }
+  const int threads = onednn_threads(s.multiplications());
+  return onednn_operation(std::move(key), threads, status, [&] { return make(s, form, bias, threads); });
+}
+
+template <ConvolutionForm form>
+std::shared_ptr<const void> prepare(const Call& call, Status& status) {
+  ConvolutionShape shape;
+  status = read_convolution(call, form, false, shape);
+  return status.ok() ? find<form>(call, shape, status) : nullptr;
+}
+
+template <ConvolutionForm form>
+Status run_native(const Call& call, const ConvolutionShape&) {
+  const auto& operation = *static_cast<const OneDnnOperation*>(call.prepared);
+  if (form == ConvolutionForm::forward) {
+    return operation.run({{DNNL_ARG_SRC, call.in(0).data},
+                          {DNNL_ARG_WEIGHTS, call.in(1).data},
+                          {DNNL_ARG_BIAS, call.has(2) ? call.in(2).data : nullptr},
+                          {DNNL_ARG_DST, call.out(0).data}});
+  }
+  if (form == ConvolutionForm::input_gradient) {
+    return operation.run({{DNNL_ARG_WEIGHTS, call.in(0).data}, {DNNL_ARG_DIFF_DST, call.in(1).data}, {DNNL_ARG_DIFF_SRC, call.out(0).data}});
+  }
+  return operation.run({{DNNL_ARG_SRC, call.in(0).data},
+                        {DNNL_ARG_DIFF_DST, call.in(1).data},
+                        {DNNL_ARG_DIFF_WEIGHTS, call.out(0).data},
+                        {DNNL_ARG_DIFF_BIAS, call.output_count == 2 ? call.out(1).data : nullptr}});
+}
+
+template <ConvolutionForm form>
+Status run(const Call& call) {
+  ConvolutionShape shape;
+  MS_RETURN_IF_ERROR(read_convolution(call, form, false, shape));
+  if (call.prepared) return native(shape.dtype) ? run_native<form>(call, shape) : run_widened(call, shape, run_native<form>);
+  if (form == ConvolutionForm::forward) return run_convolution(call, shape);
+  if (form == ConvolutionForm::input_gradient) return run_convolution_input_gradient(call, shape);
+  return run_convolution_weight_gradient(call, shape);
+}
+
+constexpr auto forward = ConvolutionForm::forward, input_gradient = ConvolutionForm::input_gradient,
+               weight_gradient = ConvolutionForm::weight_gradient;
+
+}  // namespace
+
+const Kernel kernel_convolution_onednn{"convolution", kernel_convolution.check, run<forward>, prepare<forward>};
+const Kernel kernel_convolution_input_gradient_onednn{"convolution_input_gradient", kernel_convolution_input_gradient.check,
+                                                      run<input_gradient>, prepare<input_gradient>};
+const Kernel kernel_convolution_weight_gradient_onednn{"convolution_weight_gradient", kernel_convolution_weight_gradient.check,
+                                                       run<weight_gradient>, prepare<weight_gradient>};
+
+void register_onednn_convolution(Registry& registry) {
+  registry.add(kernel_convolution_onednn);
+  registry.add(kernel_convolution_input_gradient_onednn);
+  registry.add(kernel_convolution_weight_gradient_onednn);
+}
+
+}  // namespace millstream
