@@ -22,7 +22,7 @@ from image_data import ImageSet, load_images
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 BATCH = 128
-SMALL_SET = 10_000  # fewer training images than this are shown more often
+SMALL_SET, SMALL_BATCH = 10_000, 32  # fewer training images than this are shown more often, in smaller batches
 SHOWN = 12
 RELOADED_TOLERANCE = 1e-6
 PLAN_TOLERANCE = 1e-4
@@ -40,11 +40,12 @@ def main() -> None:
 
     keras = import_keras(options.engine)
     images = load_images()
-    epochs = options.epochs or (3 if len(images.train_images) > SMALL_SET else 20)
+    small = len(images.train_images) < SMALL_SET
+    epochs = options.epochs or (20 if small else 3)
     print(f"{images.name}: {len(images.train_images)} images to learn from, {len(images.test_images)} held out")
     keras.utils.set_random_seed(1)
     model = build(keras, len(images.class_names))
-    history = train(keras, model, images, epochs)
+    history = train(keras, model, images, epochs, SMALL_BATCH if small else BATCH)
     loss, accuracy = model.evaluate(images.test_images, images.test_labels, batch_size=BATCH, verbose=0)
     print(f"test accuracy: {accuracy:.4f} (loss {loss:.4f})")
     predictions = model.predict(images.test_images, batch_size=BATCH, verbose=0)
@@ -84,14 +85,14 @@ def build(keras: Any, classes: int) -> Any:
     return model
 
 
-def train(keras: Any, model: Any, images: ImageSet, epochs: int) -> dict[str, list[float]]:
-    steps = epochs * -(-len(images.train_images) // BATCH)
+def train(keras: Any, model: Any, images: ImageSet, epochs: int, batch: int) -> dict[str, list[float]]:
+    steps = epochs * -(-len(images.train_images) // batch)
     rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
     model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     fitted = model.fit(
         images.train_images,
         images.train_labels,
-        batch_size=BATCH,
+        batch_size=batch,
         epochs=epochs,
         validation_data=(images.test_images, images.test_labels),
         verbose=1,
