@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md: the room `api`."""
+"""Public names and argument conversion. Every module of this folder publishes its names with `public`."""

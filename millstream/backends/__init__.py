@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md: the room `backends`."""
+"""The back ends: cpu (our runtime) and reference (NumPy)."""

@@ -20,7 +20,7 @@ from millstream.program.printer import to_text
 from millstream.program.value import Program
 
 
-def compile_program(program: Program, specs: Sequence[Spec], target: Target, *, show: str = "") -> bytes:
+def compile_program(program: Program, specs: Sequence[Spec], target: Target, *, show: frozenset[str] = frozenset()) -> bytes:
     """Return the plan of `program` for inputs of `specs` on `target`. `show` (graph, program, plan) prints a stage."""
     module = ModuleWriter()
     add_function(module, program, specs, target, show=show)
@@ -28,16 +28,16 @@ def compile_program(program: Program, specs: Sequence[Spec], target: Target, *, 
 
 
 def add_function(
-    module: ModuleWriter, program: Program, specs: Sequence[Spec], target: Target, *, show: str = ""
+    module: ModuleWriter, program: Program, specs: Sequence[Spec], target: Target, *, show: frozenset[str] = frozenset()
 ) -> int:
     """Compile `program` into `module`; return the index of its function."""
-    if show == "graph":
+    if "graph" in show:
         print(to_text(program), file=sys.stderr)
     expanded = lower(program, specs, target)
-    if show == "program":
+    if "program" in show:
         print(to_text(expanded), file=sys.stderr)
     index = write_function(module, expanded, target)
-    if show == "plan":
+    if "plan" in show:
         print(describe(module.functions[index]), file=sys.stderr)
     return index
 

@@ -1,18 +1,21 @@
-"""Find ops by name. Families are imported when first asked for, so that `import millstream` stays quick."""
+"""Find ops by name. Every module of this folder that declares ops is a family; families are imported when first asked for."""
 
 from __future__ import annotations
 
 import importlib
+import pkgutil
 
 from millstream.ops.declaration import Op
 
-FAMILIES = ("math", "array", "nn", "state")
+_NOT_FAMILIES = ("declaration", "registry", "types")
 
 
 def all_ops() -> dict[str, Op]:
     """Return every declared op by its TensorFlow name."""
-    for family in FAMILIES:
-        importlib.import_module(f"millstream.ops.{family}")
+    package = importlib.import_module("millstream.ops")
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name not in _NOT_FAMILIES and not module.name.endswith("_test"):
+            importlib.import_module(f"millstream.ops.{module.name}")
     return Op.registry
 
 

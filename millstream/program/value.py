@@ -27,6 +27,10 @@ class Definition:
         """Infer from values; a definition whose constant inputs decide shapes looks at them here."""
         return self.infer([v.spec for v in inputs], attributes)
 
+    def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
+        """Emit what the definition means into the current program; primitives mean themselves."""
+        raise NotImplementedError(self.name)
+
     def __repr__(self) -> str:
         return self.name
 

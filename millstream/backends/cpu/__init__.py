@@ -1,0 +1,1 @@
+"""The cpu back end: plans for our own runtime."""

@@ -1,0 +1,57 @@
+"""Write the instructions that run other functions of the plan, and size bindings."""
+
+from __future__ import annotations
+
+from millstream.backends.cpu.emitters import emits
+from millstream.compiler.pipeline import write_function
+from millstream.compiler.plan import BINDING, HEAP, FunctionWriter
+from millstream.program.value import Node
+
+
+def _outputs(node: Node, writer: FunctionWriter) -> list[int]:
+    """What another function gives may have any size that the spec does not say: it lives on the heap."""
+    slots = []
+    for value in node.outputs:
+        flags = 0 if value.spec.is_static else BINDING
+        writer.places[value] = writer.slot(value.spec, HEAP, 0, flags)
+        slots.append(writer.places[value])
+    return slots
+
+
+@emits("branch")
+def _branch(node: Node, writer: FunctionWriter) -> None:
+    from millstream.backends.cpu.target import CPU
+
+    functions = [write_function(writer.module, p, CPU) for p in node.attributes["programs"]]
+    inputs = [writer.place(v) for v in node.inputs]
+    writer.instruction("branch", inputs, _outputs(node, writer), functions)
+
+
+@emits("loop")
+def _loop(node: Node, writer: FunctionWriter) -> None:
+    from millstream.backends.cpu.target import CPU
+
+    condition = write_function(writer.module, node.attributes["condition"], CPU)
+    body = write_function(writer.module, node.attributes["body"], CPU)
+    inputs = [writer.place(v) for v in node.inputs]
+    writer.instruction("loop", inputs, _outputs(node, writer), [condition, body, node.attributes["carried"]])
+
+
+@emits("bind_sizes")
+def _bind_sizes(node: Node, writer: FunctionWriter) -> None:
+    writer.instruction("bind_sizes", [writer.place(node.inputs[0])], [], node.attributes["symbols"])
+
+
+@emits("sizes")
+def _sizes(node: Node, writer: FunctionWriter) -> None:
+    writer.instruction("sizes", [], [writer.place(node.outputs[0])], node.attributes["values"])
+
+
+@emits("host_call")
+def _host_call(node: Node, writer: FunctionWriter) -> None:
+    inputs = [writer.place(v) for v in node.inputs]
+    outputs = []
+    for value in node.outputs:
+        writer.places[value] = writer.slot(value.spec, HEAP, 0, BINDING)
+        outputs.append(writer.places[value])
+    writer.instruction("host_call", inputs, outputs)

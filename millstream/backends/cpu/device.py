@@ -1,0 +1,26 @@
+"""Load and run plans on the cpu: the only importer of the native module among the back ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from millstream import _runtime as runtime
+from millstream.backends.cpu.target import CPU
+from millstream.base import errors
+from millstream.base.flags import flags
+from millstream.base.spec import Spec
+from millstream.compiler.pipeline import compile_program
+from millstream.program.value import Program
+
+
+def _error(code: int, message: str, source: str) -> Exception:
+    text = f"{message} [{source}]" if source else message
+    return errors.exception_type_from_error_code(code)(None, None, text)
+
+
+runtime.set_error_factory(_error)
+
+
+def load(program: Program, specs: Sequence[Spec]) -> runtime.Plan:
+    """Compile `program` for inputs of `specs` and load the plan."""
+    return runtime.Plan(compile_program(program, specs, CPU, show=flags().show))

@@ -1,0 +1,112 @@
+"""Write fused instructions: chains of elementwise primitives as one tile program, and the reductions at their ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from millstream.backends.cpu.emitters import emits
+from millstream.backends.cpu.tile_program import Register, TileProgram
+from millstream.base.sizes import Size, equal, is_known
+from millstream.compiler.plan import FunctionWriter
+from millstream.program.primitives.shaping import BROADCAST, CONSTANT
+from millstream.program.value import Node, Value
+
+
+def dense_strides(shape: Sequence[Size]) -> list[Size]:
+    """Return the element strides of a row-major array."""
+    strides: list[Size] = []
+    step: Size = 1
+    for n in reversed(shape):
+        strides.insert(0, step)
+        step = step * n
+    return strides
+
+
+def read_strides(value: Value) -> tuple[Value, list[Size]]:
+    """Return what has the bytes of `value`, and its strides along the axes of `value`; broadcasts repeat with stride 0."""
+    node = value.node
+    if node is None or node.definition is not BROADCAST:
+        return value, dense_strides(value.shape)
+    source, inner = read_strides(node.inputs[0])
+    strides: list[Size] = [0] * value.rank
+    for axis, (n, stride) in enumerate(zip(node.inputs[0].shape, inner, strict=True)):
+        wide = node.attributes["axes"][axis]
+        m = node.attributes["shape"][wide]
+        if n == 1 and m != 1:
+            continue
+        # Where only running tells whether the size is 1, the stride is computed then.
+        repeats: Size = 0 if n == m or is_known(n) else equal(n, 1) * (1 - equal(m, 1))
+        strides[wide] = stride * (1 - repeats)
+    return source, strides
+
+
+class Chain:
+    """Build the tile program of a chain of nodes over one iteration space."""
+
+    def __init__(self, shape: Sequence[Size], writer: FunctionWriter, reduced: tuple[int, int] | None = None) -> None:
+        self.shape = tuple(shape)
+        self.writer = writer
+        self.tile = TileProgram(list(shape), reduced)
+        self.registers: dict[Value, Register] = {}
+        self.inputs: list[int] = []
+
+    def read(self, value: Value) -> Register:
+        """Return the register of a value: a step's result, a constant, or an input."""
+        known = self.registers.get(value)
+        if known is not None:
+            return known
+        source, strides = read_strides(value)
+        dtype = value.dtype.as_datatype_enum
+        node = source.node
+        if node is not None and node.definition is CONSTANT and node.attributes["value"].size == 1:
+            data = np.ascontiguousarray(node.attributes["value"]).tobytes()
+            register = self.tile.constant(dtype, data)
+        elif source in self.registers and not any(is_known(s) and s == 0 for s in strides):
+            register = self.registers[source]
+        else:
+            slot = self.place_constant(source)
+            register = self.tile.input(dtype, strides)
+            self.inputs.append(slot)
+        self.registers[value] = register
+        return register
+
+    def place_constant(self, value: Value) -> int:
+        """Return the slot of a value."""
+        return self.writer.place(value)
+
+    def apply(self, node: Node) -> None:
+        """Add one node's step."""
+        operands = [self.read(v) for v in node.inputs]
+        name, output = node.definition.name, node.outputs[0]
+        dtype = output.dtype.as_datatype_enum
+        if name == "compare":
+            register = self.tile.compare(node.attributes["direction"], *operands)
+        elif name == "convert":
+            register = self.tile.convert(dtype, operands[0])
+        elif name == "select":
+            register = self.tile.select(*operands)
+        else:
+            register = self.tile.apply(name, dtype, *operands)
+        self.registers[output] = register
+
+
+def emit_fused(nodes: Sequence[Node], outputs: Sequence[Value], writer: FunctionWriter) -> None:
+    """Write one instruction for `nodes`; `outputs` are what others need."""
+    chain = Chain(nodes[0].outputs[0].shape, writer)
+    for node in nodes:
+        chain.apply(node)
+    slots = []
+    for value in outputs:
+        chain.tile.output(chain.registers[value])
+        slots.append(writer.place(value))
+    writer.instruction("fused", chain.inputs, slots, chain.tile.operands())
+
+
+@emits("iota")
+def _iota(node: Node, writer: FunctionWriter) -> None:
+    value = node.outputs[0]
+    tile = TileProgram(list(value.shape))
+    tile.output(tile.iota(node.attributes["axis"], value.dtype.as_datatype_enum))
+    writer.instruction("fused", [], [writer.place(value)], tile.operands())

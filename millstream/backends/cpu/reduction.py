@@ -1,0 +1,1 @@
+"""Write the instructions of reductions."""

@@ -1,0 +1,56 @@
+"""Where calls go now: the stack of graphs being traced, per thread. Holds no tensor."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from millstream import _runtime as runtime
+
+if TYPE_CHECKING:
+    from millstream.execution.func_graph import FuncGraph
+
+
+class _Context(threading.local):
+    def __init__(self) -> None:
+        self.graphs: list[FuncGraph | None] = []
+
+
+_context = _Context()
+
+
+def current_graph() -> FuncGraph | None:
+    """Return the graph being traced; None when ops run at once."""
+    graphs = _context.graphs
+    return graphs[-1] if graphs else None
+
+
+def executing_eagerly() -> bool:
+    """Return whether ops run at once."""
+    return current_graph() is None
+
+
+@contextmanager
+def tracing(graph: FuncGraph | None) -> Iterator[None]:
+    """Send ops to `graph`; None makes them run at once."""
+    _context.graphs.append(graph)
+    runtime.set_tracing(graph is not None)
+    try:
+        yield
+    finally:
+        _context.graphs.pop()
+        runtime.set_tracing(current_graph() is not None)
+
+
+def graph_stack() -> tuple[FuncGraph | None, ...]:
+    """Return the graphs being traced, outermost first."""
+    return tuple(_context.graphs)
+
+
+@contextmanager
+def init_scope() -> Iterator[None]:
+    """Leave all graphs: what is made inside is made at once, and lives on."""
+    with tracing(None):
+        yield

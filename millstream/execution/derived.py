@@ -1,0 +1,65 @@
+"""Ops made from ops: the gradient of one, and traced functions. Definitions like any other, so gradients of gradients are no special case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from millstream.autodiff.reverse import _reverse_node, reverse
+from millstream.autodiff.slices import Adjoint, Slices
+from millstream.base.spec import Spec
+from millstream.program.value import Definition, Node, Program, Value, building, current_program
+
+
+class GradientOp(Definition):
+    """What flows back through one call of `forward`: (inputs, outputs, given adjoints) -> wanted adjoints.
+
+    `layout`, known once it was emitted, says for each wanted input how many values its adjoint is: 1, or 2 for the rows and
+    indices of a sparse one, or 0 for none.
+    """
+
+    effects = False
+
+    def __init__(self, forward: Definition, attributes: Mapping[str, Any], given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+        self.name = f"{forward.name}:gradient"
+        self.forward = forward
+        self.attributes = dict(attributes)
+        self.given = given
+        self.wanted = wanted
+        self.layout: tuple[int, ...] = ()
+        self.output_total = 0
+
+    def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
+        scratch = Program(self.name)
+        with building(scratch):
+            return tuple(v.spec for v in self.run_body([scratch.input(s) for s in inputs], attributes))
+
+    def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
+        """Emit the gradient's nodes into the current program."""
+        count, outputs_total = attributes["input_count"], attributes["output_count"]
+        xs, ys, dys = inputs[:count], inputs[count : count + outputs_total], inputs[count + outputs_total :]
+        node = Node(self.forward, xs, self.attributes, [v.spec for v in ys])
+        node.outputs = tuple(ys)
+        flows: list[Adjoint | None] = [None] * outputs_total
+        for i, dy in zip(self.given, dys, strict=True):
+            flows[i] = dy
+        reached = {xs[i] for i in self.wanted}
+        adjoints = _reverse_node(node, flows, reached)
+        flat: list[Value] = []
+        layout: list[int] = []
+        for i in self.wanted:
+            adjoint = adjoints[i]
+            parts = [] if adjoint is None else [adjoint.values, adjoint.indices] if isinstance(adjoint, Slices) else [adjoint]
+            layout.append(len(parts))
+            flat.extend(parts)
+        self.layout = tuple(layout)
+        return tuple(flat)
+
+    def reverse_rule(self, node: Node, flows: Sequence[Adjoint | None], reached: set[Value], again: Any) -> list[Adjoint | None]:
+        """Reverse the gradient's own nodes."""
+        program = current_program()
+        start = len(program.nodes)
+        outputs = self.run_body(node.inputs, node.attributes)
+        back = {v: f for v, f in zip(outputs, flows, strict=True) if f is not None}
+        found = reverse(program.nodes[start:], back, node.inputs)
+        return [found.get(v) for v in node.inputs]

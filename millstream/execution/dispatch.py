@@ -1,0 +1,171 @@
+"""Apply an op: run it at once from the plan cache, or add a node to the graph being traced."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from millstream import _runtime as runtime
+from millstream.backends.cpu.device import load
+from millstream.base import dtypes, errors
+from millstream.base.dtypes import DType
+from millstream.base.spec import Spec
+from millstream.execution.context import current_graph
+from millstream.execution.convert import to_tensor
+from millstream.execution.specs import spec_of
+from millstream.execution.tensor import Tensor
+from millstream.ops.declaration import Op, Types
+from millstream.program.primitives.shaping import constant
+from millstream.program.value import Definition, Program, Value, building, from_source
+
+execute = runtime.execute
+
+
+class Attributes:
+    """The attributes of one call, one object for equal ones: the plan cache compares identities."""
+
+    __slots__ = ("items",)
+
+    def __init__(self, items: dict[str, Any]) -> None:
+        self.items = items
+
+
+_interned: dict[Any, Attributes] = {}
+_handles: dict[Definition, Any] = {}
+
+
+def handle_of(definition: Definition) -> Any:
+    """Return the plan cache of an op."""
+    handle = _handles.get(definition)
+    if handle is None:
+        known = definition.known_inputs if isinstance(definition, Op) and not definition.structured else ()
+        if isinstance(definition, Op) and definition.structured and definition.known_inputs:
+            known = tuple(range(64))
+        handle = runtime.OpHandle(definition.name, known, lambda inputs, key: compile_eager(definition, inputs, key))
+        _handles[definition] = handle
+        _definitions[handle] = definition
+    return handle
+
+
+_definitions: dict[Any, Definition] = {}
+
+
+def definition_of(handle: Any) -> Definition:
+    """Return the op whose plan cache this is."""
+    return _definitions[handle]
+
+
+def attributes_key(op: Definition, attributes: dict[str, Any]) -> Attributes | None:
+    """Return the one object that stands for these attributes of `op`; None for no attributes."""
+    if not attributes:
+        return None
+    key = (op, *attributes.items())
+    try:
+        return _interned[key]
+    except KeyError:
+        return _interned.setdefault(key, Attributes(attributes))
+    except TypeError:
+        return Attributes(attributes)
+
+
+def compile_eager(definition: Definition, inputs: Sequence[Any], key: Attributes | None) -> tuple[Any, int, int]:
+    """Make the plan of a program of this one op; inputs whose content decides shapes become constants."""
+    attributes = key.items if key is not None else {}
+    known = set(definition.known_positions(attributes)) if isinstance(definition, Op) else set()
+    program = Program(definition.name)
+    specs: list[Spec] = []
+    with building(program), from_source(errors.user_line()):
+        values: list[Value] = []
+        for i, tensor in enumerate(inputs):
+            spec = spec_of(tensor)
+            specs.append(spec)
+            value = program.input(spec)
+            if i in known and tensor._count <= 256:
+                array = tensor.numpy()
+                value = constant(np.asarray(array, object) if tensor.dtype == dtypes.string else array, tensor.dtype)
+            values.append(value)
+        if isinstance(definition, Op):
+            definition.check_types(values, attributes)
+        program.outputs = list(program.emit(definition, values, attributes))
+    return load(program, specs), 0, len(program.outputs)
+
+
+def apply(op: Op, *arguments: Any, **attributes: Any) -> Any:
+    """Apply `op`: lists where it takes lists. Arguments that are no tensors are converted as its signature says."""
+    if not op.structured:
+        key = attributes_key(op, op.complete(attributes)) if op.attributes else None
+        result = execute(handle_of(op), key, *arguments)
+        if result is not NotImplemented:
+            return _packed(op, result)
+    arguments = convert_arguments(op, arguments)
+    complete = op.complete(attributes)
+    flat = op.flatten(arguments, complete)
+    return _packed(op, apply_flat(op, flat, complete))
+
+
+def apply_flat(definition: Definition, inputs: Sequence[Any], attributes: dict[str, Any]) -> Any:
+    """Apply a definition to tensors; one tensor, or a tuple of them."""
+    graph = current_graph()
+    if graph is None:
+        for tensor in inputs:
+            if not isinstance(tensor, runtime.TensorBase):
+                raise _leaked(tensor)
+        return execute(handle_of(definition), attributes_key(definition, attributes), *inputs)
+    if isinstance(definition, Op):
+        definition.check_types(inputs, attributes)
+    outputs = graph.create(definition, inputs, attributes)
+    return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _leaked(tensor: Any) -> Exception:
+    return TypeError(
+        f"{tensor!r} is out of scope: it belongs to a function that was traced before, and has no elements here. "
+        "Return it from the function, or keep it in a tf.Variable."
+    )
+
+
+def _packed(op: Op, result: Any) -> Any:
+    results = op.results
+    if len(results) == 1 and results[0].shape == "one":
+        return result
+    if isinstance(result, Tensor):
+        result = (result,)
+    if len(results) == 1:
+        return list(result)
+    if not results:
+        return None
+    return tuple(result)
+
+
+def convert_arguments(op: Op, arguments: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the arguments as tensors, Python values in the element type that the other arguments decide."""
+    bound: dict[str, DType] = {}
+    for parameter, argument in zip(op.inputs, arguments, strict=True):
+        if isinstance(parameter.element, Types) and parameter.element.name not in bound:
+            for item in argument if parameter.shape != "one" else (argument,):
+                dtype = getattr(item, "dtype", None)
+                if isinstance(dtype, DType):
+                    bound[parameter.element.name] = dtype
+                    break
+    converted = []
+    for parameter, argument in zip(op.inputs, arguments, strict=True):
+        if parameter.shape == "one":
+            converted.append(_convert(parameter.element, argument, bound))
+        else:
+            converted.append([_convert(parameter.element, a, bound) for a in argument])
+    return tuple(converted)
+
+
+def _convert(element: Any, argument: Any, bound: dict[str, DType]) -> Any:
+    if isinstance(argument, Tensor):
+        return argument
+    if isinstance(element, DType):
+        return to_tensor(argument, element)
+    if isinstance(element, Types):
+        wanted = bound.get(element.name)
+        tensor = to_tensor(argument, wanted) if wanted is not None else to_tensor(argument, preferred=element.default)
+        bound.setdefault(element.name, tensor.dtype)
+        return tensor
+    return to_tensor(argument)

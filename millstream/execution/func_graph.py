@@ -1,0 +1,116 @@
+"""Graphs being traced: a program of ops, the outer tensors it captured, and the symbolic tensors of its values."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from millstream import _runtime as runtime
+from millstream.base import dtypes, errors
+from millstream.base.spec import Spec
+from millstream.execution.context import current_graph
+from millstream.execution.specs import spec_of
+from millstream.execution.symbolic import SymbolicTensor
+from millstream.execution.tensor import EagerTensor, Tensor
+from millstream.program.primitives.shaping import constant
+from millstream.program.value import Definition, Program, Value, building, from_source
+
+LARGEST_INLINE_CONSTANT = 1024
+"""Eager tensors up to this many elements that a trace meets are kept in the graph by value, so that shapes see them."""
+
+_serial = itertools.count()
+
+
+class FuncGraph:
+    """Collect the ops of one traced function."""
+
+    def __init__(self, name: str = "graph", outer: FuncGraph | None = None) -> None:
+        self.name = name
+        self.program = Program(name)
+        self.outer = outer
+        self.captures: dict[int, tuple[Any, Value]] = {}
+        self.tensors: dict[Value, SymbolicTensor] = {}
+        self.serial = next(_serial)
+        self.variables: list[Any] = []
+        self._names: dict[str, int] = {}
+
+    def unique_name(self, name: str) -> str:
+        """Return `name`, with a number where it is taken."""
+        count = self._names.get(name, 0)
+        self._names[name] = count + 1
+        return name if not count else f"{name}_{count}"
+
+    def tensor(self, value: Value) -> SymbolicTensor:
+        """Return the symbolic tensor of a value."""
+        found = self.tensors.get(value)
+        if found is None:
+            found = self.tensors[value] = SymbolicTensor(self, value)
+        return found
+
+    def placeholder(self, spec: Spec) -> SymbolicTensor:
+        """Add an input."""
+        return self.tensor(self.program.input(spec))
+
+    def value_of(self, tensor: Tensor) -> Value:
+        """Return the value of a tensor in this graph, capturing it where it is from outside."""
+        if isinstance(tensor, SymbolicTensor):
+            if tensor.graph is self:
+                return tensor.value
+            if not self._is_inside(tensor.graph):
+                raise errors.InaccessibleTensorError(
+                    f"{tensor!r} belongs to the function {tensor.graph.name!r}, which was traced before, and is not "
+                    f"accessible here, in {self.name!r}. Return it from that function, or keep it in a tf.Variable."
+                ) if hasattr(errors, "InaccessibleTensorError") else TypeError(f"{tensor!r} is out of scope")
+            return self.capture(tensor)
+        found = self.captures.get(id(tensor))
+        if found is not None:
+            return found[1]
+        small = tensor._count <= LARGEST_INLINE_CONSTANT and tensor.dtype not in (
+            dtypes.resource,
+            dtypes.variant,
+        )
+        if small and not tensor._watched:
+            with building(self.program):
+                value = constant(tensor.numpy() if tensor.dtype != dtypes.string else np.array(tensor.numpy(), object), tensor.dtype)
+            self.captures[id(tensor)] = (tensor, value)
+            return value
+        return self.capture(tensor)
+
+    def _is_inside(self, graph: FuncGraph) -> bool:
+        outer = self.outer
+        while outer is not None:
+            if outer is graph:
+                return True
+            outer = outer.outer
+        return False
+
+    def capture(self, tensor: Tensor) -> Value:
+        """Add an input whose argument is always `tensor`."""
+        found = self.captures.get(id(tensor))
+        if found is None:
+            value = self.program.input(spec_of(tensor))
+            found = self.captures[id(tensor)] = (tensor, value)
+        return found[1]
+
+    def external_captures(self) -> list[tuple[Any, Value]]:
+        """Return the captured tensors with their inputs, in order."""
+        inputs = set(self.program.inputs)
+        return [(t, v) for t, v in self.captures.values() if v in inputs]
+
+    def create(self, definition: Definition, inputs: Sequence[Tensor], attributes: Mapping[str, Any]) -> tuple[SymbolicTensor, ...]:
+        """Add a node and return its outputs."""
+        values = [self.value_of(t) for t in inputs]
+        with from_source(errors.user_line()):
+            outputs = self.program.emit(definition, values, attributes)
+        return tuple(self.tensor(v) for v in outputs)
+
+
+def graph_or_none() -> FuncGraph | None:
+    """Return the graph being traced."""
+    return current_graph()
+
+
+__all__ = ["EagerTensor", "FuncGraph", "runtime"]

@@ -1,0 +1,207 @@
+"""Call programs: from a plan cache when eager, as one node in a graph, in two halves under a tape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from millstream import _runtime as runtime
+from millstream.autodiff.control import inline
+from millstream.autodiff.reverse import reverse
+from millstream.autodiff.slices import Adjoint, Slices
+from millstream.backends.cpu.device import load
+from millstream.base.spec import Spec
+from millstream.compiler.expand import expand
+from millstream.compiler.prune import prune
+from millstream.execution import tape as tapes
+from millstream.execution.context import current_graph
+from millstream.execution.indexed_slices import IndexedSlices
+from millstream.execution.specs import spec_of
+from millstream.program.primitives.control import CALL
+from millstream.program.primitives.shaping import CONSTANT
+from millstream.program.value import Definition, Node, Program, Value, building, current_program
+
+
+class FunctionOp(Definition):
+    """A program as one op: what a call of it in a graph, or on a tape, is."""
+
+    effects = True
+
+    def __init__(self, program: Program) -> None:
+        self.name = program.name
+        self.program = program
+        self.halves: dict[Any, Halves] = {}
+
+    def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
+        return tuple(v.spec for v in self.program.outputs)
+
+    def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
+        return current_program().emit(CALL, inputs, {"program": self.program})
+
+    def reverse_rule(
+        self, node: Node, flows: Sequence[Adjoint | None], reached: set[Value], again: Any
+    ) -> list[Adjoint | None]:
+        """Emit the body again and reverse it in place; what both share is computed once after expansion."""
+        program = current_program()
+        start = len(program.nodes)
+        outputs = inline(self.program, node.inputs)
+        back = {v: f for v, f in zip(outputs, flows, strict=True) if f is not None}
+        found = reverse(program.nodes[start:], back, node.inputs)
+        return [found.get(v) for v in node.inputs]
+
+
+class Halves:
+    """A program cut in two: forward gives the results and what the backward half needs besides; both are plans."""
+
+    def __init__(self, program: Program, specs: Sequence[Spec], wanted: tuple[int, ...]) -> None:
+        self.wanted = wanted
+        self.result_count = len(program.outputs)
+        whole = expand(program, specs, lambda node: True)
+        prune(whole)
+        joint = Program(f"{program.name}_backward")
+        joint.inputs = list(whole.inputs)
+        joint.nodes = list(whole.nodes)
+        with building(joint):
+            flows: dict[Value, Adjoint] = {}
+            self.given: list[int] = []
+            adjoints_in: list[Value] = []
+            for i, value in enumerate(whole.outputs):
+                if value.dtype.is_floating or value.dtype.is_complex:
+                    flow = Value(value.spec)
+                    adjoints_in.append(flow)
+                    self.given.append(i)
+                    flows[value] = flow if value not in flows else flows[value] + flow  # type: ignore[operator]
+            inputs = [whole.inputs[i] for i in wanted]
+            found = reverse(list(joint.nodes), flows, inputs)
+        flat: list[Value] = []
+        self.layout: list[tuple[int, Any]] = []
+        for value in inputs:
+            adjoint = found.get(value)
+            if isinstance(adjoint, Slices):
+                self.layout.append((2, adjoint.shape))
+                flat += [adjoint.values, adjoint.indices]
+            else:
+                self.layout.append((0 if adjoint is None else 1, None))
+                flat += [] if adjoint is None else [adjoint]
+        self._cut(whole, joint, flat, adjoints_in)
+
+    def _cut(self, whole: Program, joint: Program, flat: list[Value], adjoints_in: list[Value]) -> None:
+        backward = Program(joint.name)
+        backward.nodes = joint.nodes[len(whole.nodes) :]
+        backward.outputs = flat
+        prune(backward)
+        made = {v for n in backward.nodes for v in n.outputs} | set(adjoints_in)
+        needed: dict[Value, None] = {}
+        constants: dict[Node, None] = {}
+        for value in [*(v for n in backward.nodes for v in n.inputs), *flat]:
+            if value in made:
+                continue
+            if value.node is not None and value.node.definition is CONSTANT:
+                constants[value.node] = None
+            else:
+                needed[value] = None
+        residuals = list(needed)
+        backward.nodes = [*constants, *backward.nodes]
+        backward.inputs = [*residuals, *adjoints_in]
+        position = {v: i for i, v in enumerate(whole.inputs)}
+        forward = Program(f"{whole.name}_forward")
+        forward.inputs, forward.nodes = whole.inputs, whole.nodes
+        kept = [v for v in residuals if v not in position]
+        forward.outputs = [*whole.outputs, *kept]
+        place = {v: ("saved", i) for i, v in enumerate(kept)}
+        self.sources = [("input", position[v]) if v in position else place[v] for v in residuals]
+        self.forward_op, self.backward_op = FunctionOp(forward), FunctionOp(backward)
+
+    def run_forward(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """Run the forward half; results, then what is kept for the backward half."""
+        return call_eagerly(self.forward_op, inputs)
+
+    def run_backward(self, inputs: Sequence[Any], outputs: Sequence[Any], dys: Mapping[int, Any]) -> dict[int, Any]:
+        """Run the backward half; adjoints by input position."""
+        saved = outputs[self.result_count :]
+        arguments = [inputs[i] if kind == "input" else saved[i] for kind, i in self.sources]
+        for i in self.given:
+            dy = dys.get(i)
+            arguments.append(tapes.zeros_for(outputs[i]) if dy is None else dy)
+        flat = call_program(self.backward_op, arguments)
+        adjoints: dict[int, Any] = {}
+        at = 0
+        for i, (count, shape) in zip(self.wanted, self.layout, strict=True):
+            if count == 2:
+                adjoints[i] = IndexedSlices(flat[at], flat[at + 1], shape)
+            elif count:
+                adjoints[i] = flat[at]
+            at += count
+        return adjoints
+
+
+class RecordedHalves(Definition):
+    """What a tape writes down for a call that ran as halves."""
+
+    def __init__(self, halves: Halves) -> None:
+        self.name = halves.forward_op.name
+        self.halves = halves
+        self.effects = True
+
+    def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
+        return self.halves.forward_op.infer(inputs, attributes)
+
+    def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
+        return self.halves.forward_op.run_body(inputs, attributes)
+
+    def reverse_rule(self, node: Node, flows: Any, reached: set[Value], again: Any) -> list[Adjoint | None]:
+        """Reverse the forward half as any program: for gradients of gradients."""
+        return self.halves.forward_op.reverse_rule(node, flows, reached, again)
+
+    def backward(self, item: Any, given: tuple[int, ...], wanted: tuple[int, ...], dys: list[Any]) -> Any:
+        """Run the backward half where only results have adjoints; NotImplemented otherwise."""
+        halves = self.halves
+        if any(i >= halves.result_count for i in given) or not set(wanted) <= set(halves.wanted):
+            return NotImplemented
+        found = halves.run_backward(item.inputs, item.outputs, dict(zip(given, map(tapes.to_dense, dys), strict=True)))
+        return [found.get(i) for i in wanted]
+
+
+def call_program(op: FunctionOp, inputs: Sequence[Any]) -> tuple[Any, ...]:
+    """Call a program on tensors: now, as a node of the graph being traced, or in halves where a tape follows an input."""
+    graph = current_graph()
+    if graph is not None:
+        return graph.create(op, inputs, {})
+    if tapes.recording():
+        wanted = tuple(i for i, t in enumerate(inputs) if tapes.follows(t))
+        if wanted:
+            return _call_recorded(op, inputs, wanted)
+    return call_eagerly(op, inputs)
+
+
+def _call_recorded(op: FunctionOp, inputs: Sequence[Any], wanted: tuple[int, ...]) -> tuple[Any, ...]:
+    specs = tuple(spec_of(t) for t in inputs)
+    key = (specs, wanted)
+    halves = op.halves.get(key)
+    if halves is None:
+        halves = op.halves[key] = Halves(op.program, specs, wanted)
+    outputs = halves.run_forward(inputs)
+    tapes.record(RecordedHalves(halves), None, tuple(inputs), outputs)
+    return outputs[: halves.result_count]
+
+
+_caches: dict[FunctionOp, Any] = {}
+
+
+def call_eagerly(op: FunctionOp, inputs: Sequence[Any]) -> tuple[Any, ...]:
+    """Run the plan of a program for the shapes at hand; never recorded."""
+    tapes.pause(1)
+    try:
+        cache = _caches.get(op)
+        if cache is None:
+            cache = _caches[op] = runtime.CallCache(lambda *arguments: _miss(op, arguments))
+        result = cache(*inputs)
+        return result if isinstance(result, tuple) else (result,)
+    finally:
+        tapes.pause(-1)
+
+
+def _miss(op: FunctionOp, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    plan = load(op.program, [spec_of(t) for t in inputs])
+    _caches[op].add(inputs, plan, 0, (), False)
+    return plan.run(0, inputs)  # type: ignore[no-any-return]

@@ -1,0 +1,241 @@
+"""Gradient tapes: what ran is written down, and walked backwards. Knows no op; rules come with the definitions."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from millstream import _runtime as runtime
+from millstream.autodiff.reverse import reverse
+from millstream.autodiff.slices import Slices
+from millstream.base import dtypes, nest
+from millstream.execution.context import current_graph, tracing
+from millstream.execution.derived import GradientOp
+from millstream.execution.dispatch import apply_flat, attributes_key, definition_of, execute, handle_of
+from millstream.execution.indexed_slices import IndexedSlices
+from millstream.execution.symbolic import SymbolicTensor
+from millstream.execution.tensor import eager_constant
+from millstream.ops import math
+from millstream.program.primitives.elementwise import ADD
+from millstream.program.primitives.shaping import full
+from millstream.program.value import Definition, Value, building
+
+
+class _Stack(threading.local):
+    def __init__(self) -> None:
+        self.tapes: list[Tape] = []
+        self.paused = 0
+
+
+_stack = _Stack()
+
+trainable: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+"""Trainable variables by the id of their handle."""
+
+
+def is_watched(tensor: Any) -> bool:
+    """Return whether any tape follows `tensor`."""
+    return any(tensor._id in tape.watched for tape in _stack.tapes)
+
+
+class Record:
+    """One call: what ran on what, and what it gave."""
+
+    __slots__ = ("attributes", "definition", "inputs", "outputs")
+
+    def __init__(self, definition: Definition, attributes: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        self.definition = definition
+        self.attributes = attributes
+        self.inputs = inputs
+        self.outputs = outputs
+
+
+class Tape:
+    """The records of one tape, and the ids of the tensors it follows."""
+
+    def __init__(self, persistent: bool = False, watch_variables: bool = True) -> None:
+        self.persistent = persistent
+        self.watch_variables = watch_variables
+        self.records: list[Record] = []
+        self.watched: set[int] = set()
+        self.kept: list[Any] = []
+        self.variables: dict[int, Any] = {}
+
+    def watch(self, tensor: Any) -> None:
+        """Follow an eager tensor."""
+        self.watched.add(tensor._id)
+        self.kept.append(tensor)
+
+    def wants(self, tensor: Any) -> bool:
+        """Return whether a call on `tensor` is to be written down."""
+        return tensor._id in self.watched or (self.watch_variables and tensor._dtype == 20 and tensor._id in trainable)
+
+    def record(self, definition: Definition, attributes: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+        """Write down a call if it touches what the tape follows."""
+        watched, touched = self.watched, False
+        for tensor in inputs:
+            if tensor._id in watched:
+                touched = True
+            elif self.watch_variables and tensor._dtype == 20 and tensor._id in trainable:
+                self.watch_handle(tensor)
+                touched = True
+        if touched:
+            self.records.append(Record(definition, attributes, inputs, outputs))
+            for tensor in outputs:
+                watched.add(tensor._id)
+
+    def watch_handle(self, handle: Any) -> None:
+        """Follow a variable by its handle."""
+        self.watched.add(handle._id)
+        variable = trainable.get(handle._id)
+        self.kept.append(handle)
+        if variable is not None:
+            self.variables[handle._id] = variable
+
+
+def push(tape: Tape) -> None:
+    """Start recording on `tape`."""
+    _stack.tapes.append(tape)
+    _update()
+
+
+def pop(tape: Tape) -> None:
+    """Stop recording on `tape`."""
+    _stack.tapes.remove(tape)
+    _update()
+
+
+def follows(tensor: Any) -> bool:
+    """Return whether a tape follows `tensor`, or would, being a trainable variable."""
+    return any(t.wants(tensor) for t in _stack.tapes)
+
+
+def zeros_for(tensor: Any) -> Any:
+    """Return zeros like an eager tensor."""
+    return eager_constant(np.zeros(tensor._shape, tensor.dtype.as_numpy_dtype), tensor.dtype)
+
+
+def pause(by: int) -> None:
+    """Stop (1) or go on (-1) with all recording of this thread."""
+    _stack.paused += by
+    _update()
+
+
+def _update() -> None:
+    runtime.set_recording(0 if _stack.paused else len(_stack.tapes))
+
+
+def _hook(handle: Any, key: Any, inputs: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
+    definition = definition_of(handle)
+    for tape in _stack.tapes:
+        tape.record(definition, key, inputs, outputs)
+
+
+runtime.set_record_hook(_hook)
+
+
+def recording() -> bool:
+    """Return whether any tape records eager calls on this thread."""
+    return bool(_stack.tapes) and not _stack.paused
+
+
+def record(definition: Definition, attributes: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+    """Write down a call that did not go through the plan cache."""
+    if not _stack.paused:
+        for tape in _stack.tapes:
+            tape.record(definition, attributes, inputs, outputs)
+
+
+_gradient_ops: dict[Any, GradientOp] = {}
+
+
+def backward(tape: Tape, flows: dict[int, Any], sources: set[int]) -> dict[int, Any]:
+    """Walk the records backwards from the adjoints `flows` (by tensor id); return the adjoints of `sources`."""
+    reached = set(sources)
+    relevant = []
+    for item in tape.records:
+        if any(t._id in reached for t in item.inputs):
+            relevant.append(item)
+            reached.update(t._id for t in item.outputs)
+    for item in reversed(relevant):
+        given = tuple(i for i, t in enumerate(item.outputs) if t._id in flows)
+        if not given:
+            continue
+        wanted = tuple(i for i, t in enumerate(item.inputs) if t._id in reached)
+        for i, adjoint in zip(wanted, _backward_one(item, given, wanted, flows), strict=True):
+            if adjoint is not None:
+                key = item.inputs[i]._id
+                flows[key] = adjoint if key not in flows else add_adjoints(flows[key], adjoint)
+    return {i: flows[i] for i in sources if i in flows}
+
+
+def _backward_one(item: Record, given: tuple[int, ...], wanted: tuple[int, ...], flows: dict[int, Any]) -> list[Any]:
+    own = getattr(item.definition, "backward", None)
+    dys = [flows[item.outputs[i]._id] for i in given]
+    if own is not None:
+        answer = own(item, given, wanted, dys)
+        if answer is not NotImplemented:
+            return answer  # type: ignore[no-any-return]
+    dys = [to_dense(d) for d in dys]
+    key = (item.definition, item.attributes, given, wanted)
+    op = _gradient_ops.get(key)
+    if op is None:
+        attributes = item.attributes.items if item.attributes is not None else {}
+        op = _gradient_ops[key] = GradientOp(item.definition, attributes, given, wanted)
+    attributes = {"input_count": len(item.inputs), "output_count": len(item.outputs)}
+    result = apply_flat(op, [*item.inputs, *item.outputs, *dys], attributes)
+    flat = result if isinstance(result, tuple) else (result,)
+    adjoints: list[Any] = []
+    at = 0
+    for count, i in zip(op.layout, wanted, strict=True):
+        if count == 2:
+            source = item.inputs[i]
+            shape = runtime.state_info(source)[1] if source._dtype == 20 else source._shape
+            adjoints.append(IndexedSlices(flat[at], flat[at + 1], shape))
+        else:
+            adjoints.append(flat[at] if count else None)
+        at += count
+    return adjoints
+
+
+def to_dense(adjoint: Any) -> Any:
+    """Return an adjoint as one tensor."""
+    return adjoint.to_dense() if isinstance(adjoint, IndexedSlices) else adjoint
+
+
+def add_adjoints(a: Any, b: Any) -> Any:
+    """Return a + b; two sparse ones stay sparse."""
+    if isinstance(a, IndexedSlices) and isinstance(b, IndexedSlices):
+        return a.joined(b)
+    key = attributes_key(math.add, {})
+    result = execute(handle_of(math.add), key, to_dense(a), to_dense(b))
+    return apply_flat(math.add, [to_dense(a), to_dense(b)], {}) if result is NotImplemented else result
+
+
+def graph_gradient(graph: Any, start: int, targets: Sequence[Any], dys: Sequence[Any], sources: Sequence[Any]) -> list[Any]:
+    """Differentiate the nodes of a graph from number `start` on; adjoints as symbolic tensors, IndexedSlices or None."""
+    program = graph.program
+    nodes = [n for n in program.nodes[start:]]
+    values = [graph.value_of(s) for s in sources]
+    with building(program):
+        flows: dict[Value, Any] = {}
+        for target, dy in zip(targets, dys, strict=True):
+            value = graph.value_of(target)
+            flow = graph.value_of(dy) if dy is not None else full(value.shape, 1, value.dtype)
+            flows[value] = flow if value not in flows else program.emit(ADD, (flows[value], flow), {})[0]
+        found = reverse(nodes, flows, values)
+        results = []
+        for value in values:
+            adjoint = found.get(value)
+            if isinstance(adjoint, Slices):
+                results.append(IndexedSlices(graph.tensor(adjoint.values), graph.tensor(adjoint.indices), adjoint.shape))
+            else:
+                results.append(None if adjoint is None else graph.tensor(adjoint))
+    return results
+
+
+__all__ = ["Record", "SymbolicTensor", "Tape", "backward", "current_graph", "dtypes", "nest", "tracing"]
