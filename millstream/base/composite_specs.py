@@ -88,9 +88,12 @@ class RaggedTensorSpec(BatchableTypeSpec):
         """Whether the spec or value may be of this type."""
         if self._ragged_rank == 0:
             if self._flat_values_spec is None:
-                if isinstance(spec_or_value, (installed("Tensor"), TensorSpec)):
+                tensor_spec = isinstance(spec_or_value, TensorSpec)
+                if tensor_spec or isinstance(spec_or_value, installed("Tensor")):
                     return TensorSpec(self._shape, self._dtype).is_compatible_with(spec_or_value)
-            elif not isinstance(spec_or_value, (installed("RaggedTensor"), RaggedTensorSpec)):
+            elif not isinstance(spec_or_value, RaggedTensorSpec) and not isinstance(
+                spec_or_value, installed("RaggedTensor")
+            ):
                 return bool(self._flat_values_spec.is_compatible_with(spec_or_value))
         return super().is_compatible_with(spec_or_value)
 

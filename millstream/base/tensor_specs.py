@@ -10,13 +10,13 @@ import numpy as np
 from millstream.base import dtypes
 from millstream.base.dtypes import DType
 from millstream.base.shapes import TensorShape
+from millstream.base.trace_types import PlaceholderContext, installed
 from millstream.base.type_specs import (
     BatchableTypeSpec,
     TypeSpec,
     register_type_spec,
     register_type_spec_from_value_converter,
 )
-from millstream.base.trace_types import PlaceholderContext, installed
 
 
 class DenseSpec(TypeSpec):
@@ -55,7 +55,7 @@ class DenseSpec(TypeSpec):
     def is_compatible_with(self, spec_or_value: Any) -> bool:
         """Whether the spec or value may be of this type."""
         return (
-            isinstance(spec_or_value, (DenseSpec, self.value_type))
+            (_is_dense_spec(spec_or_value) or isinstance(spec_or_value, self.value_type))
             and bool(self._dtype.is_compatible_with(spec_or_value.dtype))
             and self._shape.is_compatible_with(spec_or_value.shape)
         )
@@ -83,6 +83,10 @@ class DenseSpec(TypeSpec):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(shape={self.shape}, dtype={self.dtype!r}, name={self.name!r})"
+
+
+def _is_dense_spec(value: Any) -> bool:
+    return isinstance(value, DenseSpec)
 
 
 @register_type_spec("tf.TensorSpec")
@@ -315,7 +319,7 @@ class VariableSpec(DenseSpec):
 
     def is_compatible_with(self, spec_or_value: Any) -> bool:
         """Whether the spec or variable may be of this type."""
-        if not isinstance(spec_or_value, (type(self), self.value_type)):
+        if not isinstance(spec_or_value, type(self)) and not isinstance(spec_or_value, self.value_type):
             return False
         compatible = (
             self.shape.is_compatible_with(spec_or_value.shape)
