@@ -1,56 +1,62 @@
-"""Settings from the environment, read once when first asked for. Refuses names and values that mean nothing."""
+"""Settings from the environment, read once when first asked for. Refuses values that mean nothing."""
 
 from __future__ import annotations
 
 import functools
 import os
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 SHOW_CHOICES: Final = ("graph", "program", "plan", "passes", "retrace")
 
-# name: (default, what it takes: words, "number" or "folder")
-SETTINGS: Final[dict[str, tuple[str, tuple[str, ...] | str]]] = {
-    # The stages to print while they are made, separated by commas.
-    "MILLSTREAM_SHOW": ("", SHOW_CHOICES),
-    # Where data sets and weights lie.
-    "MILLSTREAM_DATA": (os.path.join("~", ".cache", "millstream"), "folder"),
-    # Workers of the runtime; 0 takes one for each core.
-    "MILLSTREAM_THREADS": ("0", "number"),
-    # What runs programs: the runtime, or the interpreter that tests compare with.
-    "MILLSTREAM_BACKEND": ("cpu", ("cpu", "reference", "xla")),
-    # 1 checks every program after every pass.
-    "MILLSTREAM_VERIFY": ("0", "number"),
-}
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """All settings."""
+
+    # MILLSTREAM_SHOW: the stages to print while they are made, separated by commas.
+    show: frozenset[str]
+    # MILLSTREAM_DATA: where data sets and weights lie.
+    data_folder: Path
+    # MILLSTREAM_THREADS: workers of the runtime; 0 takes one for each core.
+    threads: int
+    # MILLSTREAM_BACKEND: `cpu`, or `reference` for the interpreter that tests compare with.
+    backend: str
+    # MILLSTREAM_VERIFY: check every program after every pass.
+    verify: bool
 
 
-@functools.cache
-def setting(name: str) -> str:
-    """The text of a setting, its default where the environment has none. Read once."""
-    if name not in SETTINGS:
-        raise KeyError(f"There is no setting {name!r}. There are {', '.join(SETTINGS)}.")
-    default, takes = SETTINGS[name]
-    text = os.environ.get(name, "").strip() or default
-    if isinstance(takes, tuple):
-        unknown = sorted({word.strip() for word in text.split(",") if word.strip()}.difference(takes))
-        if unknown:
-            raise ValueError(
-                f"{name}={text!r} has {', '.join(unknown)}, which is not one of {', '.join(takes)}. "
-                "Set it to one of these (several with commas), or unset it."
-            )
-    elif takes == "number" and not text.isdigit():
+def _whole_number(name: str, default: int) -> int:
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    if not text.isdigit():
         raise ValueError(f"{name}={text!r} is not a whole number from 0. Set it to one, or unset it.")
-    elif takes == "folder":
-        text = os.path.expanduser(text)
+    return int(text)
+
+
+def _choice(name: str, allowed: tuple[str, ...], default: str) -> str:
+    text = os.environ.get(name, "").strip() or default
+    if text not in allowed:
+        raise ValueError(f"{name}={text!r} is not one of {', '.join(allowed)}. Set it to one of these, or unset it.")
     return text
 
 
 @functools.cache
-def number(name: str) -> int:
-    """The number that a setting is."""
-    return int(setting(name))
-
-
-@functools.cache
-def words(name: str) -> frozenset[str]:
-    """The words that a setting lists."""
-    return frozenset(word.strip() for word in setting(name).split(",") if word.strip())
+def flags() -> Flags:
+    """The settings, read from the environment at the first call."""
+    show = frozenset(word.strip() for word in os.environ.get("MILLSTREAM_SHOW", "").split(",") if word.strip())
+    if unknown := sorted(show.difference(SHOW_CHOICES)):
+        raise ValueError(
+            f"MILLSTREAM_SHOW={','.join(unknown)!r} is not one of {', '.join(SHOW_CHOICES)}. "
+            "Set it to one or more of these, separated by commas, or unset it."
+        )
+    folder = os.environ.get("MILLSTREAM_DATA", "").strip()
+    return Flags(
+        show=show,
+        data_folder=Path(folder).expanduser() if folder else Path.home() / ".cache" / "millstream",
+        threads=_whole_number("MILLSTREAM_THREADS", 0),
+        backend=_choice("MILLSTREAM_BACKEND", ("cpu", "reference"), "cpu"),
+        verify=bool(_whole_number("MILLSTREAM_VERIFY", 0)),
+    )
