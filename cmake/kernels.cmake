@@ -56,6 +56,12 @@ macro(ms_add_kernels prefix)
   configure_file(${CMAKE_CURRENT_BINARY_DIR}/generated/kernel_families.new
     ${CMAKE_CURRENT_BINARY_DIR}/generated/kernel_families.inc COPYONLY)
 
+  # A fused chain must equal its parts bit for bit: no multiply and add joined where the source does not say so.
+  file(GLOB MS_EXACT_FILES CONFIGURE_DEPENDS runtime/kernels/elementwise*.cc runtime/kernels/fused*.cc
+    runtime/kernels/reduce*.cc runtime/kernels/rowwise*.cc runtime/kernels/cumulative*.cc runtime/kernels/arg_reduce*.cc)
+  set_source_files_properties(${MS_EXACT_FILES} PROPERTIES
+    COMPILE_OPTIONS "-ffp-contract=off;-fno-math-errno;-fno-trapping-math")
+
   set(MS_KERNEL_OBJECTS "")
   if(MS_ONEDNN_LIBRARY)
     list(APPEND MS_PLAIN_SOURCES ${MS_ONEDNN_STUBS})

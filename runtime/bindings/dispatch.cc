@@ -230,8 +230,7 @@ PyObject* get_tracing(PyObject*, PyObject*) { return PyBool_FromLong(tracing); }
 PyObject* set_record_hook(PyObject*, PyObject* hook) {
   PyObject* old = record_hook;
   record_hook = hook == Py_None ? nullptr : Py_NewRef(hook);
-  Py_XDECREF(old);
-  Py_RETURN_NONE;
+  return old ? old : Py_NewRef(Py_None);
 }
 
 }  // namespace
@@ -243,7 +242,7 @@ PyMethodDef dispatch_functions[] = {
     {"recording", get_recording, METH_NOARGS, "This thread's number."},
     {"set_tracing", set_tracing, METH_O, "While true, execute on this thread returns NotImplemented."},
     {"tracing", get_tracing, METH_NOARGS, "This thread's flag."},
-    {"set_record_hook", set_record_hook, METH_O, "hook(handle, attributes, inputs, outputs)"},
+    {"set_record_hook", set_record_hook, METH_O, "hook(handle, attributes, inputs, outputs). Returns the one before."},
     {nullptr, nullptr, 0, nullptr}};
 
 bool add_dispatch_types(PyObject* module) {

@@ -19,9 +19,10 @@ NB_MODULE(_runtime, m) {
     throw nb::python_error();
   }
   m.def("set_error_factory", [](nb::object factory) {
-    Py_XDECREF(mp::error_factory);
+    nb::object old = mp::error_factory ? nb::steal(mp::error_factory) : nb::none();
     mp::error_factory = factory.is_none() ? nullptr : factory.release().ptr();
-  }, nb::arg("factory").none(), "factory(code, message, source) makes the exception of a failure.");
+    return old;
+  }, nb::arg("factory").none(), "factory(code, message, source) makes the exception of a failure. Returns the one before.");
   m.def("kernels", [] {
     std::vector<std::string> names;
     ms::Registry::instance().each([&](const ms::Kernel& kernel) { names.emplace_back(kernel.name); });

@@ -436,8 +436,7 @@ PyObject* set_tensor_class(PyObject*, PyObject* given) {
   }
   PyTypeObject* old = tensor_class;
   tensor_class = reinterpret_cast<PyTypeObject*>(Py_NewRef(given));
-  Py_DECREF(old);
-  Py_RETURN_NONE;
+  return reinterpret_cast<PyObject*>(old);
 }
 
 }  // namespace
@@ -479,7 +478,7 @@ PyMethodDef tensor_functions[] = {
     {"scalar", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(scalar)), METH_FASTCALL, "scalar(number, dtype) -> tensor"},
     {"from_strings", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(from_strings)), METH_FASTCALL,
      "from_strings(list of bytes, shape) -> tensor"},
-    {"set_tensor_class", set_tensor_class, METH_O, "All results become instances of this subclass of TensorBase."},
+    {"set_tensor_class", set_tensor_class, METH_O, "All results become instances of this subclass of TensorBase. Returns the one before."},
     {nullptr, nullptr, 0, nullptr}};
 
 bool add_tensor_type(PyObject* module) {

@@ -205,6 +205,7 @@ Status run_check(const Call& call) {
 const Kernel kernel_call{"call", accept, run_call, nullptr, true};
 const Kernel kernel_branch{"branch", check_branch, run_branch, nullptr, true};
 const Kernel kernel_loop{"loop", accept, run_loop, nullptr, true};
+const Kernel kernel_state_edit{"state_edit", check_state_read, run_state_edit, nullptr, true};
 const Kernel kernel_host_call{"host_call", check_host_call, run_host_call, nullptr, true};
 
 namespace {
@@ -212,7 +213,6 @@ namespace {
 const Kernel kernel_bind_sizes{"bind_sizes", check_bind_sizes, run_bind_sizes};
 const Kernel kernel_sizes{"sizes", check_sizes, run_sizes};
 const Kernel kernel_state_read{"state_read", check_state_read, run_state_read, nullptr, true};
-const Kernel kernel_state_edit{"state_edit", check_state_read, run_state_edit, nullptr, true};
 const Kernel kernel_state_write{"state_write", check_state_write, run_state_write};
 const Kernel kernel_state_is_set{"state_is_set", check_state_is_set, run_state_is_set};
 const Kernel kernel_check{"check", check_check, run_check};

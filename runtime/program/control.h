@@ -5,6 +5,6 @@
 
 namespace millstream {
 
-extern const Kernel kernel_call, kernel_branch, kernel_loop, kernel_host_call;
+extern const Kernel kernel_call, kernel_branch, kernel_loop, kernel_host_call, kernel_state_edit;
 
 }  // namespace millstream

@@ -285,6 +285,20 @@ Status Frame::check_given(int32_t id) {
   return Status();
 }
 
+// Before bytes on the heap are updated in place: what somebody else reads, too, is copied. A variable under edit is not.
+Status Frame::make_unique(int32_t id) {
+  Tensor& tensor = values[static_cast<size_t>(id)];
+  if (tensor.buffer && tensor.buffer->writable() && (function.values[static_cast<size_t>(id)].edited || tensor.buffer->unique())) {
+    return Status();
+  }
+  const size_t bytes = tensor.bytes();
+  auto copy = Buffer::allocate(bytes);
+  if (bytes) std::memcpy(copy->data(), tensor.data, bytes);
+  tensor.buffer = std::move(copy);
+  set_data(id, tensor.buffer->data());
+  return Status();
+}
+
 Status Frame::run_step(Step& step) {
   const Instruction& item = *step.instruction;
   const Kernel& kernel = *item.kernel;
@@ -327,9 +341,7 @@ Status Frame::run_step(Step& step) {
     } else if (value.storage == Storage::alias) {
       const Tensor& root = values[static_cast<size_t>(value.root)];
       if (!value.literal && tensor.bytes() != root.bytes()) return invalid("A value updated in place changes its bytes.");
-      if (function.values[static_cast<size_t>(value.root)].storage == Storage::heap && !(root.buffer && root.buffer->writable())) {
-        return Status(Code::internal, "A value that may not change would be updated in place.");
-      }
+      if (function.values[static_cast<size_t>(value.root)].storage == Storage::heap) MS_RETURN_IF_ERROR(make_unique(value.root));
     }
   }
   if (!item.is_static) {

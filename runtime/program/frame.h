@@ -45,6 +45,7 @@ struct Frame {
   Status run_traced();
   Status run_step(Step& step);
   Status check_given(int32_t id);
+  Status make_unique(int32_t id);
   Status fail(const Instruction& instruction, Status status) const;
 };
 

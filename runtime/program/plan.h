@@ -25,6 +25,7 @@ struct Value {
   bool binding;          // its kernel decides its sizes
   bool literal;          // all its sizes are known
   bool produced;         // by an instruction
+  bool edited;           // by state_edit: the bytes are the variable's own
   int32_t root;          // the value whose bytes it shares in the end; itself if none
   int64_t location;
   int64_t bytes;         // of a literal one

@@ -209,6 +209,7 @@ class Verifier {
         Value& value = function_.values[static_cast<size_t>(item.outputs[i])];
         if (value.produced) return wrong(function_, "value " + std::to_string(item.outputs[i]) + " is made twice");
         value.produced = true;
+        value.edited = item.kernel == &kernel_state_edit;
       }
     }
     return Status();
@@ -250,6 +251,7 @@ class Verifier {
       const Value& root = function_.values[static_cast<size_t>(value.root)];
       if (root.storage != Storage::arena && root.storage != Storage::heap) return wrong(function_, "an output is a constant or an input");
       if (value.storage == Storage::alias && !available(value.location)) return wrong(function_, "an output is an alias of a value that is not there");
+      if (value.storage == Storage::alias && !element_bytes(value.dtype)) return wrong(function_, "text cannot be updated in place");
       if (item.kernel->sets_outputs && value.storage != Storage::heap) {
         return wrong(function_, std::string("the outputs of ") + item.kernel->name + " must be on the heap");
       }
