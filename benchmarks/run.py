@@ -107,7 +107,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--us", help="a Python that has millstream and keras")
     parser.add_argument("--tensorflow", help="a Python that has tensorflow and keras")
-    parser.add_argument("--tensorflow-xla", help="the same with jit_compile=True (Keras leaves it off where there is only a CPU)")
+    parser.add_argument(
+        "--tensorflow-xla", help="the same with jit_compile=True (Keras leaves it off where there is only a CPU)"
+    )
     parser.add_argument("--torch", help="a Python that has torch and keras")
     parser.add_argument("--jax", help="a Python that has jax and keras")
     parser.add_argument("--rows", default="", help="only rows whose names begin with these words, comma-separated")
