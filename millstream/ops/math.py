@@ -38,3 +38,9 @@ def multiply(x: Tensor[T], y: Tensor[T]) -> Tensor[T]:
 def exp(x: Tensor[F]) -> Tensor[F]:
     """Return e to the power of x."""
     return e.exp(x)
+
+
+add.cases([((3,), (3,)), (("batch", 4), (4,)), ((), (2, 3)), ((0, 3), (1, 3))])
+multiply.cases([((3,), (3,)), (("batch", 4), (4,)), ((2, 1), (1, 3))])
+exp.cases([(3,), ("batch", 4), (), (0,)])
+exp.cases([(7,)], extreme=[1e4, -1e4, float("inf"), float("-inf"), float("nan"), 0.0])
