@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
@@ -9,8 +10,8 @@ import numpy as np
 
 from millstream.base.trace_types import TraceType, installed
 
-# `bool` is the element type below.
-Truth: TypeAlias = bool
+# `bool` is the element type in this file.
+Truth: TypeAlias = builtins.bool
 
 _REF_OFFSET: Final = 100
 
@@ -65,7 +66,10 @@ _QUANTIZED_NUMPY: Final[dict[str, Any]] = {
     "quint16": np.dtype([("quint16", np.uint16)]),
     "qint32": np.dtype([("qint32", np.int32)]),
 }
-_STRING_NUMPY: Final = np.object_
+_STRING_NUMPY: Final = object
+
+
+_OF_NUMBER: Final[dict[int, DType]] = {}
 
 
 class DType(TraceType):
@@ -90,8 +94,27 @@ class DType(TraceType):
     name: str
     as_datatype_enum: int
 
-    def __init__(self, type_enum: int, handle_data: Any = None) -> None:
+    _bytes: int | None
+    _kind: str
+    _numpy: Any
+    _ref: Truth
+    is_bool: Truth
+    is_complex: Truth
+    is_floating: Truth
+    is_integer: Truth
+    is_numeric: Truth
+    is_quantized: Truth
+    is_unsigned: Truth
+
+    def __new__(cls, type_enum: int, handle_data: Any = None) -> DType:
         del handle_data
+        made = _OF_NUMBER.get(type_enum)
+        if made is None:
+            made = _OF_NUMBER[type_enum] = super().__new__(cls)
+            made._fill(type_enum)
+        return made
+
+    def _fill(self, type_enum: int) -> None:
         ref = type_enum > _REF_OFFSET
         base = _NAME_OF_NUMBER.get(type_enum - _REF_OFFSET if ref else type_enum)
         if base is None:
@@ -99,7 +122,7 @@ class DType(TraceType):
         _, self._bytes, kind = _TYPES[base]
         self._kind = kind
         self._ref = ref
-        self._numpy: Any = None
+        self._numpy = None
         self.name = base + "_ref" if ref else base
         self.as_datatype_enum = type_enum
         self.is_bool = kind == "bool"
@@ -259,13 +282,10 @@ def _find_numpy(name: str) -> Any:
     return np.bool_ if name == "bool" else getattr(np, name)
 
 
-_python_bool, _python_float = bool, float
-
 _NAME_OF_NUMBER: Final = {number: name for name, (number, _, _) in _TYPES.items()}
-_OF_NUMBER: Final[dict[int, DType]] = {}
 for _number in _NAME_OF_NUMBER:
-    _OF_NUMBER[_number] = DType(_number)
-    _OF_NUMBER[_number + _REF_OFFSET] = DType(_number + _REF_OFFSET)
+    DType(_number)
+    DType(_number + _REF_OFFSET)
 
 float32 = _OF_NUMBER[1]
 float64 = double = _OF_NUMBER[2]
@@ -344,10 +364,17 @@ _OF_ANYTHING: Final[dict[Any, DType]] = {
     "half_ref": float16._as_ref,
     "float_ref": float32._as_ref,
     "double_ref": float64._as_ref,
-    _python_float: float32,
-    _python_bool: bool,
+    float: float32,
+    builtins.bool: bool,
     object: string,
 }
+
+
+def __getattr__(name: str) -> DType:
+    """The reference types of version 1, such as `float32_ref`."""
+    if name.endswith("_ref") and name in _OF_ANYTHING:
+        return _OF_ANYTHING[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _learn_extended() -> None:
@@ -368,8 +395,6 @@ def as_dtype(type_value: Any) -> DType:
     numpy_type = type_value if isinstance(type_value, np.dtype) else None
     if numpy_type is None:
         numpy_type = getattr(type_value, "dtype", None)
-        if numpy_type.__class__ is DType:
-            return numpy_type
     for attempt in range(2):
         if isinstance(numpy_type, np.dtype):
             for name, quantized in _QUANTIZED_NUMPY.items():

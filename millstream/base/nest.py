@@ -46,7 +46,7 @@ def _kind(value: Any) -> int:
 
 
 def _find_kind(cls: type) -> int:
-    if issubclass(cls, (str, bytes, bytearray)):
+    if issubclass(cls, (str, bytes)):
         return _LEAF
     # CompositeTensor and TypeSpec stand on this file, so they say by an attribute what they are.
     if (nested_as := getattr(cls, "_nested_as", None)) is not None:
@@ -352,7 +352,7 @@ def _compare(left: Any, right: Any, check_types: bool, is_branch: Callable[[Any]
     left_kind, right_kind = _kind(left), _kind(right)
     if check_types:
         _compare_classes(left, right, left_kind, right_kind)
-    if left_kind >= _COMPOSITE and right_kind >= _COMPOSITE:
+    if min(left_kind, right_kind) == _COMPOSITE:
         _compare_specs(left, right, left_kind, right_kind)
     left_children, right_children = list(_children(left, left_kind)), list(_children(right, right_kind))
     for left_child, right_child in zip(left_children, right_children):
@@ -433,15 +433,15 @@ def assert_shallow_structure(
             "The two structures don't have the same sequence type. Input structure has type "
             f"{type(input_tree)}, while shallow structure has type {type(shallow_tree)}."
         )
-    if composite:
+    if composite and _COMPOSITE in (shallow_kind, input_kind):
         specs = [tree._type_spec if _kind(tree) == _COMPOSITE else tree for tree in (shallow_tree, input_tree)]
         if not _specs_agree(*specs):
             raise ValueError(f"Incompatible CompositeTensor TypeSpecs: {specs[0]} vs. {specs[1]}")
-    elif shallow_kind == _TYPE_SPEC:
+    elif shallow_kind == _TYPE_SPEC and not composite:
         raise TypeError(
             f"If shallow structure is a TypeSpec, input must also be a TypeSpec.  Input has type: {type(input_tree)}."
         )
-    elif len(input_tree) != len(shallow_tree):
+    elif not composite and len(input_tree) != len(shallow_tree):
         raise ValueError(
             "The two structures don't have the same sequence length. Input structure has length "
             f"{len(input_tree)}, while shallow structure has length {len(shallow_tree)}."

@@ -27,7 +27,7 @@ def disable_v2_tensorshape() -> None:
 
 def _read_size(value: Any) -> int | None:
     """The int or None that a value means as a size."""
-    if value is None or value.__class__ is int:
+    if value is None or isinstance(value, int):
         size = value
     elif isinstance(value, Dimension):
         return value._value
@@ -108,10 +108,10 @@ class Dimension:
         return self._combine(other, lambda left, right: right // left)
 
     def __mod__(self, other: Any) -> Any:
-        return self._combine(other, lambda left, right: left % right)
+        return self._combine(as_dimension(other), lambda left, right: left % right)
 
     def __rmod__(self, other: Any) -> Any:
-        return self._combine(other, lambda left, right: right % left)
+        return self._combine(as_dimension(other), lambda left, right: right % left)
 
     def __truediv__(self, other: Any) -> Any:
         raise TypeError(

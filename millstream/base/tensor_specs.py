@@ -55,7 +55,7 @@ class DenseSpec(TypeSpec):
     def is_compatible_with(self, spec_or_value: Any) -> bool:
         """Whether the spec or value may be of this type."""
         return (
-            (_is_dense_spec(spec_or_value) or isinstance(spec_or_value, self.value_type))
+            _is_dense(spec_or_value, self)
             and bool(self._dtype.is_compatible_with(spec_or_value.dtype))
             and self._shape.is_compatible_with(spec_or_value.shape)
         )
@@ -85,8 +85,9 @@ class DenseSpec(TypeSpec):
         return f"{type(self).__name__}(shape={self.shape}, dtype={self.dtype!r}, name={self.name!r})"
 
 
-def _is_dense_spec(value: Any) -> bool:
-    return isinstance(value, DenseSpec)
+def _is_dense(value: Any, spec: DenseSpec) -> bool:
+    """Whether it is a dense spec or a value of the spec's class; that class need not exist to tell specs apart."""
+    return isinstance(value, DenseSpec if isinstance(value, TypeSpec) else spec.value_type)
 
 
 @register_type_spec("tf.TensorSpec")
