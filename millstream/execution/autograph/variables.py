@@ -1,0 +1,360 @@
+"""What each statement reads and writes, and which variables are still wanted after it. Changes no tree.
+
+It reads trees whose jumps are gone (`jumps.py`), so that going backwards through the blocks is the whole analysis.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+
+Names = frozenset[str]
+NOTHING: Names = frozenset()
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+Loop = ast.For | ast.While
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+@dataclass(slots=True)
+class Facts:
+    """What a piece of code does with the variables of the function it stands in."""
+
+    reads: set[str] = field(default_factory=set)
+    writes: set[str] = field(default_factory=set)
+    # Written only perhaps: by `:=` in a part of an expression that may be skipped, by an exception handler.
+    may_write: set[str] = field(default_factory=set)
+    deletes: set[str] = field(default_factory=set)
+    # Attributes and items written, by their text: `self.x`, `d['k']`.
+    composites: dict[str, ast.Attribute | ast.Subscript] = field(default_factory=dict)
+    declared_global: set[str] = field(default_factory=set)
+    declared_nonlocal: set[str] = field(default_factory=set)
+    # What functions defined inside read, under the name they are bound to, and what they write by `nonlocal`.
+    captures: dict[str, set[str]] = field(default_factory=dict)
+    inner_writes: dict[str, set[str]] = field(default_factory=dict)
+    # Read by a function that is kept in some other way than under one name.
+    escaping: set[str] = field(default_factory=set)
+    # Names read in another way than by being called or handed to a call.
+    kept: set[str] = field(default_factory=set)
+
+    def modified(self) -> set[str]:
+        """Every variable that may have another value afterwards."""
+        changed = self.writes | self.may_write | self.deletes
+        for name, written in self.inner_writes.items():
+            if name in self.reads or name == "":
+                changed |= written
+        return changed
+
+
+def facts_of(*nodes: ast.AST) -> Facts:
+    """Return what the code under the nodes does."""
+    facts = Facts()
+    for node in nodes:
+        _collect(node, facts, False)
+    return facts
+
+
+def _collect(node: ast.AST, facts: Facts, called: bool) -> None:
+    kind = type(node)
+    if kind is ast.Name:
+        assert isinstance(node, ast.Name)
+        context = type(node.ctx)
+        if context is ast.Load:
+            facts.reads.add(node.id)
+            if not called:
+                facts.kept.add(node.id)
+        elif context is ast.Store:
+            facts.writes.add(node.id)
+        else:
+            facts.deletes.add(node.id)
+        return
+    if kind is ast.Constant:
+        return
+    if isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
+        _collect_composite(node, facts)
+    elif isinstance(node, ast.Attribute):
+        _collect(node.value, facts, called)
+        return
+    elif isinstance(node, ast.Call):
+        _collect(node.func, facts, True)
+        for argument in node.args:
+            _collect_argument(argument, facts)
+        for keyword in node.keywords:
+            _collect_argument(keyword.value, facts)
+        return
+    elif isinstance(node, ast.AugAssign):
+        if isinstance(node.target, ast.Name):
+            facts.reads.add(node.target.id)
+    elif isinstance(node, ast.NamedExpr):
+        facts.may_write.add(node.target.id)
+        _collect(node.value, facts, False)
+        return
+    elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+        _collect_function(node, facts, getattr(node, "name", ""), False)
+        return
+    elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda) and len(node.targets) == 1:
+        target = node.targets[0]
+        if isinstance(target, ast.Name):
+            _collect_function(node.value, facts, target.id, False)
+            return
+    elif isinstance(node, ast.ClassDef):
+        _collect_class(node, facts)
+        return
+    elif isinstance(node, _COMPREHENSIONS):
+        _collect_comprehension(node, facts)
+        return
+    elif isinstance(node, ast.Global):
+        facts.declared_global.update(node.names)
+        return
+    elif isinstance(node, ast.Nonlocal):
+        facts.declared_nonlocal.update(node.names)
+        return
+    elif isinstance(node, (ast.Import, ast.ImportFrom)):
+        facts.writes.update((alias.asname or alias.name.partition(".")[0]) for alias in node.names)
+        return
+    elif isinstance(node, ast.ExceptHandler) and node.name:
+        facts.may_write.add(node.name)
+    elif isinstance(node, (ast.MatchAs, ast.MatchStar)) and node.name:
+        facts.may_write.add(node.name)
+    elif isinstance(node, ast.MatchMapping) and node.rest:
+        facts.may_write.add(node.rest)
+    elif isinstance(node, ast.While):
+        facts.reads.update(guards_of(node))
+    elif isinstance(node, ast.For):
+        facts.reads.update(guards_of(node))
+    for child in ast.iter_child_nodes(node):
+        _collect(child, facts, False)
+
+
+def _collect_argument(argument: ast.expr, facts: Facts) -> None:
+    """A name handed to a call, or a lambda written there, is taken to be used by that call and not kept."""
+    if isinstance(argument, ast.Starred):
+        argument = argument.value
+    if isinstance(argument, ast.Lambda):
+        _collect_function(argument, facts, "", True)
+    else:
+        _collect(argument, facts, isinstance(argument, ast.Name))
+
+
+def _collect_composite(node: ast.Attribute | ast.Subscript, facts: Facts) -> None:
+    if composite_supports(node) is not None:
+        facts.composites[ast.unparse(node)] = node
+
+
+def composite_supports(node: ast.expr) -> set[str] | None:
+    """The variables that name an attribute or item (`a.b[i].c`: a and i), or None where it is not so simple."""
+    if isinstance(node, ast.Name):
+        return {node.id}
+    if isinstance(node, ast.Attribute):
+        return composite_supports(node.value)
+    if isinstance(node, ast.Subscript):
+        base = composite_supports(node.value)
+        key = node.slice
+        if isinstance(key, ast.UnaryOp) and isinstance(key.op, ast.USub):
+            key = key.operand
+        if base is None or isinstance(key, ast.Slice):
+            return None
+        if isinstance(key, ast.Constant):
+            return base
+        if isinstance(key, ast.Name):
+            return base | {key.id}
+    return None
+
+
+def _collect_function(node: FunctionNode, facts: Facts, name: str, transient: bool) -> None:
+    inner = inner_facts(node)
+    if not isinstance(node, ast.Lambda):
+        for decorator in node.decorator_list:
+            _collect(decorator, facts, True)
+        for returned in [node.returns] if node.returns is not None else []:
+            _collect(returned, facts, False)
+        if node.decorator_list:
+            facts.escaping |= inner.reads
+    for default in (*node.args.defaults, *node.args.kw_defaults):
+        if default is not None:
+            _collect(default, facts, False)
+    if name:
+        facts.writes.add(name)
+        facts.captures.setdefault(name, set()).update(inner.reads)
+        facts.inner_writes.setdefault(name, set()).update(inner.writes)
+        return
+    facts.reads |= inner.reads
+    facts.inner_writes.setdefault("", set()).update(inner.writes)
+    if not transient:
+        facts.escaping |= inner.reads
+
+
+def inner_facts(node: FunctionNode) -> Facts:
+    """What a function defined inside another reads and writes of the outer one's variables."""
+    inside = facts_of(*(node.body if isinstance(node.body, list) else [node.body]))
+    bound = parameters_of(node.args) | (inside.modified() - inside.declared_nonlocal - inside.declared_global)
+    bound |= inside.declared_global
+    reads = inside.reads | inside.declared_nonlocal
+    for captured in inside.captures.values():
+        reads |= captured
+    writes = inside.declared_nonlocal & inside.modified()
+    for written in inside.inner_writes.values():
+        writes |= written - bound
+    return Facts(reads=(reads | inside.escaping) - bound, writes=writes)
+
+
+def parameters_of(arguments: ast.arguments) -> set[str]:
+    """The names of a function's parameters."""
+    names = {a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+    names.update(a.arg for a in (arguments.vararg, arguments.kwarg) if a is not None)
+    return names
+
+
+def _collect_class(node: ast.ClassDef, facts: Facts) -> None:
+    for outside in (*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords)):
+        _collect(outside, facts, False)
+    inside = facts_of(*node.body)
+    reads = set(inside.reads)
+    for captured in inside.captures.values():
+        reads |= captured
+    reads |= inside.escaping
+    facts.reads |= reads
+    facts.escaping |= reads
+    facts.writes.add(node.name)
+
+
+def _collect_comprehension(
+    node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, facts: Facts
+) -> None:
+    _collect(node.generators[0].iter, facts, False)
+    inside = Facts()
+    for index, generator in enumerate(node.generators):
+        _collect(generator.target, inside, False)
+        if index:
+            _collect(generator.iter, inside, False)
+        for condition in generator.ifs:
+            _collect(condition, inside, False)
+    for part in (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,):
+        _collect(part, inside, False)
+    bound = inside.writes
+    facts.reads |= inside.reads - bound
+    facts.kept |= inside.kept - bound
+    facts.escaping |= inside.escaping - bound
+    facts.may_write |= inside.may_write
+    for name, written in inside.inner_writes.items():
+        facts.inner_writes.setdefault(name, set()).update(written)
+
+
+def guards_of(node: ast.AST) -> list[str]:
+    """The jump flags that end a loop, set by `jumps.py`."""
+    guards: list[str] = getattr(node, "jump_flags", [])
+    return guards
+
+
+@dataclass(slots=True)
+class Liveness:
+    """For each `if`, `while` and `for`: what is wanted after it, and at the head of its branches or iterations."""
+
+    after: dict[int, Names] = field(default_factory=dict)
+    head: dict[int, Names] = field(default_factory=dict)
+
+
+class _Backwards:
+    def __init__(self, whole: Facts, live_at_exit: Names) -> None:
+        self.result = Liveness()
+        self.captures = {name: frozenset(reads) for name, reads in whole.captures.items() if reads}
+        always = set(whole.escaping)
+        for name in list(self.captures):
+            if name in whole.kept:
+                always |= self.captures.pop(name)
+        self.always = frozenset(always)
+        self.exit = live_at_exit | self.always
+        self.cache: dict[int, Facts] = {}
+
+    def facts(self, *nodes: ast.AST) -> Facts:
+        key = id(nodes[0])
+        found = self.cache.get(key)
+        if found is None:
+            found = self.cache[key] = facts_of(*nodes)
+        return found
+
+    def widen(self, live: Names) -> Names:
+        live |= self.always
+        if self.captures:
+            before = None
+            while before != live:
+                before = live
+                for name, reads in self.captures.items():
+                    if name in live:
+                        live |= reads
+        return live
+
+    def block(self, statements: list[ast.stmt], live: Names, on_error: Names) -> Names:
+        for statement in reversed(statements):
+            live = self.widen(self.statement(statement, live, on_error) | on_error)
+        return live
+
+    def reads(self, node: ast.AST) -> Names:
+        return frozenset(self.facts(node).reads)
+
+    def statement(self, node: ast.stmt, live: Names, on_error: Names) -> Names:
+        match node:
+            case ast.If():
+                self.result.after[id(node)] = live
+                head = self.block(node.body, live, on_error) | self.block(node.orelse, live, on_error)
+                self.result.head[id(node)] = head
+                return head | self.reads(node.test)
+            case ast.While():
+                self.result.after[id(node)] = live
+                head = live | self.reads(node.test) | frozenset(guards_of(node)) | on_error
+                while True:
+                    again = head | self.block(node.body, self.widen(head), on_error)
+                    if again == head:
+                        break
+                    head = again
+                self.result.head[id(node)] = head
+                return head
+            case ast.For():
+                self.result.after[id(node)] = live
+                target = self.facts(node.target)
+                head = live | frozenset(guards_of(node)) | on_error
+                while True:
+                    body = self.block(node.body, self.widen(head), on_error)
+                    again = head | ((body - target.writes) | target.reads)
+                    if again == head:
+                        break
+                    head = again
+                self.result.head[id(node)] = head
+                return head | self.reads(node.iter)
+            case ast.With():
+                live = self.block(node.body, live, on_error)
+                for item in reversed(node.items):
+                    done = self.facts(item)
+                    live = (live - done.writes) | done.reads
+                return live
+            case ast.Try() | ast.TryStar():
+                live = self.block(node.finalbody, live, on_error)
+                # An error inside goes on to the handlers, or through `finally` to whoever waits outside.
+                outside = self.block(node.finalbody, on_error, on_error) | live if node.finalbody else on_error
+                handlers: Names = NOTHING
+                for handler in node.handlers:
+                    caught = self.block(handler.body, live, outside)
+                    caught -= {handler.name} if handler.name else NOTHING
+                    handlers |= caught | (self.reads(handler.type) if handler.type else NOTHING)
+                orelse = self.block(node.orelse, live, outside)
+                return self.block(node.body, orelse, handlers | outside) | handlers
+            case ast.Match():
+                before = live
+                for case in node.cases:
+                    inside = self.block(case.body, live, on_error)
+                    inside |= self.reads(case.guard) if case.guard else NOTHING
+                    before |= inside | self.reads(case.pattern)
+                return before | self.reads(node.subject)
+            case ast.Return():
+                return self.reads(node) | self.exit
+            case ast.Raise():
+                return self.reads(node) | on_error
+            case _:
+                done = self.facts(node)
+                return (live - done.writes - done.deletes) | done.reads
+
+
+def find_liveness(body: list[ast.stmt], whole: Facts, live_at_exit: Names) -> Liveness:
+    """Return which variables are wanted after each statement of a function that can be staged."""
+    analysis = _Backwards(whole, live_at_exit)
+    analysis.block(body, analysis.exit, NOTHING)
+    return analysis.result
