@@ -108,7 +108,7 @@ CASES = {
     "resnet20": Case(resnet20, (32, 32, 3), 64, momentum=True),
     "lstm": Case(lstm, (100, 64), 64),
     "encoder": Case(encoder, (128,), 16, tokens=True, learning_rate=1e-4),
-    "mobilenetv2": Case(mobilenet_v2, (224, 224, 3), 8, momentum=True, learning_rate=1e-5),
+    "mobilenetv2": Case(mobilenet_v2, (224, 224, 3), 8, momentum=True, learning_rate=3e-6),
 }
 FORWARD_CASES = ("lstm", "encoder", "mobilenetv2")
 FORWARD_BATCHES = (1, 32)

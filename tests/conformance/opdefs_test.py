@@ -1,11 +1,6 @@
 """Every declared op has the signature that TensorFlow publishes."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 
 from millstream.ops.registry import all_ops
 

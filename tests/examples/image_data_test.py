@@ -2,13 +2,9 @@
 
 import gzip
 import struct
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
 import image_data
 

@@ -1,0 +1,89 @@
+"""What `pip install .` gives: built from the checkout into an environment of its own, small, quick, and whole."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MEGABYTE = 1 << 20
+PROBE = """
+import json, resource, sys, time
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+began = time.perf_counter()
+import millstream
+seconds = time.perf_counter() - began
+heavy = [name for name in ("keras", "scipy", "h5py") if name in sys.modules]
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+result = (millstream.constant([1.0, 2.0]) + 1.0).numpy().tolist()
+print(json.dumps(dict(seconds=seconds, megabytes=peak / 1024, heavy=heavy, file=millstream.__file__, result=result)))
+"""
+
+
+def run(*command, cwd=ROOT):
+    return subprocess.run([str(part) for part in command], cwd=cwd, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A fresh environment with the package in it; gives its interpreter and a folder far from the checkout."""
+    folder = tmp_path_factory.mktemp("installed")
+    run(sys.executable, "-m", "venv", folder / "venv")
+    python = folder / "venv/bin/python"
+    run(python, "-m", "pip", "install", "-q", "-C", f"build-dir={ROOT}/build/wheel", ROOT)
+    return python, folder
+
+
+@pytest.fixture(scope="module")
+def probe(installed):
+    python, folder = installed
+    run(python, "-c", "import millstream", cwd=folder)
+    return min((json.loads(run(python, "-c", PROBE, cwd=folder)) for _ in range(3)), key=lambda one: one["seconds"])
+
+
+@pytest.mark.slow
+def test_the_installed_package_computes(installed, probe):
+    assert Path(probe["file"]).is_relative_to(installed[1])
+    assert probe["result"] == [2.0, 3.0]
+
+
+@pytest.mark.slow
+def test_import_takes_less_than_300_milliseconds_and_60_megabytes(probe):
+    assert probe["seconds"] < 0.3
+    assert probe["megabytes"] < 60
+
+
+@pytest.mark.slow
+def test_import_leaves_the_heavy_libraries_alone(probe):
+    assert probe["heavy"] == []
+
+
+@pytest.mark.slow
+def test_the_installed_package_is_smaller_than_80_megabytes(probe):
+    package = Path(probe["file"]).parent
+    size = sum(path.stat().st_size for path in package.rglob("*") if path.is_file())
+    assert size < 80 * MEGABYTE
+
+
+@pytest.mark.slow
+def test_tests_and_their_data_stay_at_home(probe):
+    package = Path(probe["file"]).parent
+    assert not [path for path in package.rglob("*") if path.name.endswith("_test.py") or path.name == "testdata"]
+
+
+@pytest.mark.slow
+def test_the_bundled_library_brings_its_licence(probe):
+    package = Path(probe["file"]).parent
+    if not list(package.glob("libdnnl*")):
+        pytest.skip("built without oneDNN: this processor has none")
+    assert list((package / "licences/onednn").glob("*LICENSE*"))
+
+
+@pytest.mark.slow
+def test_the_command_is_installed(installed):
+    python, folder = installed
+    script = folder / "hello.py"
+    script.write_text("import sys\nprint('ran', sys.argv[1:])\n")
+    assert run(python.parent / "millstream", "run", script, "--x", cwd=folder).strip() == "ran ['--x']"
