@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-import re
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NoReturn, TypeAlias
@@ -160,7 +159,7 @@ class Operation(Expression):
         if self.kind in (FLOOR_DIVIDE, MODULO):
             mark = "//" if self.kind == FLOOR_DIVIDE else "%"
             return f"({_wrap(self.left)}{mark}{_wrap(self.right)})"
-        return f"{_PRINTED[self.kind]}({self.left}, {self.right})"
+        return f"{PRINTED[self.kind]}({self.left}, {self.right})"
 
     def __reduce__(self) -> Any:
         return _operation, (self.kind, self.left, self.right)
@@ -181,19 +180,13 @@ class Sum(Expression):
         parts = []
         for atoms, factor in self._terms:
             names = "*".join(sorted(str(atom) for atom in atoms))
-            if not atoms:
-                text = str(abs(factor))
-            else:
-                text = names if abs(factor) == 1 else f"{abs(factor)}*{names}"
-            parts.append((-len(atoms), factor < 0, names, text))
+            number = "" if atoms and abs(factor) == 1 else str(abs(factor))
+            parts.append((-len(atoms), factor < 0, names, "*".join(filter(None, (number, names)))))
+        parts.sort(key=lambda part: part[:3])
         # A negative leading term reads badly: put a positive one first where there is one.
-        parts.sort(key=lambda part: (part[0], part[1], part[2]))
-        leading = next((part for part in parts if not part[1]), None)
-        if leading is not None and leading[0] == 0:
-            leading = None
-        if leading is not None:
-            parts.remove(leading)
-            parts.insert(0, leading)
+        leading = next((part for part in parts if part[0] and not part[1]), parts[0])
+        parts.remove(leading)
+        parts.insert(0, leading)
         text = ("-" if parts[0][1] else "") + parts[0][3]
         return text + "".join(("-" if part[1] else "+") + part[3] for part in parts[1:])
 
@@ -201,7 +194,7 @@ class Sum(Expression):
         return _rebuild, (self._terms,)
 
 
-_PRINTED: Final = {MINIMUM: "min", MAXIMUM: "max", SELECT_NONNEGATIVE: "select_nonnegative", EQUAL: "equal"}
+PRINTED: Final = {MINIMUM: "min", MAXIMUM: "max", SELECT_NONNEGATIVE: "select_nonnegative", EQUAL: "equal"}
 
 
 def _wrap(size: Size) -> str:
@@ -219,8 +212,7 @@ def _terms(size: Any) -> tuple[Term, ...]:
     return (((), number),) if number else ()
 
 
-def _serial_of(atom: Expression) -> int:
-    return atom.serial
+_serial_of: Final = operator.attrgetter("serial")
 
 
 def _order(term: Term) -> tuple[int, ...]:
@@ -512,14 +504,6 @@ def product(sizes: Iterable[Size]) -> Size:
     return result
 
 
-def total(sizes: Iterable[Size]) -> Size:
-    """The sum of all sizes; 0 of none."""
-    result: Size = 0
-    for size in sizes:
-        result = result + size
-    return result
-
-
 def symbols(size: Size) -> frozenset[Symbol]:
     """All symbols that a size depends on."""
     if isinstance(size, Symbol):
@@ -612,84 +596,3 @@ OPERATIONS: Final = {
     SELECT_NONNEGATIVE: select_nonnegative,
     EQUAL: equal,
 }
-
-_TOKEN: Final = re.compile(r"\s*(?:(\d+)|([A-Za-z_]\w*)|(//|[-+*%(),]))")
-
-
-def parse(text: str, known: Mapping[str, Symbol] | None = None) -> Size:
-    """The size that `str(size)` printed. Names not in `known` become symbols from 0 without an upper bound."""
-    tokens: list[str] = []
-    position = 0
-    while text[position:].strip():
-        match = _TOKEN.match(text, position)
-        if match is None:
-            raise ValueError(
-                f"Cannot read the size {text!r} at column {position + 1}: expected a number, name or operator."
-            )
-        tokens.append(match.group().strip())
-        position = match.end()
-    reader = _Reader(text, tokens, known or {})
-    result = reader.sum()
-    if reader.tokens:
-        raise reader.error()
-    return result
-
-
-class _Reader:
-    """Reads sums, products and atoms by recursive descent."""
-
-    def __init__(self, text: str, tokens: list[str], known: Mapping[str, Symbol]) -> None:
-        self.text = text
-        self.tokens = tokens[::-1]
-        self.known = known
-
-    def error(self) -> ValueError:
-        found = repr(self.tokens[-1]) if self.tokens else "the end"
-        return ValueError(f"Cannot read the size {self.text!r}: did not expect {found}.")
-
-    def take(self, *allowed: str) -> str:
-        if self.tokens and self.tokens[-1] in allowed:
-            return self.tokens.pop()
-        return ""
-
-    def expect(self, token: str) -> None:
-        if not self.take(token):
-            raise self.error()
-
-    def sum(self) -> Size:
-        result = self.product()
-        while mark := self.take("+", "-"):
-            result = result + self.product() if mark == "+" else result - self.product()
-        return result
-
-    def product(self) -> Size:
-        result = self.atom()
-        while mark := self.take("*", "//", "%"):
-            right = self.atom()
-            result = (
-                result * right
-                if mark == "*"
-                else (floor_divide(result, right) if mark == "//" else modulo(result, right))
-            )
-        return result
-
-    def atom(self) -> Size:
-        if self.take("-"):
-            return -self.atom()
-        if self.take("("):
-            result = self.sum()
-            self.expect(")")
-            return result
-        if not self.tokens or not (self.tokens[-1][0].isalnum() or self.tokens[-1][0] == "_"):
-            raise self.error()
-        word = self.tokens.pop()
-        if word.isdigit():
-            return int(word)
-        kinds = {printed: kind for kind, printed in _PRINTED.items()}
-        if word in kinds and self.take("("):
-            left = self.sum()
-            self.expect(",")
-            right = self.sum()
-            self.expect(")")
-            return OPERATIONS[kinds[word]](left, right)
-        return self.known.get(word) or Symbol(word)
