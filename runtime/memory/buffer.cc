@@ -25,6 +25,13 @@ constexpr int thread_classes = fine_classes + 6 * 4 + 1;
 constexpr int class_count = fine_classes + 4 * 38;
 constexpr size_t thread_class_bytes = 128 << 10;
 
+// Under AddressSanitizer nothing is kept, so that a use after the last release is seen.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool keeps_blocks = false;
+#else
+constexpr bool keeps_blocks = true;
+#endif
+
 int class_of(size_t bytes) {
   if (bytes <= fine_limit) return static_cast<int>((bytes + fine_step - 1) / fine_step) - 1;
   const int top = std::bit_width(bytes - 1) - 1;  // 2^top < bytes <= 2^(top+1)
@@ -67,7 +74,7 @@ class Store {
     const auto bytes = static_cast<int64_t>(class_bytes(index));
     {
       std::lock_guard lock(mutex_);
-      if (cached_ + bytes <= limit_) {
+      if (keeps_blocks && cached_ + bytes <= limit_) {
         free_[index].push_back(block);
         cached_ += bytes;
         return;
@@ -204,7 +211,7 @@ void* take_block(int index) {
 }
 
 void give_block(void* block, int index) {
-  if (index < thread_classes) {
+  if (keeps_blocks && index < thread_classes) {
     ThreadCache* cache = thread_cache ? thread_cache : make_thread_cache();
     if (cache && static_cast<size_t>(cache->count[index]) * class_bytes(index) < thread_class_bytes) {
       auto* free_block = static_cast<FreeBlock*>(block);
