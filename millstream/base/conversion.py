@@ -99,6 +99,13 @@ def _first_leaf(value: Any) -> tuple[Any, bool]:
 
 
 def _from_python(value: Any, wanted: DType | None) -> tuple[Array, DType]:
+    kind = value.__class__
+    if kind is float and wanted is dtypes.float32 and -1e38 < value < 1e38:
+        return np.array(value, np.float32), wanted
+    if kind is int and wanted in (None, dtypes.int32) and -(2**31) <= value < 2**31:
+        return np.array(value, np.int32), dtypes.int32
+    if kind is bool and wanted in (None, dtypes.bool):
+        return np.array(value), dtypes.bool
     leaf, exists = _first_leaf(value)
     if not exists:
         found = dtypes.float32 if wanted is None else wanted
