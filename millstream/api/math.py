@@ -7,6 +7,7 @@ from typing import Any
 from millstream.api.public import public
 from millstream.execution.dispatch import apply
 from millstream.ops import math as ops
+from millstream.ops import unary
 
 
 @public("add", "math.add")
@@ -24,4 +25,4 @@ def multiply(x: Any, y: Any, name: str | None = None) -> Any:
 @public("exp", "math.exp")
 def exp(x: Any, name: str | None = None) -> Any:
     """Return e to the power of x elementwise."""
-    return apply(ops.exp, x)
+    return apply(unary.exp, x)

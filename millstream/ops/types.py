@@ -10,6 +10,11 @@ from millstream.base.dtypes import (
     float32,
     float64,
     int8,
+    qint8,
+    qint16,
+    qint32,
+    quint8,
+    quint16,
     int16,
     int32,
     int64,
@@ -27,5 +32,6 @@ UNSIGNED = (uint8, uint16, uint32, uint64)
 INTEGERS = (*SIGNED, *UNSIGNED)
 REALS = (*FLOATS, *INTEGERS)
 NUMBERS = (*REALS, *COMPLEX)
+QUANTIZED = (qint8, quint8, qint16, quint16, qint32)
 
 Index = Types("Tidx", int32, int64, default=int32)

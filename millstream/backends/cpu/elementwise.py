@@ -85,6 +85,8 @@ class Chain:
             register = self.tile.compare(node.attributes["direction"], *operands)
         elif name == "convert":
             register = self.tile.convert(dtype, operands[0])
+        elif name == "popcnt":
+            register = self.tile.convert(dtype, self.tile.apply(name, operands[0].dtype, *operands))
         elif name == "select":
             register = self.tile.select(*operands)
         else:
