@@ -76,7 +76,9 @@ def _reverse_op(op: Op, node: Node, flows: list[Adjoint | None]) -> Sequence[Adj
     if not op.differentiable:
         return [None] * len(node.inputs)
     if op.gradient_rule is not None:
-        dys: list[Any] = [dense(f) if f is not None else zeros_or_none(v) for f, v in zip(flows, node.outputs, strict=True)]
+        # A rule that passes its adjoint on as it is takes sparse ones, too.
+        plain = (lambda f: f) if getattr(op.gradient_rule, "takes_slices", False) else dense
+        dys: list[Any] = [plain(f) if f is not None else zeros_or_none(v) for f, v in zip(flows, node.outputs, strict=True)]
         single = len(dys) == 1
         result = op.gradient_rule(
             dys[0] if single else tuple(dys),

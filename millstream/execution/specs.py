@@ -6,10 +6,19 @@ from typing import Any
 
 from millstream import _runtime as runtime
 from millstream.base import dtypes
-from millstream.base.sizes import fresh_symbol
+from millstream.base.sizes import Symbol, fresh_symbol
 from millstream.base.spec import Spec
 
 DTYPE_OF_NUMBER = {d.as_datatype_enum: d for d in vars(dtypes).values() if isinstance(d, dtypes.DType)}
+
+_open: list[Symbol] = []
+
+
+def open_size(axis: int) -> Symbol:
+    """Return the symbol that stands for the open size of an axis of a variable; readings give it a fresh name."""
+    while len(_open) <= axis:
+        _open.append(fresh_symbol("open"))
+    return _open[axis]
 
 
 def spec_of(tensor: Any) -> Spec:
@@ -24,11 +33,24 @@ def spec_of(tensor: Any) -> Spec:
 
 
 def handle_spec(handle: Any) -> Spec | None:
-    """Return the spec of what a variable holds; None for other resources."""
-    info = runtime.state_info(handle)
+    """Return the spec of what a variable may hold; None for other resources.
+
+    Where a variable leaves even its rank open, the rank of what it holds now is taken: plans need one.
+    """
+    info = state_info(handle)
     if info is None:
         return None
-    dtype, shape = info[0], info[1]
+    shape = info["shape"]
+    if shape is None and info["value_shape"] is not None:
+        shape = (None,) * len(info["value_shape"])
     if shape is not None:
-        shape = tuple(fresh_symbol("n") if n is None or n < 0 else n for n in shape)
-    return Spec(DTYPE_OF_NUMBER[dtype], shape)
+        shape = tuple(open_size(i) if n is None else n for i, n in enumerate(shape))
+    return Spec(DTYPE_OF_NUMBER[info["dtype"]], shape)
+
+
+def state_info(handle: Any) -> Any:
+    """Return what the runtime knows of a variable by its handle; None for handles of other things."""
+    try:
+        return runtime.state_info(handle)
+    except TypeError:
+        return None

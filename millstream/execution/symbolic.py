@@ -36,6 +36,10 @@ class SymbolicTensor(Tensor):
     def value(self) -> Value:
         return self.value_
 
+    def set_shape(self, shape: Any) -> None:
+        """Say more of the shape than is known here."""
+        self._shape_override = self.shape.merge_with(shape)
+
     def numpy(self) -> Any:
         """Raise: a symbolic tensor has no elements."""
         raise NotImplementedError(f"numpy() is only available when eager execution is enabled; {self!r} is symbolic.")

@@ -194,7 +194,7 @@ def _backward_one(item: Record, given: tuple[int, ...], wanted: tuple[int, ...],
     for count, i in zip(op.layout, wanted, strict=True):
         if count == 2:
             source = item.inputs[i]
-            shape = runtime.state_info(source)[1] if source._dtype == 20 else source._shape
+            shape = runtime.state_info(source)["value_shape"] if source._dtype == 20 else source._shape
             adjoints.append(IndexedSlices(flat[at], flat[at + 1], shape))
         else:
             adjoints.append(flat[at] if count else None)

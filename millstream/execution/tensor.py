@@ -13,7 +13,11 @@ from millstream.base.shapes import TensorShape
 from millstream.execution.specs import DTYPE_OF_NUMBER
 
 
-class Tensor:
+class TensorType:
+    """tf.__internal__.types.Tensor: what ops take as a tensor: tensors, variables, and Keras's variables."""
+
+
+class Tensor(TensorType):
     """What eager and symbolic tensors share."""
 
     dtype: DType
@@ -65,6 +69,14 @@ class EagerTensor(runtime.TensorBase, Tensor):  # type: ignore[misc]
         array = self._numpy()
         wanted = self.dtype.as_numpy_dtype
         return array if array.dtype == wanted else array.view(wanted)
+
+    def _numpy_for_printing(self) -> Any:
+        return self.numpy()
+
+    def set_shape(self, shape: Any) -> None:
+        """Check that `shape` fits."""
+        if not self.shape.is_compatible_with(shape):
+            raise ValueError(f"Tensor's shape {self.shape} is not compatible with supplied shape {shape}.")
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         array = self._array()

@@ -5,20 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from millstream.base import dtypes
+from millstream.base.sizes import fresh_symbol, is_known
 from millstream.base.spec import Spec
 from millstream.program.primitives.core import primitive, refuse
 from millstream.program.value import Value, emit
 
 
 def _held(resource: Spec) -> Spec:
-    if resource.handle is None:
+    """What a reading gives: sizes that the variable leaves open are new ones at each reading."""
+    spec = resource.handle
+    if spec is None:
         raise refuse("read", str(resource), "give the handle of a variable")
-    return resource.handle
+    if spec.shape is None or spec.is_static:
+        return spec
+    return Spec(spec.dtype, tuple(n if is_known(n) else fresh_symbol("n") for n in spec.shape))
 
 
 READ = primitive(
     "read",
     lambda resource, dtype=None, shape=None: Spec(dtype, shape) if dtype is not None else _held(resource),
+    reverse=lambda dy, y, resource, dtype=None, shape=None: (dy,),
     effects=True,
 )
 

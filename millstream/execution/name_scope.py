@@ -1,0 +1,41 @@
+"""Name scopes: the prefix that names of variables and ops get, per thread. Names change nothing but names."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class _Names(threading.local):
+    def __init__(self) -> None:
+        self.prefix = ""
+
+
+_names = _Names()
+
+
+def current_scope() -> str:
+    """Return the prefix of names now: "" or "outer/inner/"."""
+    return _names.prefix
+
+
+@contextmanager
+def named(name: str | None) -> Iterator[str]:
+    """Put `name` before the names made inside; None or "" starts afresh, a trailing slash replaces what was there."""
+    before = _names.prefix
+    if not name:
+        _names.prefix = ""
+    elif name.endswith("/"):
+        _names.prefix = name
+    else:
+        _names.prefix = f"{before}{name}/"
+    try:
+        yield _names.prefix
+    finally:
+        _names.prefix = before
+
+
+def scoped(name: str) -> str:
+    """Return `name` with the prefix before it."""
+    return _names.prefix + name
