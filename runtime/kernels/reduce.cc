@@ -16,7 +16,8 @@ namespace {
 
 // The tile program "x, reduced": kept axes, then the reduced ones, then the kept axes behind the last reduced one.
 Status program_of(const Call& call, TileProgram& program) {
-  MS_REQUIRE(call.input_count == 1 && call.output_count == 1 && call.has(0), "reduce: takes one input and gives one output");
+  MS_REQUIRE(call.input_count == 1 && call.output_count == 1 && call.has(0),
+             "reduce: takes one input and gives one output");
   MS_REQUIRE(call.attribute_count >= 1, "reduce: the kind is missing");
   const Tensor& x = call.in(0);
   const int64_t kind = call.attributes[0];
@@ -25,7 +26,8 @@ Status program_of(const Call& call, TileProgram& program) {
   int last = -1;
   for (int64_t i = 1; i < call.attribute_count; ++i) {
     const int64_t axis = call.attributes[i];
-    MS_REQUIRE(axis >= 0 && axis < x.rank, "reduce: axis " + std::to_string(axis) + " is not in 0.." + std::to_string(x.rank - 1));
+    MS_REQUIRE(axis >= 0 && axis < x.rank,
+               "reduce: axis " + std::to_string(axis) + " is not in 0.." + std::to_string(x.rank - 1));
     MS_REQUIRE(!reduced[axis], "reduce: axis " + std::to_string(axis) + " is given twice");
     reduced[axis] = true;
     if (axis > last) last = static_cast<int>(axis);
