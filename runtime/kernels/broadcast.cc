@@ -17,7 +17,8 @@ Status check_broadcast(const Call& call) {
   int64_t last = -1;
   for (int i = 0; i < x.rank; ++i) {
     const int64_t axis = call.attributes[i];
-    MS_REQUIRE(axis > last && axis < y.rank, "broadcast: the axes must increase and lie in [0, " + std::to_string(y.rank) + ").");
+    MS_REQUIRE(axis > last && axis < y.rank,
+               "broadcast: the axes must increase and lie in [0, " + std::to_string(y.rank) + ").");
     MS_REQUIRE(x.dims[i] == 1 || x.dims[i] == y.dims[axis], "broadcast: " + show(x) + " does not fit " + show(y) +
                                                                 ": axis " + std::to_string(i) + " must be 1 or " +
                                                                 std::to_string(y.dims[axis]) + ".");

@@ -19,12 +19,23 @@ constexpr int64_t piece_bytes = 64 << 10;
 
 void copy_one(char* to, const char* from, int64_t bytes) {
   switch (bytes) {
-    case 1: std::memcpy(to, from, 1); return;
-    case 2: std::memcpy(to, from, 2); return;
-    case 4: std::memcpy(to, from, 4); return;
-    case 8: std::memcpy(to, from, 8); return;
-    case 16: std::memcpy(to, from, 16); return;
-    default: std::memcpy(to, from, static_cast<size_t>(bytes));
+    case 1:
+      std::memcpy(to, from, 1);
+      return;
+    case 2:
+      std::memcpy(to, from, 2);
+      return;
+    case 4:
+      std::memcpy(to, from, 4);
+      return;
+    case 8:
+      std::memcpy(to, from, 8);
+      return;
+    case 16:
+      std::memcpy(to, from, 16);
+      return;
+    default:
+      std::memcpy(to, from, static_cast<size_t>(bytes));
   }
 }
 
@@ -43,9 +54,10 @@ Status check_gather(const Call& call) {
   MS_REQUIRE(is_index(indices.dtype), "gather: indices are " + show(indices) + "; give int16, int32 or int64.");
   MS_REQUIRE(x.dtype == y.dtype && moved_bytes(x.dtype) > 0, "gather: given " + show(x) + " for " + show(y) + ".");
   MS_REQUIRE(batch >= 0 && batch <= axis && axis < x.rank && batch <= indices.rank,
-             "gather: axis " + std::to_string(axis) + ", batch_axes " + std::to_string(batch) + " for " + show(x) + " and " +
-                 show(indices) + "; 0 <= batch_axes <= axis < rank is needed.");
-  MS_REQUIRE(y.rank == x.rank + indices.rank - 1 - batch, "gather: " + show(x) + " and " + show(indices) + " do not give " + show(y) + ".");
+             "gather: axis " + std::to_string(axis) + ", batch_axes " + std::to_string(batch) + " for " + show(x) +
+                 " and " + show(indices) + "; 0 <= batch_axes <= axis < rank is needed.");
+  MS_REQUIRE(y.rank == x.rank + indices.rank - 1 - batch,
+             "gather: " + show(x) + " and " + show(indices) + " do not give " + show(y) + ".");
   bool fits = true;
   for (int64_t i = 0; i < axis; ++i) fits &= y.dims[i] == x.dims[i] && (i >= batch || indices.dims[i] == x.dims[i]);
   for (int64_t i = batch; i < indices.rank; ++i) fits &= y.dims[axis + i - batch] == indices.dims[i];
@@ -89,8 +101,8 @@ Status run_gather(const Call& call) {
     });
   }
   if (const int64_t at = bad; at >= 0) {
-    return invalid("indices" + show_position(indices.dims, indices.rank, at) + " = " + std::to_string(index_at(indices, at)) +
-                   " is not in [0, " + std::to_string(limit) + ")");
+    return invalid("indices" + show_position(indices.dims, indices.rank, at) + " = " +
+                   std::to_string(index_at(indices, at)) + " is not in [0, " + std::to_string(limit) + ")");
   }
   return Status();
 }
@@ -100,11 +112,13 @@ Status check_gather_nd(const Call& call) {
   MS_RETURN_IF_ERROR(check_attributes(call, "gather_nd", 1));
   const Tensor &x = call.in(0), &indices = call.in(1), &y = call.out(0);
   const int64_t batch = call.attributes[0];
-  MS_REQUIRE(is_index(indices.dtype) && indices.rank >= 1, "gather_nd: indices are " + show(indices) + "; give int16, int32 or int64 [..., k].");
+  MS_REQUIRE(is_index(indices.dtype) && indices.rank >= 1,
+             "gather_nd: indices are " + show(indices) + "; give int16, int32 or int64 [..., k].");
   MS_REQUIRE(x.dtype == y.dtype && moved_bytes(x.dtype) > 0, "gather_nd: given " + show(x) + " for " + show(y) + ".");
   const int64_t depth = indices.dims[indices.rank - 1];
   MS_REQUIRE(batch >= 0 && batch < indices.rank && batch <= x.rank && depth <= x.rank - batch,
-             "gather_nd: indices " + show(indices) + " with batch_axes " + std::to_string(batch) + " do not index " + show(x) + ".");
+             "gather_nd: indices " + show(indices) + " with batch_axes " + std::to_string(batch) + " do not index " +
+                 show(x) + ".");
   const int64_t inner = x.rank - batch - depth;
   bool fits = y.rank == indices.rank - 1 + inner;
   for (int64_t i = 0; fits && i < batch; ++i) fits = x.dims[i] == indices.dims[i];
@@ -119,7 +133,8 @@ Status run_gather_nd(const Call& call) {
   if (x.dtype == DType::string) return move_strings(call, run_gather_nd);
   const int batch = static_cast<int>(call.attributes[0]);
   const int depth = static_cast<int>(indices.dims[indices.rank - 1]);
-  MS_REQUIRE(y.data != indices.data || y.count() == 0, "gather_nd: the output must not share the bytes of the indices.");
+  MS_REQUIRE(y.data != indices.data || y.count() == 0,
+             "gather_nd: the output must not share the bytes of the indices.");
   const int64_t batches = product(x.dims, 0, batch), rows = product(indices.dims, 0, indices.rank - 1);
   const int64_t each = batches > 0 ? rows / batches : 0, plane = product(x.dims, batch, x.rank);
   const auto width = static_cast<int64_t>(element_bytes(x.dtype));
@@ -133,7 +148,8 @@ Status run_gather_nd(const Call& call) {
         if (index < 0 || index >= x.dims[batch + i]) return remember_first(bad, row);
         offset = offset * x.dims[batch + i] + index;
       }
-      if (bytes > 0) copy_one(y.as<char>() + row * bytes, x.as<const char>() + row / each * plane * width + offset * bytes, bytes);
+      if (bytes > 0)
+        copy_one(y.as<char>() + row * bytes, x.as<const char>() + row / each * plane * width + offset * bytes, bytes);
     }
   });
   if (const int64_t row = bad; row >= 0) {

@@ -19,7 +19,8 @@ Numbers numbers;
 
 void test_gather_takes_rows_along_any_axis_with_batches() {
   for (int round = 0; round < 300; ++round) {
-    const int64_t batch = numbers.below(3), middle = numbers.below(2), inner = numbers.below(2), wide = round % 50 == 0 ? 4000 : 3;
+    const int64_t batch = numbers.below(3), middle = numbers.below(2), inner = numbers.below(2),
+                  wide = round % 50 == 0 ? 4000 : 3;
     std::vector<int64_t> x_dims, index_dims, y_dims;
     for (int64_t i = 0; i < batch; ++i) x_dims.push_back(1 + numbers.below(3));
     index_dims = y_dims = x_dims;
@@ -35,13 +36,16 @@ void test_gather_takes_rows_along_any_axis_with_batches() {
       x_dims.push_back(1 + numbers.below(4));
       y_dims.push_back(x_dims.back());
     }
-    Tensor x = empty(DType::float32, x_dims), indices = empty(round % 2 ? DType::int32 : DType::int64, index_dims), y = empty(DType::float32, y_dims);
+    Tensor x = empty(DType::float32, x_dims), indices = empty(round % 2 ? DType::int32 : DType::int64, index_dims),
+           y = empty(DType::float32, y_dims);
     for (int64_t i = 0; i < x.count(); ++i) x.as<float>()[i] = static_cast<float>(i);
     std::vector<int64_t> chosen;
     for (int64_t i = 0; i < indices.count(); ++i) {
       chosen.push_back(numbers.below(limit));
-      if (round % 2) indices.as<int32_t>()[i] = static_cast<int32_t>(chosen.back());
-      else indices.as<int64_t>()[i] = chosen.back();
+      if (round % 2)
+        indices.as<int32_t>()[i] = static_cast<int32_t>(chosen.back());
+      else
+        indices.as<int64_t>()[i] = chosen.back();
     }
     EXPECT(run(registry, "gather", {&x, &indices}, {&y}, {batch + middle, batch}).ok());
     int64_t batches = 1, middles = 1, inners = 1;
@@ -65,23 +69,27 @@ void test_a_bad_index_is_named() {
   const Tensor indices = tensor_of<int32_t>({2, 2}, {0, 1, 7, 1});
   EXPECT(run(registry, "gather", {&x, &indices}, {&y}, {0, 0}).message() == "indices[1,0] = 7 is not in [0, 5)");
   Tensor pair = empty(DType::float32, {2});
-  EXPECT(run(registry, "gather_nd", {&x, &indices}, {&pair}, {0}).message() == "indices[1] = [7, 1] does not index into param shape [5,2]");
+  EXPECT(run(registry, "gather_nd", {&x, &indices}, {&pair}, {0}).message() ==
+         "indices[1] = [7, 1] does not index into param shape [5,2]");
   const Tensor updates = tensor_of<float>({2}, {1, 2});
   Tensor z = empty(DType::float32, {5, 2});
-  EXPECT(run(registry, "scatter_nd", {&x, &indices, &updates}, {&z}, {1, 0}).message() == "indices[1] = [7, 1] does not index into shape [5,2]");
+  EXPECT(run(registry, "scatter_nd", {&x, &indices, &updates}, {&z}, {1, 0}).message() ==
+         "indices[1] = [7, 1] does not index into shape [5,2]");
   const Tensor rows = tensor_of<int64_t>({1, 1}, {-1});
   const Tensor one = tensor_of<float>({}, {1});
   EXPECT(run(registry, "scatter_nd", {&x, &rows, &one}, {&z}, {1, 1}).message() == "indices[0] = -1 is not in [0, 5)");
   const Tensor ids = tensor_of<int32_t>({5}, {0, 1, 2, 3, 9});
   Tensor sums = empty(DType::float32, {3, 2});
-  EXPECT(run(registry, "segment_reduce", {&x, &ids}, {&sums}, {0, 0}).message() == "segment_ids[3] = 3 is out of range [0, 3)");
+  EXPECT(run(registry, "segment_reduce", {&x, &ids}, {&sums}, {0, 0}).message() ==
+         "segment_ids[3] = 3 is out of range [0, 3)");
   const Tensor nothing = empty(DType::float32, {5, 0});
   Tensor still = empty(DType::float32, {2, 2, 0});
   EXPECT(!run(registry, "gather", {&nothing, &indices}, {&still}, {0, 0}).ok());
 }
 
 void test_gather_nd_and_scatter_nd_are_each_others_inverse() {
-  Tensor x = empty(DType::int32, {3, 4, 2}), zero = empty(DType::int32, {3, 4, 2}), back = empty(DType::int32, {3, 4, 2});
+  Tensor x = empty(DType::int32, {3, 4, 2}), zero = empty(DType::int32, {3, 4, 2}),
+         back = empty(DType::int32, {3, 4, 2});
   for (int i = 0; i < 24; ++i) x.as<int32_t>()[i] = i + 1, zero.as<int32_t>()[i] = 0;
   const Tensor indices = tensor_of<int64_t>({2, 2, 2}, {0, 1, 2, 3, 1, 0, 2, 0});
   Tensor y = empty(DType::int32, {2, 2, 2});
@@ -143,7 +151,8 @@ void test_segments_reduce_and_empty_ones_hold_the_identity() {
 }
 
 void test_bad_calls_are_refused() {
-  const Tensor x = tensor_of<float>({2, 2}, {1, 2, 3, 4}), real = tensor_of<float>({1}, {0}), index = tensor_of<int32_t>({1}, {0});
+  const Tensor x = tensor_of<float>({2, 2}, {1, 2, 3, 4}), real = tensor_of<float>({1}, {0}),
+               index = tensor_of<int32_t>({1}, {0});
   Tensor y = empty(DType::float32, {1, 2});
   EXPECT(run(registry, "gather", {&x, &index}, {&y}, {0, 0}).ok());
   EXPECT(!run(registry, "gather", {&x, &real}, {&y}, {0, 0}).ok());

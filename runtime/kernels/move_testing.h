@@ -10,26 +10,36 @@
 #include "kernels/kernel.h"
 #include "memory/objects.h"
 
-#define EXPECT(condition)                                                        \
-  do {                                                                           \
-    if (!(condition)) {                                                          \
+#define EXPECT(condition)                                                            \
+  do {                                                                               \
+    if (!(condition)) {                                                              \
       std::fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-      std::exit(1);                                                              \
-    }                                                                            \
+      std::exit(1);                                                                  \
+    }                                                                                \
   } while (false)
 
 namespace millstream::testing {
 
-template <typename T> constexpr DType dtype_of = DType::invalid;
-template <> inline constexpr DType dtype_of<float> = DType::float32;
-template <> inline constexpr DType dtype_of<double> = DType::float64;
-template <> inline constexpr DType dtype_of<int8_t> = DType::int8;
-template <> inline constexpr DType dtype_of<int16_t> = DType::int16;
-template <> inline constexpr DType dtype_of<int32_t> = DType::int32;
-template <> inline constexpr DType dtype_of<int64_t> = DType::int64;
-template <> inline constexpr DType dtype_of<uint32_t> = DType::uint32;
-template <> inline constexpr DType dtype_of<uint64_t> = DType::uint64;
-template <> inline constexpr DType dtype_of<bool> = DType::boolean;
+template <typename T>
+constexpr DType dtype_of = DType::invalid;
+template <>
+inline constexpr DType dtype_of<float> = DType::float32;
+template <>
+inline constexpr DType dtype_of<double> = DType::float64;
+template <>
+inline constexpr DType dtype_of<int8_t> = DType::int8;
+template <>
+inline constexpr DType dtype_of<int16_t> = DType::int16;
+template <>
+inline constexpr DType dtype_of<int32_t> = DType::int32;
+template <>
+inline constexpr DType dtype_of<int64_t> = DType::int64;
+template <>
+inline constexpr DType dtype_of<uint32_t> = DType::uint32;
+template <>
+inline constexpr DType dtype_of<uint64_t> = DType::uint64;
+template <>
+inline constexpr DType dtype_of<bool> = DType::boolean;
 
 inline Tensor empty(DType dtype, const std::vector<int64_t>& dims) {
   Tensor tensor;
@@ -78,8 +88,9 @@ inline Status run(const Registry& registry, const char* name, const std::vector<
                   const std::vector<Tensor*>& outputs, const std::vector<int64_t>& attributes) {
   const Kernel* kernel = registry.find(name, std::strlen(name));
   EXPECT(kernel != nullptr);
-  Call call{inputs.data(),     static_cast<int>(inputs.size()),          outputs.data(), static_cast<int>(outputs.size()),
-            attributes.data(), static_cast<int64_t>(attributes.size()), nullptr,        nullptr};
+  Call call{
+      inputs.data(),     static_cast<int>(inputs.size()),         outputs.data(), static_cast<int>(outputs.size()),
+      attributes.data(), static_cast<int64_t>(attributes.size()), nullptr,        nullptr};
   MS_RETURN_IF_ERROR(kernel->check(call));
   std::shared_ptr<const void> prepared;
   if (kernel->prepare) {

@@ -31,7 +31,9 @@ Status check_tensor(const Tensor& tensor, const char* name) {
     fits &= tensor.dims[i] >= 0;
     if (tensor.dims[i] > 0) fits &= !__builtin_mul_overflow(total, tensor.dims[i], &total);
   }
-  if (!fits) return invalid(std::string(name) + ": sizes " + show_dims(tensor.dims, tensor.rank) + " are negative or too large.");
+  if (!fits)
+    return invalid(std::string(name) + ": sizes " + show_dims(tensor.dims, tensor.rank) +
+                   " are negative or too large.");
   return Status();
 }
 

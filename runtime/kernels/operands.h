@@ -11,7 +11,7 @@ namespace millstream {
 
 // Bytes that moving kernels carry for one element; strings count as 8 (an index into the source), handles as 0.
 size_t moved_bytes(DType dtype);
-std::string show(const Tensor& tensor);  // "float32[2,3]"
+std::string show(const Tensor& tensor);                // "float32[2,3]"
 std::string show_dims(const int64_t* dims, int rank);  // "[2,3]"
 // "[1,0]" for element 2 of sizes [2,2]; "" for a scalar: TensorFlow's SliceDebugString.
 std::string show_position(const int64_t* dims, int rank, int64_t position);
@@ -28,9 +28,12 @@ bool distinct_axes(const int64_t* axes, int64_t count, int rank);
 // The index at `position`, whatever its type. One read: the value that is checked is the value that is used.
 inline int64_t index_at(const Tensor& indices, int64_t position) {
   switch (indices.dtype) {
-    case DType::int16: return indices.as<const volatile int16_t>()[position];
-    case DType::int32: return indices.as<const volatile int32_t>()[position];
-    default: return indices.as<const volatile int64_t>()[position];
+    case DType::int16:
+      return indices.as<const volatile int16_t>()[position];
+    case DType::int32:
+      return indices.as<const volatile int32_t>()[position];
+    default:
+      return indices.as<const volatile int64_t>()[position];
   }
 }
 

@@ -19,8 +19,9 @@ Status check_pad(const Call& call) {
   const Tensor &x = call.in(0), &value = call.in(1), &y = call.out(0);
   const int rank = x.rank;
   MS_RETURN_IF_ERROR(check_attributes(call, "pad", 3 * int64_t{rank}));
-  MS_REQUIRE(x.dtype == y.dtype && x.dtype == value.dtype && moved_bytes(x.dtype) > 0 && rank == y.rank && value.count() == 1,
-             "pad: given " + show(x) + " and " + show(value) + " for " + show(y) + "; value is one element of the same type.");
+  MS_REQUIRE(
+      x.dtype == y.dtype && x.dtype == value.dtype && moved_bytes(x.dtype) > 0 && rank == y.rank && value.count() == 1,
+      "pad: given " + show(x) + " and " + show(value) + " for " + show(y) + "; value is one element of the same type.");
   for (int i = 0; i < rank; ++i) {
     const int64_t low = call.attributes[i], high = call.attributes[rank + i], interior = call.attributes[2 * rank + i];
     const std::string axis = "pad: axis " + std::to_string(i);
@@ -28,9 +29,11 @@ Status check_pad(const Call& call) {
                axis + " has padding " + std::to_string(low) + ", " + std::to_string(high) + ", interior " +
                    std::to_string(interior) + "; interior must be at least 0.");
     int64_t length = 0;
-    const bool fits = x.dims[i] < largest_pad && !__builtin_mul_overflow(std::max<int64_t>(x.dims[i] - 1, 0), interior, &length) &&
+    const bool fits = x.dims[i] < largest_pad &&
+                      !__builtin_mul_overflow(std::max<int64_t>(x.dims[i] - 1, 0), interior, &length) &&
                       length < largest_pad && interior < largest_pad;
-    MS_REQUIRE(fits && low + high + x.dims[i] + length == y.dims[i], axis + " of " + show(x) + " does not give " + show(y) + ".");
+    MS_REQUIRE(fits && low + high + x.dims[i] + length == y.dims[i],
+               axis + " of " + show(x) + " does not give " + show(y) + ".");
   }
   return Status();
 }

@@ -11,7 +11,8 @@ namespace {
 Status check_reverse(const Call& call) {
   MS_RETURN_IF_ERROR(check_operands(call, "reverse", 1, 1));
   const Tensor &x = call.in(0), &y = call.out(0);
-  MS_REQUIRE(x.dtype == y.dtype && moved_bytes(x.dtype) > 0 && same_dims(x, y), "reverse: given " + show(x) + " for " + show(y) + ".");
+  MS_REQUIRE(x.dtype == y.dtype && moved_bytes(x.dtype) > 0 && same_dims(x, y),
+             "reverse: given " + show(x) + " for " + show(y) + ".");
   MS_REQUIRE(call.attribute_count <= max_rank && distinct_axes(call.attributes, call.attribute_count, x.rank),
              "reverse: the axes must differ and lie in [0, " + std::to_string(x.rank) + ").");
   return Status();

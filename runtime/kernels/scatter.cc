@@ -25,20 +25,25 @@ Status check_scatter_nd(const Call& call) {
   MS_RETURN_IF_ERROR(check_operands(call, "scatter_nd", 3, 1));
   MS_RETURN_IF_ERROR(check_attributes(call, "scatter_nd", 2));
   const Tensor &x = call.in(0), &indices = call.in(1), &updates = call.in(2), &y = call.out(0);
-  MS_REQUIRE(call.attributes[0] >= 0 && call.attributes[0] < combine_count && call.attributes[1] >= 0 && call.attributes[1] <= 1,
-             "scatter_nd: kind " + std::to_string(call.attributes[0]) + ", style " + std::to_string(call.attributes[1]) + " are not known.");
+  MS_REQUIRE(call.attributes[0] >= 0 && call.attributes[0] < combine_count && call.attributes[1] >= 0 &&
+                 call.attributes[1] <= 1,
+             "scatter_nd: kind " + std::to_string(call.attributes[0]) + ", style " +
+                 std::to_string(call.attributes[1]) + " are not known.");
   const auto kind = static_cast<Combine>(call.attributes[0]);
   MS_REQUIRE(x.dtype == y.dtype && x.dtype == updates.dtype && same_dims(x, y) && moved_bytes(x.dtype) > 0,
              "scatter_nd: given " + show(x) + " and updates " + show(updates) + " for " + show(y) + ".");
   MS_REQUIRE(kind == Combine::set || combine_run(kind, x.dtype) != nullptr,
              "scatter_nd: " + show(x) + " cannot be combined by kind " + std::to_string(call.attributes[0]) + ".");
-  MS_REQUIRE(is_index(indices.dtype) && indices.rank >= 1, "scatter_nd: indices are " + show(indices) + "; give int16, int32 or int64 [..., k].");
+  MS_REQUIRE(is_index(indices.dtype) && indices.rank >= 1,
+             "scatter_nd: indices are " + show(indices) + "; give int16, int32 or int64 [..., k].");
   const int64_t depth = indices.dims[indices.rank - 1];
-  MS_REQUIRE(depth <= x.rank && (call.attributes[1] == 0 || depth == 1), "scatter_nd: indices " + show(indices) + " do not index " + show(x) + ".");
+  MS_REQUIRE(depth <= x.rank && (call.attributes[1] == 0 || depth == 1),
+             "scatter_nd: indices " + show(indices) + " do not index " + show(x) + ".");
   bool fits = updates.rank == indices.rank - 1 + x.rank - depth;
   for (int i = 0; fits && i < indices.rank - 1; ++i) fits = updates.dims[i] == indices.dims[i];
   for (int64_t i = depth; fits && i < x.rank; ++i) fits = updates.dims[indices.rank - 1 + i - depth] == x.dims[i];
-  MS_REQUIRE(fits || updates.rank == 0, "scatter_nd: updates " + show(updates) + " do not fit indices " + show(indices) + " into " + show(x) + ".");
+  MS_REQUIRE(fits || updates.rank == 0, "scatter_nd: updates " + show(updates) + " do not fit indices " +
+                                            show(indices) + " into " + show(x) + ".");
   return Status();
 }
 
@@ -46,7 +51,8 @@ Status bad_index(const Call& call, int64_t row, int64_t depth) {
   const Tensor &x = call.in(0), &indices = call.in(1);
   const std::string where = "indices" + show_position(indices.dims, indices.rank - 1, row) + " = ";
   if (call.attributes[1] == 1) {
-    return invalid(where + std::to_string(index_at(indices, row)) + " is not in [0, " + std::to_string(x.dims[0]) + ")");
+    return invalid(where + std::to_string(index_at(indices, row)) + " is not in [0, " + std::to_string(x.dims[0]) +
+                   ")");
   }
   std::string index;
   for (int64_t i = 0; i < depth; ++i) index += (i ? ", " : "") + std::to_string(index_at(indices, row * depth + i));
@@ -71,7 +77,9 @@ Status run_scatter_nd(const Call& call) try {
   const int64_t inner = product(x.dims, static_cast<int>(depth), x.rank);
   const auto width = static_cast<int64_t>(element_bytes(x.dtype));
   const bool scalar = updates.rank == 0 && !(indices.rank == 1 && inner == 1);
-  if (rows > 0 && inner > 0) MS_REQUIRE(y.data != indices.data && y.data != updates.data, "scatter_nd: the output must not share the bytes of indices or updates.");
+  if (rows > 0 && inner > 0)
+    MS_REQUIRE(y.data != indices.data && y.data != updates.data,
+               "scatter_nd: the output must not share the bytes of indices or updates.");
   if (kind == Combine::divide && is_integer(x.dtype) && has_zero(updates)) return invalid("Integer division by zero");
 
   std::vector<int64_t> offsets(static_cast<size_t>(rows));  // checked before anything is written
@@ -88,19 +96,21 @@ Status run_scatter_nd(const Call& call) try {
   if (rows == 0 || inner == 0) return Status();
   const CombineRun combine = kind == Combine::set ? nullptr : combine_run(kind, x.dtype);
   // Threads share the inner elements, never the rows: equal indices are combined in order.
-  parallel_for(inner, std::max<int64_t>(64, (128 << 10) / std::max<int64_t>(1, rows * width)), [&](int64_t begin, int64_t end) {
-    for (int64_t row = 0; row < rows; ++row) {
-      char* to = y.as<char>() + (offsets[static_cast<size_t>(row)] + begin) * width;
-      const char* from = updates.as<const char>() + (scalar ? 0 : (row * inner + begin) * width);
-      if (combine) {
-        combine(to, from, end - begin, scalar ? 0 : 1);
-      } else if (scalar) {
-        for (int64_t i = begin; i < end; ++i, to += width) std::memcpy(to, from, static_cast<size_t>(width));
-      } else {
-        std::memcpy(to, from, static_cast<size_t>((end - begin) * width));
-      }
-    }
-  });
+  parallel_for(inner, std::max<int64_t>(64, (128 << 10) / std::max<int64_t>(1, rows * width)),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t row = 0; row < rows; ++row) {
+                   char* to = y.as<char>() + (offsets[static_cast<size_t>(row)] + begin) * width;
+                   const char* from = updates.as<const char>() + (scalar ? 0 : (row * inner + begin) * width);
+                   if (combine) {
+                     combine(to, from, end - begin, scalar ? 0 : 1);
+                   } else if (scalar) {
+                     for (int64_t i = begin; i < end; ++i, to += width)
+                       std::memcpy(to, from, static_cast<size_t>(width));
+                   } else {
+                     std::memcpy(to, from, static_cast<size_t>((end - begin) * width));
+                   }
+                 }
+               });
   return Status();
 } catch (const std::bad_alloc&) {
   return out_of_memory("scatter_nd", call.in(1));

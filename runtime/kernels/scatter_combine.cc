@@ -80,11 +80,16 @@ CombineRun pick(Combine kind) {
   constexpr bool ordered = !is_complex_number<T>;
   if constexpr (!boolean) {
     switch (kind) {
-      case Combine::add: return run<Combine::add, T>;
-      case Combine::subtract: return run<Combine::subtract, T>;
-      case Combine::multiply: return run<Combine::multiply, T>;
-      case Combine::divide: return run<Combine::divide, T>;
-      default: break;
+      case Combine::add:
+        return run<Combine::add, T>;
+      case Combine::subtract:
+        return run<Combine::subtract, T>;
+      case Combine::multiply:
+        return run<Combine::multiply, T>;
+      case Combine::divide:
+        return run<Combine::divide, T>;
+      default:
+        break;
     }
   }
   if constexpr (ordered) {
@@ -113,8 +118,10 @@ bool identity(Combine kind, void* value) {
   using limits = std::numeric_limits<std::conditional_t<std::is_integral_v<T>, T, float>>;
   switch (kind) {
     case Combine::add:
-    case Combine::bit_or: return put(0);
-    case Combine::multiply: return put(1);
+    case Combine::bit_or:
+      return put(0);
+    case Combine::multiply:
+      return put(1);
     case Combine::bit_and:
       if constexpr (std::is_same_v<T, bool>) return put(true);
       if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) return put(static_cast<T>(~T{0}));
@@ -125,35 +132,54 @@ bool identity(Combine kind, void* value) {
       if constexpr (is_complex_number<T>) return false;
       if constexpr (std::is_same_v<T, Half>) return put(lowest ? -65504.0f : 65504.0f);
       if constexpr (std::is_same_v<T, Brain>) return put(float_of_bits(lowest ? 0xff7f0000u : 0x7f7f0000u));
-      if constexpr (std::is_same_v<T, double>) return put(lowest ? -std::numeric_limits<double>::max() : std::numeric_limits<double>::max());
-      if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, double>) return put(lowest ? limits::lowest() : limits::max());
+      if constexpr (std::is_same_v<T, double>)
+        return put(lowest ? -std::numeric_limits<double>::max() : std::numeric_limits<double>::max());
+      if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, double>)
+        return put(lowest ? limits::lowest() : limits::max());
       return false;
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 
 template <typename F>
 auto with_type(DType dtype, F&& visit) -> decltype(visit(float{})) {
   switch (dtype) {
-    case DType::float16: return visit(Half{});
-    case DType::bfloat16: return visit(Brain{});
-    case DType::float32: return visit(float{});
-    case DType::float64: return visit(double{});
-    case DType::complex64: return visit(std::complex<float>{});
-    case DType::complex128: return visit(std::complex<double>{});
+    case DType::float16:
+      return visit(Half{});
+    case DType::bfloat16:
+      return visit(Brain{});
+    case DType::float32:
+      return visit(float{});
+    case DType::float64:
+      return visit(double{});
+    case DType::complex64:
+      return visit(std::complex<float>{});
+    case DType::complex128:
+      return visit(std::complex<double>{});
     case DType::int8:
-    case DType::int4: return visit(int8_t{});
+    case DType::int4:
+      return visit(int8_t{});
     case DType::uint8:
-    case DType::uint4: return visit(uint8_t{});
-    case DType::int16: return visit(int16_t{});
-    case DType::uint16: return visit(uint16_t{});
-    case DType::int32: return visit(int32_t{});
-    case DType::uint32: return visit(uint32_t{});
-    case DType::int64: return visit(int64_t{});
-    case DType::uint64: return visit(uint64_t{});
-    case DType::boolean: return visit(bool{});
-    default: return {};
+    case DType::uint4:
+      return visit(uint8_t{});
+    case DType::int16:
+      return visit(int16_t{});
+    case DType::uint16:
+      return visit(uint16_t{});
+    case DType::int32:
+      return visit(int32_t{});
+    case DType::uint32:
+      return visit(uint32_t{});
+    case DType::int64:
+      return visit(int64_t{});
+    case DType::uint64:
+      return visit(uint64_t{});
+    case DType::boolean:
+      return visit(bool{});
+    default:
+      return {};
   }
 }
 

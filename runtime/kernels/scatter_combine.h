@@ -8,7 +8,17 @@
 namespace millstream {
 
 // The numbers are part of the plan format.
-enum class Combine : int64_t { set = 0, add = 1, subtract = 2, maximum = 3, minimum = 4, multiply = 5, divide = 6, bit_and = 7, bit_or = 8 };
+enum class Combine : int64_t {
+  set = 0,
+  add = 1,
+  subtract = 2,
+  maximum = 3,
+  minimum = 4,
+  multiply = 5,
+  divide = 6,
+  bit_and = 7,
+  bit_or = 8
+};
 constexpr int64_t combine_count = 9;
 
 // to[i] = to[i] (kind) from[i * step] for i < count; step 0 repeats one value. `to` has counts for means elsewhere.

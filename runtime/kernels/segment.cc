@@ -27,9 +27,11 @@ Status check_segment_reduce(const Call& call) {
   const Tensor &x = call.in(0), &ids = call.in(1), &y = call.out(0);
   const int64_t kind = call.attributes[0];
   MS_REQUIRE(kind >= 0 && kind <= mean && call.attributes[1] >= 0 && call.attributes[1] <= 1,
-             "segment_reduce: kind " + std::to_string(kind) + ", sorted " + std::to_string(call.attributes[1]) + " are not known.");
+             "segment_reduce: kind " + std::to_string(kind) + ", sorted " + std::to_string(call.attributes[1]) +
+                 " are not known.");
   char identity[16];
-  MS_REQUIRE(x.dtype == y.dtype && combine_run(kinds[kind], x.dtype) != nullptr && combine_identity(kinds[kind], x.dtype, identity) &&
+  MS_REQUIRE(x.dtype == y.dtype && combine_run(kinds[kind], x.dtype) != nullptr &&
+                 combine_identity(kinds[kind], x.dtype, identity) &&
                  (kind != mean || is_floating(x.dtype) || is_complex(x.dtype)),
              "segment_reduce: kind " + std::to_string(kind) + " does not take " + show(x) + " to " + show(y) + ".");
   bool fits = is_index(ids.dtype) && ids.rank <= x.rank && y.rank == x.rank - ids.rank + 1;
@@ -46,12 +48,18 @@ void divide(const Tensor& y, int64_t at, int64_t count, int64_t by) {
   const auto n = static_cast<double>(by);
   const auto n_float = static_cast<float>(by);
   switch (y.dtype) {
-    case DType::float32: return each(y.as<float>(), [&](float v) { return v / n_float; });
-    case DType::float64: return each(y.as<double>(), [&](double v) { return v / n; });
-    case DType::complex64: return each(y.as<std::complex<float>>(), [&](auto v) { return v / n_float; });
-    case DType::complex128: return each(y.as<std::complex<double>>(), [&](auto v) { return v / n; });
-    case DType::float16: return each(y.as<uint16_t>(), [&](uint16_t v) { return half_of_float(float_of_half(v) / n_float); });
-    default: return each(y.as<uint16_t>(), [&](uint16_t v) { return bfloat16_of_float(float_of_bfloat16(v) / n_float); });
+    case DType::float32:
+      return each(y.as<float>(), [&](float v) { return v / n_float; });
+    case DType::float64:
+      return each(y.as<double>(), [&](double v) { return v / n; });
+    case DType::complex64:
+      return each(y.as<std::complex<float>>(), [&](auto v) { return v / n_float; });
+    case DType::complex128:
+      return each(y.as<std::complex<double>>(), [&](auto v) { return v / n; });
+    case DType::float16:
+      return each(y.as<uint16_t>(), [&](uint16_t v) { return half_of_float(float_of_half(v) / n_float); });
+    default:
+      return each(y.as<uint16_t>(), [&](uint16_t v) { return bfloat16_of_float(float_of_bfloat16(v) / n_float); });
   }
 }
 
@@ -61,7 +69,8 @@ Status run_segment_reduce(const Call& call) try {
   const bool sorted = call.attributes[1] == 1;
   const int64_t inner = product(x.dims, ids.rank, x.rank);
   const auto width = static_cast<int64_t>(element_bytes(x.dtype));
-  MS_REQUIRE(y.count() == 0 || (y.data != ids.data && y.data != x.data), "segment_reduce: the output must not share the bytes of an input.");
+  MS_REQUIRE(y.count() == 0 || (y.data != ids.data && y.data != x.data),
+             "segment_reduce: the output must not share the bytes of an input.");
   std::vector<int64_t> targets(static_cast<size_t>(rows)), counts;
   if (kind == mean || sorted) counts.resize(static_cast<size_t>(segments));
   int64_t last = 0;
@@ -69,8 +78,8 @@ Status run_segment_reduce(const Call& call) try {
     const int64_t id = targets[static_cast<size_t>(row)] = index_at(ids, row);
     if (sorted && row > 0 && id < last) return invalid("segment ids are not increasing");
     if (id >= segments || (sorted && id < 0)) {
-      return invalid("segment_ids" + show_position(ids.dims, ids.rank, row) + " = " + std::to_string(id) + " is out of range [0, " +
-                     std::to_string(segments) + ")");
+      return invalid("segment_ids" + show_position(ids.dims, ids.rank, row) + " = " + std::to_string(id) +
+                     " is out of range [0, " + std::to_string(segments) + ")");
     }
     if (id >= 0 && !counts.empty()) ++counts[static_cast<size_t>(id)];
     last = id;
@@ -80,13 +89,15 @@ Status run_segment_reduce(const Call& call) try {
   combine_identity(kinds[kind], x.dtype, identity);
   fill_elements(y.as<char>(), y.count(), identity, width);
   const CombineRun combine = combine_run(kinds[kind], x.dtype);
-  parallel_for(inner, std::max<int64_t>(64, (128 << 10) / std::max<int64_t>(1, rows * width)), [&](int64_t begin, int64_t end) {
-    for (int64_t row = 0; row < rows; ++row) {
-      const int64_t id = targets[static_cast<size_t>(row)];
-      if (id < 0) continue;
-      combine(y.as<char>() + (id * inner + begin) * width, x.as<const char>() + (row * inner + begin) * width, end - begin, 1);
-    }
-  });
+  parallel_for(inner, std::max<int64_t>(64, (128 << 10) / std::max<int64_t>(1, rows * width)),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t row = 0; row < rows; ++row) {
+                   const int64_t id = targets[static_cast<size_t>(row)];
+                   if (id < 0) continue;
+                   combine(y.as<char>() + (id * inner + begin) * width,
+                           x.as<const char>() + (row * inner + begin) * width, end - begin, 1);
+                 }
+               });
   for (int64_t id = 0; id < static_cast<int64_t>(counts.size()); ++id) {
     const int64_t count = counts[static_cast<size_t>(id)];
     if (sorted && count == 0) std::memset(y.as<char>() + id * inner * width, 0, static_cast<size_t>(inner * width));

@@ -19,12 +19,14 @@ Status check_slice(const Call& call) {
   const Tensor &x = call.in(0), &y = call.out(0);
   const int rank = x.rank;
   MS_RETURN_IF_ERROR(check_attributes(call, "slice", 3 * int64_t{rank}));
-  MS_REQUIRE(x.dtype == y.dtype && moved_bytes(x.dtype) > 0 && rank == y.rank, "slice: given " + show(x) + " for " + show(y) + ".");
+  MS_REQUIRE(x.dtype == y.dtype && moved_bytes(x.dtype) > 0 && rank == y.rank,
+             "slice: given " + show(x) + " for " + show(y) + ".");
   for (int i = 0; i < rank; ++i) {
     const int64_t start = call.attributes[i], limit = call.attributes[rank + i], stride = call.attributes[2 * rank + i];
     MS_REQUIRE(start >= 0 && start <= limit && limit <= x.dims[i] && stride >= 1,
                "slice: axis " + std::to_string(i) + " from " + std::to_string(start) + " to " + std::to_string(limit) +
-                   " by " + std::to_string(stride) + " of " + show(x) + "; 0 <= start <= limit <= size and stride >= 1.");
+                   " by " + std::to_string(stride) + " of " + show(x) +
+                   "; 0 <= start <= limit <= size and stride >= 1.");
     const int64_t length = limit == start ? 0 : (limit - start - 1) / stride + 1;
     MS_REQUIRE(length == y.dims[i], "slice: axis " + std::to_string(i) + " gives " + std::to_string(length) +
                                         " elements, the output is " + show(y) + ".");
@@ -58,8 +60,9 @@ Status check_window(const char* name, const Tensor& whole, const Tensor& part, c
   const std::string who = std::string(name) + ": ";
   MS_REQUIRE(whole.dtype == part.dtype && moved_bytes(whole.dtype) > 0 && whole.rank == part.rank,
              who + "given " + show(whole) + " and " + show(part) + "; element type and rank must be equal.");
-  MS_REQUIRE((start.dtype == DType::int32 || start.dtype == DType::int64) && start.rank == 1 && start.dims[0] == whole.rank,
-             who + "start is " + show(start) + "; give int32 or int64 with one element per axis.");
+  MS_REQUIRE(
+      (start.dtype == DType::int32 || start.dtype == DType::int64) && start.rank == 1 && start.dims[0] == whole.rank,
+      who + "start is " + show(start) + "; give int32 or int64 with one element per axis.");
   for (int i = 0; i < whole.rank; ++i) {
     MS_REQUIRE(part.dims[i] <= whole.dims[i], who + show(part) + " does not fit in " + show(whole) + ".");
   }

@@ -66,12 +66,14 @@ void transpose_plane(char* to, int64_t to_row, int64_t rows, const char* from, i
             transpose_block<E>(to + b * to_row + a * width, to_row, from + a * from_row + b * width, from_row);
           }
           for (; a < a1; ++a) {
-            for (int64_t i = b; i < b + n; ++i) std::memcpy(to + i * to_row + a * width, from + a * from_row + i * width, width);
+            for (int64_t i = b; i < b + n; ++i)
+              std::memcpy(to + i * to_row + a * width, from + a * from_row + i * width, width);
           }
         }
       }
       for (; b < b1; ++b) {
-        for (int64_t a = a0; a < a1; ++a) std::memcpy(to + b * to_row + a * width, from + a * from_row + b * width, width);
+        for (int64_t a = a0; a < a1; ++a)
+          std::memcpy(to + b * to_row + a * width, from + a * from_row + b * width, width);
       }
     }
   }
@@ -95,23 +97,35 @@ void copy_row(char* to, int64_t to_step, const char* from, int64_t from_step, in
 
 void copy_row_any(char* to, int64_t to_step, const char* from, int64_t from_step, int64_t count, int64_t width) {
   switch (width) {
-    case 1: return copy_row<uint8_t>(to, to_step, from, from_step, count);
-    case 2: return copy_row<uint16_t>(to, to_step, from, from_step, count);
-    case 4: return copy_row<uint32_t>(to, to_step, from, from_step, count);
-    case 8: return copy_row<uint64_t>(to, to_step, from, from_step, count);
-    case 16: return copy_row<Wide>(to, to_step, from, from_step, count);
+    case 1:
+      return copy_row<uint8_t>(to, to_step, from, from_step, count);
+    case 2:
+      return copy_row<uint16_t>(to, to_step, from, from_step, count);
+    case 4:
+      return copy_row<uint32_t>(to, to_step, from, from_step, count);
+    case 8:
+      return copy_row<uint64_t>(to, to_step, from, from_step, count);
+    case 16:
+      return copy_row<Wide>(to, to_step, from, from_step, count);
     default:
-      for (int64_t i = 0; i < count; ++i) std::memcpy(to + i * to_step, from + i * from_step, static_cast<size_t>(width));
+      for (int64_t i = 0; i < count; ++i)
+        std::memcpy(to + i * to_step, from + i * from_step, static_cast<size_t>(width));
   }
 }
 
-void transpose_any(char* to, int64_t to_row, int64_t rows, const char* from, int64_t from_row, int64_t columns, int64_t width) {
+void transpose_any(char* to, int64_t to_row, int64_t rows, const char* from, int64_t from_row, int64_t columns,
+                   int64_t width) {
   switch (width) {
-    case 1: return transpose_plane<uint8_t>(to, to_row, rows, from, from_row, columns);
-    case 2: return transpose_plane<uint16_t>(to, to_row, rows, from, from_row, columns);
-    case 4: return transpose_plane<uint32_t>(to, to_row, rows, from, from_row, columns);
-    case 8: return transpose_plane<uint64_t>(to, to_row, rows, from, from_row, columns);
-    default: return transpose_plane<Wide>(to, to_row, rows, from, from_row, columns);
+    case 1:
+      return transpose_plane<uint8_t>(to, to_row, rows, from, from_row, columns);
+    case 2:
+      return transpose_plane<uint16_t>(to, to_row, rows, from, from_row, columns);
+    case 4:
+      return transpose_plane<uint32_t>(to, to_row, rows, from, from_row, columns);
+    case 8:
+      return transpose_plane<uint64_t>(to, to_row, rows, from, from_row, columns);
+    default:
+      return transpose_plane<Wide>(to, to_row, rows, from, from_row, columns);
   }
 }
 
@@ -191,16 +205,19 @@ void run_transposed(char* to, const char* from, const StridedCopy& given, int ac
   }();
   // One piece is a band of rows of one plane, so that one large matrix is shared, too.
   const int64_t line = std::max<int64_t>(1, 64 / copy.width);
-  const int64_t band = std::max(line, (piece_bytes / std::max<int64_t>(columns * copy.width, 1) + line - 1) / line * line);
+  const int64_t band =
+      std::max(line, (piece_bytes / std::max<int64_t>(columns * copy.width, 1) + line - 1) / line * line);
   const int64_t bands = (rows + band - 1) / band;
-  const int64_t grain = std::max<int64_t>(1, piece_bytes / std::max<int64_t>(1, columns * std::min(rows, band) * copy.width));
+  const int64_t grain =
+      std::max<int64_t>(1, piece_bytes / std::max<int64_t>(1, columns * std::min(rows, band) * copy.width));
   parallel_for(planes * bands, grain, [&](int64_t begin, int64_t end) {
     int64_t done = begin;
     while (done < end) {
       const int64_t plane = done / bands, first = done % bands, count = std::min(bands - first, end - done);
       Outer{copy, copy.rank}.each(plane, plane + 1, [&](int64_t to_at, int64_t from_at) {
         const int64_t b = first * band, limit = std::min(rows, (first + count) * band);
-        transpose_any(to + to_at + b * to_row, to_row, limit - b, from + from_at + b * copy.width, from_row, columns, copy.width);
+        transpose_any(to + to_at + b * to_row, to_row, limit - b, from + from_at + b * copy.width, from_row, columns,
+                      copy.width);
       });
       done += count;
     }
@@ -254,14 +271,15 @@ void copy_strided(char* to, const char* from, const StridedCopy& given) {
   if (last == 0) {
     // One axis only: share it.
     parallel_for(copy.sizes[0], std::max<int64_t>(1, piece_bytes / copy.width), [&](int64_t begin, int64_t end) {
-      copy_row_any(to + begin * copy.to_bytes[0], copy.to_bytes[0], from + begin * copy.from_bytes[0], copy.from_bytes[0],
-                   end - begin, copy.width);
+      copy_row_any(to + begin * copy.to_bytes[0], copy.to_bytes[0], from + begin * copy.from_bytes[0],
+                   copy.from_bytes[0], end - begin, copy.width);
     });
     return;
   }
   parallel_for(outer, std::max<int64_t>(1, piece_bytes / row_bytes), [&](int64_t begin, int64_t end) {
     Outer{copy, last}.each(begin, end, [&](int64_t to_at, int64_t from_at) {
-      copy_row_any(to + to_at, copy.to_bytes[last], from + from_at, copy.from_bytes[last], copy.sizes[last], copy.width);
+      copy_row_any(to + to_at, copy.to_bytes[last], from + from_at, copy.from_bytes[last], copy.sizes[last],
+                   copy.width);
     });
   });
 }

@@ -25,7 +25,8 @@ Piece piece_of(const Tensor& tensor, int64_t element) {
 
 Status take_strings(Tensor& out, StringSource source, const int64_t* numbers) try {
   std::vector<int64_t> starts(static_cast<size_t>(source.count) + 1, 0);
-  for (int i = 0; i < source.count; ++i) starts[static_cast<size_t>(i) + 1] = starts[static_cast<size_t>(i)] + source.tensors[i]->count();
+  for (int i = 0; i < source.count; ++i)
+    starts[static_cast<size_t>(i) + 1] = starts[static_cast<size_t>(i)] + source.tensors[i]->count();
   const auto find = [&](int64_t number) {
     int i = 0;
     while (number >= starts[static_cast<size_t>(i) + 1]) ++i;

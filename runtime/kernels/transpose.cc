@@ -39,7 +39,8 @@ Status check_transpose(const Call& call) {
   MS_RETURN_IF_ERROR(check_attributes(call, "transpose", x.rank));
   MS_REQUIRE(x.dtype == y.dtype && moved_bytes(x.dtype) > 0 && x.rank == y.rank,
              "transpose: given " + show(x) + " for " + show(y) + ".");
-  MS_REQUIRE(distinct_axes(call.attributes, x.rank, x.rank), "transpose: the attributes are not a permutation of the axes.");
+  MS_REQUIRE(distinct_axes(call.attributes, x.rank, x.rank),
+             "transpose: the attributes are not a permutation of the axes.");
   for (int i = 0; i < y.rank; ++i) {
     MS_REQUIRE(y.dims[i] == x.dims[call.attributes[i]], "transpose: " + show(x) + " does not give " + show(y) + ".");
   }

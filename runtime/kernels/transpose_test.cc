@@ -61,7 +61,8 @@ void test_transpose_moves_every_element(const std::vector<int64_t>& dims, DType 
   const Tensor x = filled(dtype, dims);
   std::vector<int64_t> permutation(dims.size());
   for (size_t i = 0; i < dims.size(); ++i) permutation[i] = static_cast<int64_t>(i);
-  for (size_t i = dims.size(); i > 1; --i) std::swap(permutation[i - 1], permutation[static_cast<size_t>(numbers.below(static_cast<int64_t>(i)))]);
+  for (size_t i = dims.size(); i > 1; --i)
+    std::swap(permutation[i - 1], permutation[static_cast<size_t>(numbers.below(static_cast<int64_t>(i)))]);
   std::vector<int64_t> result;
   for (int64_t axis : permutation) result.push_back(dims[static_cast<size_t>(axis)]);
   Tensor y = empty(dtype, result);
@@ -99,7 +100,8 @@ void test_reverse_turns_the_named_axes(const std::vector<int64_t>& dims, DType d
   }
   EXPECT(run(registry, "reverse", {&x}, {&y}, axes).ok());
   compare(y, x, [&](std::vector<int64_t> at) {
-    for (int64_t axis : axes) at[static_cast<size_t>(axis)] = dims[static_cast<size_t>(axis)] - 1 - at[static_cast<size_t>(axis)];
+    for (int64_t axis : axes)
+      at[static_cast<size_t>(axis)] = dims[static_cast<size_t>(axis)] - 1 - at[static_cast<size_t>(axis)];
     return flat(x, at);
   });
 }
@@ -143,7 +145,8 @@ void test_slices_take_the_window(const std::vector<int64_t>& dims, DType dtype) 
   const size_t width = element_bytes(dtype);
   int64_t changed = 0;
   for (int64_t i = 0; i < x.count(); ++i) {
-    changed += std::memcmp(x.as<char>() + static_cast<size_t>(i) * width, updated.as<char>() + static_cast<size_t>(i) * width, width) != 0;
+    changed += std::memcmp(x.as<char>() + static_cast<size_t>(i) * width,
+                           updated.as<char>() + static_cast<size_t>(i) * width, width) != 0;
   }
   EXPECT(changed <= update.count());
 }
