@@ -29,7 +29,7 @@ def _write(node: Node, writer: FunctionWriter) -> None:
 
 
 # The kernel's numbers of the ways to combine.
-_KINDS = {"set": 0, "add": 1, "sub": 2, "max": 3, "min": 4, "multiply": 5, "divide": 6}
+KINDS = {"set": 0, "add": 1, "sub": 2, "max": 3, "min": 4, "multiply": 5, "divide": 6}
 
 
 def _can_edit(node: Node) -> bool:
@@ -59,7 +59,7 @@ def _editing(name: str, kind: str, rows: bool) -> None:
         if rows:
             place = writer.slot(Spec(indices.dtype, (*indices.spec.shape, 1)), ALIAS, place)
         changed = writer.slot(held, ALIAS, own)
-        writer.instruction("scatter_nd", [own, place, writer.place(updates)], [changed], [_KINDS[kind], int(rows)])
+        writer.instruction("scatter_nd", [own, place, writer.place(updates)], [changed], [KINDS[kind], int(rows)])
 
     claims(name)(_can_edit)
     emits(name)(emitter)
