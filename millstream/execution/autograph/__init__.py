@@ -27,7 +27,6 @@ _HOMES = {
     "Missing": "undefined",
     "Undefined": "undefined",
 }
-__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -17,9 +17,7 @@ def can_be_staged(value: Any) -> bool:
     return all(leaf is None or staging.describe(leaf) is not None for leaf in staging.flatten(value))
 
 
-def match_branches(
-    names: Sequence[str], first: Sequence[Any], second: Sequence[Any], shared: dict[int, Any]
-) -> None:
+def match_branches(names: Sequence[str], first: Sequence[Any], second: Sequence[Any], shared: dict[int, Any]) -> None:
     """Compare what two branches leave behind; a plain object that both leave is noted in `shared` by its position."""
     for index, (name, body, orelse) in enumerate(zip(names, first, second)):
         if body is orelse and (isinstance(body, bool) or not can_be_staged(body)):

@@ -4,7 +4,6 @@ Code that cannot be converted runs as it is; a warning says so once.
 """
 
 from __future__ import annotations
-
 import __future__
 
 import ast
@@ -13,25 +12,20 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 
-from millstream.execution.autograph import operators, undefined
+from millstream.execution.autograph import loops, operators, undefined
 from millstream.execution.autograph.errors import show_user_code
 from millstream.execution.autograph.options import Feature, Options, Status, current_status, log, note, status
 from millstream.execution.autograph.overloads import OVERLOADS, map_over, print_
 from millstream.execution.autograph.rewriting import PREFIX, is_generator, rewrite
 from millstream.execution.autograph.source import SourceError, find_definition, mangle_names
-from millstream.execution.autograph.trees import RUNTIME, ConversionError
-
-F = TypeVar("F", bound=Callable[..., Any])
+from millstream.execution.autograph.trees import RUNTIME, ConversionError, Place
 
 # Functions of these modules work on tensors as they are, or never see one.
-UNCONVERTED_MODULES = (
-    "millstream keras tf_keras numpy pandas scipy matplotlib PIL tensorflow_probability "
-    "tensorflow_datasets.core absl.logging abc asyncio builtins cProfile collections concurrent contextlib copy "
-    "dataclasses enum functools importlib inspect ipdb json linecache logging mock multiprocessing ntpath pathlib pdb "
-    "posixpath pstats pytest _pytest random re threading traceback typing unittest urllib warnings weakref"
-).split()
+UNCONVERTED_MODULES = frozenset(
+    ["millstream", "keras", "tf_keras", "numpy", "pandas", "scipy", "matplotlib", "PIL", "tensorflow_probability", "tensorflow_datasets.core", "absl.logging", "abc", "asyncio", "builtins", "cProfile", "collections", "concurrent", "contextlib", "copy", "dataclasses", "enum", "functools", "importlib", "inspect", "ipdb", "json", "linecache", "logging", "mock", "multiprocessing", "ntpath", "pathlib", "pdb", "posixpath", "pstats", "pytest", "_pytest", "random", "re", "threading", "traceback", "typing", "unittest", "urllib", "warnings", "weakref"]
+)
 _UNCONVERTED = "_autograph_do_not_convert"
 _WRAPPED = "_autograph_original"
 _FUTURE_FLAGS = functools.reduce(
@@ -54,10 +48,14 @@ def is_converted_code(code: CodeType) -> bool:
 def _is_unconverted_module(name: str) -> bool:
     verdict = _module_verdicts.get(name)
     if verdict is None:
-        verdict = any(name == prefix or name.startswith(prefix + ".") for prefix in UNCONVERTED_MODULES)
+        verdict = any(name[:end] in UNCONVERTED_MODULES for end in _module_ends(name))
         verdict = verdict and not name.endswith("_test")
         _module_verdicts[name] = verdict
     return verdict
+
+
+def _module_ends(name: str) -> list[int]:
+    return [*(index for index, letter in enumerate(name) if letter == "."), len(name)]
 
 
 def is_allowed_as_is(function: FunctionType) -> bool:
@@ -99,7 +97,7 @@ def rewrite_definition(function: FunctionType, options: Options) -> ast.Function
 def _compile(function: FunctionType, options: Options) -> CodeType:
     old = function.__code__
     node = rewrite_definition(function, options)
-    at = {"lineno": node.lineno, "col_offset": 0, "end_lineno": node.lineno, "end_col_offset": 0}
+    at: Place = {"lineno": node.lineno, "col_offset": 0, "end_lineno": node.lineno, "end_col_offset": 0}
     # The cells of the old function become parameters around the new one, so that its code refers to them as cells.
     parameters = [ast.arg(name, **at) for name in (*old.co_freevars, RUNTIME)]
     body: list[ast.stmt] = [node if isinstance(node, ast.FunctionDef) else ast.Return(node, **at)]
@@ -220,7 +218,7 @@ def _target_of(function: Any, kind: type) -> tuple[FunctionType | None, tuple[An
         return inner, (function.__self__,)
     if isinstance(function, type):
         return None, ()
-    call = getattr(kind, "__call__", None)
+    call = getattr(kind, "__call__", None)  # noqa: B004 (the function itself is wanted)
     if type(call) is FunctionType and not (kind.__module__ and _is_unconverted_module(kind.__module__)):
         return call, (function,)
     return None, ()
@@ -231,15 +229,13 @@ def _is_test_case(owner: Any) -> bool:
     return unittest is not None and isinstance(owner, unittest.TestCase)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _cell_of(options: Options) -> CellType:
-    names = (
-        "if_stmt while_stmt for_stmt if_exp and_ or_ not_ eq not_eq compare_chain assert_stmt function_result delete "
-        "list_append keywords nothing no_state"
-    ).split()
-    runtime = SimpleNamespace(**{name: getattr(operators, name) for name in names})
-    for name in ("ld", "ldu", "missing", "Undefined", "write_attribute", "write_item"):
-        setattr(runtime, name, getattr(undefined, name))
+    runtime = SimpleNamespace(missing=undefined.missing)
+    for module in (operators, loops, undefined):
+        for name, value in vars(module).items():
+            if getattr(value, "__module__", "") == module.__name__ and not name.startswith("_"):
+                setattr(runtime, name, value)
     runtime.converted_call = functools.partial(converted_call, options)
     return CellType(runtime)
 

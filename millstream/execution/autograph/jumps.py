@@ -9,7 +9,16 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from millstream.execution.autograph.trees import ConversionError, Place, assign, call, constant, load, operator, place_of
+from millstream.execution.autograph.trees import (
+    ConversionError,
+    Place,
+    assign,
+    call,
+    constant,
+    load,
+    operator,
+    place_of,
+)
 
 _NONE: frozenset[str] = frozenset()
 
@@ -137,6 +146,12 @@ class JumpLowering:
 
     def _loop(self, node: ast.While | ast.For, outer: _LoopFlags | None) -> tuple[list[ast.stmt], _Outcome]:
         at = place_of(node)
+        if isinstance(node, ast.While) and any(isinstance(part, ast.NamedExpr) for part in ast.walk(node.test)):
+            # The test sets variables that the body reads, so it becomes a part of the body.
+            if node.orelse:
+                raise ConversionError("else after a while whose test uses := is not supported; test a flag instead")
+            leave = ast.If(ast.UnaryOp(ast.Not(), node.test, **at), [ast.Break(**at)], [], **at)
+            node = ast.While(constant(True, at), [leave, *node.body], [], **at)
         flags = _LoopFlags(self.fresh("break_"), self.fresh("continue_"))
         body, inside = self._block(node.body, flags)
         leaving = sorted(inside.flags - {flags.skipped})
@@ -184,7 +199,9 @@ class JumpLowering:
             orelse = [ast.If(_none_of(sorted(inside.flags), place), orelse, [], **place)]
         finalbody, final = self._block(node.finalbody, loop)
         if final.flags:
-            raise ConversionError("break, continue and return inside finally are not supported; move them after the try")
+            raise ConversionError(
+                "break, continue and return inside finally are not supported; move them after the try"
+            )
         kind = type(node)
         made = kind(body, handlers, orelse, finalbody, **place_of(node))
         return [made], _Outcome(flags, (always or last.always) and caught_always)
@@ -229,7 +246,9 @@ def _returns_in(body: list[ast.stmt]) -> list[ast.Return]:
         node = waiting.pop()
         if isinstance(node, ast.Return):
             found.append(node)
-        elif isinstance(node, (ast.If, ast.While, ast.For, ast.With, ast.Try, ast.TryStar, ast.ExceptHandler, ast.Match)):
+        elif isinstance(
+            node, (ast.If, ast.While, ast.For, ast.With, ast.Try, ast.TryStar, ast.ExceptHandler, ast.Match)
+        ):
             waiting.extend(child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr))
         elif isinstance(node, ast.match_case):
             waiting.extend(node.body)

@@ -1,23 +1,22 @@
 """What converted code calls: plain Python where values are known, the engine's staging where a tensor decides.
 
-Refuses what a graph cannot hold: variables that a branch leaves undefined, or that change type or shape in a loop.
+Refuses what a graph cannot hold: variables that only one branch defines, or that differ in type.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-from millstream.execution.autograph import checks, staging
+from millstream.execution.autograph import checks
 from millstream.execution.autograph.staging import engine, is_symbolic
-from millstream.execution.autograph.undefined import Missing, Undefined
+from millstream.execution.autograph.undefined import Missing, Undefined, missing
 
 GetState = Callable[[], tuple[Any, ...]]
 SetState = Callable[[tuple[Any, ...]], None]
-Options = Callable[[], dict[str, Any]] | None
 
-_PLAIN = frozenset({bool, int, float, str, type(None)})
+PLAIN = frozenset({bool, int, float, str, type(None)})
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -51,7 +50,7 @@ def if_stmt(
     nouts: int,
 ) -> None:
     """Run one of two blocks, or stage both. The first `nouts` variables are wanted afterwards."""
-    if type(cond) in _PLAIN or not is_symbolic(cond):
+    if type(cond) in PLAIN or not is_symbolic(cond):
         if cond:
             body()
         else:
@@ -65,6 +64,9 @@ def if_stmt(
         set_state(before)
         block()
         values = list(get_state()[:nouts])
+        if any(value is True and name.startswith("do_return") for name, value in zip(names, values)):
+            # Nothing after a return reads a variable, so what this branch did not set is not missed.
+            values = [missing if isinstance(value, Undefined) else value for value in values]
         results.append(values)
         return values
 
@@ -82,7 +84,7 @@ def if_stmt(
     # A value that is one and the same plain object on both sides, such as None or a flag, stays outside of the graph.
     # Which values these are is known when both are traced, so both return them all and the results put them back.
     staged = engine().cond(cond, lambda: _tensors_only(true_fn()), lambda: _tensors_only(false_fn()))
-    final = [shared[index] if index in shared else value for index, value in enumerate(staged)]
+    final = [shared.get(index, value) for index, value in enumerate(staged)]
     set_state((*final, *before[nouts:]))
 
 
@@ -93,7 +95,7 @@ def _tensors_only(values: list[Any]) -> list[Any]:
 
 def if_exp(cond: Any, body: Callable[[], Any], orelse: Callable[[], Any], text: str) -> Any:
     """The conditional expression."""
-    if type(cond) in _PLAIN or not is_symbolic(cond):
+    if type(cond) in PLAIN or not is_symbolic(cond):
         return body() if cond else orelse()
     first: list[Any] = []
     shared: dict[int, Any] = {}
@@ -111,310 +113,29 @@ def if_exp(cond: Any, body: Callable[[], Any], orelse: Callable[[], Any], text: 
     return shared.get(0, staged[0])
 
 
-def while_stmt(
-    test: Callable[[], Any],
-    body: Callable[[], None],
-    get_state: GetState,
-    set_state: SetState,
-    symbol_names: tuple[str, ...],
-    opts: Options,
-) -> None:
-    """Loop while `test()` holds. A test that becomes a tensor after some rounds stages the rounds that follow."""
-    while True:
-        go_on = test()
-        if type(go_on) not in _PLAIN and is_symbolic(go_on):
-            break
-        if not go_on:
-            return
-        body()
-    chosen = _loop_options(opts)
-
-    def loop(cond: Callable[..., Any], step: Callable[..., list[Any]], init: list[Any], invariants: Any) -> list[Any]:
-        return engine().while_loop(
-            cond,
-            step,
-            init,
-            invariants,
-            chosen.get("parallel_iterations"),
-            chosen.get("swap_memory"),
-            chosen.get("maximum_iterations"),
-        )
-
-    _stage_loop(loop, test, lambda _: body(), None, get_state, set_state, symbol_names, chosen)
-
-
-def for_stmt(
-    iterated: Any,
-    extra_test: Callable[[], Any] | None,
-    body: Callable[[Any], None],
-    get_state: GetState,
-    set_state: SetState,
-    symbol_names: tuple[str, ...],
-    opts: Options,
-    iterate_names: str,
-) -> None:
-    """Run `body` for each element, as long as `extra_test()` holds."""
-    if not is_symbolic(iterated):
-        engine_now = staging.installed()
-        if engine_now is not None and engine_now.is_dataset(iterated):
-            _for_dataset(iterated, extra_test, body, get_state, set_state, symbol_names, opts)
-        elif isinstance(iterated, StagedIterable):
-            _for_tensor(iterated.parts(), extra_test, body, get_state, set_state, symbol_names, opts)
-        else:
-            _for_python(iterated, extra_test, body, get_state, set_state, symbol_names)
-        return
-    _for_tensor(engine().iterate(iterated), extra_test, body, get_state, set_state, symbol_names, opts)
-
-
-def _for_python(
-    iterated: Iterable[Any],
-    extra_test: Callable[[], Any] | None,
-    body: Callable[[Any], None],
-    get_state: GetState,
-    set_state: SetState,
-    symbol_names: tuple[str, ...],
-) -> None:
-    if extra_test is None:
-        for element in iterated:
-            body(element)
-        return
-    bounded = hasattr(iterated, "__len__")
-    go_on: Any = extra_test()
-    if not is_symbolic(go_on) and not go_on:
-        return
-    for element in iterated:
-        if is_symbolic(go_on):
-            # The loop may have ended, but only the graph knows: the rest of it runs under that condition.
-            if_stmt(
-                go_on, lambda element=element: body(element), nothing, get_state, set_state, symbol_names, len(symbol_names)
-            )
-        else:
-            body(element)
-        go_on = extra_test()
-        if is_symbolic(go_on):
-            if not bounded:
-                raise NotImplementedError(
-                    "break and return statements which depend on a TF condition are not supported in Python for loops "
-                    "over something without a length. Did you intend to make it a TF loop?"
-                )
-        elif not go_on:
-            return
-
-
-def _for_tensor(
-    parts: tuple[Any, Callable[[Any], Any]],
-    extra_test: Callable[[], Any] | None,
-    body: Callable[[Any], None],
-    get_state: GetState,
-    set_state: SetState,
-    symbol_names: tuple[str, ...],
-    opts: Options,
-) -> None:
-    count, read = parts
-    chosen = _loop_options(opts)
-
-    def test() -> Any:
-        return extra_test() if extra_test is not None else True
-
-    def loop(cond: Callable[..., Any], step: Callable[..., list[Any]], init: list[Any], invariants: Any) -> list[Any]:
-        def counted_cond(index: Any, *values: Any) -> Any:
-            more = cond(*values)
-            within = index < count
-            if is_symbolic(more):
-                return engine().logical_and(within, more)
-            return within if more else False
-
-        def counted_step(index: Any, *values: Any) -> list[Any]:
-            return [index + 1, *step(read(index), *values)]
-
-        limit = chosen.get("maximum_iterations", count)
-        final = engine().while_loop(
-            counted_cond,
-            counted_step,
-            [0, *init],
-            None if invariants is None else [None, *invariants],
-            chosen.get("parallel_iterations"),
-            chosen.get("swap_memory"),
-            limit,
-        )
-        return final[1:]
-
-    _stage_loop(loop, test, body, lambda: read(0), get_state, set_state, symbol_names, chosen)
-
-
-def _for_dataset(
-    iterated: Any,
-    extra_test: Callable[[], Any] | None,
-    body: Callable[[Any], None],
-    get_state: GetState,
-    set_state: SetState,
-    symbol_names: tuple[str, ...],
-    opts: Options,
-) -> None:
-    chosen = _loop_options(opts)
-
-    def loop(cond: Callable[..., Any], step: Callable[..., list[Any]], init: list[Any], invariants: Any) -> list[Any]:
-        return engine().for_dataset(iterated, cond if extra_test is not None else None, step, init)
-
-    def example() -> Any:
-        return engine().dataset_element(iterated)
-
-    _stage_loop(loop, extra_test or no_test, body, example, get_state, set_state, symbol_names, chosen)
-
-
-def no_test() -> bool:
-    """The extra test of a loop that nothing ends early."""
-    return True
-
-
-def _stage_loop(
-    loop: Callable[[Callable[..., Any], Callable[..., list[Any]], list[Any], Any], list[Any]],
-    test: Callable[[], Any],
-    body: Callable[[Any], None],
-    example: Callable[[], Any] | None,
-    get_state: GetState,
-    set_state: SetState,
-    names: tuple[str, ...],
-    chosen: dict[str, Any],
-) -> None:
-    """Stage a loop; `step` takes the element first where there is an `example` of one."""
-    before = get_state()
-    start = _defined_start(before, body, example, get_state, set_state, names)
-    staged = [index for index, value in enumerate(start) if checks.can_be_staged(value)]
-    staged_names = [names[index] for index in staged]
-    plain = list(start)
-    invariants = _invariants(chosen, [before[index] for index in staged])
-
-    def enter(values: Iterable[Any]) -> None:
-        state = list(plain)
-        for index, value in zip(staged, values):
-            state[index] = value
-        set_state(tuple(state))
-
-    def cond(*values: Any) -> Any:
-        enter(values)
-        return test()
-
-    def step(*values: Any) -> list[Any]:
-        element = values[0] if example is not None else None
-        values = values[1:] if example is not None else values
-        enter(values)
-        body(element)
-        after = get_state()
-        for index, value in enumerate(after):
-            if index not in staged and value is not plain[index]:
-                checks.refuse_in_loop(names[index], plain[index], value)
-        results = [after[index] for index in staged]
-        checks.match_iterations(staged_names, list(values), results, invariants)
-        return results
-
-    final = loop(cond, step, [start[index] for index in staged], invariants)
-    enter(final)
-
-
-def _defined_start(
-    before: tuple[Any, ...],
-    body: Callable[[Any], None],
-    example: Callable[[], Any] | None,
-    get_state: GetState,
-    set_state: SetState,
-    names: tuple[str, ...],
-) -> list[Any]:
-    """Give variables that first get a value inside the loop a zero of the kind that one round of the body gives."""
-    start = list(before)
-    open_indices = [i for i, value in enumerate(before) if value is None or isinstance(value, Undefined)]
-    if not open_indices:
-        return start
-    found: list[Any] = []
-
-    def one_round() -> list[Any]:
-        set_state(before)
-        body(example() if example is not None else None)
-        after = get_state()
-        found.extend(after[index] for index in open_indices)
-        return [value for value in found if checks.can_be_staged(value)]
-
-    given = iter(engine().probe(one_round))
-    set_state(before)
-    for index, value in zip(open_indices, found):
-        if checks.can_be_staged(value):
-            start[index] = engine().zeros_like(next(given))
-        elif isinstance(value, Missing) or (value is None and before[index] is None):
-            continue
-        elif isinstance(value, Undefined):
-            raise ValueError(f"'{names[index]}' must be defined before the loop.")
-        else:
-            checks.refuse_in_loop(names[index], before[index], value)
-    return start
-
-
-def _loop_options(opts: Options) -> dict[str, Any]:
-    return opts() if opts is not None else {}
-
-
-def _invariants(chosen: dict[str, Any], values: list[Any]) -> list[Any] | None:
-    given = chosen.get("shape_invariants")
-    if given is None:
-        return None
-    found: list[Any] = [None] * len(values)
-    for tensor, shape in given:
-        matching = [index for index, value in enumerate(values) if value is tensor]
-        if not matching:
-            raise ValueError(
-                f"shape_invariants names {tensor!r}, which is not a variable that this loop changes; "
-                "give pairs (variable, shape) of variables assigned in the loop"
-            )
-        for index in matching:
-            found[index] = shape
-    return found
-
-
-class StagedIterable:
-    """enumerate() or zip() over symbolic tensors: what a staged `for` visits, element by element."""
-
-    def __init__(self, parts: Callable[[], tuple[Any, Callable[[Any], Any]]]) -> None:
-        self.parts = parts
-
-    def __iter__(self) -> Any:
-        raise TypeError("enumerate and zip over a symbolic tensor can only be iterated by a converted for statement")
-
-
-def parts_of(iterable: Any) -> tuple[Any, Callable[[Any], Any]]:
-    """Return the count and the reader of a symbolic tensor, or of enumerate or zip over some."""
-    if isinstance(iterable, StagedIterable):
-        return iterable.parts()
-    return engine().iterate(iterable)
-
-
 def and_(*parts: Callable[[], Any]) -> Any:
     """The `and` of values made one after the other, as far as needed."""
     value = parts[0]()
-    for index in range(1, len(parts)):
-        if type(value) not in _PLAIN and is_symbolic(value):
-            rest = parts[index:]
-            return if_exp(value, lambda: and_(*rest), lambda: value, "and")
-        if not value:
-            return value
-        value = parts[index]()
-    return value
+    if len(parts) == 1:
+        return value
+    if type(value) not in PLAIN and is_symbolic(value):
+        return if_exp(value, lambda: and_(*parts[1:]), lambda: value, "and")
+    return and_(*parts[1:]) if value else value
 
 
 def or_(*parts: Callable[[], Any]) -> Any:
     """The `or` of values made one after the other, as far as needed."""
     value = parts[0]()
-    for index in range(1, len(parts)):
-        if type(value) not in _PLAIN and is_symbolic(value):
-            rest = parts[index:]
-            return if_exp(value, lambda: value, lambda: or_(*rest), "or")
-        if value:
-            return value
-        value = parts[index]()
-    return value
+    if len(parts) == 1:
+        return value
+    if type(value) not in PLAIN and is_symbolic(value):
+        return if_exp(value, lambda: value, lambda: or_(*parts[1:]), "or")
+    return value if value else or_(*parts[1:])
 
 
 def not_(value: Any) -> Any:
     """The `not` of a value."""
-    if type(value) not in _PLAIN and is_symbolic(value):
+    if type(value) not in PLAIN and is_symbolic(value):
         return engine().logical_not(value)
     return not value
 

@@ -6,7 +6,7 @@ import builtins
 from collections.abc import Callable
 from typing import Any
 
-from millstream.execution.autograph.operators import StagedIterable, parts_of
+from millstream.execution.autograph.loops import StagedIterable, parts_of
 from millstream.execution.autograph.staging import engine, installed, is_symbolic
 
 Caller = Callable[[Any, tuple[Any, ...]], Any]

@@ -70,6 +70,7 @@ class _Rewriter:
         whole = variables.facts_of(*body)
         declared = self.declared_global | self.declared_nonlocal
         self.may_be_unbound = whole.may_write | declared
+        self.inner_writes = whole.inner_writes
         self.liveness = variables.find_liveness(body, whole, frozenset(declared))
         late = _assigned_late(body, set(parameters), set()) - declared
         if any(isinstance(part, _BLOCKS) for statement in body for part in ast.walk(statement)):
@@ -136,8 +137,7 @@ class _Rewriter:
                 if isinstance(node.target, ast.Name) and node.target.id in self.undefined:
                     name = node.target.id
                     before = [trees.assign(name, call("ld", [load(name, at)], at), at)]
-                node.target = visit(node.target)
-                node.value = visit(node.value)
+                self.expressions.visit_children(node)
                 return [*before, node]
             case ast.Assert():
                 at = place_of(node)
@@ -184,7 +184,7 @@ class _Rewriter:
     def branch(self, node: ast.If) -> list[ast.stmt]:
         at = place_of(node)
         body, orelse = variables.facts_of(*node.body), variables.facts_of(*node.orelse)
-        modified = body.modified() | orelse.modified()
+        modified = self.modified(body) | self.modified(orelse)
         after = self.liveness.after[id(node)]
         results = sorted(modified & after)
         kept = sorted((modified & self.liveness.head[id(node)]) - after)
@@ -204,43 +204,36 @@ class _Rewriter:
 
     def while_loop(self, node: ast.While) -> list[ast.stmt]:
         at = place_of(node)
-        body, test = variables.facts_of(*node.body), variables.facts_of(node.test)
+        body = variables.facts_of(*node.body)
         options = self.take_options(node.body, at)
-        modified = body.modified() | test.modified()
+        modified = self.modified(body)
         names = sorted(modified & self.liveness.head[id(node)])
         composites = _stable(body.composites, modified)
         done = self.state(names, composites, [], at)
-        done.append(self.test(node, test, at))
+        done.append(self.test(node, at))
         done.append(self.part("loop_body", [], [], node.body, body, at))
-        arguments = [load(PREFIX + "loop_test", at), load(PREFIX + "loop_body", at)]
+        arguments: list[ast.expr] = [load(PREFIX + "loop_test", at), load(PREFIX + "loop_body", at)]
         arguments += [*self.state_arguments([*names, *composites], at), options]
         done.append(trees.statement(call("while_stmt", arguments, at), at))
         return done
 
-    def test(self, node: ast.While, facts: variables.Facts, at: Place) -> ast.stmt:
+    def test(self, node: ast.While, at: Place) -> ast.stmt:
         flags = variables.guards_of(node)
-        body: list[ast.stmt] = self.declarations(facts.writes | facts.may_write, at)
-        always = isinstance(node.test, ast.Constant) and bool(node.test.value)
         test = self.expressions.visit(node.test)
         if flags:
             unbroken = self.expressions.no_flag(flags, at)
-            if always:
+            if isinstance(node.test, ast.Constant) and node.test.value:
                 test = unbroken
-            elif facts.may_write:
-                # `:=` must bind the user's variable, which a lambda could not.
-                inner = [*self.declarations(facts.may_write, at), ast.Return(test, **at)]
-                body.append(trees.function(PREFIX + "rest", [], inner, at))
-                test = call("and_", [trees.thunk(unbroken, at), load(PREFIX + "rest", at)], at)
             else:
                 test = call("and_", [trees.thunk(unbroken, at), trees.thunk(test, at)], at)
-        return trees.function(PREFIX + "loop_test", [], [*body, ast.Return(test, **at)], at)
+        return trees.function(PREFIX + "loop_test", [], [ast.Return(test, **at)], at)
 
     def for_loop(self, node: ast.For) -> list[ast.stmt]:
         at = place_of(node)
         target_text = ast.unparse(node.target)
         body = variables.facts_of(node.target, *node.body)
         options = self.take_options(node.body, at)
-        modified = body.modified()
+        modified = self.modified(body)
         names = sorted(modified & self.liveness.head[id(node)])
         composites = _stable(body.composites, modified)
         iterated = self.expressions.visit(node.iter)
@@ -258,6 +251,14 @@ class _Rewriter:
         arguments += [*self.state_arguments([*names, *composites], at), options, constant(target_text, at)]
         done.append(trees.statement(call("for_stmt", arguments, at), at))
         return done
+
+    def modified(self, facts: variables.Facts) -> set[str]:
+        """What a block changes, by itself or by calling a function defined around it that writes by `nonlocal`."""
+        changed = facts.modified()
+        for name, written in self.inner_writes.items():
+            if name in facts.reads:
+                changed |= written
+        return changed
 
     def part(
         self,

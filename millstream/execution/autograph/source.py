@@ -6,7 +6,7 @@ import ast
 import copy
 import inspect
 import linecache
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import CodeType, FunctionType
 
@@ -87,15 +87,19 @@ def _fitting_lambdas(code: CodeType, roots: list[ast.AST]) -> list[ast.Lambda]:
             if not isinstance(node, ast.Lambda) or node.lineno != code.co_firstlineno or not _fits("", node.args, code):
                 continue
             body = node.body
-            if span is None:
-                found.append(node)
-            elif (body.lineno, body.col_offset) <= span[0] and span[1] <= (_end_line(body), _end_column(body)):
+            if span is None or (
+                (body.lineno, body.col_offset) <= span[0] and span[1] <= (_end_line(body), _end_column(body))
+            ):
                 found.append(node)
     if span is not None and len(found) > 1:
         # A lambda inside a lambda: the inner one is the tightest.
         smallest = min(found, key=lambda node: _end_column(node.body) - node.body.col_offset)
         if all(_contains(other.body, smallest) or other is smallest for other in found):
-            exact = [n for n in found if ((n.body.lineno, n.body.col_offset), (_end_line(n.body), _end_column(n.body))) == span]
+            exact = [
+                n
+                for n in found
+                if ((n.body.lineno, n.body.col_offset), (_end_line(n.body), _end_column(n.body))) == span
+            ]
             return exact or [smallest]
     return found
 
@@ -253,5 +257,3 @@ def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
                 yield from _own_nodes(outside)
         else:
             yield from _own_nodes(child)
-
-

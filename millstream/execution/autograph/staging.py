@@ -47,9 +47,7 @@ class Staging(Protocol):
         """Raise TypeError or ValueError, saying how, where two structures differ."""
         ...
 
-    def cond(
-        self, pred: Any, true_fn: Callable[[], list[Any]], false_fn: Callable[[], list[Any]]
-    ) -> list[Any]:
+    def cond(self, pred: Any, true_fn: Callable[[], list[Any]], false_fn: Callable[[], list[Any]]) -> list[Any]:
         """Stage a branch. `true_fn` is traced first; both return as many values, of the same structures.
 
         A value that is an instance of `undefined.Missing` in one branch takes zeros like the other branch's; where it
@@ -73,8 +71,11 @@ class Staging(Protocol):
         """
         ...
 
-    def probe(self, function: Callable[[], list[Any]]) -> list[Any]:
-        """Trace `function` in a graph that is thrown away; what it returns serves `zeros_like` and `describe` only."""
+    def probe(self, function: Callable[..., list[Any]], values: list[Any]) -> list[Any]:
+        """Trace `function` in a graph that is thrown away, with `values` made into tensors of unknown value.
+
+        What it returns serves `zeros_like` only.
+        """
         ...
 
     def zeros_like(self, value: Any) -> Any:

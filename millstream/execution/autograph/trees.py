@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 Place = dict[str, Any]
@@ -48,9 +49,9 @@ def operator(name: str, at: Place) -> ast.Attribute:
     return ast.Attribute(ast.Name(RUNTIME, LOAD, **at), name, LOAD, **at)
 
 
-def call(name: str, arguments: list[ast.expr], at: Place) -> ast.Call:
+def call(name: str, arguments: Sequence[ast.expr], at: Place) -> ast.Call:
     """A call of one of the operators."""
-    return ast.Call(operator(name, at), arguments, [], **at)
+    return ast.Call(operator(name, at), list(arguments), [], **at)
 
 
 def statement(value: ast.expr, at: Place) -> ast.Expr:

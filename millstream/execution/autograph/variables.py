@@ -111,15 +111,13 @@ def _collect(node: ast.AST, facts: Facts, called: bool) -> None:
     elif isinstance(node, (ast.Import, ast.ImportFrom)):
         facts.writes.update((alias.asname or alias.name.partition(".")[0]) for alias in node.names)
         return
-    elif isinstance(node, ast.ExceptHandler) and node.name:
-        facts.may_write.add(node.name)
-    elif isinstance(node, (ast.MatchAs, ast.MatchStar)) and node.name:
+    elif (isinstance(node, ast.ExceptHandler) and node.name) or (
+        isinstance(node, (ast.MatchAs, ast.MatchStar)) and node.name
+    ):
         facts.may_write.add(node.name)
     elif isinstance(node, ast.MatchMapping) and node.rest:
         facts.may_write.add(node.rest)
-    elif isinstance(node, ast.While):
-        facts.reads.update(guards_of(node))
-    elif isinstance(node, ast.For):
+    elif isinstance(node, (ast.While, ast.For)):
         facts.reads.update(guards_of(node))
     for child in ast.iter_child_nodes(node):
         _collect(child, facts, False)
@@ -217,9 +215,7 @@ def _collect_class(node: ast.ClassDef, facts: Facts) -> None:
     facts.writes.add(node.name)
 
 
-def _collect_comprehension(
-    node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, facts: Facts
-) -> None:
+def _collect_comprehension(node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, facts: Facts) -> None:
     _collect(node.generators[0].iter, facts, False)
     inside = Facts()
     for index, generator in enumerate(node.generators):
