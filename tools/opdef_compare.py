@@ -19,6 +19,7 @@ from typing import Any, get_args, get_origin
 HERE = Path(__file__).resolve().parent
 REFERENCE = HERE.parent / "tests/conformance/testdata/tensorflow_opdefs_2.21.json.gz"
 KINDS = {int: "int", bool: "bool", float: "float", str: "string", bytes: "string"}
+TYPE_NAMES = {"float": "float32", "half": "float16", "double": "float64"}
 REQUIRED = object()
 
 
@@ -62,7 +63,8 @@ def plain_default(default: dict[str, Any]) -> Any:
     if kind == "f":
         return float(value)
     if kind == "type":
-        return value.removeprefix("DT_").lower().replace("half", "float16").replace("double", "float64")
+        name = value.removeprefix("DT_").lower()
+        return TYPE_NAMES.get(name, name)
     if kind == "list":
         if not value:
             return ()
