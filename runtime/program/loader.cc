@@ -392,6 +392,7 @@ Status Module::load(Ref<Buffer> file, Ref<Module>& out) {
 }
 
 Status Module::load_bytes(const void* data, size_t bytes, Ref<Module>& out) {
+  if (bytes < header_bytes) return Status(Code::data_loss, "This is no plan file: it has fewer than 64 bytes. Give a file made by export.");
   auto copy = Buffer::allocate(bytes);
   std::memcpy(copy->data(), data, bytes);
   return load(Buffer::wrap(copy->data(), bytes, [](void*, void* held) { static_cast<Buffer*>(held)->release(); },
