@@ -34,6 +34,9 @@ class GradientOp(Definition):
         with building(scratch):
             return tuple(v.spec for v in self.run_body([scratch.input(s) for s in inputs], attributes))
 
+    def known_positions(self, attributes: Mapping[str, Any]) -> tuple[int, ...]:
+        return self.forward.known_positions(self.attributes)
+
     def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
         """Emit the gradient's nodes into the current program."""
         count, outputs_total = attributes["input_count"], attributes["output_count"]

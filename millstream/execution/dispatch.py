@@ -40,13 +40,19 @@ def handle_of(definition: Definition) -> Any:
     """Return the plan cache of an op."""
     handle = _handles.get(definition)
     if handle is None:
-        known = definition.known_inputs if isinstance(definition, Op) and not definition.structured else ()
-        if isinstance(definition, Op) and definition.structured and definition.known_inputs:
-            known = tuple(range(64))
+        known = _known_positions(definition)
         handle = runtime.OpHandle(definition.name, known, lambda inputs, key: compile_eager(definition, inputs, key))
         _handles[definition] = handle
         _definitions[handle] = definition
     return handle
+
+
+def _known_positions(definition: Definition) -> tuple[int, ...]:
+    """Return the inputs whose content is part of the cache's key; all of them where lists make positions vary."""
+    forward = getattr(definition, "forward", definition)
+    if not isinstance(forward, Op) or not forward.known_inputs:
+        return ()
+    return tuple(range(64)) if forward.structured else forward.known_inputs
 
 
 _definitions: dict[Any, Definition] = {}
@@ -73,7 +79,7 @@ def attributes_key(op: Definition, attributes: dict[str, Any]) -> Attributes | N
 def compile_eager(definition: Definition, inputs: Sequence[Any], key: Attributes | None) -> tuple[Any, int, int]:
     """Make the plan of a program of this one op; inputs whose content decides shapes become constants."""
     attributes = key.items if key is not None else {}
-    known = set(definition.known_positions(attributes)) if isinstance(definition, Op) else set()
+    known = set(definition.known_positions(attributes))
     program = Program(definition.name)
     specs: list[Spec] = []
     with building(program), from_source(errors.user_line()):

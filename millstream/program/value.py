@@ -27,6 +27,10 @@ class Definition:
         """Infer from values; a definition whose constant inputs decide shapes looks at them here."""
         return self.infer([v.spec for v in inputs], attributes)
 
+    def known_positions(self, attributes: Mapping[str, Any]) -> tuple[int, ...]:
+        """Return the positions of inputs whose content decides shapes."""
+        return ()
+
     def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
         """Emit what the definition means into the current program; primitives mean themselves."""
         raise NotImplementedError(self.name)

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from millstream.backends.cpu.emitters import emits
 from millstream.backends.cpu.movement import with_words
-from millstream.backends.cpu.state import KINDS
-from millstream.compiler.plan import FunctionWriter
-from millstream.program.value import Node
+
+_COMBINE = {"set": 0, "add": 1, "sub": 2, "max": 3, "min": 4, "multiply": 5, "divide": 6}
 
 with_words("gather", lambda n: (n.attributes["axis"], n.attributes["batch_axes"]))
 with_words("gather_nd", lambda n: (n.attributes["batch_axes"],))
-
-
-@emits("scatter_nd")
-def _scatter_nd(node: Node, writer: FunctionWriter) -> None:
-    inputs = [writer.place(v) for v in node.inputs]
-    writer.instruction("scatter_nd", inputs, [writer.place(node.outputs[0])], [KINDS[node.attributes["kind"]], 0])
+with_words("scatter_nd", lambda n: (_COMBINE[n.attributes["kind"]], 0))

@@ -230,7 +230,7 @@ logical_not = unary(LOGICAL_NOT)
 POPCNT = primitive(
     "popcnt",
     _to_dtype("popcnt", lambda d: dtypes.uint8),
-    lambda x: np.bitwise_count(x).astype(np.uint8),
+    lambda x: np.bitwise_count(x.view(f"u{x.dtype.itemsize}")).astype(np.uint8),
     lambda dy, y, x: (None,),
     elementwise=True,
 )

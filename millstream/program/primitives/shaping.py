@@ -55,6 +55,15 @@ def size(value: Size, dtype: DType = dtypes.int64) -> Value:
     return emit(SIZES, values=(value,), dtype=dtype, scalar=True)[0]
 
 
+def scalar_size(value: Size, dtype: DType) -> Value:
+    """Return one size as a scalar of any number type."""
+    from millstream.program.primitives.elementwise import convert
+
+    if is_known(value):
+        return constant(value, dtype)
+    return convert(size(value, dtypes.int64), dtype)
+
+
 def _bind_infer(x: Spec, symbols: tuple[Size, ...]) -> tuple[Spec, ...]:
     return ()
 
