@@ -18,19 +18,67 @@ from millstream.execution.autograph import loops, operators, undefined
 from millstream.execution.autograph.errors import show_user_code
 from millstream.execution.autograph.options import Feature, Options, Status, current_status, log, note, status
 from millstream.execution.autograph.overloads import OVERLOADS, map_over, print_
-from millstream.execution.autograph.rewriting import PREFIX, is_generator, rewrite
+from millstream.execution.autograph.rewriting import PREFIX, rewrite
 from millstream.execution.autograph.source import SourceError, find_definition, mangle_names
 from millstream.execution.autograph.trees import RUNTIME, ConversionError, Place
 
 # Functions of these modules work on tensors as they are, or never see one.
 UNCONVERTED_MODULES = frozenset(
-    ["millstream", "keras", "tf_keras", "numpy", "pandas", "scipy", "matplotlib", "PIL", "tensorflow_probability", "tensorflow_datasets.core", "absl.logging", "abc", "asyncio", "builtins", "cProfile", "collections", "concurrent", "contextlib", "copy", "dataclasses", "enum", "functools", "importlib", "inspect", "ipdb", "json", "linecache", "logging", "mock", "multiprocessing", "ntpath", "pathlib", "pdb", "posixpath", "pstats", "pytest", "_pytest", "random", "re", "threading", "traceback", "typing", "unittest", "urllib", "warnings", "weakref"]
+    [
+        "millstream",
+        "keras",
+        "tf_keras",
+        "numpy",
+        "pandas",
+        "scipy",
+        "matplotlib",
+        "PIL",
+        "tensorflow_probability",
+        "tensorflow_datasets.core",
+        "absl.logging",
+        "abc",
+        "asyncio",
+        "builtins",
+        "cProfile",
+        "collections",
+        "concurrent",
+        "contextlib",
+        "copy",
+        "dataclasses",
+        "enum",
+        "functools",
+        "importlib",
+        "inspect",
+        "ipdb",
+        "json",
+        "linecache",
+        "logging",
+        "mock",
+        "multiprocessing",
+        "ntpath",
+        "pathlib",
+        "pdb",
+        "posixpath",
+        "pstats",
+        "pytest",
+        "_pytest",
+        "random",
+        "re",
+        "threading",
+        "traceback",
+        "typing",
+        "unittest",
+        "urllib",
+        "warnings",
+        "weakref",
+    ]
 )
 _UNCONVERTED = "_autograph_do_not_convert"
 _WRAPPED = "_autograph_original"
 _FUTURE_FLAGS = functools.reduce(
     lambda flags, name: flags | getattr(__future__, name).compiler_flag, __future__.all_feature_names, 0
 )
+_SUSPENDING = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _FACTORY = PREFIX + "factory"
 
 # Keyed by identity: equal code objects of two files are two functions. The code is kept so that its identity stays.
@@ -76,9 +124,9 @@ def rewrite_definition(function: FunctionType, options: Options) -> ast.Function
     node = definition.node
     if definition.class_name is not None:
         mangle_names(node, definition.class_name)
-    if is_generator(node):
+    if function.__code__.co_flags & _SUSPENDING:
         raise ConversionError("generators and coroutines are not converted")
-    rewrite(node, options)
+    rewrite(node, options, _names_in(function.__code__))
     # What is evaluated where the function is defined has been: it is taken over from the function object.
     arguments = node.args
     arguments.defaults = []
@@ -92,6 +140,14 @@ def rewrite_definition(function: FunctionType, options: Options) -> ast.Function
         if sys.version_info >= (3, 12):
             node.type_params = []
     return node
+
+
+def _names_in(code: CodeType) -> set[str]:
+    names = {*code.co_varnames, *code.co_names, *code.co_cellvars, *code.co_freevars}
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            names |= _names_in(constant)
+    return names
 
 
 def _compile(function: FunctionType, options: Options) -> CodeType:
@@ -136,7 +192,7 @@ def converted_function(function: FunctionType, options: Options) -> FunctionType
     found = _converted.get(key)
     if found is None:
         new: CodeType | None = None
-        if not code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR):
+        if not code.co_flags & _SUSPENDING:
             try:
                 new = _compile(function, options)
                 note(1, lambda: f"converted {function!r}")

@@ -30,16 +30,19 @@ def is_generator(node: variables.FunctionNode) -> bool:
     return False
 
 
-def rewrite(node: ast.FunctionDef | ast.Lambda, options: Options) -> None:
-    """Rewrite a definition in place."""
-    _Rewriter(node, options, frozenset()).rewrite()
+def rewrite(node: ast.FunctionDef | ast.Lambda, options: Options, taken: set[str]) -> None:
+    """Rewrite a definition in place. `taken` are the names used in it, which generated flags must not have."""
+    _Rewriter(node, options, frozenset(), taken).rewrite()
 
 
 class _Rewriter:
     """The rewriting of one function; each function inside it has its own."""
 
-    def __init__(self, node: ast.FunctionDef | ast.Lambda, options: Options, undefined: frozenset[str]) -> None:
+    def __init__(
+        self, node: ast.FunctionDef | ast.Lambda, options: Options, undefined: frozenset[str], taken: set[str]
+    ) -> None:
         self.node = node
+        self.taken = taken
         self.options = options
         self.undefined = set(undefined)
         first = [*node.args.posonlyargs, *node.args.args]
@@ -48,27 +51,24 @@ class _Rewriter:
 
     def inner_function(self, node: ast.FunctionDef | ast.Lambda) -> None:
         """Rewrite a function defined inside this one."""
-        _Rewriter(node, self.options, frozenset(self.undefined)).rewrite()
+        if not is_generator(node):
+            _Rewriter(node, self.options, frozenset(self.undefined), self.taken).rewrite()
 
     def rewrite(self) -> None:
         node = self.node
-        if is_generator(node):
-            return
         if isinstance(node, ast.Lambda):
             node.body = self.expressions.visit(node.body)
             return
         body = node.body
         if self.options.uses(Feature.LISTS):
             body = [_as_list_append(part) for part in body]
-        whole = variables.facts_of(*body)
-        self.declared_global = whole.declared_global
-        self.declared_nonlocal = whole.declared_nonlocal
         parameters = variables.parameters_of(node.args)
-        lowering = JumpLowering(parameters | whole.reads | whole.modified() | _captured(whole))
+        lowering = JumpLowering(self.taken)
         body = lowering.lower(body)
         self.generated = frozenset(lowering.generated)
         whole = variables.facts_of(*body)
-        declared = self.declared_global | self.declared_nonlocal
+        self.declared_global = whole.declared_global
+        declared = self.declared_global | whole.declared_nonlocal
         self.may_be_unbound = whole.may_write | declared
         self.inner_writes = whole.inner_writes
         self.liveness = variables.find_liveness(body, whole, frozenset(declared))
@@ -337,13 +337,6 @@ class _Rewriter:
         if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
             return False
         return node.targets[0].id in self.generated
-
-
-def _captured(whole: variables.Facts) -> set[str]:
-    names = set(whole.escaping)
-    for captured in whole.captures.values():
-        names |= captured
-    return names
 
 
 def _stable(

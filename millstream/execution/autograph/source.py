@@ -146,12 +146,12 @@ def _fits(name: str, arguments: ast.arguments, code: CodeType) -> bool:
 
 
 def _parse(lines: list[str], first: int, indented: bool) -> list[ast.AST] | None:
-    text = "".join(lines)
+    # Empty lines before the text put the file's own line numbers into the tree.
+    before = "\n" * (first - 2) + _WRAPPER if indented and first > 1 else "\n" * (first - 1)
     try:
-        tree = ast.parse(_WRAPPER + text if indented else text)
+        tree = ast.parse(before + "".join(lines))
     except (SyntaxError, ValueError):
         return None
-    ast.increment_lineno(tree, first - (2 if indented else 1))
     body: list[ast.AST] = list(tree.body)
     if indented and body and isinstance(body[0], ast.If):
         body = [*body[0].body, *body[1:]]

@@ -6,13 +6,16 @@ It reads trees whose jumps are gone (`jumps.py`), so that going backwards throug
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 Names = frozenset[str]
 NOTHING: Names = frozenset()
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Loop = ast.For | ast.While
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+# The attribute under which a node keeps what it does.
+_KEPT = "_facts"
 
 
 @dataclass(slots=True)
@@ -36,6 +39,28 @@ class Facts:
     # Names read in another way than by being called or handed to a call.
     kept: set[str] = field(default_factory=set)
 
+    def include(self, other: Facts) -> None:
+        """Add what another piece of code does."""
+        for name in (
+            "reads",
+            "writes",
+            "may_write",
+            "deletes",
+            "declared_global",
+            "declared_nonlocal",
+            "escaping",
+            "kept",
+        ):
+            added = getattr(other, name)
+            if added:
+                getattr(self, name).update(added)
+        if other.composites:
+            self.composites.update(other.composites)
+        for name, reads in other.captures.items():
+            self.captures.setdefault(name, set()).update(reads)
+        for name, writes in other.inner_writes.items():
+            self.inner_writes.setdefault(name, set()).update(writes)
+
     def modified(self) -> set[str]:
         """Every variable that may have another value afterwards."""
         changed = self.writes | self.may_write | self.deletes
@@ -46,11 +71,22 @@ class Facts:
 
 
 def facts_of(*nodes: ast.AST) -> Facts:
-    """Return what the code under the nodes does."""
-    facts = Facts()
+    """Return what the code under the nodes does. It is kept with each node, so rewriting a node later changes nothing."""
+    if len(nodes) == 1:
+        return _facts(nodes[0])
+    merged = Facts()
     for node in nodes:
-        _collect(node, facts, False)
-    return facts
+        merged.include(_facts(node))
+    return merged
+
+
+def _facts(node: ast.AST) -> Facts:
+    found: Facts | None = node.__dict__.get(_KEPT)
+    if found is None:
+        found = Facts()
+        _collect(node, found, False)
+        setattr(node, _KEPT, found)
+    return found
 
 
 def _collect(node: ast.AST, facts: Facts, called: bool) -> None:
@@ -67,60 +103,85 @@ def _collect(node: ast.AST, facts: Facts, called: bool) -> None:
         else:
             facts.deletes.add(node.id)
         return
-    if kind is ast.Constant:
+    if kind is ast.Attribute and type(node.ctx) is ast.Load:  # type: ignore[attr-defined]
+        _collect(node.value, facts, called)  # type: ignore[attr-defined]
         return
-    if isinstance(node, (ast.Attribute, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
-        _collect_composite(node, facts)
-    elif isinstance(node, ast.Attribute):
-        _collect(node.value, facts, called)
-        return
-    elif isinstance(node, ast.Call):
-        _collect(node.func, facts, True)
-        for argument in node.args:
-            _collect_argument(argument, facts)
-        for keyword in node.keywords:
-            _collect_argument(keyword.value, facts)
-        return
-    elif isinstance(node, ast.AugAssign):
-        if isinstance(node.target, ast.Name):
-            facts.reads.add(node.target.id)
-    elif isinstance(node, ast.NamedExpr):
-        facts.may_write.add(node.target.id)
-        _collect(node.value, facts, False)
-        return
-    elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-        _collect_function(node, facts, getattr(node, "name", ""), False)
-        return
-    elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda) and len(node.targets) == 1:
-        target = node.targets[0]
-        if isinstance(target, ast.Name):
-            _collect_function(node.value, facts, target.id, False)
-            return
-    elif isinstance(node, ast.ClassDef):
-        _collect_class(node, facts)
-        return
-    elif isinstance(node, _COMPREHENSIONS):
-        _collect_comprehension(node, facts)
-        return
-    elif isinstance(node, ast.Global):
-        facts.declared_global.update(node.names)
-        return
-    elif isinstance(node, ast.Nonlocal):
-        facts.declared_nonlocal.update(node.names)
-        return
-    elif isinstance(node, (ast.Import, ast.ImportFrom)):
-        facts.writes.update((alias.asname or alias.name.partition(".")[0]) for alias in node.names)
-        return
-    elif (isinstance(node, ast.ExceptHandler) and node.name) or (
-        isinstance(node, (ast.MatchAs, ast.MatchStar)) and node.name
-    ):
+    handler = _COLLECTORS.get(kind)
+    if handler is not None:
+        handler(node, facts)
+    elif kind not in _LEAVES:
+        _collect_children(node, facts)
+
+
+def _collect_children(node: ast.AST, facts: Facts) -> None:
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, list):
+            for part in value:
+                if isinstance(part, ast.stmt):
+                    facts.include(_facts(part))
+                elif isinstance(part, ast.AST):
+                    _collect(part, facts, False)
+        elif isinstance(value, ast.AST):
+            _collect(value, facts, False)
+
+
+def _collect_call(node: ast.Call, facts: Facts) -> None:
+    _collect(node.func, facts, True)
+    for argument in node.args:
+        _collect_argument(argument, facts)
+    for keyword in node.keywords:
+        _collect_argument(keyword.value, facts)
+
+
+def _collect_target(node: ast.Attribute | ast.Subscript, facts: Facts) -> None:
+    if type(node.ctx) is not ast.Load and composite_supports(node) is not None:
+        facts.composites[ast.unparse(node)] = node
+    _collect_children(node, facts)
+
+
+def _collect_augmented(node: ast.AugAssign, facts: Facts) -> None:
+    if isinstance(node.target, ast.Name):
+        facts.reads.add(node.target.id)
+    _collect_children(node, facts)
+
+
+def _collect_assign(node: ast.Assign, facts: Facts) -> None:
+    target = node.targets[0]
+    if isinstance(node.value, ast.Lambda) and len(node.targets) == 1 and isinstance(target, ast.Name):
+        _collect_function(node.value, facts, target.id, False)
+    else:
+        _collect_children(node, facts)
+
+
+def _collect_walrus(node: ast.NamedExpr, facts: Facts) -> None:
+    facts.may_write.add(node.target.id)
+    _collect(node.value, facts, False)
+
+
+def _collect_definition(node: FunctionNode, facts: Facts) -> None:
+    _collect_function(node, facts, getattr(node, "name", ""), False)
+
+
+def _collect_import(node: ast.Import | ast.ImportFrom, facts: Facts) -> None:
+    facts.writes.update((alias.asname or alias.name.partition(".")[0]) for alias in node.names)
+
+
+def _collect_captured_name(node: ast.ExceptHandler | ast.MatchAs | ast.MatchStar, facts: Facts) -> None:
+    if node.name:
         facts.may_write.add(node.name)
-    elif isinstance(node, ast.MatchMapping) and node.rest:
+    _collect_children(node, facts)
+
+
+def _collect_mapping_pattern(node: ast.MatchMapping, facts: Facts) -> None:
+    if node.rest:
         facts.may_write.add(node.rest)
-    elif isinstance(node, (ast.While, ast.For)):
-        facts.reads.update(guards_of(node))
-    for child in ast.iter_child_nodes(node):
-        _collect(child, facts, False)
+    _collect_children(node, facts)
+
+
+def _collect_loop(node: Loop, facts: Facts) -> None:
+    facts.reads.update(guards_of(node))
+    _collect_children(node, facts)
 
 
 def _collect_argument(argument: ast.expr, facts: Facts) -> None:
@@ -131,11 +192,6 @@ def _collect_argument(argument: ast.expr, facts: Facts) -> None:
         _collect_function(argument, facts, "", True)
     else:
         _collect(argument, facts, isinstance(argument, ast.Name))
-
-
-def _collect_composite(node: ast.Attribute | ast.Subscript, facts: Facts) -> None:
-    if composite_supports(node) is not None:
-        facts.composites[ast.unparse(node)] = node
 
 
 def composite_supports(node: ast.expr) -> set[str] | None:
@@ -241,6 +297,35 @@ def guards_of(node: ast.AST) -> list[str]:
     return guards
 
 
+_LEAVES = frozenset({ast.Constant, ast.Pass, ast.Break, ast.Continue, ast.Load, ast.Store, ast.Del})
+_COLLECTORS: dict[type, Callable[[Any, Facts], None]] = {
+    ast.Call: _collect_call,
+    ast.Attribute: _collect_target,
+    ast.Subscript: _collect_target,
+    ast.AugAssign: _collect_augmented,
+    ast.Assign: _collect_assign,
+    ast.NamedExpr: _collect_walrus,
+    ast.FunctionDef: _collect_definition,
+    ast.AsyncFunctionDef: _collect_definition,
+    ast.Lambda: _collect_definition,
+    ast.ClassDef: _collect_class,
+    ast.ListComp: _collect_comprehension,
+    ast.SetComp: _collect_comprehension,
+    ast.DictComp: _collect_comprehension,
+    ast.GeneratorExp: _collect_comprehension,
+    ast.Global: lambda node, facts: facts.declared_global.update(node.names),
+    ast.Nonlocal: lambda node, facts: facts.declared_nonlocal.update(node.names),
+    ast.Import: _collect_import,
+    ast.ImportFrom: _collect_import,
+    ast.ExceptHandler: _collect_captured_name,
+    ast.MatchAs: _collect_captured_name,
+    ast.MatchStar: _collect_captured_name,
+    ast.MatchMapping: _collect_mapping_pattern,
+    ast.While: _collect_loop,
+    ast.For: _collect_loop,
+}
+
+
 @dataclass(slots=True)
 class Liveness:
     """For each `if`, `while` and `for`: what is wanted after it, and at the head of its branches or iterations."""
@@ -259,14 +344,6 @@ class _Backwards:
                 always |= self.captures.pop(name)
         self.always = frozenset(always)
         self.exit = live_at_exit | self.always
-        self.cache: dict[int, Facts] = {}
-
-    def facts(self, *nodes: ast.AST) -> Facts:
-        key = id(nodes[0])
-        found = self.cache.get(key)
-        if found is None:
-            found = self.cache[key] = facts_of(*nodes)
-        return found
 
     def widen(self, live: Names) -> Names:
         live |= self.always
@@ -285,7 +362,7 @@ class _Backwards:
         return live
 
     def reads(self, node: ast.AST) -> Names:
-        return frozenset(self.facts(node).reads)
+        return frozenset(facts_of(node).reads)
 
     def statement(self, node: ast.stmt, live: Names, on_error: Names) -> Names:
         match node:
@@ -306,7 +383,7 @@ class _Backwards:
                 return head
             case ast.For():
                 self.result.after[id(node)] = live
-                target = self.facts(node.target)
+                target = facts_of(node.target)
                 head = live | frozenset(guards_of(node)) | on_error
                 while True:
                     body = self.block(node.body, self.widen(head), on_error)
@@ -319,7 +396,7 @@ class _Backwards:
             case ast.With():
                 live = self.block(node.body, live, on_error)
                 for item in reversed(node.items):
-                    done = self.facts(item)
+                    done = facts_of(item)
                     live = (live - done.writes) | done.reads
                 return live
             case ast.Try() | ast.TryStar():
@@ -345,7 +422,7 @@ class _Backwards:
             case ast.Raise():
                 return self.reads(node) | on_error
             case _:
-                done = self.facts(node)
+                done = facts_of(node)
                 return (live - done.writes - done.deletes) | done.reads
 
 
