@@ -51,50 +51,112 @@ struct Row {
   bool accumulate;
   const A* bias;  // or nullptr
   bool clamp_low, clamp_six;
+  const A* ahead;  // the row that will be read next, or nullptr
+  int group;  // 3 or 5: so many taps in turn read positions one after another; 1: any taps
+
+  template <typename V>
+  V first_sum(const A* out, int64_t channel) const {
+    return accumulate ? load<V>(out) : bias ? load<V>(bias + channel) : V{};
+  }
+
+  template <typename V>
+  void finish(A* out, V sum) const {
+    if constexpr (std::is_floating_point_v<A>) {
+      const V six = V{} + A(6);
+      if (clamp_low) sum = sum < V{} ? V{} : sum;
+      if (clamp_six) sum = sum > six ? six : sum;
+    }
+    store(out, sum);
+  }
+
+  // Each element of data is loaded once for all the taps of its group.
+  template <int lanes, int pixels, int size, int step>
+  void block_of_groups(int64_t channel, int64_t p, A* out) const {
+    using V = typename VectorOf<A, lanes>::type;
+    V sum[pixels];
+#pragma GCC unroll 8
+    for (int i = 0; i < pixels; ++i) sum[i] = first_sum<V>(out + (p + i) * out_step + channel, channel);
+    if (ahead) {
+#pragma GCC unroll 16
+      for (int i = 0; i < pixels * step; ++i) __builtin_prefetch(ahead + p * data_step + i * channels + channel);
+    }
+    for (int t = 0; t < taps; t += size) {
+      V weight[size];
+#pragma GCC unroll 5
+      for (int k = 0; k < size; ++k) weight[k] = load<V>(weights[t + k] + channel);
+      const A* from = data[t] + p * data_step + channel;
+#pragma GCC unroll 24
+      for (int i = 0; i < (pixels - 1) * step + size; ++i) {
+        const V value = load<V>(from + i * channels);
+#pragma GCC unroll 5
+        for (int k = 0; k < size; ++k) {
+          if (i >= k && (i - k) % step == 0 && (i - k) / step < pixels) sum[(i - k) / step] += weight[k] * value;
+        }
+      }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < pixels; ++i) finish(out + (p + i) * out_step + channel, sum[i]);
+  }
 
   template <int lanes, int pixels>
   void block(int64_t channel, int64_t p, A* out) const {
     using V = typename VectorOf<A, lanes>::type;
     V sum[pixels];
-    for (int i = 0; i < pixels; ++i) {
-      sum[i] = accumulate ? load<V>(out + (p + i) * out_step + channel) : bias ? load<V>(bias + channel) : V{};
-    }
+#pragma GCC unroll 8
+    for (int i = 0; i < pixels; ++i) sum[i] = first_sum<V>(out + (p + i) * out_step + channel, channel);
     for (int t = 0; t < taps; ++t) {
       const V weight = load<V>(weights[t] + channel);
       const A* from = data[t] + p * data_step + channel;
 #pragma GCC unroll 8
       for (int i = 0; i < pixels; ++i) sum[i] += weight * load<V>(from + i * data_step);
     }
-    for (int i = 0; i < pixels; ++i) {
-      if constexpr (std::is_floating_point_v<A>) {
-        const V six = V{} + A(6);
-        if (clamp_low) sum[i] = sum[i] < V{} ? V{} : sum[i];
-        if (clamp_six) sum[i] = sum[i] > six ? six : sum[i];
-      }
-      store(out + (p + i) * out_step + channel, sum[i]);
-    }
+#pragma GCC unroll 8
+    for (int i = 0; i < pixels; ++i) finish(out + (p + i) * out_step + channel, sum[i]);
   }
 
-  template <int pixels>
+  template <int lanes, int pixels, int size, int step>
+  void block_any(int64_t channel, int64_t p, A* out) const {
+    if constexpr (size > 1) block_of_groups<lanes, pixels, size, step>(channel, p, out);
+    else block<lanes, pixels>(channel, p, out);
+  }
+
+  template <int pixels, int size, int step>
   void channels_of(int64_t p, A* out) const {
     constexpr int lanes = vector_bytes / static_cast<int>(sizeof(A));
     int64_t c = 0;
-    for (; c + lanes <= channels; c += lanes) block<lanes, pixels>(c, p, out);
+    for (; c + lanes <= channels; c += lanes) block_any<lanes, pixels, size, step>(c, p, out);
     if constexpr (lanes >= 16) {
-      if (c + 8 <= channels) block<8, pixels>(c, p, out), c += 8;
+      if (c + 8 <= channels) block_any<8, pixels, size, step>(c, p, out), c += 8;
     }
     if constexpr (lanes >= 8) {
-      if (c + 4 <= channels) block<4, pixels>(c, p, out), c += 4;
+      if (c + 4 <= channels) block_any<4, pixels, size, step>(c, p, out), c += 4;
     }
-    for (; c < channels; ++c) block<1, pixels>(c, p, out);
+    for (; c < channels; ++c) block_any<1, pixels, size, step>(c, p, out);
+  }
+
+  template <int size, int step>
+  void run_groups(int64_t count, A* out) const {
+    int64_t p = 0;
+    for (; p + 8 <= count; p += 8) channels_of<8, size, step>(p, out);
+    for (; p + 4 <= count; p += 4) channels_of<4, size, step>(p, out);
+    for (; p < count; ++p) channels_of<1, size, step>(p, out);
   }
 
   void run(int64_t count, A* out) const {
+    const bool one = data_step == channels, two = data_step == 2 * channels;
+    if (group == 3 && one && count > 1) return run_groups<3, 1>(count, out);
+    if (group == 3 && two && count > 1) return run_groups<3, 2>(count, out);
+    if (group == 5 && one && count > 1) return run_groups<5, 1>(count, out);
+    if (group == 5 && two && count > 1) return run_groups<5, 2>(count, out);
     int64_t p = 0;
-    for (; p + 4 <= count; p += 4) channels_of<4>(p, out);
-    for (; p < count; ++p) channels_of<1>(p, out);
+    for (; p + 4 <= count; p += 4) channels_of<4, 1, 1>(p, out);
+    for (; p < count; ++p) channels_of<1, 1, 1>(p, out);
   }
 };
+
+int group_of(const ConvolutionShape& s) {
+  return s.kernel_dilation[2] == 1 && (s.kernel[2] == 3 || s.kernel[2] == 5) ? static_cast<int>(s.kernel[2]) : 1;
+}
 
 // What one row of results reads: for each tap a row of data, the position in it that result 0 reads, and the weights.
 template <typename A>
@@ -120,7 +182,9 @@ void run_taps(Row<A>& row, const TapList<A>& list, int64_t width, int64_t step, 
   }
   if (from >= to) from = to = count;
   row.data_step = step * row.channels;
+  const int group = row.group;
   const auto edge = [&](int64_t p) {
+    row.group = 1;
     row.taps = 0;
     for (int t = 0; t < list.count; ++t) {
       const int64_t at = list.first[t] + p * step;
@@ -132,6 +196,7 @@ void run_taps(Row<A>& row, const TapList<A>& list, int64_t width, int64_t step, 
   };
   for (int64_t p = 0; p < from; ++p) edge(p);
   if (from < to) {
+    row.group = group;
     row.taps = list.count;
     for (int t = 0; t < list.count; ++t) {
       row.data[t] = list.data[t] + (list.first[t] + from * step) * row.channels;
@@ -140,6 +205,7 @@ void run_taps(Row<A>& row, const TapList<A>& list, int64_t width, int64_t step, 
     row.run(to - from, out + from * row.out_step);
   }
   for (int64_t p = to; p < count; ++p) edge(p);
+  row.group = group;
 }
 
 // x and z are one image each.
@@ -148,6 +214,9 @@ void forward_row(const ConvolutionShape& s, int64_t channels, const A* x, const 
   Row<A> row{};
   row.channels = row.out_step = channels;
   row.bias = bias;
+  row.group = group_of(s);
+  const int64_t below = (oy + 1) * s.stride[1] + (s.kernel[1] - 1) * s.kernel_dilation[1] - s.low[1];
+  if (below > 0 && below < s.in[1] && s.low[2] <= s.stride[2]) row.ahead = x + below * s.in[2] * channels;
   TapList<A> list;
   const auto flush = [&](bool last) {
     row.clamp_low = last && (s.activation == Activation::relu || s.activation == Activation::relu6);
@@ -160,7 +229,7 @@ void forward_row(const ConvolutionShape& s, int64_t channels, const A* x, const 
     const int64_t iy = s.meet(1, oy, ky);
     if (iy < 0) continue;
     for (int64_t kx = 0; kx < s.kernel[2]; ++kx) {
-      if (list.count == most_taps) flush(false);
+      if (kx % row.group == 0 && list.count + row.group > most_taps) flush(false);
       list.add(x + iy * s.in[2] * channels, kx * s.kernel_dilation[2] - s.low[2], w + (ky * s.kernel[2] + kx) * channels);
     }
   }
@@ -174,6 +243,7 @@ void input_row(const ConvolutionShape& s, int64_t channels, const A* dz, const A
     Row<A> row{};
     row.channels = channels;
     row.out_step = step * channels;
+    row.group = step == 1 ? group_of(s) : 1;
     TapList<A> list;
     const auto flush = [&] {
       run_taps(row, list, s.out[2], 1, (s.in[2] - phase + step - 1) / step, dx + (iy * s.in[2] + phase) * channels);
@@ -183,10 +253,10 @@ void input_row(const ConvolutionShape& s, int64_t channels, const A* dz, const A
     for (int64_t ky = 0; ky < s.kernel[1]; ++ky) {
       const int64_t oy = s.meet_back(1, iy, ky);
       if (oy < 0) continue;
-      for (int64_t kx = 0; kx < s.kernel[2]; ++kx) {
+      for (int64_t kx = s.kernel[2] - 1; kx >= 0; --kx) {  // backwards, so that positions go forwards
         const int64_t at = phase + s.low[2] - kx * s.kernel_dilation[2];
         if (at % step) continue;
-        if (list.count == most_taps) flush();
+        if (kx % row.group == row.group - 1 && list.count + row.group > most_taps) flush();
         list.add(dz + oy * s.out[2] * channels, at / step, w + (ky * s.kernel[2] + kx) * channels);
       }
     }

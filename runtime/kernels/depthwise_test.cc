@@ -2,6 +2,9 @@
 #include "kernels/convolution_testing.h"
 #include "kernels/simd_isa.h"
 #include "threads/pool.h"
+#ifdef MS_ONEDNN
+#include "kernels/onednn_primitive.h"
+#endif
 
 namespace millstream {
 #define MS_DECLARE_DEPTHWISE(isa)                                                                    \
@@ -44,6 +47,7 @@ void test_results_equal_plain_loops(const ConvolutionKernels& kernels) {
     }
   }
   test(f, {.in = {12, 12}, .kernel = {5, 5}, .low = {2, 2}}, 16, 1);
+  test(f, {.in = {57, 60}, .kernel = {3, 3}, .stride = {2, 2}, .low = {1, 1}}, 12, 1);
   test(f, {.in = {14, 14}, .kernel = {9, 9}, .low = {4, 4}}, 19, 1);
   test(f, {.in = {14, 14}, .kernel = {3, 3}, .low = {2, 2}, .kernel_dilation = {2, 2}}, 16, 2);
   test(f, {.in = {3, 2}, .kernel = {7, 7}, .low = {3, 3}}, 16, 1);
@@ -83,6 +87,10 @@ int main() {
 #if defined(__x86_64__)
   if (processor_isa() >= Isa::avx2) forms.push_back(avx2::depthwise_kernels);
   if (processor_isa() >= Isa::avx512) forms.push_back(avx512::depthwise_kernels);
+#endif
+#ifdef MS_ONEDNN
+  forms.push_back({&kernel_depthwise_convolution_onednn, &kernel_depthwise_convolution_input_gradient_onednn,
+                   &kernel_depthwise_convolution_weight_gradient_onednn, true});
 #endif
   for (int threads : {1, 3}) {
     set_thread_count(threads);
