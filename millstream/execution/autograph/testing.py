@@ -149,6 +149,18 @@ class Interpreter:
             return [leaf for part in value.values() for leaf in self.flatten(part)]
         return [value]
 
+    def bind(self, inputs, values, given):
+        """Give placeholders, in their structures, their values; a value may be a list where a leaf is a vector."""
+        if isinstance(inputs, Node):
+            given[inputs] = values
+        elif isinstance(inputs, (list, tuple)):
+            for part, value in zip(inputs, values):
+                self.bind(part, value, given)
+        elif isinstance(inputs, dict):
+            for key, part in inputs.items():
+                self.bind(part, values[key], given)
+        return given
+
     def assert_same_structure(self, first, second):
         if self.map(lambda _: 0, first) != self.map(lambda _: 0, second):
             raise TypeError(f"The two structures don't have the same nested structure: {first!r}, {second!r}")
@@ -246,19 +258,17 @@ class Interpreter:
             return [cond(*mine)], body(*inputs[len(loop_vars) :], *mine)
 
         graph, (test, after) = self.trace(kind, traced)
-        flat = [leaf for leaf in self.flatten(inputs) if leaf is not None]
-        return graph, test, after, flat
+        return graph, test, after, inputs
 
     def while_loop(self, cond, body, loop_vars, shape_invariants, parallel_iterations, swap_memory, maximum_iterations):
         invariants = shape_invariants or [None] * len(loop_vars)
-        graph, test, after, flat = self.loop("while", cond, body, loop_vars, [], invariants)
+        graph, test, after, inputs = self.loop("while", cond, body, loop_vars, [], invariants)
 
         def compute(frame):
             values, count = self.read(loop_vars, frame), 0
             limit = self.read(maximum_iterations, frame)
             while limit is None or count < limit:
-                given = dict(zip(flat, [leaf for leaf in self.flatten(values) if leaf is not None]))
-                inner = Frame(graph, frame, given)
+                inner = Frame(graph, frame, self.bind(inputs, values, {}))
                 if not self.read(test, inner)[0]:
                     break
                 for effect in graph.effects:
@@ -267,17 +277,16 @@ class Interpreter:
                 count += 1
             return values
 
-        like = [a if isinstance(a, Missing) else b for a, b in zip(loop_vars, loop_vars)]
-        return self.picks(Node(self, compute), like)
+        return self.picks(Node(self, compute), loop_vars)
 
     def for_dataset(self, iterated, test, body, loop_vars):
         cond = test or (lambda *_: True)
-        graph, tests, after, flat = self.loop("dataset", cond, body, loop_vars, [0], [None] * len(loop_vars))
+        graph, tests, after, inputs = self.loop("dataset", cond, body, loop_vars, [0], [None] * len(loop_vars))
 
         def compute(frame):
             values = self.read(loop_vars, frame)
             for element in iterated.elements:
-                inner = Frame(graph, frame, dict(zip(flat, [*self.flatten(values), element])))
+                inner = Frame(graph, frame, self.bind(inputs, [*values, element], {}))
                 if not self.read(tests, inner)[0]:
                     break
                 values = self.read(after, inner)
