@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from millstream.autodiff.slices import Adjoint, dense
+from millstream.program.slices import Adjoint, dense
 from millstream.program.primitives.control import branch
 from millstream.program.primitives.shaping import full
 from millstream.program.value import Node, Program, Value, building, current_program

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from millstream.autodiff.control import CONTROL_RULES
-from millstream.autodiff.slices import Adjoint, Slices, accumulate, dense
+from millstream.program.slices import Adjoint, Slices, accumulate, dense
 from millstream.base import errors
 from millstream.ops.declaration import Op
 from millstream.program.primitives.core import Primitive

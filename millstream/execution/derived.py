@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from millstream.autodiff.reverse import _reverse_node, reverse
-from millstream.autodiff.slices import Adjoint, Slices
+from millstream.program.slices import Adjoint, Slices
 from millstream.base.spec import Spec
 from millstream.program.value import Definition, Node, Program, Value, building, current_program
 

@@ -8,7 +8,7 @@ from typing import Any
 from millstream import _runtime as runtime
 from millstream.autodiff.control import inline
 from millstream.autodiff.reverse import reverse
-from millstream.autodiff.slices import Adjoint, Slices
+from millstream.program.slices import Adjoint, Slices
 from millstream.backends.cpu.device import load
 from millstream.base.spec import Spec
 from millstream.compiler.expand import expand

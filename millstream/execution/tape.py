@@ -11,7 +11,7 @@ import numpy as np
 
 from millstream import _runtime as runtime
 from millstream.autodiff.reverse import reverse
-from millstream.autodiff.slices import Slices
+from millstream.program.slices import Slices
 from millstream.base import dtypes, nest
 from millstream.execution.context import current_graph, tracing
 from millstream.execution.derived import GradientOp
