@@ -20,6 +20,7 @@ def with_words(name: str, words: Callable[[Node], Iterable[Size]], kernel: str |
     emits(name)(emitter)
 
 
+@emits("assume_shape")
 @emits("reshape")
 def _reshape(node: Node, writer: FunctionWriter) -> None:
     writer.alias(node.outputs[0], writer.place(node.inputs[0]))

@@ -125,7 +125,7 @@ def _cumulative_meaning(x: np.ndarray, kind: str, axis: int, exclusive: bool, re
     dtype = dtypes.as_dtype(x.dtype)
     start = {"sum": 0, "product": 1, "max": None, "min": None, "logsumexp": None}[kind]
     if start is None:
-        start = highest(dtype) if kind == "min" else lowest(dtype)
+        start = highest(dtype) if kind == "min" else (dtype.min if kind == "logsumexp" else lowest(dtype))
     wide = x.astype(np.float32) if dtype in NARROW else x
     turned = np.flip(wide, axis) if reverse else wide
     if not x.shape[axis]:

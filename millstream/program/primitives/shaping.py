@@ -156,6 +156,21 @@ def _broadcast_reverse(dy: Value, y: Value, x: Value, shape: tuple[Size, ...], a
     return (reshape(reduce(dy, "sum", sorted(added + stretched)), x.shape),)
 
 
+def _assume_infer(x: Spec, shape: tuple[Size, ...]) -> Spec:
+    return Spec(x.dtype, tuple(shape))
+
+
+ASSUME_SHAPE = primitive(
+    "assume_shape", _assume_infer, lambda x, shape: x.reshape(shape), lambda dy, y, x, shape: (assume_shape(dy, x.shape),)
+)
+
+
+def assume_shape(x: Value, shape: Sizes) -> Value:
+    """Return `x`, whose sizes are `shape`; where they are not, running stops."""
+    shape = tuple(shape)
+    return x if x.shape == shape else emit(ASSUME_SHAPE, x, shape=shape)[0]
+
+
 BROADCAST = primitive("broadcast", _broadcast_infer, _broadcast_meaning, _broadcast_reverse)
 
 
