@@ -112,12 +112,7 @@ void reduce_float_rows(int64_t rows, int64_t length, void* d, const void* a) {
     }
     for (; i + lanes <= length; i += lanes) part[0] = combine_vectors<F>(part[0], load(from + i));
     const vf all_parts = combine_vectors<F>(combine_vectors<F>(part[0], part[1]), combine_vectors<F>(part[2], part[3]));
-    float lane[lanes];
-    store(lane, all_parts);
-    for (int width = lanes / 2; width > 0; width /= 2) {
-      for (int w = 0; w < width; ++w) lane[w] = F::combine(lane[w], lane[w + width]);
-    }
-    float total = lane[0];
+    float total = fold_lanes<lanes / 2>(all_parts, combine_vectors<F>)[0];
     for (; i < length; ++i) total = F::combine(total, from[i]);
     to[r] = total;
   }

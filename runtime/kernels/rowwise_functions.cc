@@ -58,12 +58,11 @@ constexpr T lowest = static_cast<T>(-__builtin_inf());
 
 template <typename T>
 MS_INLINE T add_lanes(Vector<T> x) {
-  T lane[width<T>];
-  store(lane, x);
-  for (int64_t half = width<T> / 2; half > 0; half /= 2) {
-    for (int64_t i = 0; i < half; ++i) lane[i] += lane[i + half];
-  }
-  return lane[0];
+  return fold_lanes<static_cast<int>(width<T> / 2)>(x, [](Vector<T> a, Vector<T> b) { return a + b; })[0];
+}
+template <typename T>
+MS_INLINE Vector<T> greater(Vector<T> a, Vector<T> b) {
+  return (a > b) | (a != a) ? a : b;
 }
 
 // Calls f(at, count) for each vector of a row; count < width for the last, partial one.
@@ -86,25 +85,17 @@ MS_INLINE void put(T* to, Vector<T> value, int64_t count) {
 }
 
 template <typename T>
-T row_max(int64_t n, const T* x) {
+MS_INLINE T row_max(int64_t n, const T* x) {
   using V = Vector<T>;
   V best = all(lowest<T>), other = best;
   int64_t i = 0;
   for (; i + 2 * width<T> <= n; i += 2 * width<T>) {
-    const V left = load(x + i), right = load(x + i + width<T>);
-    best = (left > best) | (left != left) ? left : best;
-    other = (right > other) | (right != right) ? right : other;
+    best = greater<T>(load(x + i), best);
+    other = greater<T>(load(x + i + width<T>), other);
   }
-  each_vector<T>(n - i, [&](int64_t at, int64_t count) {
-    const V left = get<T>(x + i + at, count, lowest<T>);
-    best = (left > best) | (left != left) ? left : best;
-  });
-  T lane[2 * width<T>];
-  store(lane, best);
-  store(lane + width<T>, other);
-  T most = lane[0];
-  for (int64_t k = 1; k < 2 * width<T>; ++k) most = lane[k] > most || lane[k] != lane[k] ? lane[k] : most;
-  return most;
+  each_vector<T>(n - i,
+                 [&](int64_t at, int64_t count) { best = greater<T>(get<T>(x + i + at, count, lowest<T>), best); });
+  return fold_lanes<static_cast<int>(width<T> / 2)>(greater<T>(best, other), greater<T>)[0];
 }
 
 // y = exp(x - shift); their sum.

@@ -365,19 +365,28 @@ MS_INLINE vf power(vf x, vf y) {
   return narrow({power_parts(wide_x.low, wide_y.low), power_parts(wide_x.high, wide_y.high)});
 }
 
-MS_INLINE float sum_lanes(vf x) {
-  float part[lanes];
-  store(part, x);
-  for (int width = lanes / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; ++i) part[i] += part[i + width];
-  return part[0];
+// x with its halves, quarters, ... changed places: lane i takes lane i ^ distance.
+template <int distance>
+MS_INLINE vf swapped(vf x) {
+  vi from;
+  for (int i = 0; i < lanes; ++i) from[i] = i ^ distance;
+  return __builtin_shuffle(x, from);
 }
-MS_INLINE float largest_lane(vf x) {
-  float part[lanes];
-  store(part, x);
-  float best = part[0];
-  for (int i = 1; i < lanes; ++i) best = (best > part[i] || best != best) ? best : part[i];
-  return best;
+template <int distance>
+MS_INLINE vd swapped(vd x) {
+  vl from;
+  for (int i = 0; i < lanes / 2; ++i) from[i] = i ^ distance;
+  return __builtin_shuffle(x, from);
+}
+
+// `combine` of all lanes, in every lane.
+template <int distance, typename V, typename F>
+MS_INLINE V fold_lanes(V x, F combine) {
+  if constexpr (distance == 0) {
+    return x;
+  } else {
+    return fold_lanes<distance / 2>(combine(x, swapped<distance>(x)), combine);
+  }
 }
 
 }  // namespace
