@@ -1,0 +1,95 @@
+// fft against the sum it stands for: every small length, several axes, real transforms, and refusals.
+#include <cmath>
+#include <complex>
+
+#include "kernels/move_testing.h"
+
+namespace millstream {
+void register_fft(Registry&);
+}
+
+using namespace millstream;
+using namespace millstream::testing;
+
+namespace {
+
+using C = std::complex<double>;
+Registry registry;
+Numbers numbers;
+constexpr double pi = 3.14159265358979323846;
+
+double number() { return static_cast<double>(numbers.below(2001) - 1000) / 1000; }
+
+std::vector<C> slow(const C* x, int64_t n, double sign) {
+  std::vector<C> y(static_cast<size_t>(n));
+  for (int64_t k = 0; k < n; ++k) {
+    for (int64_t i = 0; i < n; ++i)
+      y[static_cast<size_t>(k)] +=
+          x[i] * std::polar(1.0, sign * 2 * pi * static_cast<double>(i * k % n) / static_cast<double>(n));
+  }
+  return y;
+}
+
+void test_every_length_equals_the_sum(int64_t n) {
+  Tensor x = empty(DType::complex128, {2, n}), y = x, back = x;
+  allocate_data(y);
+  allocate_data(back);
+  for (int64_t i = 0; i < x.count(); ++i) x.as<C>()[i] = C(number(), number());
+  EXPECT(run(registry, "fft", {&x}, {&y}, {0, n}).ok());
+  for (int64_t row = 0; row < 2; ++row) {
+    const auto expected = slow(x.as<C>() + row * n, n, -1);
+    for (int64_t i = 0; i < n; ++i) EXPECT(std::abs(y.as<C>()[row * n + i] - expected[static_cast<size_t>(i)]) < 1e-11);
+  }
+  EXPECT(run(registry, "fft", {&y}, {&back}, {1, n}).ok());
+  for (int64_t i = 0; i < x.count(); ++i) EXPECT(std::abs(back.as<C>()[i] - x.as<C>()[i]) < 1e-12);
+
+  Tensor real = empty(DType::float64, {2, n}), half = empty(DType::complex128, {2, n / 2 + 1}),
+         again = empty(DType::float64, {2, n});
+  for (int64_t i = 0; i < real.count(); ++i) real.as<double>()[i] = x.as<C>()[i].real();
+  EXPECT(run(registry, "fft", {&real}, {&half}, {2, n}).ok());
+  std::vector<C> first(real.as<double>(), real.as<double>() + n);
+  const auto expected = slow(first.data(), n, -1);
+  for (int64_t i = 0; i < n / 2 + 1; ++i) EXPECT(std::abs(half.as<C>()[i] - expected[static_cast<size_t>(i)]) < 1e-11);
+  EXPECT(run(registry, "fft", {&half}, {&again}, {3, n}).ok());
+  for (int64_t i = 0; i < real.count(); ++i) EXPECT(std::fabs(again.as<double>()[i] - real.as<double>()[i]) < 1e-12);
+}
+
+void test_several_axes_come_back_in_single_precision() {
+  Tensor x = empty(DType::float32, {3, 4, 6, 5}), y = empty(DType::complex64, {3, 4, 6, 3}),
+         back = empty(DType::float32, {3, 4, 6, 5});
+  for (int64_t i = 0; i < x.count(); ++i) x.as<float>()[i] = static_cast<float>(number());
+  EXPECT(run(registry, "fft", {&x}, {&y}, {2, 4, 6, 5}).ok());
+  float sum = 0;
+  for (int64_t i = 0; i < 4 * 6 * 5; ++i) sum += x.as<float>()[i];
+  EXPECT(std::abs(y.as<std::complex<float>>()[0] - sum) < 1e-4f);
+  EXPECT(run(registry, "fft", {&y}, {&back}, {3, 4, 6, 5}).ok());
+  for (int64_t i = 0; i < x.count(); ++i) EXPECT(std::fabs(back.as<float>()[i] - x.as<float>()[i]) < 1e-5f);
+}
+
+void test_bad_calls_are_refused() {
+  Tensor x = empty(DType::complex64, {2, 8}), y = empty(DType::complex64, {2, 8}), real = empty(DType::float32, {2, 8}),
+         half = empty(DType::complex64, {2, 5});
+  EXPECT(run(registry, "fft", {&real}, {&half}, {2, 8}).ok());
+  EXPECT(!run(registry, "fft", {&x}, {&y}, {}).ok());
+  EXPECT(!run(registry, "fft", {&x}, {&y}, {0}).ok());
+  EXPECT(!run(registry, "fft", {&x}, {&y}, {0, 7}).ok());
+  EXPECT(!run(registry, "fft", {&x}, {&y}, {4, 8}).ok());
+  EXPECT(!run(registry, "fft", {&x}, {&y}, {0, 1, 2, 8}).ok());
+  EXPECT(!run(registry, "fft", {&x}, {&real}, {0, 8}).ok());
+  EXPECT(!run(registry, "fft", {&real}, {&y}, {2, 8}).ok());
+  EXPECT(!run(registry, "fft", {&half}, {&real}, {3, 10}).ok());
+  Tensor none = empty(DType::complex64, {2, 0});
+  EXPECT(!run(registry, "fft", {&none}, {&none}, {0, 0}).ok());
+}
+
+}  // namespace
+
+int main() {
+  register_fft(registry);
+  for (int64_t n = 1; n < 80; ++n) test_every_length_equals_the_sum(n);
+  for (int64_t n : {101, 128, 210, 243, 257, 1000}) test_every_length_equals_the_sum(n);
+  test_several_axes_come_back_in_single_precision();
+  test_bad_calls_are_refused();
+  std::puts("ok");
+  return 0;
+}
