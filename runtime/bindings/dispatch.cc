@@ -161,13 +161,12 @@ PyObject* execute(PyObject*, PyObject* const* arguments, Py_ssize_t argument_cou
     if (!is_tensor(inputs[i])) Py_RETURN_NOTIMPLEMENTED;
     key.add_tensor(tensor_of(inputs[i]));
   }
-  bool kept = true;
   for (int64_t position : *handle->value_inputs) {
     const int64_t at = position < 0 ? position + count : position;
-    if (at >= 0 && at < count && !key.add_value(tensor_of(inputs[at]))) kept = false;
+    if (at >= 0 && at < count) key.add_value(tensor_of(inputs[at]));
   }
   const uint64_t hash = key.hash();
-  Entry* entry = kept ? handle->table->find(key, hash) : nullptr;
+  Entry* entry = handle->table->find(key, hash);
   Ref<Module> held;
   const Function* function;
   size_t output_count;
@@ -187,7 +186,7 @@ PyObject* execute(PyObject*, PyObject* const* arguments, Py_ssize_t argument_cou
     entry->held = Py_NewRef(attributes);
     entry->hash = hash;
     entry->key.assign(key.data(), key.data() + key.count());
-    if (kept && !handle->table->find(key, hash)) {
+    if (!handle->table->find(key, hash)) {  // compiling may have run this very op
       handle->table->add(entry);
     } else {
       Py_DECREF(entry->held);

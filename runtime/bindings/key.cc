@@ -7,8 +7,7 @@ namespace millstream::python {
 
 namespace {
 
-constexpr int64_t largest_value_count = 256;
-constexpr size_t largest_text_bytes = 4096;
+constexpr int64_t largest_value_count = 256;  // the compiler takes the content of larger tensors for unknown
 
 void free_entry(Entry* entry) {
   Py_XDECREF(entry->held);
@@ -48,17 +47,15 @@ void Key::add_tensor(const Tensor& tensor) {
   }
 }
 
-bool Key::add_value(const Tensor& tensor) {
-  if (tensor.object) return true;
+void Key::add_value(const Tensor& tensor) {
+  if (tensor.object || tensor.count() > largest_value_count) return;
   const size_t bytes = held_bytes(tensor);
-  if (tensor.count() > largest_value_count || bytes > largest_text_bytes) return false;
   const char* data = static_cast<const char*>(tensor.data);
   for (size_t at = 0; at < bytes; at += 8) {
     int64_t word = 0;
     std::memcpy(&word, data + at, bytes - at < 8 ? bytes - at : 8);
     add(word);
   }
-  return true;
 }
 
 void Table::add(Entry* entry) {

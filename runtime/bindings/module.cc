@@ -15,7 +15,8 @@ NB_MODULE(_runtime, m) {
   m.doc() = "The runtime's door for Python. Private to millstream: the public names are in millstream.api.";
   if (!mp::add_tensor_type(m.ptr()) || !mp::add_plan_type(m.ptr()) || !mp::add_dispatch_types(m.ptr()) ||
       !mp::add_call_cache_type(m.ptr()) || PyModule_AddFunctions(m.ptr(), mp::tensor_functions) != 0 ||
-      PyModule_AddFunctions(m.ptr(), mp::state_functions) != 0 || PyModule_AddFunctions(m.ptr(), mp::dispatch_functions) != 0) {
+      PyModule_AddFunctions(m.ptr(), mp::state_functions) != 0 || PyModule_AddFunctions(m.ptr(), mp::dlpack_functions) != 0 ||
+      PyModule_AddFunctions(m.ptr(), mp::dispatch_functions) != 0) {
     throw nb::python_error();
   }
   m.def("set_error_factory", [](nb::object factory) {

@@ -51,6 +51,7 @@ bool add_dispatch_types(PyObject* module);
 bool add_call_cache_type(PyObject* module);
 
 extern PyMethodDef tensor_functions[];
+extern PyMethodDef dlpack_functions[];
 extern PyMethodDef state_functions[];
 extern PyMethodDef dispatch_functions[];
 extern PyObject* error_factory;
@@ -66,7 +67,7 @@ class Key {
     }
   }
   void add_tensor(const Tensor& tensor);
-  bool add_value(const Tensor& tensor);  // false where the value is too large for a key
+  void add_value(const Tensor& tensor);  // its content, where it has at most 256 elements
   size_t count() const { return count_; }
   const int64_t* data() const { return more_.empty() ? words_ : more_.data(); }
   uint64_t hash() const {

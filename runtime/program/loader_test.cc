@@ -127,6 +127,7 @@ void test_wrong_plans_are_refused_with_a_reason() {
   refused("a source out of range", [](P p) { p.functions[0].instructions[0].source = 1; }, "source is out of range");
   refused("a constant with other bytes", [](P p) { std::get<2>(p.constants[1]).push_back(0); }, "bytes do not fit");
   refused("a bool of 2", [](P p) { std::get<2>(p.constants[2])[0] = 2; }, "neither 0 nor 1");
+  refused("sizes decided by a kernel that cannot", [](P p) { p.functions[1].values[1].flags = 1; }, "cannot decide the sizes");
   refused("a kernel's own refusal", [](P p) { p.functions[1].values[1].dims = {3}; }, "as many elements");
 }
 

@@ -255,6 +255,9 @@ class Verifier {
       if (item.kernel->sets_outputs && value.storage != Storage::heap) {
         return wrong(function_, std::string("the outputs of ") + item.kernel->name + " must be on the heap");
       }
+      if (value.binding && !item.kernel->sets_outputs) {
+        return wrong(function_, std::string(item.kernel->name) + " cannot decide the sizes of its outputs");
+      }
       for (int k = 0; k < i; ++k) {
         if (overlap(id, item.outputs[k])) return wrong(function_, "two outputs of an instruction overlap");
       }
