@@ -1,29 +1,51 @@
-"""Convert Python values, arrays and objects that stand for tensors to tensors."""
+"""Convert Python values, arrays and objects that stand for tensors to tensors, by TensorFlow's rules."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from millstream import _runtime as runtime
 from millstream.base import dtypes
+from millstream.base.conversion import to_array
 from millstream.base.dtypes import DType, as_dtype
-from millstream.execution.tensor import EagerTensor, Tensor, eager_constant
+from millstream.base.shapes import TensorShape
+from millstream.execution.tensor import EagerTensor, Tensor, TensorType, eager_from_array
+
+_registry: list[tuple[int, Any, Callable[..., Any]]] = []
+"""What `tf.register_tensor_conversion_function` was given, in the order in which it is asked."""
+
+_PLAIN = frozenset((int, float, bool, complex, str, bytes, np.float32, np.float64, np.int32, np.int64, np.bool_))
+
+
+def register_conversion(base_type: Any, function: Callable[..., Any], priority: int = 100) -> None:
+    """Convert objects of `base_type` (a class or tuple of classes) with `function(value, dtype, name, as_ref)`."""
+    bases = base_type if isinstance(base_type, tuple) else (base_type,)
+    if not bases or not all(isinstance(base, type) for base in bases):
+        raise TypeError(f"Argument `base_type` must be a type or a tuple of types. Obtained: {base_type}")
+    if not callable(function):
+        raise TypeError(f"Argument `conversion_func` must be callable. Received {function}.")
+    if any(issubclass(base, (*_PLAIN, np.ndarray, np.generic)) for base in bases):
+        raise TypeError("Cannot register conversions for Python numeric types and NumPy scalars and arrays.")
+    _registry.append((priority, bases, function))
+    _registry.sort(key=lambda entry: entry[0])
 
 
 def to_tensor(value: Any, dtype: Any = None, preferred: DType | None = None, name: str | None = None) -> Any:
     """Return `value` as a tensor: of `dtype` where given, else of its own, else of `preferred` if it fits."""
     wanted = None if dtype is None else as_dtype(dtype)
     if isinstance(value, Tensor):
-        if wanted is not None and value.dtype != wanted:
+        if wanted is not None and value.dtype is not wanted and not wanted.is_compatible_with(value.dtype):
             raise ValueError(
                 f"Tensor conversion requested dtype {wanted.name} for Tensor with dtype {value.dtype.name}: {value!r}"
             )
         return value
-    convert = getattr(value, "__tf_tensor__", None)
-    if convert is not None:
-        return convert(wanted, name)
+    if value.__class__ not in _PLAIN:
+        found = _converted(value, wanted, preferred, name)
+        if found is not None:
+            return found
     if wanted is None and preferred is not None:
         try:
             return constant_of(value, preferred)
@@ -32,22 +54,102 @@ def to_tensor(value: Any, dtype: Any = None, preferred: DType | None = None, nam
     return constant_of(value, wanted)
 
 
+def _converted(value: Any, wanted: DType | None, preferred: DType | None, name: str | None) -> Any:
+    """Ask what knows how to make a tensor of itself; None where nothing does."""
+    convert = getattr(value, "__tf_tensor__", None)
+    if convert is not None and not isinstance(value, type):
+        return convert(wanted, name)
+    for _, bases, function in _registry:
+        if isinstance(value, bases):
+            found = NotImplemented
+            if wanted is None and preferred is not None:
+                try:
+                    found = function(value, dtype=preferred, name=name, as_ref=False)
+                except (TypeError, ValueError):
+                    found = NotImplemented
+            if found is NotImplemented:
+                found = function(value, dtype=wanted, name=name, as_ref=False)
+            if found is not NotImplemented:
+                return found
+    if isinstance(value, (list, tuple)):
+        inner = _tensor_dtype(value)
+        if inner is not None:
+            return _pack(value, inner, wanted)
+    elif isinstance(value, TensorShape):
+        return _shape_tensor(value, wanted)
+    return None
+
+
+def _shape_tensor(shape: TensorShape, wanted: DType | None) -> EagerTensor:
+    if not shape.is_fully_defined():
+        raise ValueError(f"Cannot convert a partially known TensorShape {shape} to a Tensor.")
+    sizes = shape.as_list()
+    if wanted is None:
+        wanted = dtypes.int64 if any(n > 2**31 - 1 for n in sizes) else dtypes.int32
+    if wanted not in (dtypes.int32, dtypes.int64):
+        raise TypeError(f"Cannot convert TensorShape to dtype {wanted.name}: choose tf.int32 or tf.int64.")
+    return constant_of(np.asarray(sizes, wanted.as_numpy_dtype), wanted)
+
+
+def _tensor_dtype(value: Any) -> DType | None:
+    """Return the element type of the first tensor inside nested lists; None where there is none."""
+    kinds = set(map(type, value))
+    if kinds <= _PLAIN:
+        return None
+    for item in value:
+        if item.__class__ in _PLAIN:
+            continue
+        if isinstance(item, TensorType):
+            dtype = item.dtype  # type: ignore[attr-defined]
+            return dtype if isinstance(dtype, DType) else as_dtype(dtype)
+        if isinstance(item, (list, tuple)):
+            found = _tensor_dtype(item)
+            if found is not None:
+                return found
+    return None
+
+
+def _pack(value: Any, inner: DType, wanted: DType | None) -> Any:
+    """Stack a list with tensors in it; numbers beside them take their element type."""
+    from millstream.execution.dispatch import apply
+    from millstream.ops.registry import find
+
+    dtype = inner if wanted is None else wanted
+    parts = []
+    for item in value:
+        if isinstance(item, (list, tuple)):
+            parts.append(_pack(item, dtype, dtype) if _tensor_dtype(item) is not None else constant_of(item, dtype))
+        elif isinstance(item, TensorType):
+            tensor = to_tensor(item)
+            if wanted is not None and tensor.dtype is not wanted:
+                tensor = apply(find("Cast"), tensor, DstT=wanted)
+            parts.append(tensor)
+        else:
+            parts.append(to_tensor(item, dtype))
+    return apply(find("Pack"), parts, axis=0)
+
+
 def constant_of(value: Any, wanted: DType | None) -> EagerTensor:
     """Return a Python value or array as an eager tensor."""
     kind = value.__class__
-    if kind is float and (wanted is None or wanted.is_floating):
-        return runtime.scalar(value, (wanted or dtypes.float32).as_datatype_enum)  # type: ignore[no-any-return]
-    if kind is int and wanted is not None and (wanted.is_floating or wanted is dtypes.int32 or wanted is dtypes.int64):
-        return runtime.scalar(value, wanted.as_datatype_enum)  # type: ignore[no-any-return]
-    if wanted is None:
-        wanted = infer_dtype(value)
-    return eager_constant(value, wanted)
+    if kind is float:
+        if wanted is None:
+            if -3.4e38 < value < 3.4e38:
+                return runtime.scalar(value, 1)  # type: ignore[no-any-return]
+        elif wanted is dtypes.float32 or wanted is dtypes.float64:
+            return runtime.scalar(value, wanted.as_datatype_enum)  # type: ignore[no-any-return]
+    elif kind is int and -(2**31) <= value < 2**31:
+        if wanted is None:
+            return runtime.scalar(value, 3)  # type: ignore[no-any-return]
+        if wanted in _INT_SCALARS:
+            return runtime.scalar(value, wanted.as_datatype_enum)  # type: ignore[no-any-return]
+    array, dtype = to_array(value, wanted)
+    return eager_from_array(array, dtype)
+
+
+_INT_SCALARS = frozenset((dtypes.float32, dtypes.float64, dtypes.int32, dtypes.int64))
 
 
 def infer_dtype(value: Any) -> DType:
     """Return the element type that TensorFlow gives a Python value or array."""
-    if isinstance(value, (np.ndarray, np.generic)):
-        return dtypes.string if value.dtype.kind in "SUO" else as_dtype(value.dtype)
-    array = np.asarray(value)
-    kinds = {"b": dtypes.bool, "i": dtypes.int32, "f": dtypes.float32, "c": dtypes.complex128, "U": dtypes.string, "S": dtypes.string}
-    return kinds.get(array.dtype.kind) or dtypes.string
+    return to_array(value)[1]

@@ -12,6 +12,7 @@ from millstream import _runtime as runtime
 from millstream.base import dtypes, errors
 from millstream.base.spec import Spec
 from millstream.execution.context import current_graph
+from millstream.execution.operation import label
 from millstream.execution.specs import spec_of
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import EagerTensor, Tensor
@@ -105,6 +106,7 @@ class FuncGraph:
         values = [self.value_of(t) for t in inputs]
         with from_source(errors.user_line()):
             outputs = self.program.emit(definition, values, attributes)
+        label(self, self.program.nodes[-1])
         return tuple(self.tensor(v) for v in outputs)
 
 

@@ -1,30 +1,300 @@
-"""Operators of tensors: which op each of Python's operators is. Replaced piece by piece as op families land."""
+"""Python's operators on tensors and variables: which op each is. On eager tensors each is one look-up of a plan."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from millstream.execution.convert import constant_of
-from millstream.execution.dispatch import apply
-from millstream.execution.tensor import Tensor
-from millstream.ops import math
+import numpy as np
+
+from millstream import _runtime as runtime
+from millstream.base import dtypes
+from millstream.base.dtypes import DType
+from millstream.execution.convert import constant_of, to_tensor
+from millstream.execution.dispatch import apply, attributes_key, handle_of
+from millstream.execution.slicing import get_item, get_variable_item
+from millstream.execution.symbolic import SymbolicTensor
+from millstream.execution.tensor import EagerTensor, Tensor, TensorType
+from millstream.execution.variable import Variable
+from millstream.ops.declaration import Op
+from millstream.ops.registry import find
+
+execute = runtime.execute
+_LONG_INTEGERS = (dtypes.int32, dtypes.int64, dtypes.uint32, dtypes.uint64)
+_NUMBERS = (int, float, complex, str, bytes)
+_SHORT_INTEGERS = (dtypes.int8, dtypes.int16, dtypes.uint8, dtypes.uint16)
 
 
 def ones_like(tensor: Any) -> Any:
     """Return ones of the shape and element type of an eager tensor."""
-    import numpy as np
-
     return constant_of(np.ones(tensor._shape, tensor.dtype.as_numpy_dtype), tensor.dtype)
 
 
 def zeros_like(tensor: Any) -> Any:
     """Return zeros of the shape and element type of an eager tensor."""
-    import numpy as np
-
     return constant_of(np.zeros(tensor._shape, tensor.dtype.as_numpy_dtype), tensor.dtype)
 
 
-Tensor.__add__ = lambda self, other: apply(math.add, self, other)  # type: ignore[attr-defined]
-Tensor.__radd__ = lambda self, other: apply(math.add, other, self)  # type: ignore[attr-defined]
-Tensor.__mul__ = lambda self, other: apply(math.multiply, self, other)  # type: ignore[attr-defined]
-Tensor.__rmul__ = lambda self, other: apply(math.multiply, other, self)  # type: ignore[attr-defined]
+def _operand(x: Any) -> Any:
+    return x if isinstance(x, Tensor) else x.value() if isinstance(x, Variable) else to_tensor(x)
+
+
+def convert_other(other: Any, dtype: DType, reflected: str) -> Any:
+    """Return the other operand as a tensor, of `dtype` if it fits; NotImplemented where its class has the reflected operator."""
+    if isinstance(other, Tensor):
+        return other
+    if isinstance(other, Variable):
+        return other.value()
+    number = isinstance(other, (int, float, complex, str, bytes, np.generic))
+    try:
+        return to_tensor(other, None, dtype)
+    except (TypeError, ValueError):
+        if not number and hasattr(type(other), reflected) and not isinstance(other, np.ndarray):
+            return NotImplemented
+        raise
+
+
+def _binary(op: Op, reflected: str, x: Any, y: Any) -> Any:
+    x = _operand(x)
+    y = convert_other(y, x.dtype, reflected)
+    return y if y is NotImplemented else apply(op, x, y)
+
+
+def _reflected_binary(op: Op, x: Any, y: Any) -> Any:
+    """Apply to (x, y), called on y: the element type of y decides."""
+    y = _operand(y)
+    return apply(op, to_tensor(x, y.dtype), y)
+
+
+def _arithmetic(name: str, op: Op) -> None:
+    """Give tensors and variables the operator `name` and its reflected form."""
+    handle = handle_of(op)
+    reflected = f"__r{name}__"
+
+    def eager(self: Any, other: Any) -> Any:
+        result = execute(handle, None, self, other)
+        return _binary(op, reflected, self, other) if result is NotImplemented else result
+
+    def swapped(self: Any, other: Any) -> Any:
+        return _reflected_binary(op, other, self)
+
+    def on_variable(self: Any, other: Any) -> Any:
+        return eager(self.value(), other)
+
+    _place(f"__{name}__", eager, on_variable)
+    _place(reflected, swapped, swapped)
+
+
+def _place(name: str, method: Callable[..., Any], on_variable: Callable[..., Any]) -> None:
+    for owner, function in ((Tensor, method), (EagerTensor, method), (SymbolicTensor, method), (Variable, on_variable)):
+        setattr(owner, name, function)
+
+
+_arithmetic("add", find("AddV2"))
+_arithmetic("sub", find("Sub"))
+_arithmetic("mul", find("Mul"))
+_arithmetic("floordiv", find("FloorDiv"))
+_arithmetic("mod", find("FloorMod"))
+_arithmetic("pow", find("Pow"))
+
+
+def divide(x: Any, y: Any) -> Any:
+    """Return x / y as Python 3 has it: integers become floats first."""
+    x = _operand(x)
+    y = convert_other(y, x.dtype, "__rtruediv__")
+    return y if y is NotImplemented else true_divide(x, y)
+
+
+def _divide_eager(self: Any, other: Any) -> Any:
+    if self._dtype in _FLOAT_NUMBERS:
+        result = execute(_DIVIDE, None, self, other)
+        if result is not NotImplemented:
+            return result
+    return divide(self, other)
+
+
+def true_divide(x: Any, y: Any) -> Any:
+    """Return x / y of two tensors: integers become floats first."""
+    if x.dtype is not y.dtype:
+        raise TypeError(f"`x` and `y` must have the same dtype, got {x.dtype!r} != {y.dtype!r}.")
+    wanted = dtypes.float64 if x.dtype in _LONG_INTEGERS else dtypes.float32 if x.dtype in _SHORT_INTEGERS else None
+    if wanted is not None:
+        x, y = apply(find("Cast"), x, DstT=wanted), apply(find("Cast"), y, DstT=wanted)
+    return apply(find("RealDiv"), x, y)
+
+
+_DIVIDE = handle_of(find("RealDiv"))
+_FLOAT_NUMBERS = frozenset((1, 2, 14, 19))
+
+
+def _divide_swapped(self: Any, other: Any) -> Any:
+    own = _operand(self)
+    return true_divide(to_tensor(other, own.dtype), own)
+
+
+_place("__truediv__", divide, lambda self, other: divide(self.value(), other))
+EagerTensor.__truediv__ = _divide_eager
+_place("__rtruediv__", _divide_swapped, _divide_swapped)
+
+
+def _matmul(x: Any, y: Any) -> Any:
+    if (x.shape.rank or 2) > 2 or (y.shape.rank or 2) > 2:
+        return apply(find("BatchMatMulV2"), x, y, adj_x=False, adj_y=False)
+    return apply(find("MatMul"), x, y, transpose_a=False, transpose_b=False)
+
+
+def _matmul_method(self: Any, other: Any) -> Any:
+    x = _operand(self)
+    y = convert_other(other, x.dtype, "__rmatmul__")
+    return y if y is NotImplemented else _matmul(x, y)
+
+
+def _matmul_swapped(self: Any, other: Any) -> Any:
+    own = _operand(self)
+    return _matmul(to_tensor(other, own.dtype), own)
+
+
+_place("__matmul__", _matmul_method, _matmul_method)
+_place("__rmatmul__", _matmul_swapped, _matmul_swapped)
+
+
+def _logic(name: str, on_bools: Op, on_integers: Op) -> None:
+    """Give tensors `name`: logic on bools, bits on integers."""
+
+    def choose(x: Any, y: Any) -> Any:
+        return apply(on_bools if x.dtype is dtypes.bool else on_integers, x, y)
+
+    def method(self: Any, other: Any) -> Any:
+        x = _operand(self)
+        y = convert_other(other, x.dtype, f"__r{name}__")
+        return y if y is NotImplemented else choose(x, y)
+
+    def swapped(self: Any, other: Any) -> Any:
+        own = _operand(self)
+        return choose(to_tensor(other, own.dtype), own)
+
+    _place(f"__{name}__", method, method)
+    _place(f"__r{name}__", swapped, swapped)
+
+
+_logic("and", find("LogicalAnd"), find("BitwiseAnd"))
+_logic("or", find("LogicalOr"), find("BitwiseOr"))
+
+
+def exclusive_or(x: Any, y: Any) -> Any:
+    """Return x ^ y of two tensors: of bools, whether they differ."""
+    if x.dtype is not dtypes.bool:
+        return apply(find("BitwiseXor"), x, y)
+    either, both = apply(find("LogicalOr"), x, y), apply(find("LogicalAnd"), x, y)
+    return apply(find("LogicalAnd"), either, apply(find("LogicalNot"), both))
+
+
+def _xor(self: Any, other: Any) -> Any:
+    x = _operand(self)
+    y = convert_other(other, x.dtype, "__rxor__")
+    return y if y is NotImplemented else exclusive_or(x, y)
+
+
+def _xor_swapped(self: Any, other: Any) -> Any:
+    own = _operand(self)
+    return exclusive_or(to_tensor(other, own.dtype), own)
+
+
+_place("__xor__", _xor, _xor)
+_place("__rxor__", _xor_swapped, _xor_swapped)
+
+
+def _comparison(name: str, op: Op) -> None:
+    handle = handle_of(op)
+    swapped = {"lt": "__gt__", "le": "__ge__", "gt": "__lt__", "ge": "__le__"}[name]
+
+    def method(self: Any, other: Any) -> Any:
+        result = execute(handle, None, self, other)
+        return _binary(op, swapped, self, other) if result is NotImplemented else result
+
+    _place(f"__{name}__", method, lambda self, other: method(self.value(), other))
+
+
+_comparison("lt", find("Less"))
+_comparison("le", find("LessEqual"))
+_comparison("gt", find("Greater"))
+_comparison("ge", find("GreaterEqual"))
+
+
+def _equality(name: str, op: Op, for_none: bool) -> None:
+    handle = handle_of(op)
+    lenient = attributes_key(op, {"incompatible_shape_error": False})
+
+    def method(self: Any, other: Any) -> Any:
+        result = execute(handle, lenient, self, other)
+        if result is not NotImplemented:
+            return result
+        if other is None:
+            return for_none
+        x = _operand(self)
+        y = to_tensor(other, x.dtype) if isinstance(other, _NUMBERS) else convert_other(other, x.dtype, name)
+        return y if y is NotImplemented else apply(op, x, y, incompatible_shape_error=False)
+
+    _place(name, method, lambda self, other: for_none if other is None else method(self.value(), other))
+
+
+_equality("__eq__", find("Equal"), False)
+_equality("__ne__", find("NotEqual"), True)
+
+
+def _variable_hash(self: Any) -> int:
+    raise TypeError(f"Variable is unhashable. Instead, use variable.ref() as the key. (Variable: {self!r})")
+
+
+Variable.__hash__ = _variable_hash  # type: ignore[method-assign]
+for _owner in (Tensor, EagerTensor, SymbolicTensor):
+    _owner.__hash__ = Tensor.__hash__  # type: ignore[method-assign]
+
+
+def _unary(name: str, method: Callable[[Any], Any]) -> None:
+    _place(name, method, lambda self: method(self.value()))
+
+
+def negative(x: Any) -> Any:
+    """Return -x."""
+    return apply(find("Neg"), x)
+
+
+def absolute(x: Any) -> Any:
+    """Return the absolute values; of complex numbers, their lengths."""
+    if x.dtype.is_complex:
+        return apply(find("ComplexAbs"), x, Tout=dtypes.float32 if x.dtype is dtypes.complex64 else dtypes.float64)
+    return apply(find("Abs"), x)
+
+
+def invert(x: Any) -> Any:
+    """Return ~x: not on bools, the bits turned over on integers."""
+    return apply(find("LogicalNot") if x.dtype is dtypes.bool else find("Invert"), x)
+
+
+_unary("__neg__", negative)
+_unary("__abs__", absolute)
+_unary("__invert__", invert)
+
+
+def _iterate(self: Any) -> Any:
+    if runtime.tracing() or not isinstance(self, EagerTensor):
+        raise _not_in_a_graph("Iterating over a symbolic `tf.Tensor`")
+    if not self._rank:
+        raise TypeError("Cannot iterate over a scalar tensor.")
+    return (self[i] for i in range(self._shape[0]))
+
+
+def _not_in_a_graph(what: str) -> Exception:
+    from millstream.execution.symbolic import not_allowed
+
+    return not_allowed(what)
+
+
+_place("__iter__", _iterate, lambda self: _iterate(self.value()))
+_place("__getitem__", get_item, get_variable_item)
+for _name in ("__bool__", "__int__", "__float__", "__complex__", "__index__"):
+    if _name != "__index__":
+        setattr(Variable, _name, lambda self, _name=_name: getattr(self.value(), _name)())
+
+__all__ = ["TensorType", "absolute", "convert_other", "divide", "exclusive_or", "invert", "negative", "true_divide"]

@@ -7,11 +7,25 @@ from typing import TYPE_CHECKING, Any
 from millstream.base import errors
 from millstream.base.dtypes import DType
 from millstream.base.shapes import TensorShape, from_spec_shape
+from millstream.base.sizes import fresh_symbol, is_known
 from millstream.execution.tensor import Tensor
 from millstream.program.value import Value
 
 if TYPE_CHECKING:
     from millstream.execution.func_graph import FuncGraph
+    from millstream.execution.operation import Operation
+
+_RESOLUTIONS = (
+    "You can attempt the following resolutions to the problem: If you are running in Graph mode, use Eager execution mode or "
+    "decorate this function with @tf.function. If you are using AutoGraph, you can try decorating this function with "
+    "@tf.function. If that does not work, then you may be using an unsupported feature or your source code may not be visible "
+    "to AutoGraph."
+)
+
+
+def not_allowed(what: str) -> errors.OperatorNotAllowedInGraphError:
+    """Compose the error for Python's control flow on a tensor whose content is not known yet."""
+    return errors.OperatorNotAllowedInGraphError(f"{what} is not allowed. {_RESOLUTIONS}")
 
 
 class SymbolicTensor(Tensor):
@@ -20,34 +34,97 @@ class SymbolicTensor(Tensor):
     def __init__(self, graph: FuncGraph, value: Value) -> None:
         self.graph = graph
         self.value_ = value
-        self._shape_override: TensorShape | None = None
 
     @property
-    def dtype(self) -> DType:  # type: ignore[override]
+    def dtype(self) -> DType:
+        """The element type."""
         return self.value_.spec.dtype
 
     @property
-    def shape(self) -> TensorShape:  # type: ignore[override]
-        if self._shape_override is not None:
-            return self._shape_override
+    def shape(self) -> TensorShape:
+        """The sizes of the axes, as far as they are known."""
         return from_spec_shape(self.value_.spec.shape)
 
     @property
     def value(self) -> Value:
+        """The value in the graph's program."""
         return self.value_
 
+    @property
+    def op(self) -> Operation:
+        """The operation that makes this tensor."""
+        from millstream.execution.operation import operation_of
+
+        return operation_of(self)
+
+    @property
+    def value_index(self) -> int:
+        """Which output of its operation this is."""
+        return self.value_.index
+
+    @property
+    def name(self) -> str:
+        """The name of the operation, and which output this is."""
+        return f"{self.op.name}:{self.value_.index}"
+
+    @property
+    def device(self) -> str:
+        """Nothing: no device is asked for."""
+        return ""
+
+    def consumers(self) -> list[Operation]:
+        """Return the operations that take this tensor."""
+        from millstream.execution.operation import consumers_of
+
+        return consumers_of(self)
+
     def set_shape(self, shape: Any) -> None:
-        """Say more of the shape than is known here."""
-        self._shape_override = self.shape.merge_with(shape)
+        """Say more of the shape than is known here; what follows is inferred from it."""
+        merged = self.shape.merge_with(shape)
+        if merged.rank is None:
+            return
+        spec = self.value_.spec
+        sizes = spec.shape
+        if sizes is None:
+            sizes = tuple(fresh_symbol("n") for _ in range(merged.rank))
+        known = tuple(old if new is None or is_known(old) else new for old, new in zip(sizes, merged.as_list(), strict=True))
+        if known != spec.shape:
+            self.value_.spec = spec.with_shape(known)
 
-    def numpy(self) -> Any:
-        """Raise: a symbolic tensor has no elements."""
-        raise NotImplementedError(f"numpy() is only available when eager execution is enabled; {self!r} is symbolic.")
+    def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
+        """Evaluate in a version-1 session."""
+        if session is None:
+            raise ValueError(
+                "Cannot evaluate tensor using `eval()`: No default session is registered. Use `with sess.as_default()` or "
+                "pass an explicit session to `eval(session=sess)`"
+            )
+        return session.run(self, feed_dict)
 
-    def __bool__(self) -> bool:
-        raise errors.OperatorNotAllowedInGraphError(
-            f"Using a symbolic `tf.Tensor` as a Python `bool` is not allowed: {self!r}. Use tf.cond, or let AutoGraph convert the code."
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise NotImplementedError(
+            f"Cannot convert a symbolic tf.Tensor ({self.name}) to a numpy array. This error may indicate that you're trying "
+            "to pass a Tensor to a NumPy call, which is not supported."
         )
 
+    def __bool__(self) -> bool:
+        raise not_allowed("Using a symbolic `tf.Tensor` as a Python `bool`")
+
+    def __len__(self) -> int:
+        raise TypeError(
+            f"len is not well defined for a symbolic Tensor ({self.name}). Please call `x.shape` rather than `len(x)` for "
+            "shape information."
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SymbolicTensor:
+        memo[id(self)] = self
+        return self
+
     def __repr__(self) -> str:
-        return f"<tf.Tensor 'value:0' shape={self.shape} dtype={self.dtype.name}>"
+        return f"<tf.Tensor '{self.name}' shape={self.shape} dtype={self.dtype.name}>"
+
+    def __str__(self) -> str:
+        shape = "" if self.shape.rank is None else f", shape={self.shape}"
+        return f'Tensor("{self.name}"{shape if shape else ", shape=<unknown>"}, dtype={self.dtype.name})'
+
+    def __format__(self, specification: str) -> str:
+        return format(str(self), specification)

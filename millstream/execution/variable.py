@@ -329,8 +329,8 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
     def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> Any:
         if dtype is not None and not self._dtype.is_compatible_with(as_dtype(dtype)):
             raise ValueError(
-                f"Incompatible type conversion requested to type '{as_dtype(dtype).name}' for `tf.Variable of type "
-                f"'{self._dtype.name}'. (Variable: {self})"
+                f"Incompatible type conversion requested to type {as_dtype(dtype).name} for `tf.Variable of type "
+                f"{self._dtype.name}. (Variable: {self})"
             )
         return self.value()
 

@@ -30,6 +30,14 @@ class Types:
         return self.name
 
 
+_RUNTIME_NAMES = {"float32": "float", "float64": "double", "float16": "half"}
+
+
+def runtime_name(dtype: DType) -> str:
+    """Return the name of an element type as TensorFlow's errors have it."""
+    return _RUNTIME_NAMES.get(dtype.name, dtype.name)
+
+
 class _Annotation:
     """What an input or output annotation says."""
 
@@ -237,8 +245,10 @@ class Op(Definition):
     def check_types(self, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> None:
         """Refuse element types that the signature does not allow, or that disagree."""
         found: dict[str, DType] = {}
+        position = -1
         for parameter, argument in zip(self.inputs, self.pack(inputs, attributes), strict=True):
             for value in argument if parameter.shape != "one" else (argument,):
+                position += 1
                 dtype, element = value.dtype, parameter.element
                 if isinstance(element, Types):
                     if element.allowed and dtype not in element.allowed:
@@ -251,8 +261,9 @@ class Op(Definition):
                         raise errors.InvalidArgumentError(
                             None,
                             None,
-                            f"{self.name}: cannot compute with {parameter.name} of element type {dtype.name} where "
-                            f"{found[element.name].name} was given before; convert one with tf.cast.",
+                            f"cannot compute {self.name} as input #{position}(zero-based) was expected to be a "
+                            f"{runtime_name(found[element.name])} tensor but is a {runtime_name(dtype)} tensor; "
+                            f"convert {parameter.name} with tf.cast. [Op:{self.name}]",
                         )
                 elif isinstance(element, DType) and dtype != element:
                     raise refuse(self.name, f"{parameter.name} has element type {dtype.name}", f"give {element.name}")

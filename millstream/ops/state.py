@@ -8,7 +8,7 @@ from typing import Any
 from millstream.base import dtypes
 from millstream.base.dtypes import DType, resource as RESOURCE
 from millstream.base.sizes import is_known, product
-from millstream.ops.declaration import Op, Tensor, Types, op
+from millstream.ops.declaration import Known, Op, Tensor, Types, op
 from millstream.ops.types import NUMBERS
 from millstream.program.primitives.core import refuse
 from millstream.program.primitives.indexing import GATHER, gather, gather_nd, scatter_nd
@@ -223,9 +223,9 @@ resource_scatter_nd_min = _declare_scatter_nd("ResourceScatterNdMin", "min")
 @op("ResourceStridedSliceAssign", outputs=(), stateful=True)
 def resource_strided_slice_assign(
     ref: Tensor[RESOURCE],
-    begin: Tensor[S],
-    end: Tensor[S],
-    strides: Tensor[S],
+    begin: Known[Tensor[S]],  # type: ignore[valid-type]
+    end: Known[Tensor[S]],  # type: ignore[valid-type]
+    strides: Known[Tensor[S]],  # type: ignore[valid-type]
     value: Tensor[A],
     *,
     begin_mask: int = 0,

@@ -1,0 +1,151 @@
+"""tf.Tensor, tf.constant and what turns values into tensors and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from millstream import _runtime as runtime
+from millstream.api.public import public, publish
+from millstream.base import dtypes
+from millstream.base.composite import CompositeTensor
+from millstream.base.dtypes import as_dtype
+from millstream.base.shapes import TensorShape
+from millstream.base.trace_types import install
+from millstream.execution import operators
+from millstream.execution.context import current_graph
+from millstream.execution.convert import register_conversion, to_tensor
+from millstream.execution.dispatch import apply
+from millstream.execution.indexed_slices import IndexedSlices
+from millstream.execution.operation import Operation
+from millstream.execution.static_value import static_value
+from millstream.execution.symbolic import SymbolicTensor
+from millstream.execution.tensor import EagerTensor, Tensor, TensorType, eager_from_array
+from millstream.ops.registry import find
+
+publish("Tensor", Tensor)
+publish("IndexedSlices", IndexedSlices)
+publish("Operation", Operation)
+publish("__internal__.EagerTensor", EagerTensor)
+publish("__internal__.types.Tensor", TensorType)
+publish("experimental.numpy.ndarray", Tensor)
+
+
+def in_graph(tensor: Any) -> Any:
+    """Return an eager constant as a tensor of the graph being traced; itself where none is."""
+    graph = current_graph()
+    if graph is None or not isinstance(tensor, EagerTensor):
+        return tensor
+    if tensor.dtype in (dtypes.resource, dtypes.variant):
+        return graph.tensor(graph.value_of(tensor))
+    from millstream.program.primitives.shaping import constant
+    from millstream.program.value import building
+
+    with building(graph.program):
+        return graph.tensor(constant(tensor._array(), tensor.dtype))
+
+
+@public("convert_to_tensor")
+def convert_to_tensor(value: Any, dtype: Any = None, dtype_hint: Any = None, name: str | None = None) -> Any:
+    """Return `value` as a tensor; of `dtype` where given, of `dtype_hint` if it fits."""
+    if isinstance(value, TensorType):
+        return to_tensor(value, dtype, name=name)
+    hint = None if dtype_hint is None else as_dtype(dtype_hint)
+    tensor = to_tensor(value, dtype, hint, name)
+    return in_graph(tensor) if runtime.tracing() else tensor
+
+
+install("convert_to_tensor", convert_to_tensor)
+
+
+@public("constant")
+def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Const") -> Any:
+    """Return a tensor of the elements of `value`, in `shape` where given."""
+    if isinstance(value, EagerTensor) and dtype is not None and as_dtype(dtype) is not value.dtype:
+        raise TypeError(f"Expected tensor {value} with dtype {as_dtype(dtype)!r}, but got dtype {value.dtype!r}.")
+    if isinstance(value, TensorShape):
+        value = value.as_list()
+    tensor = to_tensor(value, dtype)
+    if shape is not None and isinstance(tensor, EagerTensor):
+        tensor = _shaped(tensor, value, TensorShape(shape))
+    return in_graph(tensor) if runtime.tracing() else tensor
+
+
+def _shaped(tensor: Any, value: Any, shape: TensorShape) -> Any:
+    if tensor.shape == shape:
+        return tensor
+    count = shape.num_elements()
+    array = tensor._array()
+    if count == array.size:
+        return eager_from_array(array.reshape(shape.as_list()), tensor.dtype)
+    if array.size == 1 and not array.ndim:
+        return eager_from_array(np.full(shape.as_list(), array, array.dtype), tensor.dtype)
+    raise TypeError(
+        f"Eager execution of tf.constant with unsupported shape. Tensor {tensor} (converted from {value}) has {array.size} "
+        f"elements, but got `shape` {shape} with {count} elements)."
+    )
+
+
+@public("is_tensor")
+def is_tensor(x: Any) -> bool:
+    """Return whether ops take `x` as it is: a tensor, a variable, or a value made of tensors."""
+    return isinstance(x, (TensorType, CompositeTensor)) or getattr(x, "is_tensor_like", False) is True
+
+
+@public("is_symbolic_tensor")
+def is_symbolic_tensor(tensor: Any) -> bool:
+    """Return whether `tensor` stands for a value that is not computed yet."""
+    if isinstance(tensor, SymbolicTensor):
+        return True
+    return isinstance(tensor, IndexedSlices) and isinstance(tensor.values, SymbolicTensor)
+
+
+@public("get_static_value")
+def get_static_value(tensor: Any, partial: bool = False) -> Any:
+    """Return the content of `tensor` as far as it is known before anything runs; None where it is not."""
+    return static_value(tensor, partial)
+
+
+@public("register_tensor_conversion_function")
+def register_tensor_conversion_function(base_type: Any, conversion_func: Any, priority: int = 100) -> None:
+    """Convert objects of `base_type` to tensors with `conversion_func(value, dtype, name, as_ref)`."""
+    register_conversion(base_type, conversion_func, priority)
+
+
+@public("shape_n")
+def shape_n(input: Any, out_type: Any = dtypes.int32, name: str | None = None) -> list[Any]:
+    """Return the shapes of all tensors of `input`."""
+    return [apply(find("Shape"), to_tensor(x), out_type=as_dtype(out_type)) for x in input]
+
+
+@public("experimental.dlpack.to_dlpack")
+def to_dlpack(tf_tensor: Any) -> Any:
+    """Return a DLPack capsule that shares the tensor's bytes."""
+    return to_tensor(tf_tensor).__dlpack__()
+
+
+class _Capsule:
+    """A capsule as NumPy asks for it."""
+
+    def __init__(self, capsule: Any) -> None:
+        self.capsule = capsule
+
+    def __dlpack__(self, **_: Any) -> Any:
+        return self.capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+
+@public("experimental.dlpack.from_dlpack")
+def from_dlpack(dlcapsule: Any) -> Any:
+    """Return a tensor that shares the bytes of a DLPack capsule, or of an object with `__dlpack__`."""
+    source = dlcapsule if hasattr(dlcapsule, "__dlpack__") else _Capsule(dlcapsule)
+    array = np.from_dlpack(source)
+    dtype = as_dtype(array.dtype)
+    array = np.ascontiguousarray(array)
+    return runtime.from_array(array, dtype.as_datatype_enum, array.shape, False)
+
+
+__all__ = ["operators"]

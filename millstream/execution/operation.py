@@ -1,0 +1,191 @@
+"""tf.Operation: the view that users have of a node in a graph being traced. Changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from millstream.base.dtypes import as_dtype
+from millstream.execution.name_scope import current_scope
+from millstream.ops.declaration import Op, Types
+from millstream.program.value import Node, Value
+
+if TYPE_CHECKING:
+    from millstream.execution.func_graph import FuncGraph
+    from millstream.execution.symbolic import SymbolicTensor
+
+# The names that operations of these types get, where TensorFlow does not take the type itself.
+_BASE_NAMES = {
+    "AddV2": "add",
+    "Sub": "sub",
+    "Mul": "mul",
+    "RealDiv": "truediv",
+    "FloorDiv": "floordiv",
+    "FloorMod": "mod",
+    "Pow": "pow",
+    "BatchMatMulV2": "MatMul",
+    "StridedSlice": "strided_slice",
+    "Pack": "stack",
+    "Unpack": "unstack",
+    "ConcatV2": "concat",
+    "Transpose": "transpose",
+    "Split": "split",
+    "SplitV": "split",
+    "Fill": "Fill",
+    "Range": "range",
+    "ReadVariableOp": "ReadVariableOp",
+    "constant": "Const",
+    "sizes": "Shape",
+}
+
+
+class NodeDef:
+    """Name, type, input names and attributes of an operation."""
+
+    def __init__(self, name: str, op: str, inputs: list[str], attributes: dict[str, Any]) -> None:
+        self.name = name
+        self.op = op
+        self.input = inputs
+        self.attr = attributes
+
+    def __repr__(self) -> str:
+        lines = [f'name: "{self.name}"', f'op: "{self.op}"', *(f'input: "{i}"' for i in self.input)]
+        lines += [f'attr {{\n  key: "{k}"\n  value: {v!r}\n}}' for k, v in self.attr.items()]
+        return "\n".join(lines) + "\n"
+
+
+class Operation:
+    """One node of a graph, or one of its inputs, as a placeholder."""
+
+    def __init__(self, graph: FuncGraph, node: Node | None, value: Value | None, name: str) -> None:
+        self._graph = graph
+        self._node = node
+        self._value = value
+        self._name = name
+
+    @property
+    def graph(self) -> FuncGraph:
+        """The graph that this is part of."""
+        return self._graph
+
+    @property
+    def name(self) -> str:
+        """The name, unique in the graph."""
+        return self._name
+
+    @property
+    def type(self) -> str:
+        """The name of the op."""
+        return type_of(self._node)
+
+    @property
+    def inputs(self) -> tuple[SymbolicTensor, ...]:
+        """The tensors that this takes."""
+        return () if self._node is None else tuple(self._graph.tensor(v) for v in self._node.inputs)
+
+    @property
+    def outputs(self) -> list[SymbolicTensor]:
+        """The tensors that this makes."""
+        values = self._node.outputs if self._node is not None else (self._value,)
+        return [self._graph.tensor(v) for v in values if v is not None]
+
+    @property
+    def control_inputs(self) -> list[Operation]:
+        """None: the order of a program says what runs first."""
+        return []
+
+    @property
+    def device(self) -> str:
+        return ""
+
+    @property
+    def traceback(self) -> Any:
+        """The user's line that made this."""
+        return self._node.source if self._node is not None else None
+
+    @property
+    def node_def(self) -> NodeDef:
+        """Name, type, inputs and attributes."""
+        names = [t.name.removesuffix(":0") for t in self.inputs]
+        return NodeDef(self._name, self.type, names, self._attributes())
+
+    def _attributes(self) -> dict[str, Any]:
+        node = self._node
+        if node is None:
+            assert self._value is not None
+            return {"dtype": self._value.spec.dtype, "shape": self._graph.tensor(self._value).shape}
+        found = dict(node.attributes)
+        definition = node.definition
+        if isinstance(definition, Op):
+            for parameter, given in zip(definition.inputs, definition.pack(node.inputs, node.attributes), strict=True):
+                first = given if parameter.shape == "one" else (given[0] if given else None)
+                if isinstance(parameter.element, Types) and first is not None:
+                    found.setdefault(parameter.element.name, first.dtype)
+        return found
+
+    def get_attr(self, name: str) -> Any:
+        """Return an attribute; ValueError where there is none of this name."""
+        attributes = self._attributes()
+        if name not in attributes:
+            raise ValueError(f"Operation '{self._name}' has no attr named '{name}'. It has {', '.join(sorted(attributes))}.")
+        value = attributes[name]
+        return as_dtype(value) if isinstance(value, type) else value
+
+    def values(self) -> tuple[SymbolicTensor, ...]:
+        """Return the tensors that this makes."""
+        return tuple(self.outputs)
+
+    def run(self, feed_dict: Any = None, session: Any = None) -> None:
+        """Raise: operations of traced functions run when the function is called."""
+        raise ValueError("Cannot execute operation using `run()`: No default session is registered. Call the tf.function instead.")
+
+    def __repr__(self) -> str:
+        return f"<tf.Operation '{self._name}' type={self.type}>"
+
+
+def type_of(node: Node | None) -> str:
+    """Return the op's name as TensorFlow has it."""
+    if node is None:
+        return "Placeholder"
+    definition = node.definition
+    if isinstance(definition, Op):
+        return definition.name
+    if definition.name == "constant":
+        return "Const"
+    return "StatefulPartitionedCall" if hasattr(definition, "program") else definition.name
+
+
+def label(graph: FuncGraph, node: Node) -> str:
+    """Return the name of a node, giving it one at first."""
+    if node.label is None:
+        kind = type_of(node)
+        node.label = graph.unique_name(current_scope() + _BASE_NAMES.get(node.definition.name, kind))
+    return node.label
+
+
+def operation_of(tensor: SymbolicTensor) -> Operation:
+    """Return the operation that makes a tensor."""
+    graph, value = tensor.graph, tensor.value
+    node = value.node
+    key = value if node is None else node
+    known = graph.__dict__.setdefault("operations_", {})
+    found = known.get(key)
+    if found is None:
+        if node is not None:
+            name = label(graph, node)
+        else:
+            name = graph.unique_name(tensor.__dict__.get("given_name", "Placeholder"))
+        found = known[key] = Operation(graph, node, value if node is None else None, name)
+    return found  # type: ignore[no-any-return]
+
+
+def consumers_of(tensor: SymbolicTensor) -> list[Operation]:
+    """Return the operations of its graph that take a tensor."""
+    graph = tensor.graph
+    known = graph.__dict__.setdefault("operations_", {})
+    found = []
+    for node in graph.program.nodes:
+        if tensor.value in node.inputs:
+            if node not in known:
+                known[node] = Operation(graph, node, None, label(graph, node))
+            found.append(known[node])
+    return found

@@ -1,0 +1,48 @@
+"""What is known of a tensor's content before anything runs: tf.get_static_value, and shapes out of shape tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from millstream.base.shapes import TensorShape, from_spec_shape
+from millstream.base.sizes import is_known
+from millstream.execution.symbolic import SymbolicTensor
+from millstream.execution.tensor import EagerTensor
+
+
+def static_value(tensor: Any, partial: bool = False) -> Any:
+    """Return the content as a NumPy value, None where it is not known; with `partial`, None for unknown elements."""
+    if isinstance(tensor, EagerTensor):
+        return tensor.numpy() if tensor.dtype.is_numpy_compatible else None
+    if not isinstance(tensor, SymbolicTensor):
+        return None if hasattr(tensor, "__tf_tensor__") else tensor
+    node = tensor.value.node
+    if node is not None and node.definition.name == "constant":
+        return node.attributes["value"]
+    if node is not None and node.definition.name == "Const":
+        return node.attributes["value"]
+    known = tensor.value.spec.value
+    if known is None:
+        outside = next((t for t, v in tensor.graph.captures.values() if v is tensor.value), None)
+        return static_value(outside, partial) if isinstance(outside, SymbolicTensor) else None
+    sizes = known if isinstance(known, tuple) else (known,)
+    if not all(is_known(n) for n in sizes):
+        if not partial:
+            return None
+        return np.array([int(n) if is_known(n) else None for n in sizes], object)
+    array = np.asarray([int(n) for n in sizes], tensor.dtype.as_numpy_dtype)
+    return array if isinstance(known, tuple) else array.reshape(())[()]
+
+
+def shape_from_tensor(tensor: Any) -> TensorShape:
+    """Return the shape that a shape tensor holds, as far as it is known; -1 means unknown."""
+    if isinstance(tensor, SymbolicTensor):
+        known = tensor.value.spec.value
+        if isinstance(known, tuple):
+            return from_spec_shape(tuple(known))
+        count = tensor.shape.as_list()[0] if tensor.shape.rank == 1 else None
+        return TensorShape([None] * count if count is not None else None)
+    sizes = np.asarray(tensor).tolist()
+    return TensorShape([None if n == -1 else n for n in sizes])
