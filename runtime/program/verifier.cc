@@ -1,5 +1,6 @@
 // The second half of loading a plan: every value is made before it is used, fits where it lies, and is used as its kernel allows.
 #include <algorithm>
+#include <cstring>
 
 #include "memory/objects.h"
 #include "program/control.h"
@@ -265,8 +266,10 @@ class Verifier {
         if (item.inputs[k] < 0 || !overlap(id, item.inputs[k])) continue;
         const Value& input = function_.values[static_cast<size_t>(item.inputs[k])];
         if (value.root != input.root || value.storage != Storage::alias) return wrong(function_, "an output overlaps an input it is no alias of");
-        // A kernel checks its indices, then uses them: they must not change in between.
         if (value.dtype != input.dtype) return wrong(function_, "an output is written over an input of another type");
+        if (k > 0 && may_be_indices(input.dtype) && std::strcmp(item.kernel->name, "fused") != 0) {
+          return wrong(function_, "an output is written over what may be indices");
+        }
       }
       literal &= value.literal && !value.binding;
       plain &= root.storage == Storage::arena;
@@ -330,6 +333,9 @@ class Verifier {
     }
     return Status();
   }
+
+  // A kernel checks its indices, then uses them: they must not change in between. Indices come after what they point into.
+  static bool may_be_indices(DType dtype) { return dtype == DType::int32 || dtype == DType::int64; }
 
   static bool same_type(const Value& a, const Value& b) { return a.dtype == b.dtype && a.rank == b.rank; }
 
