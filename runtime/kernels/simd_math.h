@@ -2,6 +2,7 @@
 // infinities and denormals. Only for files compiled once per instruction set (-DMS_ISA=...).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #if defined(__x86_64__)
