@@ -84,7 +84,7 @@ void test_hostile_calls_are_refused(const ConvolutionKernels& kernels) {
 }  // namespace
 
 int main() {
-  for (int threads : {1, 3}) {
+  for (int threads : {3, 1}) {
     set_thread_count(threads);
     std::vector<ConvolutionKernels> forms{{&kernel_convolution, &kernel_convolution_input_gradient, &kernel_convolution_weight_gradient}};
 #ifdef MS_ONEDNN

@@ -92,7 +92,7 @@ int main() {
   forms.push_back({&kernel_depthwise_convolution_onednn, &kernel_depthwise_convolution_input_gradient_onednn,
                    &kernel_depthwise_convolution_weight_gradient_onednn, true});
 #endif
-  for (int threads : {1, 3}) {
+  for (int threads : {3, 1}) {
     set_thread_count(threads);
     for (const auto& kernels : forms) {
       test_results_equal_plain_loops(kernels);

@@ -238,7 +238,7 @@ void test_all() {
 }  // namespace
 
 int main() {
-  for (int threads : {1, 3}) {
+  for (int threads : {3, 1}) {
     set_thread_count(threads);
     matmul = &kernel_matmul, dot = &kernel_dot;
     test_all();
