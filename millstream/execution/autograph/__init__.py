@@ -7,6 +7,7 @@ from typing import Any
 
 _HOMES = {
     "convert": "conversion",
+    "convert_as_here": "conversion",
     "converted_call": "conversion",
     "do_not_convert": "conversion",
     "is_converted_code": "conversion",

@@ -80,6 +80,7 @@ _FUTURE_FLAGS = functools.reduce(
 )
 _SUSPENDING = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _FACTORY = PREFIX + "factory"
+_FUNCTION = PREFIX + "function"
 
 # Keyed by identity: equal code objects of two files are two functions. The code is kept so that its identity stays.
 _converted: dict[tuple[int, Options], tuple[CodeType, CodeType | None]] = {}
@@ -120,12 +121,12 @@ def is_allowed_as_is(function: FunctionType) -> bool:
 
 def rewrite_definition(function: FunctionType, options: Options) -> ast.FunctionDef | ast.Lambda:
     """Return the rewritten tree of a function."""
+    if function.__code__.co_flags & _SUSPENDING:
+        raise ConversionError("generators and coroutines are not converted")
     definition = find_definition(function)
     node = definition.node
     if definition.class_name is not None:
         mangle_names(node, definition.class_name)
-    if function.__code__.co_flags & _SUSPENDING:
-        raise ConversionError("generators and coroutines are not converted")
     rewrite(node, options, _names_in(function.__code__))
     # What is evaluated where the function is defined has been: it is taken over from the function object.
     arguments = node.args
@@ -157,13 +158,16 @@ def _compile(function: FunctionType, options: Options) -> CodeType:
     # The cells of the old function become parameters around the new one, so that its code refers to them as cells.
     parameters = [ast.arg(name, **at) for name in (*old.co_freevars, RUNTIME)]
     body: list[ast.stmt] = [node if isinstance(node, ast.FunctionDef) else ast.Return(node, **at)]
+    if isinstance(node, ast.FunctionDef):
+        # Under its own name it would be a variable of the factory, and hide the global that it calls itself by.
+        node.name = _FUNCTION
     arguments = ast.arguments([], parameters, None, [], [], None, [])
     extra: dict[str, Any] = {"type_params": []} if sys.version_info >= (3, 12) else {}
     factory = ast.FunctionDef(_FACTORY, arguments, body, [], **extra, **at)
     flags = old.co_flags & _FUTURE_FLAGS
     module = compile(ast.Module([factory], []), old.co_filename, "exec", flags=flags, dont_inherit=True)
     made = next(c for c in module.co_consts if isinstance(c, CodeType))
-    new = next(c for c in made.co_consts if isinstance(c, CodeType) and c.co_name == old.co_name)
+    new = next(c for c in made.co_consts if isinstance(c, CodeType))
     return _settle(new, old.co_name, old.co_qualname)
 
 
@@ -188,6 +192,8 @@ def _settle(code: CodeType, name: str, qualified_name: str) -> CodeType:
 def converted_function(function: FunctionType, options: Options) -> FunctionType | None:
     """Return the converted form of a function with the same globals, cells and defaults; None where it has none."""
     code = function.__code__
+    if id(code) in _results:
+        return function
     key = (id(code), options)
     found = _converted.get(key)
     if found is None:
@@ -218,8 +224,9 @@ def converted_function(function: FunctionType, options: Options) -> FunctionType
 
 def _warn(function: Any, error: Exception) -> None:
     key = id(getattr(function, "__code__", function))
-    # Code made by exec() never had a file; TensorFlow does not mention it either.
-    if key in _warned or (isinstance(error, SourceError) and function.__code__.co_filename == "<string>"):
+    # Code made by exec() or frozen into the interpreter never had a file; TensorFlow does not mention it either.
+    no_file = function.__code__.co_filename.startswith(("<string>", "<frozen "))
+    if key in _warned or (isinstance(error, SourceError) and no_file):
         return
     _warned.add(key)
     log.warning(
@@ -354,6 +361,17 @@ def do_not_convert(func: Any = None) -> Any:
     return _dress(unconverted, func, _UNCONVERTED, True)
 
 
+def convert_as_here(function: Callable[..., Any], convert_by_default: bool = True) -> Callable[..., Any]:
+    """Return a function handed to an op (`map_fn`, `Dataset.map`) converted as calls at this moment are.
+
+    Inside converted code it is converted, under `do_not_convert` it is not, elsewhere `convert_by_default` decides.
+    """
+    now = current_status()
+    if now is Status.ENABLED or (now is Status.UNSPECIFIED and convert_by_default):
+        return convert(function)
+    return do_not_convert(function) if now is Status.DISABLED else function
+
+
 def _function_behind(entity: Any) -> FunctionType:
     entity = getattr(entity, "python_function", entity)
     entity = getattr(entity, _WRAPPED, None) or entity
@@ -370,9 +388,8 @@ def to_graph(
     options = Options.of(recursive, experimental_optional_features)
     function = _function_behind(entity)
     try:
-        new = _compile(function, options) if _converted.get((id(function.__code__), options)) is None else None
-        if new is not None:
-            _converted[id(function.__code__), options] = (function.__code__, new)
+        if not is_converted_code(function.__code__) and (id(function.__code__), options) not in _converted:
+            _converted[id(function.__code__), options] = (function.__code__, _compile(function, options))
     except (SourceError, SyntaxError) as error:
         raise ConversionError(f"converting {entity!r}: {error}") from None
     made = converted_function(function, options)

@@ -21,6 +21,7 @@ from millstream.execution.autograph import (
     Status,
     conversion,
     convert,
+    convert_as_here,
     do_not_convert,
     status,
     to_code,
@@ -59,6 +60,9 @@ def test_the_wrapper_of_convert_keeps_the_name():
     assert new.__name__ == "sign"
     assert new.__wrapped__ is sign
     assert convert(new) is new
+    graph = to_graph(sign)
+    assert to_graph(graph) is graph
+    assert convert(graph)(3) == 1
 
 
 def test_cells_are_shared_with_the_original():
@@ -203,6 +207,17 @@ def test_do_not_convert_inside_a_converted_function(interpreter):
         return inner(x)
 
     assert interpreter.call(outer, 1) is True
+
+
+def test_a_function_handed_to_an_op_is_converted_as_calls_around_are(interpreter):
+    def outer(x):
+        return convert_as_here(sign)(x)
+
+    assert interpreter.call(outer, -2) == -1
+    with pytest.raises(SymbolicValueError):
+        type(interpreter)().call(do_not_convert(outer), -2)
+    assert convert_as_here(sign) is not sign
+    assert convert_as_here(sign, convert_by_default=False) is sign
 
 
 def test_calls_are_not_converted_where_the_status_says_so(interpreter):

@@ -399,6 +399,29 @@ def annotated(x: int) -> int:
     return y
 
 
+def counts_down(k, x):
+    if k == 0:
+        return x
+    if x > 0:
+        x = x - 1
+    return counts_down(k - 1, x)
+
+
+@program((5,), (-5,))
+def recursion_of_a_global(x):
+    return counts_down(3, x)
+
+
+@program((5,), (-5,))
+def declared_first(x):
+    y: int
+    if x > 0:
+        y = 1
+    else:
+        y = 2
+    return y
+
+
 @program((5,), (-5,))
 def no_value_returned(x):
     y = []

@@ -154,6 +154,11 @@ def _collect_assign(node: ast.Assign, facts: Facts) -> None:
         _collect_children(node, facts)
 
 
+def _collect_annotated(node: ast.AnnAssign, facts: Facts) -> None:
+    if node.value is not None:
+        _collect_children(node, facts)
+
+
 def _collect_walrus(node: ast.NamedExpr, facts: Facts) -> None:
     facts.may_write.add(node.target.id)
     _collect(node.value, facts, False)
@@ -304,6 +309,7 @@ _COLLECTORS: dict[type, Callable[[Any, Facts], None]] = {
     ast.Subscript: _collect_target,
     ast.AugAssign: _collect_augmented,
     ast.Assign: _collect_assign,
+    ast.AnnAssign: _collect_annotated,
     ast.NamedExpr: _collect_walrus,
     ast.FunctionDef: _collect_definition,
     ast.AsyncFunctionDef: _collect_definition,
