@@ -39,3 +39,32 @@ def named(name: str | None) -> Iterator[str]:
 def scoped(name: str) -> str:
     """Return `name` with the prefix before it."""
     return _names.prefix + name
+
+
+class NameScope:
+    """tf.name_scope: names made inside begin with `name/`. May be entered again and again."""
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise ValueError("name for name_scope must be a string.")
+        self._name = name
+        self._exits: list[str] = []
+
+    @property
+    def name(self) -> str:
+        """The name that was given."""
+        return self._name
+
+    def __enter__(self) -> str:
+        before = _names.prefix
+        self._exits.append(before)
+        if not self._name:
+            _names.prefix = ""
+        elif self._name.endswith("/"):
+            _names.prefix = self._name
+        else:
+            _names.prefix = f"{before}{self._name}/"
+        return _names.prefix
+
+    def __exit__(self, *_: object) -> None:
+        _names.prefix = self._exits.pop()
