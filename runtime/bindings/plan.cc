@@ -137,12 +137,12 @@ void keep_exception() {
 }
 
 PyObject* raise_status(const Status& status) {
+  const std::string source = take_failure_source();
   if (kept_type) {
     PyErr_Restore(kept_type, kept_value, kept_trace);
     kept_type = kept_value = kept_trace = nullptr;
     return nullptr;
   }
-  const std::string& source = failure_source();
   if (error_factory) {
     PyObject* message = PyUnicode_DecodeUTF8(status.message().data(), static_cast<Py_ssize_t>(status.message().size()), "replace");
     PyObject* error = message ? PyObject_CallFunction(error_factory, "iNs#", static_cast<int>(status.code()), message, source.data(),

@@ -268,7 +268,7 @@ int ms_call(ms_plan* plan, int signature, const ms_tensor* const* inputs, int in
       out.push_back(&tensor->tensor);
     }
     const Status status = run_function(*plan->module, function, in.data(), out.data());
-    if (!status.ok()) return fail(status, failure_source());
+    if (!status.ok()) return fail(status, take_failure_source());
     for (int i = 0; i < output_count; ++i) outputs[i] = made[static_cast<size_t>(i)].release();
     return 0;
   });

@@ -17,7 +17,7 @@ thread_local std::string last_source;
 
 }  // namespace
 
-const std::string& failure_source() { return last_source; }
+std::string take_failure_source() { return std::exchange(last_source, std::string()); }
 
 FramePool::~FramePool() {
   delete first_.load();

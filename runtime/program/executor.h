@@ -26,7 +26,7 @@ class Executor {
 // Runs a function from outside: inputs are borrowed for the time of the call, outputs own what they refer to.
 Status run_function(const Module& module, const Function& function, const Tensor* const* inputs, Tensor* const* outputs);
 
-// Where the last failure on this thread came from: the user's line, or empty.
-const std::string& failure_source();
+// Where the last failure on this thread came from: the user's line, or empty. Forgotten once told.
+std::string take_failure_source();
 
 }  // namespace millstream

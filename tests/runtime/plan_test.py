@@ -253,6 +253,14 @@ def test_reading_an_unset_variable_names_it_and_the_users_line() -> None:
     assert caught.value.source == "user.py:7 in train"
 
 
+def test_a_source_is_told_once() -> None:
+    with pytest.raises(Failure):
+        state_plan().run(0, (rt.make_state(FLOAT32, (2,), "kernel"),))
+    with pytest.raises(Failure, match="no plan file") as caught:
+        rt.Plan(b"nothing")
+    assert caught.value.source == ""
+
+
 def test_a_variable_keeps_what_was_written() -> None:
     plan, handle = state_plan(), rt.make_state(FLOAT32, (2,), "kernel")
     plan.run(1, (handle, tensor([1.0, 2.0])))
