@@ -122,30 +122,13 @@ def shape_n(input: Any, out_type: Any = dtypes.int32, name: str | None = None) -
 @public("experimental.dlpack.to_dlpack")
 def to_dlpack(tf_tensor: Any) -> Any:
     """Return a DLPack capsule that shares the tensor's bytes."""
-    return to_tensor(tf_tensor).__dlpack__()
-
-
-class _Capsule:
-    """A capsule as NumPy asks for it."""
-
-    def __init__(self, capsule: Any) -> None:
-        self.capsule = capsule
-
-    def __dlpack__(self, **_: Any) -> Any:
-        return self.capsule
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)
+    return runtime.to_dlpack(to_tensor(tf_tensor))
 
 
 @public("experimental.dlpack.from_dlpack")
 def from_dlpack(dlcapsule: Any) -> Any:
     """Return a tensor that shares the bytes of a DLPack capsule, or of an object with `__dlpack__`."""
-    source = dlcapsule if hasattr(dlcapsule, "__dlpack__") else _Capsule(dlcapsule)
-    array = np.from_dlpack(source)
-    dtype = as_dtype(array.dtype)
-    array = np.ascontiguousarray(array)
-    return runtime.from_array(array, dtype.as_datatype_enum, array.shape, False)
+    return runtime.from_dlpack(dlcapsule.__dlpack__() if hasattr(dlcapsule, "__dlpack__") else dlcapsule)
 
 
 __all__ = ["operators"]

@@ -10,12 +10,12 @@ import numpy as np
 from millstream import _runtime as runtime
 from millstream.backends.cpu.device import load
 from millstream.base import dtypes, errors
-from millstream.base.dtypes import DType
+from millstream.base.dtypes import DType, as_dtype
 from millstream.base.spec import Spec
 from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
 from millstream.execution.specs import spec_of
-from millstream.execution.tensor import Tensor
+from millstream.execution.tensor import Tensor, TensorType
 from millstream.ops.declaration import Op, Types
 from millstream.program.primitives.shaping import constant
 from millstream.program.value import Definition, Program, Value, building, from_source
@@ -102,13 +102,31 @@ def apply(op: Op, *arguments: Any, **attributes: Any) -> Any:
     """Apply `op`: lists where it takes lists. Arguments that are no tensors are converted as its signature says."""
     if not op.structured:
         key = attributes_key(op, op.complete(attributes)) if op.attributes else None
-        result = execute(handle_of(op), key, *arguments)
+        handle = handle_of(op)
+        result = execute(handle, key, *arguments)
+        if result is NotImplemented and not runtime.tracing():
+            read = _read_variables(arguments)
+            if read is not None:
+                result = execute(handle, key, *read)
         if result is not NotImplemented:
             return _packed(op, result)
     arguments = convert_arguments(op, arguments)
     complete = op.complete(attributes)
     flat = op.flatten(arguments, complete)
     return _packed(op, apply_flat(op, flat, complete))
+
+
+def _read_variables(arguments: Sequence[Any]) -> list[Any] | None:
+    """Return the arguments with variables read; None where something else is to be converted."""
+    read = []
+    for argument in arguments:
+        if isinstance(argument, Tensor):
+            read.append(argument)
+        elif isinstance(argument, TensorType):
+            read.append(argument.__tf_tensor__())  # type: ignore[attr-defined]
+        else:
+            return None
+    return read
 
 
 def apply_flat(definition: Definition, inputs: Sequence[Any], attributes: dict[str, Any]) -> Any:
@@ -152,6 +170,8 @@ def convert_arguments(op: Op, arguments: Sequence[Any]) -> tuple[Any, ...]:
         if isinstance(parameter.element, Types) and parameter.element.name not in bound:
             for item in argument if parameter.shape != "one" else (argument,):
                 dtype = getattr(item, "dtype", None)
+                if isinstance(item, TensorType) and not isinstance(dtype, DType):
+                    dtype = as_dtype(dtype)
                 if isinstance(dtype, DType):
                     bound[parameter.element.name] = dtype
                     break

@@ -21,6 +21,7 @@ from millstream.ops.registry import find
 
 execute = runtime.execute
 _LONG_INTEGERS = (dtypes.int32, dtypes.int64, dtypes.uint32, dtypes.uint64)
+_FLOAT_NUMBERS = frozenset((1, 2, 14, 19))
 _NUMBERS = (int, float, complex, str, bytes)
 _SHORT_INTEGERS = (dtypes.int8, dtypes.int16, dtypes.uint8, dtypes.uint16)
 
@@ -33,6 +34,27 @@ def ones_like(tensor: Any) -> Any:
 def zeros_like(tensor: Any) -> Any:
     """Return zeros of the shape and element type of an eager tensor."""
     return constant_of(np.zeros(tensor._shape, tensor.dtype.as_numpy_dtype), tensor.dtype)
+
+
+_scalars: dict[Any, Any] = {}
+
+
+def _scalar_like(x: Any, number: Any, kind: type) -> Any:
+    """Return a Python number in the element type of an eager tensor, the ones used last from a table; None where it may not fit."""
+    if not isinstance(x, EagerTensor):
+        return None
+    if not number and kind is float:
+        # 0.0 and -0.0 are equal, but not the same.
+        return constant_of(number, x.dtype) if x._dtype in _FLOAT_NUMBERS else None
+    key = (x._dtype, number, kind)
+    found = _scalars.get(key)
+    if found is None and ((x._dtype in _FLOAT_NUMBERS) or (kind is int and x._dtype in (3, 9))):
+        if kind is int and not -(2**31) <= number < 2**31:
+            return None
+        if len(_scalars) > 1024:
+            _scalars.clear()
+        found = _scalars[key] = constant_of(number, x.dtype)
+    return found
 
 
 def _operand(x: Any) -> Any:
@@ -55,6 +77,13 @@ def convert_other(other: Any, dtype: DType, reflected: str) -> Any:
 
 
 def _binary(op: Op, reflected: str, x: Any, y: Any) -> Any:
+    kind = y.__class__
+    if kind is float or kind is int:
+        scalar = _scalar_like(x, y, kind)
+        if scalar is not None:
+            result = execute(handle_of(op), None, x, scalar)
+            if result is not NotImplemented:
+                return result
     x = _operand(x)
     y = convert_other(y, x.dtype, reflected)
     return y if y is NotImplemented else apply(op, x, y)
@@ -62,6 +91,13 @@ def _binary(op: Op, reflected: str, x: Any, y: Any) -> Any:
 
 def _reflected_binary(op: Op, x: Any, y: Any) -> Any:
     """Apply to (x, y), called on y: the element type of y decides."""
+    kind = x.__class__
+    if kind is float or kind is int:
+        scalar = _scalar_like(y, x, kind)
+        if scalar is not None:
+            result = execute(handle_of(op), None, scalar, y)
+            if result is not NotImplemented:
+                return result
     y = _operand(y)
     return apply(op, to_tensor(x, y.dtype), y)
 
@@ -110,6 +146,12 @@ def _divide_eager(self: Any, other: Any) -> Any:
         result = execute(_DIVIDE, None, self, other)
         if result is not NotImplemented:
             return result
+        kind = other.__class__
+        if kind is float or kind is int:
+            scalar = _scalar_like(self, other, kind)
+            result = NotImplemented if scalar is None else execute(_DIVIDE, None, self, scalar)
+            if result is not NotImplemented:
+                return result
     return divide(self, other)
 
 
@@ -124,7 +166,6 @@ def true_divide(x: Any, y: Any) -> Any:
 
 
 _DIVIDE = handle_of(find("RealDiv"))
-_FLOAT_NUMBERS = frozenset((1, 2, 14, 19))
 
 
 def _divide_swapped(self: Any, other: Any) -> Any:

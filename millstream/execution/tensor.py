@@ -255,7 +255,7 @@ class EagerTensor(runtime.TensorBase, Tensor):  # type: ignore[misc]
 
     def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None) -> Any:
         """Return a DLPack capsule that shares the bytes."""
-        return self._numpy().__dlpack__()
+        return runtime.to_dlpack(self)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         """Return DLPack's number of the cpu."""

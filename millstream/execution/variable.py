@@ -17,7 +17,7 @@ from millstream.base.dtypes import DType, as_dtype
 from millstream.base.shapes import TensorShape
 from millstream.base.tensor_specs import VariableSpec
 from millstream.execution import tape as tapes
-from millstream.execution.context import init_scope
+from millstream.execution.context import current_graph, init_scope
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply, attributes_key, handle_of
 from millstream.execution.lifting import lifted
@@ -123,6 +123,9 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
             )
         self._settings(trainable, synchronization, aggregation, constraint, name)
         full_name = scoped("Variable" if name is None else name)
+        graph = current_graph()
+        if graph is not None:
+            graph.note_creation(self)
         with init_scope():
             tapes.pause(1)
             try:
@@ -178,6 +181,7 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
         self._shape = value.shape if shape is None else TensorShape(shape)
         sizes = None if self._shape.rank is None else tuple(self._shape.as_list())
         self._handle = runtime.make_state(value._dtype, sizes, full_name)
+        self._sizes = sizes
         self._handle_name = full_name + ":0"
         self._unique_id = f"{full_name}_{next(_serial)}"
         self._read_key = read_key(self._dtype)
@@ -353,6 +357,9 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
     ) -> Any:
         """Make the variable hold `value`."""
         tensor = value if isinstance(value, Tensor) and value.dtype is self._dtype else to_tensor(value, self._dtype)
+        if self._sizes == getattr(tensor, "_shape", None) and not runtime.tracing():
+            runtime.state_assign(self._handle, tensor)
+            return self._changed() if read_value else None
         if not self._shape.is_compatible_with(tensor.shape):
             label = "" if self._handle_name is None else f" {self._handle_name}"
             raise ValueError(
@@ -505,6 +512,8 @@ class ResourceVariable(Variable):
         self._dtype = as_dtype(dtype) if dtype is not None else DTYPE_OF_NUMBER[info["dtype"]]
         self._shape = TensorShape(shape if shape is not None or info is None else info["shape"])
         self._handle = handle
+        # No tensor at hand has the sizes (-1,): assignments to symbolic handles are ops.
+        self._sizes = (-1,) if info is None else info["shape"]
         self._handle_name = f"{info['name'] if info is not None else name or 'Variable'}:0"
         self._unique_id = f"{self._shared_name}_{next(_serial)}"
         self._read_key = read_key(self._dtype)
