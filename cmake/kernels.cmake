@@ -22,7 +22,7 @@ endfunction()
 
 macro(ms_add_kernels prefix)
   file(GLOB MS_KERNEL_FILES CONFIGURE_DEPENDS runtime/kernels/*.cc)
-  list(FILTER MS_KERNEL_FILES EXCLUDE REGEX "_test\\.cc$")
+  list(FILTER MS_KERNEL_FILES EXCLUDE REGEX "(_test\\.cc|/bench_[^/]*\\.cc)$")
   if(MS_LEAVE_OUT)
     list(FILTER MS_KERNEL_FILES EXCLUDE REGEX "/(${MS_LEAVE_OUT})[^/]*\\.cc$")
   endif()

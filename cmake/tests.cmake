@@ -24,3 +24,8 @@ if(TARGET millstream)
   add_executable(run_plan examples/run_plan.c)
   target_link_libraries(run_plan PRIVATE millstream)
 endif()
+
+# Not built unless asked for by name.
+add_executable(bench_elementwise EXCLUDE_FROM_ALL runtime/kernels/bench_elementwise.cc)
+target_include_directories(bench_elementwise PRIVATE runtime)
+target_link_libraries(bench_elementwise PRIVATE millstream_tested millstream_warnings)

@@ -60,9 +60,18 @@ template <typename T>
 MS_INLINE T add_lanes(Vector<T> x) {
   return fold_lanes<static_cast<int>(width<T> / 2)>(x, [](Vector<T> a, Vector<T> b) { return a + b; })[0];
 }
-template <typename T>
-MS_INLINE Vector<T> greater(Vector<T> a, Vector<T> b) {
-  return (a > b) | (a != a) ? a : b;
+// NaN may get lost here: exp(x - max) brings it back into the row's sum.
+MS_INLINE vd greater(vd a, vd b) { return a > b ? a : b; }
+MS_INLINE vf greater(vf a, vf b) {
+#if defined(__AVX512F__)
+  return _mm512_maskz_max_ps(0xffff, a, b);
+#elif defined(__AVX2__)
+  return _mm256_max_ps(a, b);
+#elif defined(__x86_64__)
+  return _mm_max_ps(a, b);
+#else
+  return a > b ? a : b;
+#endif
 }
 
 // Calls f(at, count) for each vector of a row; count < width for the last, partial one.
@@ -90,12 +99,11 @@ MS_INLINE T row_max(int64_t n, const T* x) {
   V best = all(lowest<T>), other = best;
   int64_t i = 0;
   for (; i + 2 * width<T> <= n; i += 2 * width<T>) {
-    best = greater<T>(load(x + i), best);
-    other = greater<T>(load(x + i + width<T>), other);
+    best = greater(load(x + i), best);
+    other = greater(load(x + i + width<T>), other);
   }
-  each_vector<T>(n - i,
-                 [&](int64_t at, int64_t count) { best = greater<T>(get<T>(x + i + at, count, lowest<T>), best); });
-  return fold_lanes<static_cast<int>(width<T> / 2)>(greater<T>(best, other), greater<T>)[0];
+  each_vector<T>(n - i, [&](int64_t at, int64_t count) { best = greater(get<T>(x + i + at, count, lowest<T>), best); });
+  return fold_lanes<static_cast<int>(width<T> / 2)>(greater(best, other), [](V a, V b) { return greater(a, b); })[0];
 }
 
 // y = exp(x - shift); their sum.
