@@ -15,7 +15,7 @@ from millstream.ops.declaration import Op
 from millstream.program.primitives.control import BRANCH, CALL, LOOP
 from millstream.program.primitives.core import Primitive
 from millstream.program.primitives.shaping import BROADCAST, CONSTANT
-from millstream.program.value import Definition, Node, Program, Value, building, current_source, from_source
+from millstream.program.value import Definition, Node, Program, Value, building, current_program, current_source, from_source
 
 LARGEST_FOLDED = 1024
 """Constants are folded up to this many elements; larger ones are cheaper to compute than to store."""
@@ -30,9 +30,17 @@ class ExpandedProgram(Program):
         super().__init__(name)
         self.claims = claims
         self.seen: dict[Any, tuple[Value, ...]] = {}
-        self.folding = True
+        self.sizes: Mapping[Symbol, Size] = {}
+        """What the symbols of the program being expanded are here."""
 
     def emit(self, definition: Definition, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
+        control = _CONTROL.get(definition)
+        if control is not None:
+            return tuple(control(self, inputs, attributes))
+        return self.append(definition, inputs, attributes)
+
+    def append(self, definition: Definition, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
+        """Add a node, unless it can be simplified, folded, shared or must be expanded."""
         simple = simplify(definition, inputs, attributes)
         if simple is not None:
             return simple
@@ -145,88 +153,85 @@ def unify(old: Spec, new: Spec, sizes: dict[Symbol, Size]) -> None:
 
 def expand(program: Program, specs: Sequence[Spec], claims: Claims) -> ExpandedProgram:
     """Return `program` for inputs of `specs`, in primitives and in ops that the target claims."""
-    return _expand(program, specs, claims, {})
-
-
-def _expand(program: Program, specs: Sequence[Spec], claims: Claims, outer: Mapping[Symbol, Size]) -> ExpandedProgram:
     result = ExpandedProgram(program.name, claims)
     inputs = [result.input(spec) for spec in specs]
     with building(result):
-        result.outputs = expand_into(program, inputs, claims, outer)
+        result.outputs = expand_into(program, inputs, {})
     return result
 
 
-def expand_into(
-    program: Program, inputs: Sequence[Value], claims: Claims, outer: Mapping[Symbol, Size]
-) -> list[Value]:
-    """Emit `program`, applied to `inputs`, into the expanded program being built; return its outputs."""
-    from millstream.program.value import current_program
+def expand_inner(
+    program: Program, inputs: Sequence[Value], specs: Sequence[Spec], claims: Claims, outer: Mapping[Symbol, Size]
+) -> ExpandedProgram:
+    """Return a program that a node runs, expanded for inputs of `specs`; `outer` says what the symbols around it are.
 
+    Small constants among `inputs`, the values it is run on, become its own and are no inputs of the result.
+    """
+    result = ExpandedProgram(program.name, claims)
+    with building(result):
+        arguments = [inner_constant(v) if is_inner(v) else result.input(spec) for v, spec in zip(inputs, specs, strict=True)]
+        result.outputs = expand_into(program, arguments, outer)
+    return result
+
+
+def is_inner(value: Value) -> bool:
+    """Return whether a value is a constant that an inner program holds itself."""
+    constant = constant_value(value)
+    return constant is not None and constant.size <= LARGEST_FOLDED
+
+
+def inner_constant(value: Value) -> Value:
+    """Return a constant of the program being built that equals the constant `value`."""
+    assert value.node is not None
+    return current_program().emit(CONSTANT, (), value.node.attributes)[0]
+
+
+def expand_into(program: Program, inputs: Sequence[Value], outer: Mapping[Symbol, Size]) -> list[Value]:
+    """Emit `program`, applied to `inputs`, into the expanded program being built; return its outputs."""
     result = current_program()
+    assert isinstance(result, ExpandedProgram)
     place: dict[Value, Value] = {}
     sizes: dict[Symbol, Size] = dict(outer)
     for old, new in zip(program.inputs, inputs, strict=True):
         place[old] = new
         unify(old.spec, new.spec, sizes)
-    for node in program.nodes:
-        arguments = [place[v] for v in node.inputs]
-        with from_source(node.source or current_source()):
-            made = _emit_node(result, node, arguments, claims, sizes)
-        for old, new in zip(node.outputs, made, strict=True):
-            place[old] = new
-            unify(old.spec, new.spec, sizes)
+    before, result.sizes = result.sizes, sizes
+    try:
+        for node in program.nodes:
+            arguments = [place[v] for v in node.inputs]
+            attributes = node.attributes
+            if sizes:
+                attributes = {k: substitute_attribute(v, sizes) for k, v in attributes.items()}
+            with from_source(node.source or current_source()):
+                made = result.emit(node.definition, arguments, attributes)
+            for old, new in zip(node.outputs, made, strict=True):
+                place[old] = new
+                unify(old.spec, new.spec, sizes)
+    finally:
+        result.sizes = before
     return [place[v] for v in program.outputs]
 
 
-def _emit_node(
-    result: Program, node: Node, arguments: Sequence[Value], claims: Claims, sizes: dict[Symbol, Size]
-) -> Sequence[Value]:
-    definition = node.definition
-    if definition is CALL:
-        return expand_into(node.attributes["program"], arguments, claims, sizes)
-    if definition is BRANCH:
-        return _expand_branch(result, node, arguments, claims, sizes)
-    if definition is LOOP:
-        return _expand_loop(result, node, arguments, claims, sizes)
-    attributes = node.attributes
-    if sizes:
-        attributes = {k: substitute_attribute(v, sizes) for k, v in attributes.items()}
-    return result.emit(definition, arguments, attributes)
+def _expand_call(result: ExpandedProgram, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Sequence[Value]:
+    return expand_into(attributes["program"], inputs, result.sizes)
 
 
-def _expand_branch(
-    result: Program, node: Node, arguments: Sequence[Value], claims: Claims, sizes: Mapping[Symbol, Size]
-) -> Sequence[Value]:
-    programs = node.attributes["programs"]
-    index = constant_value(arguments[0])
+def _expand_branch(result: ExpandedProgram, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Sequence[Value]:
+    programs = attributes["programs"]
+    index = constant_value(inputs[0])
     if index is not None:
         chosen = programs[int(index)] if 0 <= int(index) < len(programs) else programs[-1]
-        return expand_into(chosen, arguments[1:], claims, sizes)
-    specs = [v.spec for v in arguments[1:]]
-    expanded = tuple(_expand(p, specs, claims, sizes) for p in programs)
-    return result.emit(BRANCH, arguments, {"programs": expanded})
+        return expand_into(chosen, inputs[1:], result.sizes)
+    specs = [v.spec for v in inputs[1:]]
+    expanded = tuple(expand_inner(p, inputs[1:], specs, result.claims, result.sizes) for p in programs)
+    outer = [v for v in inputs[1:] if not is_inner(v)]
+    return result.append(BRANCH, [inputs[0], *outer], {"programs": expanded})
 
 
-def _expand_loop(
-    result: Program, node: Node, arguments: Sequence[Value], claims: Claims, sizes: Mapping[Symbol, Size]
-) -> Sequence[Value]:
-    """Expand the body for the specs it starts with; sizes that it changes become unknown, and it is expanded again."""
-    from millstream.program.primitives.control import merged
+def _expand_loop(result: ExpandedProgram, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Sequence[Value]:
+    from millstream.compiler.loops import expand_loop
 
-    carried = node.attributes["carried"]
-    # What changes from turn to turn is not a constant, whatever it starts with.
-    specs = [v.spec.with_value(None) if i < carried else v.spec for i, v in enumerate(arguments)]
-    while True:
-        body = _expand(node.attributes["body"], specs, claims, sizes)
-        widened = [merged(a, v.spec.with_value(None)) for a, v in zip(specs, body.outputs, strict=False)]
-        if all(a.shape == b.shape or _only_symbols_differ(a, b) for a, b in zip(specs, widened, strict=False)):
-            break
-        specs[:carried] = widened
-    condition = _expand(node.attributes["condition"], specs, claims, sizes)
-    return result.emit(LOOP, arguments, {"condition": condition, "body": body, "carried": carried})
+    return expand_loop(result, inputs, attributes)
 
 
-def _only_symbols_differ(a: Spec, b: Spec) -> bool:
-    if a.shape is None or b.shape is None:
-        return a.shape is b.shape
-    return all(m == n or not is_known(m) for m, n in zip(a.shape, b.shape, strict=True))
+_CONTROL: dict[Definition, Callable[..., Sequence[Value]]] = {CALL: _expand_call, BRANCH: _expand_branch, LOOP: _expand_loop}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -36,6 +37,10 @@ class FuncGraph:
         self.tensors: dict[Value, SymbolicTensor] = {}
         self.serial = next(_serial)
         self.variables: list[Any] = []
+        self.created: list[Any] = []
+        self.creation: str | None = None
+        self.by_reference = outer.by_reference if outer is not None else False
+        self.inlined: set[int] = set()
         self._names: dict[str, int] = {}
 
     def unique_name(self, name: str) -> str:
@@ -51,7 +56,7 @@ class FuncGraph:
             found = self.tensors[value] = SymbolicTensor(self, value)
         return found
 
-    def placeholder(self, spec: Spec) -> SymbolicTensor:
+    def placeholder(self, spec: Spec, name: str | None = None) -> SymbolicTensor:
         """Add an input."""
         return self.tensor(self.program.input(spec))
 
@@ -73,12 +78,35 @@ class FuncGraph:
             dtypes.resource,
             dtypes.variant,
         )
-        if small and not tensor._watched:
+        if small and not self.by_reference and not tensor._watched:
+            self._note_inlined(tensor)
             with building(self.program):
                 value = constant(tensor.numpy() if tensor.dtype != dtypes.string else np.array(tensor.numpy(), object), tensor.dtype)
             self.captures[id(tensor)] = (tensor, value)
             return value
         return self.capture(tensor)
+
+    def _note_inlined(self, tensor: Tensor) -> None:
+        """Remember what is in the graph by value: a tape that follows it later needs another trace."""
+        graph: FuncGraph | None = self
+        while graph is not None:
+            graph.inlined.add(tensor._id)
+            graph = None if graph.creation is not None else graph.outer
+
+    def note_creation(self, variable: Any) -> None:
+        """Refuse a new variable where this is not the function's first trace."""
+        graph: FuncGraph | None = self
+        while graph is not None and graph.creation is None:
+            graph = graph.outer
+        if graph is None:
+            return
+        if graph.creation == "refused":
+            raise ValueError(
+                "tf.function only supports singleton tf.Variables created on the first call. Make sure the tf.Variable is only "
+                "created once or created outside tf.function. See "
+                "https://www.tensorflow.org/guide/function#creating_tfvariables for more information."
+            )
+        graph.created.append(weakref.ref(variable))
 
     def _is_inside(self, graph: FuncGraph) -> bool:
         outer = self.outer

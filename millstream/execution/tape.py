@@ -42,6 +42,11 @@ def is_watched(tensor: Any) -> bool:
     return any(tensor._id in tape.watched for tape in _stack.tapes)
 
 
+def any_watched(ids: set[int]) -> bool:
+    """Return whether any tape follows one of the tensors with these ids."""
+    return any(not ids.isdisjoint(tape.watched) for tape in _stack.tapes)
+
+
 class Record:
     """One call: what ran on what, and what it gave."""
 

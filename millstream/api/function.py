@@ -1,0 +1,109 @@
+"""tf.function, and what concerns graphs being traced: scopes, modes, calls of Python from graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from millstream.api.public import public, publish
+from millstream.execution import context
+from millstream.execution.function import Function, functions_run_eagerly, run_functions_eagerly
+from millstream.execution.function_concrete import ConcreteFunction
+
+publish("types.experimental.PolymorphicFunction", Function)
+publish("types.experimental.GenericFunction", Function)
+publish("types.experimental.ConcreteFunction", ConcreteFunction)
+
+
+@public("function")
+def function(
+    func: Callable[..., Any] | None = None,
+    input_signature: Any = None,
+    autograph: bool = True,
+    jit_compile: bool | None = None,
+    reduce_retracing: bool = False,
+    experimental_implements: str | None = None,
+    experimental_autograph_options: Any = None,
+    experimental_attributes: dict[str, Any] | None = None,
+    experimental_relax_shapes: bool | None = None,
+    experimental_compile: bool | None = None,
+    experimental_follow_type_hints: bool | None = None,
+) -> Any:
+    """Return `func` as a function that runs as one compiled program; without `func`, a decorator.
+
+    Args:
+      func: the Python function.
+      input_signature: specs that all arguments are cast to, so that there is one trace only.
+      autograph: whether Python's control flow on tensors becomes part of the program.
+      jit_compile: a hint; functions are always compiled.
+      reduce_retracing: leave sizes open as soon as they vary, instead of after some traces.
+      experimental_implements: the name of a known function that this one implements.
+      experimental_autograph_options: features of tf.autograph.experimental.Feature.
+      experimental_attributes: names and values kept with the function.
+      experimental_relax_shapes: an older name of reduce_retracing.
+      experimental_compile: an older name of jit_compile.
+      experimental_follow_type_hints: no longer has a meaning.
+    """
+    options = {
+        "implements": experimental_implements,
+        "autograph_options": experimental_autograph_options,
+        "attributes": experimental_attributes,
+    }
+
+    def decorate(inner: Callable[..., Any]) -> Function:
+        return Function(
+            inner,
+            getattr(inner, "__name__", None),
+            input_signature,
+            autograph,
+            experimental_compile if jit_compile is None else jit_compile,
+            bool(reduce_retracing or experimental_relax_shapes),
+            options,
+        )
+
+    return decorate if func is None else decorate(func)
+
+
+publish("config.run_functions_eagerly", run_functions_eagerly)
+publish("config.functions_run_eagerly", functions_run_eagerly)
+
+
+@public("executing_eagerly")
+def executing_eagerly() -> bool:
+    """Return whether ops run at once."""
+    return context.executing_eagerly()
+
+
+@public("inside_function")
+def inside_function() -> bool:
+    """Return whether a function is being traced."""
+    return context.current_graph() is not None
+
+
+@public("init_scope")
+@contextmanager
+def init_scope() -> Iterator[None]:
+    """Leave all functions being traced: what is made inside is made at once, and lives on."""
+    with context.init_scope():
+        yield
+
+
+class _Dependencies:
+    """Does nothing: a program runs in the order in which it was written, so what went before is done."""
+
+    def __enter__(self) -> _Dependencies:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        return None
+
+
+@public("control_dependencies")
+def control_dependencies(control_inputs: Any) -> _Dependencies:
+    """Run what is inside after `control_inputs`, as the order of the program already says."""
+    if callable(control_inputs):
+        control_inputs()
+    elif control_inputs is not None and not isinstance(control_inputs, Iterable):
+        raise TypeError(f"control_inputs must be a list of tensors and operations, got {control_inputs!r}.")
+    return _Dependencies()

@@ -1,0 +1,137 @@
+"""Expand loops: sizes that the body changes become unknown, what it leaves alone is no longer carried or computed each turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from millstream.base import dtypes
+from millstream.base.sizes import fresh_symbol, is_known
+from millstream.base.spec import Spec
+from millstream.compiler.expand import ExpandedProgram, expand_inner, inner_constant, is_inner
+from millstream.program.primitives.control import LOOP, merged
+from millstream.program.primitives.shaping import CONSTANT
+from millstream.program.primitives.state import IS_SET, READ
+from millstream.program.value import Node, Program, Value, building
+
+_WORTH_HOISTING = frozenset(
+    ("dot", "convolution", "transpose", "concatenate", "reduce", "reduce_window", "cumulative", "sort", "convert", "read")
+)
+
+
+def expand_loop(result: ExpandedProgram, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Sequence[Value]:
+    """Emit a loop over `inputs` into the program being built."""
+    condition, body, count = attributes["condition"], attributes["body"], attributes["carried"]
+    kept = [i for i in range(count) if body.outputs[i] is not body.inputs[i]]
+    fixed = [i for i in range(len(inputs)) if i not in set(kept)]
+    order = [*kept, *fixed]
+    body = _reordered(body, order, kept)
+    condition = _reordered(condition, order, range(len(condition.outputs)))
+    values = [inputs[i] for i in order]
+    specs = [v.spec.with_value(None) if i < len(kept) else v.spec for i, v in enumerate(values)]
+    # What a loop carries is never a constant, whatever it starts with: a stand-in that is no constant takes its place.
+    shown = [Value(spec) for spec in specs[: len(kept)]] + values[len(kept) :]
+    while True:
+        inner = expand_inner(body, shown, specs, result.claims, result.sizes)
+        widened = [_widened(a, v.spec) for a, v in zip(specs, inner.outputs, strict=False)]
+        if all(a == b for a, b in zip(specs, widened, strict=False)):
+            break
+        specs[: len(kept)] = widened
+    outer = [v for i, v in enumerate(values) if i < len(kept) or not is_inner(v)]
+    turned = expand_inner(condition, shown, specs, result.claims, result.sizes)
+    outer += _hoist(result, inner, turned, outer, len(kept))
+    made = result.append(LOOP, outer, {"condition": turned, "body": inner, "carried": len(kept)})
+    place = dict(zip(kept, made, strict=True))
+    return [place[i] if i in place else inputs[i] for i in range(count)]
+
+
+def _reordered(program: Program, order: Sequence[int], outputs: Sequence[int]) -> Program:
+    """Return the program with its inputs in another order and some of its outputs; it shares the nodes."""
+    result = Program(program.name)
+    result.inputs = [program.inputs[i] for i in order]
+    result.nodes = program.nodes
+    result.outputs = [program.outputs[i] for i in outputs]
+    return result
+
+
+def _widened(start: Spec, after: Spec) -> Spec:
+    """Return the spec that covers what a loop starts with and what a turn of it gives."""
+    if start.shape is None:
+        return start
+    handle = start.handle
+    if handle is not None and after.handle is not None and handle != after.handle:
+        handle = merged(handle, after.handle) if handle.dtype == after.handle.dtype else handle
+        if handle.shape is not None and start.handle is not None and not _differ(start.handle, handle):
+            handle = start.handle
+    if after.shape is None or len(after.shape) != len(start.shape):
+        return Spec(start.dtype, None, None, handle)
+    shape = tuple(m if m == n or not is_known(m) and _own(m) else fresh_symbol("n") for m, n in zip(start.shape, after.shape, strict=True))
+    return Spec(start.dtype, shape, None, handle)
+
+
+def _own(size: Any) -> bool:
+    """Whether a size is one that widening made: what a turn gives is another size of the same place."""
+    return str(size).startswith("n")
+
+
+def _differ(a: Spec, b: Spec) -> bool:
+    if a.shape is None or b.shape is None:
+        return a.shape is not b.shape
+    return len(a.shape) != len(b.shape) or any(m != n and is_known(m) for m, n in zip(a.shape, b.shape, strict=True))
+
+
+def _hoist(result: ExpandedProgram, body: Program, condition: Program, outer: Sequence[Value], carried: int) -> list[Value]:
+    """Compute before the loop what is the same in each turn, where that is worth it; return the new inputs of the loop."""
+    place: dict[Value, Value] = dict(zip(body.inputs[carried:], outer[carried:], strict=True))
+    changed = _changed_handles(body) | _changed_handles(condition)
+    movable: dict[Value, Node] = {}
+    for node in body.nodes:
+        pure = not node.definition.effects or (node.definition is READ and node.inputs[0] in place and node.inputs[0] not in changed)
+        if pure and (node.definition is CONSTANT or (node.inputs and all(v in place or v in movable for v in node.inputs))):
+            movable.update((v, node) for v in node.outputs)
+    wanted: dict[Node, None] = {}
+    for node in dict.fromkeys(movable.values()):
+        if node.definition.name in _WORTH_HOISTING:
+            _collect(node, movable, wanted)
+    moved = [n for n in body.nodes if n in wanted]
+    with building(result):
+        for node in moved:
+            made = result.append(node.definition, [place[v] for v in node.inputs], node.attributes)
+            place.update(zip(node.outputs, made, strict=True))
+    inside = set(moved)
+    body.nodes = [n for n in body.nodes if n not in inside or n.definition is CONSTANT]
+    used = {v for n in body.nodes for v in n.inputs} | set(body.outputs)
+    added = [v for n in moved if n.definition is not CONSTANT for v in n.outputs if v in used]
+    for value in added:
+        replacement = body.input(value.spec)
+        _replace(body, value, replacement)
+        condition.input(value.spec)
+    return [place[v] for v in added]
+
+
+def _collect(node: Node, movable: Mapping[Value, Node], wanted: dict[Node, None]) -> None:
+    if node in wanted:
+        return
+    for value in node.inputs:
+        if value in movable:
+            _collect(movable[value], movable, wanted)
+    wanted[node] = None
+
+
+def _changed_handles(program: Program) -> set[Value]:
+    """Return the inputs that nodes with effects, other than readings, are given; all handles where one runs a program."""
+    found: set[Value] = set()
+    for node in program.nodes:
+        if node.definition.effects and node.definition not in (READ, IS_SET):
+            found.update(v for v in node.inputs if v.dtype == dtypes.resource)
+    return found
+
+
+def _replace(program: Program, old: Value, new: Value) -> None:
+    for node in program.nodes:
+        if old in node.inputs:
+            node.inputs = tuple(new if v is old else v for v in node.inputs)
+    program.outputs = [new if v is old else v for v in program.outputs]
+
+
+__all__ = ["expand_loop", "inner_constant"]

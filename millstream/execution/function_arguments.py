@@ -1,0 +1,286 @@
+"""Take the arguments of a traced function apart: what a trace depends on, and the tensors that go in. Traces nothing."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from millstream.base import dtypes, nest
+from millstream.base.composite import CompositeTensor
+from millstream.base.dtypes import DType
+from millstream.base.shapes import TensorShape
+from millstream.base.sizes import Expression, Size, fresh_symbol
+from millstream.base.spec import Spec
+from millstream.base.tensor_specs import TensorSpec
+from millstream.base.trace_types import TraceType
+from millstream.base.type_specs import TypeSpec
+from millstream.execution.convert import to_tensor
+from millstream.execution.specs import spec_of
+from millstream.execution.tensor import EagerTensor, Tensor
+
+Dims = tuple[int, ...] | None
+"""Sizes of a tensor argument: -1, -2 … number the open ones (equal numbers, equal sizes); None for an unknown rank."""
+
+
+class Kind:
+    """Element type and sizes of one tensor argument: traces are found by it."""
+
+    __slots__ = ("dims", "dtype", "handle", "name")
+
+    def __init__(self, dtype: DType, dims: Dims, handle: Spec | None = None, name: str | None = None) -> None:
+        self.dtype = dtype
+        self.dims = dims
+        self.handle = handle
+        self.name = name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Kind) and self.dtype is other.dtype and self.dims == other.dims and self.handle == other.handle
+
+    def __hash__(self) -> int:
+        return hash((self.dtype, self.dims, self.handle))
+
+    @property
+    def shape(self) -> TensorShape:
+        """The public shape: open sizes are None."""
+        return TensorShape(None if self.dims is None else [None if n < 0 else n for n in self.dims])
+
+    def tensor_spec(self) -> TensorSpec:
+        """The public spec."""
+        return TensorSpec(self.shape, self.dtype, self.name)
+
+    def __repr__(self) -> str:
+        return f"{self.dtype.name}{list(self.shape.as_list()) if self.dims is not None else '<unknown>'}"
+
+
+class _Object:
+    """Stands in a key for an object that is compared by identity, as long as it lives."""
+
+    __slots__ = ("__weakref__", "number", "reference")
+
+    def __init__(self, value: Any) -> None:
+        self.reference = weakref.ref(value)
+        self.number = id(value)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Object):
+            return False
+        mine = self.reference()
+        return mine is not None and mine is other.reference()
+
+    def __hash__(self) -> int:
+        return self.number
+
+    def __repr__(self) -> str:
+        return f"<{type(self.reference()).__name__} object {self.number:#x}>"
+
+
+class Arguments:
+    """One call's arguments: the key of their structure and Python values, and their tensors with kinds."""
+
+    def __init__(self, structure: Any, names: Sequence[str] = ()) -> None:
+        self.structure = structure
+        self.tensors: list[Any] = []
+        self.kinds: list[Kind] = []
+        self.paths: list[str] = []
+        self._open: dict[Any, int] = {}
+        self.key: Hashable = self._read(structure, "")
+
+    @property
+    def full_key(self) -> Hashable:
+        """What two calls that share a trace have in common."""
+        return (self.key, *self.kinds)
+
+    def _add(self, tensor: Any, kind: Kind, path: str) -> str:
+        self.tensors.append(tensor)
+        self.kinds.append(kind)
+        self.paths.append(path)
+        return "tensor"
+
+    def _open_number(self, size: Any) -> int:
+        return self._open.setdefault(size, -1 - len(self._open))
+
+    def _tensor(self, tensor: Any, path: str) -> str:
+        spec = spec_of(tensor)
+        shape = spec.shape
+        dims = None if shape is None else tuple(self._open_number(n) if isinstance(n, Expression) else n for n in shape)
+        return self._add(tensor, Kind(spec.dtype, dims, spec.handle), path)
+
+    def _spec(self, spec: TensorSpec, path: str) -> str:
+        sizes = None if spec.shape.rank is None else spec.shape.as_list()
+        dims = None if sizes is None else tuple(self._open_number(object()) if n is None else n for n in sizes)
+        return self._add(spec, Kind(spec.dtype, dims, None, spec.name), path)
+
+    def _read(self, value: Any, path: str) -> Hashable:
+        if isinstance(value, EagerTensor) and value._dtype != 20:
+            return self._add(value, Kind(value.dtype, value._shape), path)
+        kind = value.__class__
+        if value is None or kind in (int, float, bool, str, bytes, complex):
+            return (kind, value)
+        if isinstance(value, Tensor):
+            return self._tensor(value, path)
+        if kind is list or kind is tuple:
+            return (kind, *(self._read(v, f"{path}[{i}]") for i, v in enumerate(value)))
+        if isinstance(value, TypeSpec):
+            return self._read_type_spec(value, path)
+        handle = getattr(value, "_handle", None)
+        if isinstance(handle, EagerTensor):
+            return ("variable", handle._id)
+        if isinstance(value, (np.ndarray, np.generic)):
+            return self._tensor(to_tensor(value), path)
+        if isinstance(value, CompositeTensor):
+            return self._read_composite(value, value._type_spec, path)
+        return self._read_other(value, path)
+
+    def _read_type_spec(self, spec: Any, path: str) -> Hashable:
+        if isinstance(spec, TensorSpec):
+            return self._spec(spec, path)
+        for part in nest.flatten(spec, expand_composites=True):
+            if isinstance(part, TensorSpec):
+                self._spec(part, path)
+        return ("composite", spec._with_tensor_ranks_only())
+
+    def _read_composite(self, value: Any, spec: Any, path: str) -> Hashable:
+        for part in nest.flatten(value, expand_composites=True):
+            if isinstance(part, Tensor):
+                self._tensor(part, path)
+            else:
+                self._tensor(to_tensor(part), path)
+        return ("composite", spec._with_tensor_ranks_only())
+
+    def _read_other(self, value: Any, path: str) -> Hashable:
+        if isinstance(value, Mapping):
+            return (value.__class__, *((k, self._read(value[k], f"{path}[{k!r}]")) for k in _sorted(value)))
+        if isinstance(value, (list, tuple)) or nest.is_attrs(value):
+            parts = nest.flatten_up_to(_shallow(value), value) if nest.is_attrs(value) else value
+            return (value.__class__, *(self._read(v, f"{path}[{i}]") for i, v in enumerate(parts)))
+        trace_type = getattr(value, "__tf_tracing_type__", None)
+        if trace_type is not None and not isinstance(value, type):
+            found = trace_type(None)
+            if isinstance(found, TraceType):
+                for tensor in found.to_tensors(value):
+                    self._tensor(tensor, path)
+                return ("type", found)
+        try:
+            return _Object(value)
+        except TypeError:
+            pass
+        try:
+            hash(value)
+        except TypeError:
+            raise TypeError(
+                f"{value!r} could not be used as an argument of a tf.function: it is neither a tensor, nor hashable, nor can "
+                "it be referred to weakly. Pass a tensor, or a hashable Python value."
+            ) from None
+        return (value.__class__, value)
+
+    def rebuild(self, tensors: Sequence[Any]) -> Any:
+        """Return the structure with other tensors in place of its own."""
+        return _rebuilt(self.structure, iter(tensors))
+
+
+def _sorted(mapping: Mapping[Any, Any]) -> list[Any]:
+    try:
+        return sorted(mapping)
+    except TypeError:
+        return list(mapping)
+
+
+def _shallow(value: Any) -> Any:
+    return nest.pack_sequence_as(value, [0] * len(nest.flatten(value)))
+
+
+def _rebuilt(value: Any, tensors: Iterator[Any]) -> Any:
+    if isinstance(value, (Tensor, np.ndarray, np.generic, TensorSpec)):
+        return next(tensors)
+    if value is None or isinstance(value, (int, float, bool, str, bytes, complex)):
+        return value
+    if isinstance(value, TypeSpec):
+        count = sum(isinstance(p, TensorSpec) for p in nest.flatten(value, expand_composites=True))
+        return nest.pack_sequence_as(value, [next(tensors) for _ in range(count)], expand_composites=True)
+    if isinstance(getattr(value, "_handle", None), EagerTensor):
+        return value
+    if isinstance(value, CompositeTensor):
+        count = len(nest.flatten(value, expand_composites=True))
+        spec = value._type_spec._with_tensor_ranks_only()
+        return nest.pack_sequence_as(spec, [next(tensors) for _ in range(count)], expand_composites=True)
+    if isinstance(value, Mapping):
+        parts = {k: _rebuilt(value[k], tensors) for k in _sorted(value)}
+        if value.__class__ is dict:
+            return {k: parts[k] for k in value}
+        return nest.sequence_like(value, [parts[k] for k in _sorted(value)])
+    if isinstance(value, (list, tuple)):
+        return nest.sequence_like(value, [_rebuilt(v, tensors) for v in value])
+    if nest.is_attrs(value):
+        return nest.sequence_like(value, [_rebuilt(v, tensors) for v in nest.flatten_up_to(_shallow(value), value)])
+    trace_type = getattr(value, "__tf_tracing_type__", None)
+    if trace_type is not None and not isinstance(value, type):
+        found = trace_type(None)
+        if isinstance(found, TraceType) and found.to_tensors(value):
+            return found.from_tensors(tensors)
+    return value
+
+
+def placeholder_specs(kinds: Sequence[Kind]) -> list[Spec]:
+    """Return the specs of a trace's inputs: open sizes become symbols, equal numbers the same one."""
+    symbols: dict[int, Size] = {}
+    specs = []
+    for kind in kinds:
+        if kind.dims is None:
+            specs.append(Spec(kind.dtype, None, None, kind.handle))
+            continue
+        shape = tuple(n if n >= 0 else symbols.setdefault(n, fresh_symbol("n")) for n in kind.dims)
+        specs.append(Spec(kind.dtype, shape, None, kind.handle))
+    return specs
+
+
+def accepts(traced: Sequence[Kind], given: Sequence[Kind]) -> bool:
+    """Return whether a trace for the kinds `traced` serves a call with `given`."""
+    bound: dict[int, int] = {}
+    for a, b in zip(traced, given, strict=True):
+        if a is b or a == b and (a.dims is None or all(n >= 0 for n in a.dims)):
+            continue
+        if a.dtype is not b.dtype or a.handle != b.handle:
+            return False
+        if a.dims is None:
+            continue
+        if b.dims is None or len(a.dims) != len(b.dims):
+            return False
+        for m, n in zip(a.dims, b.dims, strict=True):
+            if (m >= 0 and m != n) or (m < 0 and bound.setdefault(m, n) != n):
+                return False
+    return True
+
+
+def relaxed(traced: Sequence[Kind], given: Sequence[Kind]) -> list[Kind] | None:
+    """Return the narrowest kinds that serve both; None where element types differ."""
+    numbers: dict[tuple[int, int], int] = {}
+    result = []
+    for a, b in zip(traced, given, strict=True):
+        if a.dtype is not b.dtype or a.handle != b.handle:
+            return None
+        if a.dims is None or b.dims is None or len(a.dims) != len(b.dims):
+            result.append(Kind(a.dtype, None, a.handle))
+            continue
+        pairs = zip(a.dims, b.dims, strict=True)
+        dims = tuple(m if m == n >= 0 else numbers.setdefault((m, n), -1 - len(numbers)) for m, n in pairs)
+        result.append(Kind(a.dtype, dims, a.handle, a.name if a.name == b.name else None))
+    return result
+
+
+def differences(traced: Sequence[Kind], given: Sequence[Kind], paths: Sequence[str]) -> list[str]:
+    """Say which arguments differ, and how, for the report of a retrace."""
+    found = []
+    for a, b, path in zip(traced, given, paths, strict=True):
+        if a.dtype is not b.dtype:
+            found.append(f"{path}: element type {b.dtype.name} instead of {a.dtype.name}")
+        elif not accepts([a], [b]):
+            found.append(f"{path}: shape {b.shape} instead of {a.shape}")
+    return found
+
+
+def is_symbolic_dtype(dtype: DType) -> bool:
+    """Return whether values of this element type are references."""
+    return dtype in (dtypes.resource, dtypes.variant)

@@ -1,0 +1,319 @@
+"""Concrete functions: one trace of a Python function, callable with tensors. Plans are made for the shapes that come."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from millstream import _runtime as runtime
+from millstream.backends.cpu.device import load
+from millstream.base import nest
+from millstream.base.composite import CompositeTensor
+from millstream.base.shapes import TensorShape
+from millstream.base.tensor_specs import TensorSpec
+from millstream.execution import tape as tapes
+from millstream.execution.context import current_graph, graph_stack, tracing
+from millstream.execution.convert import to_tensor
+from millstream.execution.func_graph import FuncGraph
+from millstream.execution.function_arguments import Arguments, Kind, placeholder_specs
+from millstream.execution.program_call import FunctionOp, call_program
+from millstream.execution.specs import spec_of
+from millstream.execution.symbolic import SymbolicTensor
+from millstream.execution.tensor import Tensor
+from millstream.execution.variable_scatter import tell_graphs
+
+_serial = itertools.count()
+
+
+class ConcreteFunction:
+    """One graph with fixed structure and element types. Made by tracing; called with tensors."""
+
+    def __init__(self, graph: FuncGraph, arguments: Arguments, kinds: Sequence[Kind], result: Any) -> None:
+        self._graph = graph
+        self._arguments = arguments
+        self.kinds = list(kinds)
+        self.structure = nest.map_structure(_as_leaf, result)
+        self._flat = nest.flatten(self.structure, expand_composites=True)
+        self._finish_graph()
+        self.single = isinstance(self.structure, Tensor)
+        self.plain = self.single or (
+            self.structure.__class__ is tuple and bool(self.structure) and all(isinstance(v, Tensor) for v in self.structure)
+        )
+        self._argument_names: list[str] = []
+        self._plans: dict[Any, Any] = {}
+        self._cache = runtime.CallCache(self._miss)
+        self._inner_graphs = [g for g in (getattr(t, "graph", None) for t in self._captured) if g is not None]
+        self._variables = [weakref.ref(v) for v in graph.variables]
+        graph.variables = []
+
+    def _finish_graph(self) -> None:
+        """Put the inputs that are captured behind the arguments, and set the outputs."""
+        graph = self._graph
+        program = graph.program
+        given = [self._leaf(v) for v in self._flat if v is not None]
+        program.outputs = [graph.value_of(v) for v in given]
+        order = {v: t for t, v in graph.external_captures()}
+        self._captured = tuple(order[v] for v in program.inputs if v in order)
+        program.inputs = [*(v for v in program.inputs if v not in order), *(v for v in program.inputs if v in order)]
+        self.op = FunctionOp(program)
+
+    @staticmethod
+    def _leaf(value: Any) -> Any:
+        return value if isinstance(value, Tensor) else to_tensor(value)
+
+    @property
+    def name(self) -> str:
+        """The function's name, as bytes in TensorFlow's files."""
+        return self._graph.name
+
+    @property
+    def graph(self) -> FuncGraph:
+        """The graph that the trace made."""
+        return self._graph
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The symbolic tensors of the arguments, then of what is captured."""
+        return [self._graph.tensor(v) for v in self._graph.program.inputs]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The symbolic tensors of the results, flat."""
+        return [self._graph.tensor(v) for v in self._graph.program.outputs]
+
+    @property
+    def captured_inputs(self) -> list[Any]:
+        """The tensors from outside that the function uses, variables by their handles."""
+        return list(self._captured)
+
+    @property
+    def variables(self) -> tuple[Any, ...]:
+        """The variables that the function uses."""
+        found = tuple(reference() for reference in self._variables)
+        if any(v is None for v in found):
+            raise ValueError(
+                "Called a function referencing variables which have been deleted. This likely means that function-local "
+                "variables were created and not referenced elsewhere in the program. This is generally a mistake; consider "
+                "storing variables in an object attribute on first call."
+            )
+        return found
+
+    @property
+    def trainable_variables(self) -> tuple[Any, ...]:
+        """The trainable ones of `variables`."""
+        return tuple(v for v in self.variables if v.trainable)
+
+    @property
+    def structured_input_signature(self) -> tuple[Any, dict[str, Any]]:
+        """The arguments as specs: positional ones, and keyword ones."""
+        args, kwargs = self._arguments.rebuild([k.tensor_spec() for k in self.kinds])
+        return args, kwargs
+
+    @property
+    def structured_outputs(self) -> Any:
+        """The results as specs, in the structure that the Python function returned."""
+        return nest.map_structure(_as_spec, self.structure)
+
+    @property
+    def output_shapes(self) -> Any:
+        """The shapes of the results."""
+        return nest.map_structure(lambda x: getattr(x, "shape", TensorShape(None)), self.structure)
+
+    @property
+    def output_dtypes(self) -> Any:
+        """The element types of the results."""
+        return nest.map_structure(lambda x: getattr(x, "dtype", None), self.structure)
+
+    @property
+    def function_type(self) -> Any:
+        """The signature, readable."""
+        return self.pretty_printed_signature(verbose=False)
+
+    def pretty_printed_signature(self, verbose: bool = True) -> str:
+        """Return the signature as text."""
+        args, kwargs = self.structured_input_signature
+        names = self._parameter_names
+        parts = [f"{names[i] if i < len(names) else f'arg{i}'}: {a!r}" for i, a in enumerate(args)]
+        parts += [f"{k}: {v!r}" for k, v in kwargs.items()]
+        if not verbose:
+            return f"{self._python_name}({', '.join(parts)}) -> {self.structured_outputs!r}"
+        lines = ["Input Parameters:", *(f"  {p}" for p in parts), "Output Type:", f"  {self.structured_outputs!r}"]
+        lines += ["Captures:", *(f"  {t.dtype.name}{t.shape}" for t in self._captured)] if self._captured else ["Captures:", "  None"]
+        return "\n".join(lines)
+
+    _parameter_names: Sequence[str] = ()
+    _python_name = "function"
+
+    def usable(self) -> bool:
+        """Return whether what this captured can be reached from here."""
+        if self._inner_graphs:
+            around = {id(g) for g in graph_stack()}
+            if any(id(g) not in around for g in self._inner_graphs):
+                return False
+        if tapes.recording() and not self._graph.by_reference:
+            return not tapes.any_watched(self._graph.inlined)
+        return True
+
+    def plan(self, inputs: Sequence[Any]) -> Any:
+        """Return the plan for inputs (captures included) of these shapes."""
+        specs = tuple(spec_of(t) for t in inputs)
+        found = self._plans.get(specs)
+        if found is None:
+            found = self._plans[specs] = load(self._graph.program, specs)
+        return found
+
+    def _miss(self, *tensors: Any) -> Any:
+        inputs = (*tensors, *self._captured)
+        if current_graph() is not None or tapes.recording():
+            self._tell()
+            outputs = call_program(self.op, inputs)
+        else:
+            plan = self.plan(inputs)
+            if not self._inner_graphs:
+                self._cache.add(tensors, plan, 0, self._captured, self.single)
+            outputs = plan.run(0, inputs)
+        return outputs[0] if self.single else outputs
+
+    def _tell(self) -> None:
+        if current_graph() is not None:
+            for reference in self._variables:
+                variable = reference()
+                if variable is not None:
+                    tell_graphs(variable)
+
+    def call_flat(self, tensors: Sequence[Any]) -> Any:
+        """Call with the tensors of the arguments, in order; the result has the traced structure."""
+        result = self._cache(*tensors)
+        return result if self.plain else self.pack(result)
+
+    def pack(self, result: Sequence[Any]) -> Any:
+        """Return flat results in the traced structure."""
+        if isinstance(result, Tensor):
+            result = (result,)
+        tensors = iter(result)
+        flat = [None if v is None else next(tensors) for v in self._flat]
+        if len(flat) == 1 and self._flat[0] is self.structure:
+            return flat[0]
+        return nest.pack_sequence_as(self.structure, flat, expand_composites=True)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call with the arguments of the Python function, or with tensors by their names."""
+        return self.call_flat(self._tensors_of(args, kwargs))
+
+    def _tensors_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        try:
+            if self._bind is not None:
+                bound = Arguments(self._bind(args, kwargs))
+                if len(bound.kinds) == len(self.kinds) and (
+                    bound.key == self._arguments.key or self._fits(bound.structure)
+                ):
+                    return [self._checked(t, k) for t, k in zip(bound.tensors, self.kinds, strict=True)]
+        except TypeError:
+            pass
+        flat = [*nest.flatten(args, expand_composites=True)]
+        names = [k.name or self._argument_names[i] for i, k in enumerate(self.kinds)] if kwargs else []
+        for name in names[len(flat) :]:
+            if name not in kwargs:
+                raise TypeError(f"{self._python_name} is missing the argument {name!r}; it takes {', '.join(names)}.")
+            flat.append(kwargs.pop(name))
+        flat = [v for v in flat if isinstance(v, (Tensor, *_NUMBERS)) or hasattr(v, "__array__")]
+        if kwargs or len(flat) != len(self.kinds):
+            raise TypeError(
+                f"{self.pretty_printed_signature(False)} was called with {len(flat)} tensors"
+                + (f" and the unknown names {sorted(kwargs)}" if kwargs else "")
+                + f"; it takes {len(self.kinds)}."
+            )
+        return [self._checked(t, k) for t, k in zip(flat, self.kinds, strict=True)]
+
+    _bind: Callable[..., Any] | None = None
+
+    def _fits(self, structure: Any) -> bool:
+        try:
+            nest.assert_same_structure(self._arguments.structure, structure, check_types=False)
+        except (TypeError, ValueError):
+            return False
+        return True
+
+    def _checked(self, value: Any, kind: Kind) -> Any:
+        tensor = value if isinstance(value, Tensor) else to_tensor(value, kind.dtype)
+        spec = kind.tensor_spec()
+        if tensor.dtype is not kind.dtype or not spec.shape.is_compatible_with(tensor.shape):
+            given = TensorSpec(tensor.shape, tensor.dtype)
+            raise TypeError(
+                f"Binding inputs to tf.function failed due to `Can not cast {given!r} to {spec!r}`. Received args: "
+                f"{self._arguments.structure[0]!r}. Give a tensor of the traced element type and shape, or call the tf.function."
+            )
+        return tensor
+
+    def __repr__(self) -> str:
+        return f"<ConcreteFunction {self.pretty_printed_signature(verbose=False)} at {id(self):#X}>"
+
+
+_NUMBERS = (int, float, complex, bool, str, bytes)
+
+
+def _as_leaf(value: Any) -> Any:
+    """A result as it is kept: variables are their values, numbers are tensors."""
+    if value is None or isinstance(value, (SymbolicTensor, CompositeTensor)) and not hasattr(value, "_handle"):
+        return value
+    return value if isinstance(value, Tensor) else to_tensor(value)
+
+
+def _as_spec(value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(value, CompositeTensor):
+        return value._type_spec
+    return TensorSpec(value.shape, value.dtype)
+
+
+def trace(
+    python_function: Callable[..., Any],
+    name: str,
+    arguments: Arguments,
+    kinds: Sequence[Kind],
+    *,
+    creation: str = "allowed",
+    by_reference: bool = False,
+    names: Sequence[str] = (),
+) -> ConcreteFunction:
+    """Run `python_function` once on placeholders and return the graph as a function."""
+    graph = FuncGraph(f"__inference_{name}_{next(_serial)}", current_graph())
+    graph.creation = creation
+    graph.by_reference = by_reference
+    placeholders = []
+    for i, spec in enumerate(placeholder_specs(kinds)):
+        placeholders.append(graph.placeholder(spec, kinds[i].name or (names[i] if i < len(names) else None)))
+    args, kwargs = arguments.rebuild(placeholders)
+    with tracing(graph):
+        result = python_function(*args, **kwargs)
+        _check_results(python_function, result)
+        made = ConcreteFunction(graph, arguments, kinds, result)
+    del result, args, kwargs
+    made._argument_names = [k.name or (names[i] if i < len(names) else f"arg{i}") for i, k in enumerate(kinds)]
+    if any(reference() is None for reference in graph.created):
+        raise ValueError(CREATED_AGAIN)
+    return made
+
+
+CREATED_AGAIN = (
+    "tf.function only supports singleton tf.Variables created on the first call. Make sure the tf.Variable is only created "
+    "once or created outside tf.function. See https://www.tensorflow.org/guide/function#creating_tfvariables for more "
+    "information."
+)
+
+
+def _check_results(python_function: Any, result: Any) -> None:
+    for value in nest.flatten(result, expand_composites=True):
+        if value is None or isinstance(value, Tensor):
+            continue
+        try:
+            to_tensor(value)
+        except (TypeError, ValueError):
+            raise TypeError(
+                "To be compatible with tf.function, Python functions must return zero or more Tensors or ExtensionTypes or None "
+                f"values; in compilation of {python_function}, found return value of type {type(value).__name__}, which is not "
+                "a Tensor or ExtensionType."
+            ) from None
