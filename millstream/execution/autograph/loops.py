@@ -239,7 +239,7 @@ def _defined_start(
         set_state(tuple(state))
         body(example() if example is not None else None)
         after = get_state()
-        found.extend(after[index] for index in open_indices)
+        found[:] = [after[index] for index in open_indices]
         return [value for value in found if checks.can_be_staged(value)]
 
     given = iter(engine().probe(one_round, [before[index] for index in known]))

@@ -58,7 +58,7 @@ def if_stmt(
         return
     before = get_state()
     names = symbol_names[:nouts]
-    results: list[list[Any]] = []
+    first: list[Any] = []
 
     def branch(block: Callable[[], None]) -> list[Any]:
         set_state(before)
@@ -67,23 +67,24 @@ def if_stmt(
         if any(value is True and name.startswith("do_return") for name, value in zip(names, values)):
             # Nothing after a return reads a variable, so what this branch did not set is not missed.
             values = [missing if isinstance(value, Undefined) else value for value in values]
-        results.append(values)
         return values
 
     shared: dict[int, Any] = {}
 
+    # An engine may trace a branch more than once; what counts is the last time.
     def true_fn() -> list[Any]:
-        return branch(body)
+        first[:] = branch(body)
+        return _tensors_only(first)
 
     def false_fn() -> list[Any]:
         values = branch(orelse)
-        first = results[0]
+        shared.clear()
         checks.match_branches(names, first, values, shared)
-        return values
+        return _tensors_only(values)
 
     # A value that is one and the same plain object on both sides, such as None or a flag, stays outside of the graph.
     # Which values these are is known when both are traced, so both return them all and the results put them back.
-    staged = engine().cond(cond, lambda: _tensors_only(true_fn()), lambda: _tensors_only(false_fn()))
+    staged = engine().cond(cond, true_fn, false_fn)
     final = [shared.get(index, value) for index, value in enumerate(staged)]
     set_state((*final, *before[nouts:]))
 
@@ -101,11 +102,12 @@ def if_exp(cond: Any, body: Callable[[], Any], orelse: Callable[[], Any], text: 
     shared: dict[int, Any] = {}
 
     def true_fn() -> list[Any]:
-        first.append(body())
+        first[:] = [body()]
         return _tensors_only(first)
 
     def false_fn() -> list[Any]:
         values = [orelse()]
+        shared.clear()
         checks.match_branches((text,), first, values, shared)
         return _tensors_only(values)
 
@@ -156,16 +158,16 @@ def not_eq(first: Any, second: Any) -> Any:
 
 def compare_chain(first: Any, *rest: Any) -> Any:
     """A chain such as `a < b < c`, each operand made once; given as `a, "<", lambda: b, "<", lambda: c`."""
-    operands: list[Any] = [first]
+    operands: list[Any] = [first] * (len(rest) // 2 + 1)
 
-    def link(position: int) -> Callable[[], Any]:
+    def link(index: int) -> Callable[[], Any]:
         def compare() -> Any:
-            operands.append(rest[position + 1]())
-            return _COMPARE[rest[position]](operands[-2], operands[-1])
+            operands[index + 1] = rest[2 * index + 1]()
+            return _COMPARE[rest[2 * index]](operands[index], operands[index + 1])
 
         return compare
 
-    return and_(*(link(position) for position in range(0, len(rest), 2)))
+    return and_(*(link(index) for index in range(len(rest) // 2)))
 
 
 def assert_stmt(condition: Any, message: Callable[[], Any] | None) -> None:
