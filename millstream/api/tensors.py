@@ -16,13 +16,11 @@ from millstream.base.trace_types import install
 from millstream.execution import operators
 from millstream.execution.context import current_graph
 from millstream.execution.convert import register_conversion, to_tensor
-from millstream.execution.dispatch import apply
 from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.operation import Operation
 from millstream.execution.static_value import static_value
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import EagerTensor, Tensor, TensorType, eager_from_array
-from millstream.ops.registry import find
 
 publish("Tensor", Tensor)
 publish("IndexedSlices", IndexedSlices)
@@ -111,12 +109,6 @@ def get_static_value(tensor: Any, partial: bool = False) -> Any:
 def register_tensor_conversion_function(base_type: Any, conversion_func: Any, priority: int = 100) -> None:
     """Convert objects of `base_type` to tensors with `conversion_func(value, dtype, name, as_ref)`."""
     register_conversion(base_type, conversion_func, priority)
-
-
-@public("shape_n")
-def shape_n(input: Any, out_type: Any = dtypes.int32, name: str | None = None) -> list[Any]:
-    """Return the shapes of all tensors of `input`."""
-    return [apply(find("Shape"), to_tensor(x), out_type=as_dtype(out_type)) for x in input]
 
 
 @public("experimental.dlpack.to_dlpack")
