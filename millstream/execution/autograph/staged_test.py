@@ -418,6 +418,23 @@ def test_datasets_are_looped_over_by_the_engine(interpreter):
     assert "dataset" in interpreter.staged
 
 
+def test_an_engine_may_trace_a_branch_twice(interpreter):
+    class Twice(type(interpreter)):
+        def cond(self, pred, true_fn, false_fn):
+            self.trace("unused", true_fn)
+            self.trace("unused", false_fn)
+            return super().cond(pred, true_fn, false_fn)
+
+    def function(x):
+        y = 5 if 0 < x + 1 <= x * 2 < 100 else -x
+        if y > 3:
+            return y
+        return x
+
+    for x in (3, 1, -7):
+        assert Twice().call(function, x) == function(x)
+
+
 def test_asserts_are_staged(interpreter):
     def function(x):
         assert x > 0, f"x is not positive: {3}"
