@@ -29,3 +29,12 @@ endif()
 add_executable(bench_elementwise EXCLUDE_FROM_ALL runtime/kernels/bench_elementwise.cc)
 target_include_directories(bench_elementwise PRIVATE runtime)
 target_link_libraries(bench_elementwise PRIVATE millstream_tested millstream_warnings)
+
+# Measures the matrix kernels; built only when asked for: ninja bench_matmul
+add_executable(bench_matmul EXCLUDE_FROM_ALL runtime/kernels/bench_matmul.cc)
+target_include_directories(bench_matmul PRIVATE runtime)
+if(MS_ONEDNN_LIBRARY)
+  target_include_directories(bench_matmul SYSTEM PRIVATE ${MS_ONEDNN_INCLUDE})
+  target_compile_definitions(bench_matmul PRIVATE MS_ONEDNN=1)
+endif()
+target_link_libraries(bench_matmul PRIVATE millstream_tested millstream_warnings)

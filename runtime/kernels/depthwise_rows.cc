@@ -465,29 +465,26 @@ Status run_any(const Call& call, const ConvolutionShape& s) {
 }
 
 template <ConvolutionForm form>
-Status read(const Call& call, ConvolutionShape& shape) {
-  MS_RETURN_IF_ERROR(read_convolution(call, form, true, shape));
-  MS_REQUIRE(shape.input_dilation[1] == 1 && shape.input_dilation[2] == 1,
-             "depthwise_convolution: input dilation must be 1: use convolution with groups");
-  return {};
-}
-
-template <ConvolutionForm form>
 Status check(const Call& call) {
   ConvolutionShape shape;
-  return read<form>(call, shape);
+  return read_convolution(call, form, true, shape);
 }
 
 template <ConvolutionForm form>
 Status run(const Call& call) {
   ConvolutionShape s;
-  MS_RETURN_IF_ERROR(read<form>(call, s));
+  MS_RETURN_IF_ERROR(read_convolution(call, form, true, s));
   if (call.out(0).count() == 0 && call.output_count == 1) return {};
-  if (form == ConvolutionForm::forward) return run_any<forward<float>, forward<double>, forward<uint32_t>>(call, s);
-  if (form == ConvolutionForm::input_gradient) {
-    return run_any<input_gradient<float>, input_gradient<double>, input_gradient<uint32_t>>(call, s);
+  const bool plain = s.input_dilation[1] == 1 && s.input_dilation[2] == 1;  // the general form reads the same weights as C groups
+  if (form == ConvolutionForm::forward) {
+    return plain ? run_any<forward<float>, forward<double>, forward<uint32_t>>(call, s) : run_convolution(call, s);
   }
-  return run_any<weight_gradient<float>, weight_gradient<double>, weight_gradient<uint32_t>>(call, s);
+  if (form == ConvolutionForm::input_gradient) {
+    return plain ? run_any<input_gradient<float>, input_gradient<double>, input_gradient<uint32_t>>(call, s)
+                 : run_convolution_input_gradient(call, s);
+  }
+  return plain ? run_any<weight_gradient<float>, weight_gradient<double>, weight_gradient<uint32_t>>(call, s)
+               : run_convolution_weight_gradient(call, s);
 }
 
 }  // namespace
