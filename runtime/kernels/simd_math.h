@@ -27,6 +27,7 @@ typedef int32_t vi __attribute__((vector_size(vector_bytes)));
 typedef uint32_t vu __attribute__((vector_size(vector_bytes)));
 typedef double vd __attribute__((vector_size(vector_bytes)));
 typedef int64_t vl __attribute__((vector_size(vector_bytes)));
+typedef uint64_t vul __attribute__((vector_size(vector_bytes)));
 typedef float vh __attribute__((vector_size(vector_bytes / 2)));
 
 #define MS_INLINE inline __attribute__((always_inline))
@@ -209,7 +210,7 @@ MS_INLINE vf log_with_rest(vf x, vf low) {
   const vi tiny = x < 0x1p-126f;
   const vf normal = tiny ? x * 0x1p23f : x;
   // The exponent that puts the mantissa into [sqrt(1/2), sqrt(2)).
-  const vi bits = (vi)normal - 0x3f3504f3;
+  const vi bits = (vi)((vu)normal - 0x3f3504f3u);  // unsigned: the sign bit of a negative x may wrap
   const vi exponent = bits >> 23;
   const vf n = __builtin_convertvector(exponent + (tiny & -23), vf);
   const vf mantissa = (vf)((bits & 0x7fffff) + 0x3f3504f3);
@@ -311,7 +312,7 @@ MS_INLINE vd round_even(vd x) {
 
 // x^y in double, for x positive and normal, |y log2 x| bounded here: good to float32.
 MS_INLINE vd power_parts(vd x, vd y) {
-  const vl bits = (vl)x - 0x3fe6a09e667f3bcdLL;
+  const vl bits = (vl)((vul)x - 0x3fe6a09e667f3bcdULL);
   const vl exponent = bits >> 52;
   const vd mantissa = (vd)((bits & 0xfffffffffffffLL) + 0x3fe6a09e667f3bcdLL);
   const vd s = (mantissa - 1.0) / (mantissa + 1.0);
@@ -322,7 +323,7 @@ MS_INLINE vd power_parts(vd x, vd y) {
   p = fma(p, square, 5.770779417147365e-01);
   p = fma(p, square, 9.617966941153153e-01);
   p = fma(p, square, 2.885390081777849e+00);
-  const vd n = (vd)(exponent + 0x4338000000000000LL) - 0x1.8p52;
+  const vd n = (vd)((vul)exponent + 0x4338000000000000ULL) - 0x1.8p52;
   vd e = y * fma(p, s, n);
   e = e > 200.0 ? all(200.0) : e;
   e = e < -200.0 ? all(-200.0) : e;
@@ -336,7 +337,7 @@ MS_INLINE vd power_parts(vd x, vd y) {
   q = fma(q, r, 2.402265120415742e-01);
   q = fma(q, r, 6.931471807311583e-01);
   q = fma(q, r, 1.0);
-  const vl shifted = ((vl)(whole + 0x1.8p52) - 0x4338000000000000LL + 1023) << 52;
+  const vul shifted = ((vul)(whole + 0x1.8p52) - 0x4338000000000000ULL + 1023) << 52;
   return q * (vd)shifted;
 }
 
