@@ -107,14 +107,28 @@ void store_result(const TileResult& result, const Call& call, size_t k, int64_t 
     std::memcpy(to, registers, static_cast<size_t>(n * result.bytes));
 }
 
+// Folds `count` rows of n elements onto one, in pairs; `to` has room for half of them.
+void fold_rows(StepFunction combine, int64_t count, int64_t n, int64_t bytes, char* to, const char* from) {
+  if (count == 1) std::memcpy(to, from, static_cast<size_t>(n * bytes));
+  while (count > 1) {
+    const int64_t half = (count + 1) / 2, pairs = count - half;
+    combine(pairs * n, to, from, from + half * n * bytes, nullptr);
+    const int64_t odd = pairs * n * bytes;
+    if (pairs < half && to != from) std::memcpy(to + odd, from + odd, static_cast<size_t>(n * bytes));
+    from = to;
+    count = half;
+  }
+}
+
 // Whole reduced spaces fit into a tile: several of them at once.
-Status run_short_rows(const TilePlan& plan, const Call& call, const bool* deferred) {
-  const int64_t each = plan.reduced / plan.row;  // rows of the innermost dimension to a result
-  const int64_t block = std::max<int64_t>(1, plan.capacity / plan.reduced);
+Status run_short(const TilePlan& plan, const Call& call, const bool* deferred) {
+  const int64_t space = plan.reduced * plan.inner;
+  const int64_t each = space / plan.row;  // rows of the innermost dimension to a space
+  const int64_t block = std::max<int64_t>(1, plan.capacity / space);
   const int64_t tiles = (plan.outer + block - 1) / block;
   std::atomic<int> failure{0};
-  parallel_tiles(plan, tiles, block * plan.reduced, [&](int64_t begin, int64_t end) {
-    TileWorker worker(plan, call, deferred, block * 16);
+  parallel_tiles(plan, tiles, block * space, [&](int64_t begin, int64_t end) {
+    TileWorker worker(plan, call, deferred, plan.capacity * 16);
     int failed = 0;
     for (int64_t tile = begin; tile < end; ++tile) {
       const int64_t at = tile * block, count = std::min(block, plan.outer - at);
@@ -122,9 +136,19 @@ Status run_short_rows(const TilePlan& plan, const Call& call, const bool* deferr
       for (size_t k = 0; k < plan.results.size(); ++k) {
         const TileResult& result = plan.results[k];
         if (result.kind == ReduceKind::store) continue;
-        row_reduction(result.kind, result.register_dtype)(count, plan.reduced, worker.extra(),
-                                                          worker.value(result.value));
-        store_result(result, call, k, at, count, worker.extra());
+        const char* from = static_cast<const char*>(worker.value(result.value));
+        if (plan.inner == 1) {
+          row_reduction(result.kind, result.register_dtype)(count, plan.reduced, worker.extra(), from);
+        } else {
+          const StepFunction combine = step_table().step(combining_op(result.kind), result.register_dtype);
+          const int64_t bytes = result.register_bytes;
+          char* to = worker.extra();
+          for (int64_t o = 0; o < count; ++o, to += plan.inner * bytes) {
+            // Half a space beyond the results done so far is free: there are as many as the tile has elements.
+            fold_rows(combine, plan.reduced, plan.inner, bytes, to, from + o * space * bytes);
+          }
+        }
+        store_result(result, call, k, at * plan.inner, count * plan.inner, worker.extra());
       }
     }
     if (failed) failure.fetch_or(failed);
@@ -340,7 +364,7 @@ Status run_tiles(const TilePlan& plan, const Call& call) {
   if (!plan.reduces) return run_stores(plan, call);
   std::unique_ptr<bool[]> deferred(new bool[plan.results.size()]);
   MS_RETURN_IF_ERROR(find_deferred(plan, call, false, deferred.get()));
-  if (plan.inner == 1 && plan.reduced <= plan.capacity) return run_short_rows(plan, call, deferred.get());
+  if (plan.reduced * plan.inner <= plan.capacity) return run_short(plan, call, deferred.get());
   return LongReduction(plan, call, deferred.get()).run();
 }
 
