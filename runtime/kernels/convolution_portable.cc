@@ -42,6 +42,7 @@ void next(Pixel& pixel, const int64_t* sizes) {
 }
 
 // Windows of a tensor [image, sizes…, channels], around the pixels of another: of the input around output pixels, or back.
+// A pixel at p meets position (p * scale + shift + tap * step) / divisor along each axis, where that is whole and inside.
 template <typename A>
 struct Windows {
   const ConvolutionShape& shape;
@@ -49,51 +50,94 @@ struct Windows {
   const int64_t* sizes;  // of `data`
   const int64_t* around;
   int64_t channels, group_channels;
-  bool back;
+  int64_t scale[3], shift[3], step[3], divisor[3];
+  bool whole;  // all divisors are 1
 
-  // Where the channels of `data` under `tap` lie for `pixel`, or nullptr for padding.
-  const A* find(const Pixel& pixel, int64_t tap) const {
-    const int64_t k[3] = {tap / (shape.kernel[1] * shape.kernel[2]), tap / shape.kernel[2] % shape.kernel[1], tap % shape.kernel[2]};
-    int64_t index = pixel.image;
+  Windows(const ConvolutionShape& s, const A* first, int64_t group, bool back)
+      : shape(s), data(first), sizes(back ? s.out : s.in), around(back ? s.in : s.out),
+        channels(back ? s.out_channels : s.in_channels), group_channels(group), whole(true) {
     for (int axis = 0; axis < 3; ++axis) {
-      const int64_t at = back ? shape.meet_back(axis, pixel.at[axis], k[axis]) : shape.meet(axis, pixel.at[axis], k[axis]);
-      if (at < 0) return nullptr;
-      index = index * sizes[axis] + at;
+      scale[axis] = back ? s.input_dilation[axis] : s.stride[axis];
+      divisor[axis] = back ? s.stride[axis] : s.input_dilation[axis];
+      shift[axis] = back ? s.low[axis] : -s.low[axis];
+      step[axis] = back ? -s.kernel_dilation[axis] : s.kernel_dilation[axis];
+      whole = whole && divisor[axis] == 1;
     }
-    return data + index * channels;
+  }
+
+  struct Place {
+    int64_t image, at[3];
+  };
+
+  Place place_of(const Pixel& pixel) const {
+    Place place{pixel.image, {}};
+    for (int axis = 0; axis < 3; ++axis) place.at[axis] = pixel.at[axis] * scale[axis] + shift[axis];
+    return place;
+  }
+
+  Place move_of(int64_t tap) const {
+    const int64_t k[3] = {tap / (shape.kernel[1] * shape.kernel[2]), tap / shape.kernel[2] % shape.kernel[1], tap % shape.kernel[2]};
+    return {0, {k[0] * step[0], k[1] * step[1], k[2] * step[2]}};
+  }
+
+  // Where the channels under a tap lie for a pixel, or nullptr for padding.
+  const A* find(const Place& place, const Place& move) const {
+    int64_t at[3] = {place.at[0] + move.at[0], place.at[1] + move.at[1], place.at[2] + move.at[2]};
+    if (!whole) {
+      for (int axis = 0; axis < 3; ++axis) {
+        if (divisor[axis] == 1) continue;
+        if (at[axis] % divisor[axis]) return nullptr;
+        at[axis] /= divisor[axis];
+      }
+    }
+    for (int axis = 0; axis < 3; ++axis) {
+      if (static_cast<uint64_t>(at[axis]) >= static_cast<uint64_t>(sizes[axis])) return nullptr;
+    }
+    return data + (((place.image * sizes[0] + at[0]) * sizes[1] + at[1]) * sizes[2] + at[2]) * channels;
   }
 
   // Lines are pixels, depths are (tap, channel).
   static void pack_pixels(const void* self, A* panel, int width, int64_t line, int64_t count, int64_t depth, int64_t length) {
     const auto& w = *static_cast<const Windows*>(self);
-    Pixel pixels[most_lines];
-    pixels[0] = pixel_at(line, w.around);
-    for (int64_t i = 1; i < count; ++i) next(pixels[i] = pixels[i - 1], w.around);
+    Place places[most_lines];
+    Pixel pixel = pixel_at(line, w.around);
+    for (int64_t i = 0; i < count; ++i, next(pixel, w.around)) places[i] = w.place_of(pixel);
     const A* lines[most_lines];
-    while (length > 0) {
-      const int64_t tap = depth / w.group_channels, channel = depth % w.group_channels;
+    int64_t tap = depth / w.group_channels, channel = depth % w.group_channels;
+    for (; length > 0; ++tap, channel = 0) {
       const int64_t some = std::min(length, w.group_channels - channel);
+      const Place move = w.move_of(tap);
       for (int64_t i = 0; i < count; ++i) {
-        const A* found = w.find(pixels[i], tap);
+        const A* found = w.find(places[i], move);
         lines[i] = found ? found + channel : zeros<A>();
       }
       gemm_tiles<A>().pack_lines(panel, width, lines, count, some);
-      panel += some * width, depth += some, length -= some;
+      panel += some * width, length -= some;
     }
   }
 
   // Lines are (tap, channel), depths are pixels.
   static void pack_taps(const void* self, A* panel, int width, int64_t line, int64_t count, int64_t depth, int64_t length) {
     const auto& w = *static_cast<const Windows*>(self);
+    struct Part {
+      Place move;
+      int64_t channel, first, count;
+    } parts[most_lines];
+    int part_count = 0;
+    for (int64_t i = 0; i < count;) {
+      const int64_t channel = (line + i) % w.group_channels, some = std::min(count - i, w.group_channels - channel);
+      parts[part_count++] = {w.move_of((line + i) / w.group_channels), channel, i, some};
+      i += some;
+    }
     Pixel pixel = pixel_at(depth, w.around);
     for (int64_t d = 0; d < length; ++d, panel += width, next(pixel, w.around)) {
-      for (int64_t i = 0; i < count;) {
-        const int64_t tap = (line + i) / w.group_channels, channel = (line + i) % w.group_channels;
-        const int64_t some = std::min(count - i, w.group_channels - channel);
-        const A* found = w.find(pixel, tap);
-        const A* from = found ? found + channel : zeros<A>();
-        for (int64_t j = 0; j < some; ++j) panel[i + j] = from[j];
-        i += some;
+      const Place place = w.place_of(pixel);
+      for (int p = 0; p < part_count; ++p) {
+        const Part& part = parts[p];
+        const A* found = w.find(place, part.move);
+        const A* from = found ? found + part.channel : zeros<A>();
+        A* to = panel + part.first;
+        for (int64_t j = 0; j < part.count; ++j) to[j] = from[j];
       }
       for (int64_t i = count; i < width; ++i) panel[i] = A{};
     }
@@ -168,7 +212,7 @@ template <typename A>
 void forward(const Call& call, const ConvolutionShape& s) {
   const int64_t group_in = s.in_channels / s.groups, group_out = s.out_channels / s.groups;
   for (int64_t g = 0; g < s.groups; ++g) {
-    const Windows<A> windows{s, call.in(0).as<A>() + g * group_in, s.in, s.out, s.in_channels, group_in, false};
+    const Windows<A> windows(s, call.in(0).as<A>() + g * group_in, group_in, false);
     A* z = call.out(0).as<A>() + g * group_out;
     const Epilogue<A> epilogue{z, s.out_channels, call.has(2) ? call.in(2).as<A>() + g * group_out : nullptr, s.activation, s.alpha};
     Gemm<A> gemm{s.batch * s.out_pixels(), group_out, s.taps() * group_in, lines_of(windows),
@@ -183,7 +227,7 @@ template <typename A>
 void input_gradient(const Call& call, const ConvolutionShape& s) {
   const int64_t group_in = s.in_channels / s.groups, group_out = s.out_channels / s.groups;
   for (int64_t g = 0; g < s.groups; ++g) {
-    const Windows<A> windows{s, call.in(1).as<A>() + g * group_out, s.out, s.in, s.out_channels, group_out, true};
+    const Windows<A> windows(s, call.in(1).as<A>() + g * group_out, group_out, true);
     const TurnedWeights<A> weights{call.in(0).as<A>() + g * group_out, group_in, group_out, s.out_channels};
     Gemm<A> gemm{s.batch * s.in_pixels(), group_in, s.taps() * group_out, lines_of(windows),
                  {TurnedWeights<A>::pack, &weights}, call.out(0).as<A>() + g * group_in, s.in_channels};
@@ -197,7 +241,7 @@ void weight_gradient(const Call& call, const ConvolutionShape& s) {
   const int64_t group_in = s.in_channels / s.groups, group_out = s.out_channels / s.groups;
   const int64_t pixels = s.in_pixels() == 0 ? 0 : s.batch * s.out_pixels();
   for (int64_t g = 0; g < s.groups; ++g) {
-    const Windows<A> windows{s, call.in(0).as<A>() + g * group_in, s.in, s.out, s.in_channels, group_in, false};
+    const Windows<A> windows(s, call.in(0).as<A>() + g * group_in, group_in, false);
     GemmSource<A> lines{Windows<A>::pack_taps, &windows};
     if (pointwise(s)) lines.plain = windows.data, lines.line_stride = 1, lines.depth_stride = s.in_channels;
     run_gemm(Gemm<A>{s.taps() * group_in, group_out, pixels, lines,
