@@ -461,8 +461,6 @@ def sticky_attribute_assignment(trackable: Any, name: str, value: Any) -> Any:
         child = _TupleWrapper(tuple(value))
     if isinstance(child, Trackable):
         trackable._track_trackable(child, name=name, overwrite=True)
-    elif trackable._lookup_dependency(name) is not None:
-        trackable._delete_tracking(name)
     return value
 
 

@@ -137,10 +137,21 @@ def apply_flat(definition: Definition, inputs: Sequence[Any], attributes: dict[s
             if not isinstance(tensor, runtime.TensorBase):
                 raise _leaked(tensor)
         return execute(handle_of(definition), attributes_key(definition, attributes), *inputs)
-    if isinstance(definition, Op):
-        definition.check_types(inputs, attributes)
-    outputs = graph.create(definition, inputs, attributes)
+    outputs = _create(graph, definition, inputs, attributes)
     return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _create(graph: Any, definition: Definition, inputs: Sequence[Any], attributes: dict[str, Any]) -> Any:
+    """Add a node. While tracing, what does not fit is TypeError or ValueError, as TensorFlow has it; only calls give op errors."""
+    if isinstance(definition, Op):
+        try:
+            definition.check_types(inputs, attributes)
+        except errors.InvalidArgumentError as error:
+            raise TypeError(error.message) from None
+    try:
+        return graph.create(definition, inputs, attributes)
+    except errors.InvalidArgumentError as error:
+        raise ValueError(error.message) from None
 
 
 def _leaked(tensor: Any) -> Exception:

@@ -30,9 +30,9 @@ _BASE_NAMES = {
     "Transpose": "transpose",
     "Split": "split",
     "SplitV": "split",
-    "Fill": "Fill",
+    "ResourceGather": "Gather",
+    "ResourceGatherNd": "GatherNd",
     "Range": "range",
-    "ReadVariableOp": "ReadVariableOp",
     "constant": "Const",
     "sizes": "Shape",
 }

@@ -10,6 +10,7 @@ import numpy as np
 from millstream import _runtime as runtime
 from millstream.base import dtypes
 from millstream.base.dtypes import DType
+from millstream.base.errors import InvalidArgumentError
 from millstream.execution.convert import constant_of, to_tensor
 from millstream.execution.dispatch import apply, attributes_key, handle_of
 from millstream.execution.slicing import get_item, get_variable_item
@@ -22,7 +23,6 @@ from millstream.ops.registry import find
 execute = runtime.execute
 _LONG_INTEGERS = (dtypes.int32, dtypes.int64, dtypes.uint32, dtypes.uint64)
 _FLOAT_NUMBERS = frozenset((1, 2, 14, 19))
-_NUMBERS = (int, float, complex, str, bytes)
 _SHORT_INTEGERS = (dtypes.int8, dtypes.int16, dtypes.uint8, dtypes.uint16)
 
 
@@ -61,17 +61,21 @@ def _operand(x: Any) -> Any:
     return x if isinstance(x, Tensor) else x.value() if isinstance(x, Variable) else to_tensor(x)
 
 
-def convert_other(other: Any, dtype: DType, reflected: str) -> Any:
-    """Return the other operand as a tensor, of `dtype` if it fits; NotImplemented where its class has the reflected operator."""
+def convert_other(other: Any, dtype: DType, reflected: str, strict: bool = True) -> Any:
+    """Return the other operand as a tensor of `dtype`; NotImplemented where its class has the reflected operator.
+
+    Without `strict`, what does not fit keeps its own element type, and the op decides.
+    """
     if isinstance(other, Tensor):
         return other
     if isinstance(other, Variable):
         return other.value()
-    number = isinstance(other, (int, float, complex, str, bytes, np.generic))
     try:
-        return to_tensor(other, None, dtype)
+        return to_tensor(other, dtype) if strict else to_tensor(other, None, dtype)
     except (TypeError, ValueError):
-        if not number and hasattr(type(other), reflected) and not isinstance(other, np.ndarray):
+        plain = isinstance(other, (int, float, complex, str, bytes, list, tuple, np.generic, np.ndarray))
+        own = getattr(type(other), reflected, None)
+        if not plain and own is not None and own is not getattr(object, reflected, None):
             return NotImplemented
         raise
 
@@ -85,8 +89,20 @@ def _binary(op: Op, reflected: str, x: Any, y: Any) -> Any:
             if result is not NotImplemented:
                 return result
     x = _operand(x)
-    y = convert_other(y, x.dtype, reflected)
-    return y if y is NotImplemented else apply(op, x, y)
+    y = convert_other(y, x.dtype, reflected, op is not _ADD)
+    return y if y is NotImplemented else _apply_arithmetic(op, x, y)
+
+
+_ADD, _CONCATENATE, _MULTIPLY, _AND = find("AddV2"), find("Add"), find("Mul"), find("LogicalAnd")
+
+
+def _apply_arithmetic(op: Op, x: Any, y: Any) -> Any:
+    """Apply to two tensors; strings are added by another op than numbers, and bools multiplied by logic."""
+    if op is _ADD and x.dtype is dtypes.string:
+        op = _CONCATENATE
+    elif op is _MULTIPLY and x.dtype is dtypes.bool:
+        op = _AND
+    return apply(op, x, y)
 
 
 def _reflected_binary(op: Op, x: Any, y: Any) -> Any:
@@ -99,7 +115,7 @@ def _reflected_binary(op: Op, x: Any, y: Any) -> Any:
             if result is not NotImplemented:
                 return result
     y = _operand(y)
-    return apply(op, to_tensor(x, y.dtype), y)
+    return _apply_arithmetic(op, to_tensor(x, y.dtype), y)
 
 
 def _arithmetic(name: str, op: Op) -> None:
@@ -107,9 +123,20 @@ def _arithmetic(name: str, op: Op) -> None:
     handle = handle_of(op)
     reflected = f"__r{name}__"
 
-    def eager(self: Any, other: Any) -> Any:
+    def plain(self: Any, other: Any) -> Any:
         result = execute(handle, None, self, other)
         return _binary(op, reflected, self, other) if result is NotImplemented else result
+
+    def with_exceptions(self: Any, other: Any) -> Any:
+        try:
+            result = execute(handle, None, self, other)
+        except InvalidArgumentError:
+            if self.dtype not in (dtypes.string, dtypes.bool):
+                raise
+            result = NotImplemented
+        return _binary(op, reflected, self, other) if result is NotImplemented else result
+
+    eager = with_exceptions if op is _ADD or op is _MULTIPLY else plain
 
     def swapped(self: Any, other: Any) -> Any:
         return _reflected_binary(op, other, self)
@@ -137,7 +164,7 @@ _arithmetic("pow", find("Pow"))
 def divide(x: Any, y: Any) -> Any:
     """Return x / y as Python 3 has it: integers become floats first."""
     x = _operand(x)
-    y = convert_other(y, x.dtype, "__rtruediv__")
+    y = convert_other(y, x.dtype, "__rtruediv__", False)
     return y if y is NotImplemented else true_divide(x, y)
 
 
@@ -157,6 +184,11 @@ def _divide_eager(self: Any, other: Any) -> Any:
 
 def true_divide(x: Any, y: Any) -> Any:
     """Return x / y of two tensors: integers become floats first."""
+    if not (x.dtype.is_floating or x.dtype.is_integer or x.dtype.is_complex):
+        raise TypeError(
+            f"Invalid dtype {x.dtype!r} in __truediv__. Expected one of {{tf.uint8, tf.int8, tf.uint16, tf.int16, tf.uint32, "
+            "tf.int32, tf.uint64, tf.int64, tf.bfloat16, tf.float16, tf.float32, tf.float64, tf.complex64, tf.complex128}."
+        )
     if x.dtype is not y.dtype:
         raise TypeError(f"`x` and `y` must have the same dtype, got {x.dtype!r} != {y.dtype!r}.")
     wanted = dtypes.float64 if x.dtype in _LONG_INTEGERS else dtypes.float32 if x.dtype in _SHORT_INTEGERS else None
@@ -186,7 +218,7 @@ def _matmul(x: Any, y: Any) -> Any:
 
 def _matmul_method(self: Any, other: Any) -> Any:
     x = _operand(self)
-    y = convert_other(other, x.dtype, "__rmatmul__")
+    y = convert_other(other, x.dtype, "__rmatmul__", False)
     return y if y is NotImplemented else _matmul(x, y)
 
 
@@ -273,7 +305,7 @@ def _equality(name: str, op: Op, for_none: bool) -> None:
         if other is None:
             return for_none
         x = _operand(self)
-        y = to_tensor(other, x.dtype) if isinstance(other, _NUMBERS) else convert_other(other, x.dtype, name)
+        y = convert_other(other, x.dtype, name)
         return y if y is NotImplemented else apply(op, x, y, incompatible_shape_error=False)
 
     _place(name, method, lambda self, other: for_none if other is None else method(self.value(), other))

@@ -63,6 +63,9 @@ class VariableAggregation(enum.Enum):
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, enum.Enum) and self.value == other.value and self.name == other.name)
 
+    def __repr__(self) -> str:
+        return f"<VariableAggregationV2.{self.name}: {self.value}>"
+
 
 @functools.cache
 def read_key(dtype: DType) -> Any:

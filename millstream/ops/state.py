@@ -61,6 +61,8 @@ assign_variable.no_gradient()
 
 
 def _same_shape(what: str, now: Value, value: Value) -> None:
+    if now.dtype not in NUMBERS:
+        raise refuse(what, f"a variable of {now.dtype.name}", "only numbers are added: use assign")
     if now.rank != value.rank or any(is_known(a) and is_known(b) and a != b for a, b in zip(now.shape, value.shape, strict=False)):
         raise refuse(what, f"a value of shape {list(value.shape)} for a variable of shape {list(now.shape)}", "give equal shapes")
 
