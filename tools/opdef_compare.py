@@ -120,7 +120,9 @@ def kind_name(kind: Any) -> str:
         return "string"
     if arguments and all(isinstance(argument, int) for argument in arguments):
         return "int"
-    if arguments:  # `X | None`: None stands for what is unknown
+    if arguments:  # `X | None`: None stands for what is unknown, a shape of unknown rank
+        if list[int] in arguments or tuple[int, ...] in arguments:
+            return "shape"
         return kind_name(next(argument for argument in arguments if argument is not type(None)))
     names = {"DType": "type", "TensorShape": "shape", "Shape": "shape", "Function": "func", "Program": "func"}
     return KINDS.get(kind) or names.get(getattr(kind, "__name__", ""), getattr(kind, "__name__", str(kind)))

@@ -18,7 +18,7 @@ cpp_tests() {
   ninja -C build/tests -j "${JOBS:-2}" && ctest --test-dir build/tests --output-on-failure
 }
 
-stage 'Python' "$python" -m pytest -q -n 2 millstream tests
+stage 'Python' "$python" -m pytest -q -n 2 --dist loadgroup millstream tests
 stage 'C++' cpp_tests
 stage 'sanitizers' sh tools/sanitize.sh
 [ -z "$failed" ] || { echo "test: failed:$failed" >&2; exit 1; }
