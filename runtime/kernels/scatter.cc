@@ -96,14 +96,14 @@ Status run_scatter_nd(const Call& call) try {
   if (rows == 0 || inner == 0) return Status();
   const CombineRun combine = kind == Combine::set ? nullptr : combine_run(kind, x.dtype);
   // Threads share the inner elements, never the rows: equal indices are combined in order.
+  const CombineRows work{y.data, offsets.data(), rows, updates.data, scalar ? 0 : inner, scalar};
   parallel_for(inner, std::max<int64_t>(64, (128 << 10) / std::max<int64_t>(1, rows * width)),
                [&](int64_t begin, int64_t end) {
+                 if (combine) return combine(work, begin, end);
                  for (int64_t row = 0; row < rows; ++row) {
                    char* to = y.as<char>() + (offsets[static_cast<size_t>(row)] + begin) * width;
                    const char* from = updates.as<const char>() + (scalar ? 0 : (row * inner + begin) * width);
-                   if (combine) {
-                     combine(to, from, end - begin, scalar ? 0 : 1);
-                   } else if (scalar) {
+                   if (scalar) {
                      for (int64_t i = begin; i < end; ++i, to += width)
                        std::memcpy(to, from, static_cast<size_t>(width));
                    } else {

@@ -63,14 +63,22 @@ inline T combine(T a, T b) {
 }
 
 template <Combine kind, typename T>
-void run(void* to_bytes, const void* from_bytes, int64_t count, int64_t step) {
-  auto* to = static_cast<T*>(to_bytes);
-  const auto* from = static_cast<const T*>(from_bytes);
-  if (step == 1) {
-    for (int64_t i = 0; i < count; ++i) to[i] = combine<kind, T>(to[i], from[i]);
-  } else {
-    const T value = *from;
-    for (int64_t i = 0; i < count; ++i) to[i] = combine<kind, T>(to[i], value);
+void run(const CombineRows& work, int64_t begin, int64_t end) {
+  auto* to = static_cast<T*>(work.to);
+  const auto* from = static_cast<const T*>(work.from);
+  const bool single = end - begin == 1;
+  for (int64_t row = 0; row < work.rows; ++row, from += work.row_step) {
+    const int64_t target = work.targets[row];
+    if (target < 0) continue;
+    T* out = to + target;
+    if (single) {
+      out[begin] = combine<kind, T>(out[begin], from[work.one ? 0 : begin]);
+    } else if (work.one) {
+      const T value = *from;
+      for (int64_t i = begin; i < end; ++i) out[i] = combine<kind, T>(out[i], value);
+    } else {
+      for (int64_t i = begin; i < end; ++i) out[i] = combine<kind, T>(out[i], from[i]);
+    }
   }
 }
 

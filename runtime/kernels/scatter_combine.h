@@ -21,8 +21,17 @@ enum class Combine : int64_t {
 };
 constexpr int64_t combine_count = 9;
 
-// to[i] = to[i] (kind) from[i * step] for i < count; step 0 repeats one value. `to` has counts for means elsewhere.
-using CombineRun = void (*)(void* to, const void* from, int64_t count, int64_t step);
+// For each row r < rows, in order, where targets[r] >= 0: to[targets[r] + i] = to[targets[r] + i] (kind) from[r * row_step + i] for
+// begin <= i < end; where `one` is set, from[r * row_step] stands for all i.
+struct CombineRows {
+  void* to;
+  const int64_t* targets;
+  int64_t rows;
+  const void* from;
+  int64_t row_step;
+  bool one;
+};
+using CombineRun = void (*)(const CombineRows& work, int64_t begin, int64_t end);
 
 // nullptr where the element type does not have the kind (no order on complex numbers, no arithmetic on booleans but
 // maximum, minimum and the bit kinds). `set` is the caller's: a copy.

@@ -89,15 +89,10 @@ Status run_segment_reduce(const Call& call) try {
   combine_identity(kinds[kind], x.dtype, identity);
   fill_elements(y.as<char>(), y.count(), identity, width);
   const CombineRun combine = combine_run(kinds[kind], x.dtype);
+  for (int64_t& target : targets) target *= target < 0 ? 1 : inner;
+  const CombineRows work{y.data, targets.data(), rows, x.data, inner, false};
   parallel_for(inner, std::max<int64_t>(64, (128 << 10) / std::max<int64_t>(1, rows * width)),
-               [&](int64_t begin, int64_t end) {
-                 for (int64_t row = 0; row < rows; ++row) {
-                   const int64_t id = targets[static_cast<size_t>(row)];
-                   if (id < 0) continue;
-                   combine(y.as<char>() + (id * inner + begin) * width,
-                           x.as<const char>() + (row * inner + begin) * width, end - begin, 1);
-                 }
-               });
+               [&](int64_t begin, int64_t end) { combine(work, begin, end); });
   for (int64_t id = 0; id < static_cast<int64_t>(counts.size()); ++id) {
     const int64_t count = counts[static_cast<size_t>(id)];
     if (sorted && count == 0) std::memset(y.as<char>() + id * inner * width, 0, static_cast<size_t>(inner * width));

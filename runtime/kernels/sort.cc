@@ -8,7 +8,9 @@
 //   keeps the order (LowerBound), 1 the last (UpperBound).
 // Element types: bool, integers of 8 to 64 bits, half, bfloat16, float32, float64.
 #include <algorithm>
-#include <new>
+#include <array>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "kernels/operands.h"
@@ -29,39 +31,89 @@ using NarrowItem = uint64_t;  // key above, index below
 inline uint32_t index_of(const WideItem& item) { return item.index; }
 inline uint32_t index_of(NarrowItem item) { return static_cast<uint32_t>(item); }
 
+inline uint64_t key_of(const WideItem& item) { return item.key; }
+inline uint64_t key_of(NarrowItem item) { return item >> 32; }
+
+template <typename Item>
 struct Workspace {
-  std::vector<uint32_t> narrow_keys;
-  std::vector<uint64_t> wide_keys;
-  std::vector<NarrowItem> narrow;
-  std::vector<WideItem> wide;
+  std::vector<std::conditional_t<std::is_same_v<Item, WideItem>, uint64_t, uint32_t>> keys;
+  std::vector<Item> items, spare;
 };
 
+// Items lie in the order of their indices: sorting by digits from the lowest keeps equal keys in that order.
+template <typename Item>
+void sort_by_digits(std::vector<Item>& items, std::vector<Item>& spare) {
+  constexpr int digits = std::is_same_v<Item, WideItem> ? 8 : 4;
+  const size_t count = items.size();
+  std::vector<std::array<uint32_t, 256>> counts(digits);
+  for (const Item& item : items) {
+    for (int digit = 0; digit < digits; ++digit)
+      ++counts[static_cast<size_t>(digit)][key_of(item) >> (8 * digit) & 0xff];
+  }
+  spare.resize(count);
+  for (int digit = 0; digit < digits; ++digit) {
+    auto& starts = counts[static_cast<size_t>(digit)];
+    if (starts[key_of(items[0]) >> (8 * digit) & 0xff] == count) continue;  // the same everywhere
+    uint32_t at = 0;
+    for (uint32_t& start : starts) at += std::exchange(start, at);
+    for (const Item& item : items) spare[starts[key_of(item) >> (8 * digit) & 0xff]++] = item;
+    items.swap(spare);
+  }
+}
+
+// The first `wanted` items in order, by insertion: for few of many.
+template <typename Item>
+void keep_least(std::vector<Item>& items, int64_t wanted) {
+  const auto middle = items.begin() + wanted;
+  std::sort(items.begin(), middle);
+  for (auto item = middle; item != items.end(); ++item) {
+    if (!(*item < *(middle - 1))) continue;
+    const Item kept = *item;
+    auto place = middle - 1;
+    for (; place != items.begin() && kept < *(place - 1); --place) *place = *(place - 1);
+    *place = kept;
+  }
+}
+
+constexpr int64_t few = 32;
+constexpr size_t many = 512;
+
 // Sorts the first `wanted` of `count` elements to the front; visit(position, index).
-template <typename F>
-void order(Workspace& work, const Tensor& x, int64_t first, int64_t step, int64_t count, int64_t wanted,
+template <typename Item, typename F>
+void order(Workspace<Item>& work, const Tensor& x, int64_t first, int64_t step, int64_t count, int64_t wanted,
            bool descending, F&& visit) {
+  if (wanted == 0) return;
   const auto n = static_cast<size_t>(count);
-  const auto finish = [&](auto& items) {
-    const auto middle = items.begin() + wanted;
-    if (wanted < count) {
-      if (wanted == 0) return;
-      std::nth_element(items.begin(), middle - 1, items.end());
+  work.keys.resize(n);
+  work.items.resize(n);
+  sort_keys(x, first, step, count, descending, work.keys.data());
+  for (size_t i = 0; i < n; ++i) {
+    if constexpr (std::is_same_v<Item, WideItem>) {
+      work.items[i] = {work.keys[i], static_cast<uint32_t>(i)};
+    } else {
+      work.items[i] = static_cast<uint64_t>(work.keys[i]) << 32 | i;
     }
-    std::sort(items.begin(), middle);
-    for (int64_t i = 0; i < wanted; ++i) visit(i, index_of(items[static_cast<size_t>(i)]));
-  };
-  if (sort_key_bytes(x.dtype) == 4) {
-    work.narrow_keys.resize(n);
-    work.narrow.resize(n);
-    sort_keys(x, first, step, count, descending, work.narrow_keys.data());
-    for (size_t i = 0; i < n; ++i) work.narrow[i] = static_cast<uint64_t>(work.narrow_keys[i]) << 32 | i;
-    finish(work.narrow);
+  }
+  auto& items = work.items;
+  const auto middle = items.begin() + wanted;
+  if (wanted < count && wanted <= few) {
+    keep_least(items, wanted);
+  } else if (wanted == count && n >= many) {
+    sort_by_digits(items, work.spare);
   } else {
-    work.wide_keys.resize(n);
-    work.wide.resize(n);
-    sort_keys(x, first, step, count, descending, work.wide_keys.data());
-    for (size_t i = 0; i < n; ++i) work.wide[i] = {work.wide_keys[i], static_cast<uint32_t>(i)};
-    finish(work.wide);
+    if (wanted < count) std::nth_element(items.begin(), middle - 1, items.end());
+    std::sort(items.begin(), middle);
+  }
+  for (int64_t i = 0; i < wanted; ++i) visit(i, index_of(items[static_cast<size_t>(i)]));
+}
+
+// Calls visit with an item of the kind that x's keys need.
+template <typename F>
+void with_item(const Tensor& x, F&& visit) {
+  if (sort_key_bytes(x.dtype) == 4) {
+    visit(NarrowItem{});
+  } else {
+    visit(WideItem{});
   }
 }
 
@@ -94,15 +146,17 @@ Status run_sort(const Call& call) {
   const int64_t count = x.dims[axis], inner = product(x.dims, axis + 1, x.rank),
                 rows = product(x.dims, 0, axis) * inner;
   const size_t width = element_bytes(x.dtype);
-  parallel_for(rows, rows_for_thread(count), [&](int64_t begin, int64_t end) {
-    Workspace work;
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t first = row / inner * inner * count + row % inner;
-      order(work, x, first, inner, count, count, call.attributes[1] != 0, [&](int64_t at, uint32_t index) {
-        copy_element(values, first + at * inner, x, first + index * inner, width);
-        indices.as<int32_t>()[first + at * inner] = static_cast<int32_t>(index);
-      });
-    }
+  with_item(x, [&](auto item) {
+    parallel_for(rows, rows_for_thread(count), [&](int64_t begin, int64_t end) {
+      Workspace<decltype(item)> work;
+      for (int64_t row = begin; row < end; ++row) {
+        const int64_t first = row / inner * inner * count + row % inner;
+        order(work, x, first, inner, count, count, call.attributes[1] != 0, [&](int64_t at, uint32_t index) {
+          copy_element(values, first + at * inner, x, first + index * inner, width);
+          indices.as<int32_t>()[first + at * inner] = static_cast<int32_t>(index);
+        });
+      }
+    });
   });
   return Status();
 }
@@ -143,14 +197,16 @@ Status run_top_k(const Call& call) {
              "top_k: the outputs must not share the bytes of the input.");
   const int64_t count = x.dims[x.rank - 1], wanted = values.dims[x.rank - 1], rows = product(x.dims, 0, x.rank - 1);
   const size_t width = element_bytes(x.dtype);
-  parallel_for(rows, rows_for_thread(count), [&](int64_t begin, int64_t end) {
-    Workspace work;
-    for (int64_t row = begin; row < end; ++row) {
-      order(work, x, row * count, 1, count, wanted, true, [&](int64_t at, uint32_t index) {
-        copy_element(values, row * wanted + at, x, row * count + index, width);
-        put_index(indices, row * wanted + at, index);
-      });
-    }
+  with_item(x, [&](auto item) {
+    parallel_for(rows, rows_for_thread(count), [&](int64_t begin, int64_t end) {
+      Workspace<decltype(item)> work;
+      for (int64_t row = begin; row < end; ++row) {
+        order(work, x, row * count, 1, count, wanted, true, [&](int64_t at, uint32_t index) {
+          copy_element(values, row * wanted + at, x, row * count + index, width);
+          put_index(indices, row * wanted + at, index);
+        });
+      }
+    });
   });
   return Status();
 }
