@@ -16,8 +16,13 @@ def test_no_room_imports_a_room_above_it():
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    found = circles(all_imports(ROOT))
-    assert not found, "\n".join("these import each other: " + ", ".join(group) for group in found)
+    arrows = all_imports(ROOT)
+    found = circles(arrows)
+    lines = []
+    for group in found:
+        lines.append("these import each other: " + ", ".join(group))
+        lines += sorted({f"  {arrow}" for arrow in arrows if arrow.source in group and arrow.target in group})
+    assert not found, "\n".join(lines)
 
 
 def test_nothing_imports_a_test():
