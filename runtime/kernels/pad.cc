@@ -43,6 +43,7 @@ Status run_pad(const Call& call) {
   if (x.dtype == DType::string) return move_strings(call, run_pad);
   const int rank = x.rank;
   if (y.count() == 0) return Status();
+  MS_REQUIRE(x.data != y.data || x.count() == 0, "pad: the output must not share the bytes of the input.");
   StridedCopy copy;
   copy.rank = rank;
   copy.width = static_cast<int64_t>(element_bytes(x.dtype));
