@@ -85,7 +85,7 @@ def _shape_tensor(shape: TensorShape, wanted: DType | None) -> EagerTensor:
         raise ValueError(f"Cannot convert a partially known TensorShape {shape} to a Tensor.")
     sizes = shape.as_list()
     if wanted is None:
-        wanted = dtypes.int64 if any(n > 2**31 - 1 for n in sizes) else dtypes.int32
+        wanted = dtypes.int64 if any(n is not None and n > 2**31 - 1 for n in sizes) else dtypes.int32
     if wanted not in (dtypes.int32, dtypes.int64):
         raise TypeError(f"Cannot convert TensorShape to dtype {wanted.name}: choose tf.int32 or tf.int64.")
     return constant_of(np.asarray(sizes, wanted.as_numpy_dtype), wanted)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping as MappingType
+from collections.abc import Iterable, Iterator
+from collections.abc import Mapping as MappingType
 from typing import Any
 
 from millstream.base import nest
@@ -42,7 +43,13 @@ class TrackableDataStructure(Trackable):
 
         found: dict[int, Any] = {}
         for value in self._values:
-            inner = [value] if isinstance(value, Variable) else getattr(value, "variables", ()) if isinstance(value, Trackable) else ()
+            inner = (
+                [value]
+                if isinstance(value, Variable)
+                else getattr(value, "variables", ())
+                if isinstance(value, Trackable)
+                else ()
+            )
             found.update((id(v), v) for v in inner)
         return list(found.values())
 
@@ -107,12 +114,12 @@ class List(TrackableDataStructure):
     def __radd__(self, other: Any) -> Any:
         return list(other) + self._storage
 
-    def __mul__(self, count: int) -> Any:
+    def __mul__(self, count: Any) -> Any:
         return self._storage * count
 
     __rmul__ = __mul__
 
-    def __iadd__(self, values: Iterable[Any]) -> Any:
+    def __iadd__(self, values: Iterable[Any]) -> Any:  # type: ignore[misc]
         self.extend(values)
         return self
 
@@ -214,7 +221,7 @@ class ListWrapper(List, list):  # type: ignore[misc,type-arg]
     def __reversed__(self) -> Iterator[Any]:
         return reversed(self._storage)
 
-    def __imul__(self, count: int) -> Any:
+    def __imul__(self, count: Any) -> Any:
         self._storage *= count
         self._retrack()
         return self
@@ -237,7 +244,7 @@ class ListWrapper(List, list):  # type: ignore[misc,type-arg]
     def __ge__(self, other: Any) -> Any:
         return self._storage >= getattr(other, "_storage", other)
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # type: ignore[override]
         return id(self)
 
     def __repr__(self) -> str:
@@ -369,7 +376,7 @@ class _DictWrapper(TrackableDataStructure, dict):  # type: ignore[type-arg]
     def __ne__(self, other: object) -> Any:
         return not self == other
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # type: ignore[override]
         return id(self)
 
     def __repr__(self) -> str:
@@ -444,7 +451,9 @@ def wrap_or_unwrap(value: Any) -> Any:
         return value.value
     if kind is list:
         return ListWrapper(value)
-    if kind is dict or (isinstance(value, dict) and not isinstance(value, Trackable) and kind.__module__ == "collections"):
+    if kind is dict or (
+        isinstance(value, dict) and not isinstance(value, Trackable) and kind.__module__ == "collections"
+    ):
         return _DictWrapper(value)
     if kind is tuple and any(isinstance(leaf, Trackable) for leaf in nest.flatten(value)):
         return _TupleWrapper(value)
@@ -464,4 +473,12 @@ def sticky_attribute_assignment(trackable: Any, name: str, value: Any) -> Any:
     return value
 
 
-__all__ = ["List", "ListWrapper", "Mapping", "NoDependency", "TrackableReference", "sticky_attribute_assignment", "wrap_or_unwrap"]
+__all__ = [
+    "List",
+    "ListWrapper",
+    "Mapping",
+    "NoDependency",
+    "TrackableReference",
+    "sticky_attribute_assignment",
+    "wrap_or_unwrap",
+]

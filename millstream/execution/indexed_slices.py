@@ -141,7 +141,7 @@ class IndexedSlices(CompositeTensor):
     def to_dense(self) -> Any:
         """Return all rows: zeros where there is none, sums where there are several."""
         from millstream.execution.dispatch import apply
-        from millstream.execution.row_sums import ROW_SUMS
+        from millstream.ops.rows import ROW_SUMS
 
         given = self._dense_shape
         if isinstance(given, (tuple, list)) and all(is_known(n) for n in given):
@@ -153,7 +153,16 @@ class IndexedSlices(CompositeTensor):
 
         shape = self.dense_shape
         rows = apply(
-            find("StridedSlice"), shape, [0], [1], [1], begin_mask=0, end_mask=0, ellipsis_mask=0, new_axis_mask=0, shrink_axis_mask=1
+            find("StridedSlice"),
+            shape,
+            [0],
+            [1],
+            [1],
+            begin_mask=0,
+            end_mask=0,
+            ellipsis_mask=0,
+            new_axis_mask=0,
+            shrink_axis_mask=1,
         )
         return apply(find("UnsortedSegmentSum"), self._values, self._indices, rows)
 
@@ -169,7 +178,9 @@ class IndexedSlices(CompositeTensor):
             indices = apply(find("Cast"), indices, DstT=self._indices.dtype)
         axis = to_tensor(0)
         return IndexedSlices(
-            apply(join, [self._values, other._values], axis), apply(join, [self._indices, indices], axis), self._dense_shape
+            apply(join, [self._values, other._values], axis),
+            apply(join, [self._indices, indices], axis),
+            self._dense_shape,
         )
 
 

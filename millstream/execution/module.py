@@ -23,7 +23,11 @@ class Module(AutoTrackable):
     """See tf.Module."""
 
     _TF_MODULE_IGNORED_PROPERTIES = frozenset(
-        ("_self_unconditional_checkpoint_dependencies", "_self_unconditional_dependency_names", "_self_unconditional_deferred_dependencies")
+        (
+            "_self_unconditional_checkpoint_dependencies",
+            "_self_unconditional_dependency_names",
+            "_self_unconditional_deferred_dependencies",
+        )
     )
 
     def __init__(self, name: str | None = None) -> None:
@@ -128,7 +132,9 @@ def _flatten_module(
         if name in ignored:
             continue
         value = attributes[name]
-        for place, leaf in nest.flatten_with_tuple_paths(value, expand_composites=expand_composites and _expands(value)):
+        for place, leaf in nest.flatten_with_tuple_paths(
+            value, expand_composites=expand_composites and _expands(value)
+        ):
             if not isinstance(leaf, (str, bytes, int, float, bool, type(None))):
                 if id(leaf) in seen:
                     continue
@@ -140,7 +146,15 @@ def _flatten_module(
                 submodules.append((full, leaf))
     for full, inner in submodules:
         yield from _flatten_module(
-            inner, recursive, predicate, key, inner._TF_MODULE_IGNORED_PROPERTIES, with_path, expand_composites, full, seen
+            inner,
+            recursive,
+            predicate,
+            key,
+            inner._TF_MODULE_IGNORED_PROPERTIES,
+            with_path,
+            expand_composites,
+            full,
+            seen,
         )
 
 

@@ -126,7 +126,9 @@ class Operation:
         """Return an attribute; ValueError where there is none of this name."""
         attributes = self._attributes()
         if name not in attributes:
-            raise ValueError(f"Operation '{self._name}' has no attr named '{name}'. It has {', '.join(sorted(attributes))}.")
+            raise ValueError(
+                f"Operation '{self._name}' has no attr named '{name}'. It has {', '.join(sorted(attributes))}."
+            )
         value = attributes[name]
         return as_dtype(value) if isinstance(value, type) else value
 
@@ -136,7 +138,9 @@ class Operation:
 
     def run(self, feed_dict: Any = None, session: Any = None) -> None:
         """Raise: operations of traced functions run when the function is called."""
-        raise ValueError("Cannot execute operation using `run()`: No default session is registered. Call the tf.function instead.")
+        raise ValueError(
+            "Cannot execute operation using `run()`: No default session is registered. Call the tf.function instead."
+        )
 
     def __repr__(self) -> str:
         return f"<tf.Operation '{self._name}' type={self.type}>"

@@ -206,7 +206,7 @@ def _divide_swapped(self: Any, other: Any) -> Any:
 
 
 _place("__truediv__", divide, lambda self, other: divide(self.value(), other))
-EagerTensor.__truediv__ = _divide_eager
+setattr(EagerTensor, "__truediv__", _divide_eager)
 _place("__rtruediv__", _divide_swapped, _divide_swapped)
 
 
@@ -319,7 +319,7 @@ def _variable_hash(self: Any) -> int:
     raise TypeError(f"Variable is unhashable. Instead, use variable.ref() as the key. (Variable: {self!r})")
 
 
-Variable.__hash__ = _variable_hash  # type: ignore[method-assign]
+setattr(Variable, "__hash__", _variable_hash)
 for _owner in (Tensor, EagerTensor, SymbolicTensor):
     _owner.__hash__ = Tensor.__hash__  # type: ignore[method-assign]
 
@@ -355,7 +355,7 @@ def _iterate(self: Any) -> Any:
         raise _not_in_a_graph("Iterating over a symbolic `tf.Tensor`")
     if not self._rank:
         raise TypeError("Cannot iterate over a scalar tensor.")
-    return (self[i] for i in range(self._shape[0]))
+    return (get_item(self, i) for i in range(self._shape[0]))
 
 
 def _not_in_a_graph(what: str) -> Exception:

@@ -36,7 +36,11 @@ def _opaque(tensor: Any) -> str:
     info = state_info(tensor)
     if info is None:
         return f'<ResourceHandle(name="{tensor._id}", device="{tensor.device}", container="Anonymous", type="host object")>'
-    sizes = "<unknown>" if info["shape"] is None else "[" + ",".join("?" if n is None else str(n) for n in info["shape"]) + "]"
+    sizes = (
+        "<unknown>"
+        if info["shape"] is None
+        else "[" + ",".join("?" if n is None else str(n) for n in info["shape"]) + "]"
+    )
     return (
         f'<ResourceHandle(name="{info["name"]}/{tensor._id}", device="{tensor.device}", container="Anonymous", '
         f'type="tensorflow::Var", dtype and shapes : "[ DType enum: {info["dtype"]}, Shape: {sizes} ]")>'

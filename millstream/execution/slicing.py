@@ -13,31 +13,14 @@ from millstream.execution.dispatch import apply, attributes_key, handle_of
 from millstream.execution.static_value import static_value
 from millstream.execution.tensor import EagerTensor, Tensor
 from millstream.execution.variable import Variable
-from millstream.ops.declaration import Op, Types
-from millstream.ops.declaration import Tensor as TensorOf
 from millstream.ops.registry import find
-from millstream.program.primitives.shaping import dynamic_slice, reshape
-from millstream.program.value import Value
+from millstream.ops.rows import CUT
 
 execute = runtime.execute
-T = Types("T")
 
-
-def _cut(x: TensorOf[T], start: TensorOf[dtypes.int64], *, sizes: tuple[int, ...], shape: tuple[int, ...]) -> TensorOf[T]:
-    """Cut `sizes` out of `x` from `start` and give it `shape`: a slice whose place is no part of the plan."""
-    return _emit_cut(x, start, sizes, shape)
-
-
-def _emit_cut(x: Value, start: Value, sizes: tuple[int, ...], shape: tuple[int, ...]) -> Value:
-    return reshape(dynamic_slice(x, start, sizes), shape)
-
-
-CUT = Op("StridedSlice:cut", _cut, ("output",), stateful=False, effects=False)
 _cut_handle = handle_of(CUT)
 
-_ALLOWED = (
-    "Only integers, slices (`:`), ellipsis (`...`), tf.newaxis (`None`) and scalar tf.int32/tf.int64 tensors are valid indices"
-)
+_ALLOWED = "Only integers, slices (`:`), ellipsis (`...`), tf.newaxis (`None`) and scalar tf.int32/tf.int64 tensors are valid indices"
 
 
 def get_item(tensor: Any, index: Any) -> Any:
@@ -155,7 +138,13 @@ def _check_index(index: Any) -> None:
     if isinstance(index, (int, np.integer)) and not isinstance(index, (bool, np.bool_)):
         return
     if isinstance(index, (Tensor, Variable)):
-        if index.dtype in (dtypes.int16, dtypes.int32, dtypes.int64, dtypes.uint8, dtypes.int8) and index.shape.rank in (0, None):
+        if index.dtype in (
+            dtypes.int16,
+            dtypes.int32,
+            dtypes.int64,
+            dtypes.uint8,
+            dtypes.int8,
+        ) and index.shape.rank in (0, None):
             return
     elif isinstance(index, np.ndarray):
         if index.ndim == 0 and index.dtype.kind in "iu":
@@ -207,7 +196,10 @@ def _as_tensors(*lists: list[Any]) -> list[Any]:
 
 
 def _vector(items: list[Any], dtype: Any) -> Any:
-    known = [static_value(to_tensor(i)) if isinstance(i, (Tensor, Variable)) and not isinstance(i, Variable) else i for i in items]
+    known = [
+        static_value(to_tensor(i)) if isinstance(i, (Tensor, Variable)) and not isinstance(i, Variable) else i
+        for i in items
+    ]
     if all(isinstance(i, (int, np.integer, np.ndarray)) for i in known):
         return constant_of([int(i) for i in known], dtype) if items else constant_of(np.zeros(0, np.int32), dtype)
     parts = []

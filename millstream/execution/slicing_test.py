@@ -20,7 +20,9 @@ def random_index(chosen):
         if kind == 0:
             entries.append(chosen.randint(-size, size - 1))
         elif kind == 1:
-            entries.append(slice(chosen.randint(-size, size), chosen.randint(-size, size), chosen.choice([None, 1, 2, -1, -2])))
+            entries.append(
+                slice(chosen.randint(-size, size), chosen.randint(-size, size), chosen.choice([None, 1, 2, -1, -2]))
+            )
         elif kind == 2:
             entries.append(slice(None))
         else:

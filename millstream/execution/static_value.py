@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from millstream.base.shapes import TensorShape, from_spec_shape
-from millstream.base.sizes import is_known
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import EagerTensor
 
@@ -28,11 +27,10 @@ def static_value(tensor: Any, partial: bool = False) -> Any:
         outside = next((t for t, v in tensor.graph.captures.values() if v is tensor.value), None)
         return static_value(outside, partial) if isinstance(outside, SymbolicTensor) else None
     sizes = known if isinstance(known, tuple) else (known,)
-    if not all(is_known(n) for n in sizes):
-        if not partial:
-            return None
-        return np.array([int(n) if is_known(n) else None for n in sizes], object)
-    array = np.asarray([int(n) for n in sizes], tensor.dtype.as_numpy_dtype)
+    plain = [n if isinstance(n, int) else None for n in sizes]
+    if None in plain:
+        return np.array(plain, object) if partial else None
+    array = np.asarray(plain, tensor.dtype.as_numpy_dtype)
     return array if isinstance(known, tuple) else array.reshape(())[()]
 
 

@@ -87,7 +87,9 @@ class SymbolicTensor(Tensor):
         sizes = spec.shape
         if sizes is None:
             sizes = tuple(fresh_symbol("n") for _ in range(merged.rank))
-        known = tuple(old if new is None or is_known(old) else new for old, new in zip(sizes, merged.as_list(), strict=True))
+        known = tuple(
+            old if new is None or is_known(old) else new for old, new in zip(sizes, merged.as_list(), strict=True)
+        )
         if known != spec.shape:
             self.value_.spec = spec.with_shape(known)
 

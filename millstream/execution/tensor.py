@@ -127,7 +127,9 @@ class EagerTensor(runtime.TensorBase, Tensor):  # type: ignore[misc]
             array[:] = self._strings()
             return array.reshape(self._shape)
         if number in (_RESOURCE, _VARIANT):
-            raise errors.InvalidArgumentError(None, None, f"Cannot convert a Tensor of dtype {self.dtype.name} to a NumPy array.")
+            raise errors.InvalidArgumentError(
+                None, None, f"Cannot convert a Tensor of dtype {self.dtype.name} to a NumPy array."
+            )
         array = self._numpy()
         wanted = _NUMPY_TYPES[number]
         return array if array.dtype == wanted else array.view(wanted)
@@ -139,7 +141,9 @@ class EagerTensor(runtime.TensorBase, Tensor):  # type: ignore[misc]
         array = self._array()
         if dtype is not None and array.dtype != dtype:
             if copy is False:
-                raise ValueError(f"A tensor of {self.dtype.name} has no NumPy array of {np.dtype(dtype)} without a copy.")
+                raise ValueError(
+                    f"A tensor of {self.dtype.name} has no NumPy array of {np.dtype(dtype)} without a copy."
+                )
             return array.astype(dtype)
         return array.copy() if copy else array
 
@@ -180,7 +184,9 @@ class EagerTensor(runtime.TensorBase, Tensor):  # type: ignore[misc]
 
     def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
         """Raise: that is for sessions."""
-        raise NotImplementedError("eval is not supported when eager execution is enabled, is .numpy() what you're looking for?")
+        raise NotImplementedError(
+            "eval is not supported when eager execution is enabled, is .numpy() what you're looking for?"
+        )
 
     def consumers(self) -> Any:
         """Raise: only tensors of graphs have consumers."""
@@ -253,7 +259,9 @@ class EagerTensor(runtime.TensorBase, Tensor):  # type: ignore[misc]
             raise TypeError("Scalar tensor has no `len()`")
         return self._shape[0]  # type: ignore[no-any-return]
 
-    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None) -> Any:
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
+    ) -> Any:
         """Return a DLPack capsule that shares the bytes."""
         return runtime.to_dlpack(self)
 

@@ -118,7 +118,7 @@ class Trackable:
     def _trackable_children(self, save_type: str = "checkpoint", cache: Any = None, **kwargs: Any) -> dict[str, Any]:
         """Return the children by name."""
         self._maybe_initialize_trackable()
-        return {name: ref for name, ref in self._checkpoint_dependencies}
+        return {item.name: item.ref for item in self._checkpoint_dependencies}
 
     def _gather_saveables_for_checkpoint(self) -> dict[str, Any]:
         return {}

@@ -96,6 +96,8 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
     _nested_as = "leaf"
     __array_priority__ = 100
     __hash__: Any
+    _synchronization: Any
+    _aggregation: Any
 
     def __init__(
         self,
@@ -114,7 +116,9 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
         experimental_enable_variable_lifting: bool = True,
     ) -> None:
         if variable_def is not None:
-            raise NotImplementedError("variable_def describes variables of version-1 graphs; give initial_value instead.")
+            raise NotImplementedError(
+                "variable_def describes variables of version-1 graphs; give initial_value instead."
+            )
         if initial_value is None:
             raise ValueError(
                 "The `initial_value` arg to `tf.Variable` must be specified except when you are not providing a "
@@ -138,7 +142,9 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
                 tapes.pause(-1)
         tell_graphs(self)
 
-    def _settings(self, trainable: Any, synchronization: Any, aggregation: Any, constraint: Any, name: str | None) -> None:
+    def _settings(
+        self, trainable: Any, synchronization: Any, aggregation: Any, constraint: Any, name: str | None
+    ) -> None:
         synchronization = VariableSynchronization.AUTO if synchronization is None else synchronization
         aggregation = VariableAggregation.NONE if aggregation is None else aggregation
         if not isinstance(aggregation, enum.Enum):
@@ -355,9 +361,7 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
         alias = context.alias_global_id(self) if hasattr(context, "alias_global_id") else id(self)
         return VariableSpec(self._shape, self._dtype, self._trainable, alias_id=alias)
 
-    def assign(
-        self, value: Any, use_locking: Any = None, name: str | None = None, read_value: bool = True
-    ) -> Any:
+    def assign(self, value: Any, use_locking: Any = None, name: str | None = None, read_value: bool = True) -> Any:
         """Make the variable hold `value`."""
         tensor = value if isinstance(value, Tensor) and value.dtype is self._dtype else to_tensor(value, self._dtype)
         if self._sizes == getattr(tensor, "_shape", None) and not runtime.tracing():
@@ -415,7 +419,9 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
     ) -> Variable:
         if runtime.tracing():
             tell_graphs(self)
-        apply(ops.resource_strided_slice_assign, self._handle, begin, end, strides, to_tensor(value, self._dtype), **masks)
+        apply(
+            ops.resource_strided_slice_assign, self._handle, begin, end, strides, to_tensor(value, self._dtype), **masks
+        )
         return self._changed()
 
     def ref(self) -> Reference:
@@ -511,7 +517,7 @@ class ResourceVariable(Variable):
             super().__init__(initial_value, trainable, name=name, dtype=dtype, shape=shape, **options)
             return
         self._settings(trainable, None, None, None, name)
-        info = None if isinstance(handle, SymbolicTensor) else state_info(handle)
+        info: Any = None if isinstance(handle, SymbolicTensor) else state_info(handle)
         self._dtype = as_dtype(dtype) if dtype is not None else DTYPE_OF_NUMBER[info["dtype"]]
         self._shape = TensorShape(shape if shape is not None or info is None else info["shape"])
         self._handle = handle

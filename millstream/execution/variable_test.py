@@ -10,8 +10,8 @@ from millstream import _runtime as runtime
 from millstream.execution import variable as variables
 from millstream.execution.context import tracing
 from millstream.execution.func_graph import FuncGraph
-from millstream.execution.gradient_tape import GradientTape
 from millstream.execution.function import Function
+from millstream.execution.gradient_tape import GradientTape
 
 
 def test_a_tape_follows_a_trainable_variable():

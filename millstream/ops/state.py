@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millstream.base import dtypes
-from millstream.base.dtypes import DType, resource as RESOURCE
+from millstream.base.dtypes import DType
+from millstream.base.dtypes import resource as RESOURCE
 from millstream.base.sizes import is_known, product
 from millstream.ops.declaration import Known, Op, Tensor, Types, op
 from millstream.ops.types import NUMBERS
@@ -20,7 +21,7 @@ from millstream.program.value import Value
 D = Types("dtype")
 N = Types("dtype", *NUMBERS)
 A = Types("T")
-I = Types("Tindices", dtypes.int32, dtypes.int64)
+Where = Types("Tindices", dtypes.int32, dtypes.int64)
 S = Types("Index", dtypes.int32, dtypes.int64)
 OUT = Types("out_type", dtypes.int32, dtypes.int64, default=dtypes.int32)
 
@@ -34,11 +35,13 @@ def held(handle: Value, dtype: DType | None = None) -> Value:
 
 
 @op("ReadVariableOp", outputs="value", stateful=True)
-def read_variable(resource: Tensor[RESOURCE], *, dtype: DType) -> Tensor["dtype"]:  # type: ignore[type-arg]  # noqa: F821
+def read_variable(resource: Tensor[RESOURCE], *, dtype: D) -> Tensor[D]:
     """Return what the variable holds now."""
     value = held(resource, dtype)
     if value.dtype != dtype:
-        raise refuse("ReadVariableOp", f"dtype={dtype.name} of a variable of {value.dtype.name}", "give its own element type")
+        raise refuse(
+            "ReadVariableOp", f"dtype={dtype.name} of a variable of {value.dtype.name}", "give its own element type"
+        )
     return value
 
 
@@ -47,8 +50,8 @@ def _read_gradient(dy: Adjoint, y: Value, resource: Value, *, dtype: DType) -> S
     return (dy,)
 
 
-_read_gradient.takes_slices = True  # type: ignore[attr-defined]
-read_variable.backward = lambda item, given, wanted, dys: dys  # type: ignore[attr-defined]
+_read_gradient.takes_slices = True
+read_variable.backward = lambda item, given, wanted, dys: dys
 
 
 @op("AssignVariableOp", outputs=(), stateful=True)
@@ -63,8 +66,12 @@ assign_variable.no_gradient()
 def _same_shape(what: str, now: Value, value: Value) -> None:
     if now.dtype not in NUMBERS:
         raise refuse(what, f"a variable of {now.dtype.name}", "only numbers are added: use assign")
-    if now.rank != value.rank or any(is_known(a) and is_known(b) and a != b for a, b in zip(now.shape, value.shape, strict=False)):
-        raise refuse(what, f"a value of shape {list(value.shape)} for a variable of shape {list(now.shape)}", "give equal shapes")
+    if now.rank != value.rank or any(
+        is_known(a) and is_known(b) and a != b for a, b in zip(now.shape, value.shape, strict=False)
+    ):
+        raise refuse(
+            what, f"a value of shape {list(value.shape)} for a variable of shape {list(now.shape)}", "give equal shapes"
+        )
 
 
 @op("AssignAddVariableOp", outputs=(), stateful=True)
@@ -97,7 +104,7 @@ variable_is_initialized.no_gradient()
 
 
 @op("VariableShape", outputs="output", stateful=True)
-def variable_shape(input: Tensor[RESOURCE], *, out_type: OUT = dtypes.int32) -> Tensor["out_type"]:  # type: ignore[type-arg,valid-type]  # noqa: F821
+def variable_shape(input: Tensor[RESOURCE], *, out_type: OUT = dtypes.int32) -> Tensor[OUT]:
     """Return the shape of what the variable holds."""
     spec = input.spec.handle
     shape = spec.shape if spec is not None and spec.is_static else read(input).shape
@@ -118,12 +125,12 @@ disable_copy_on_read.no_gradient()
 @op("ResourceGather", outputs="output", stateful=True)
 def resource_gather(
     resource: Tensor[RESOURCE],
-    indices: Tensor[I],
+    indices: Tensor[Where],
     *,
     batch_dims: int = 0,
     validate_indices: bool = True,
-    dtype: DType,
-) -> Tensor["dtype"]:  # type: ignore[type-arg]  # noqa: F821
+    dtype: D,
+) -> Tensor[D]:
     """Return the rows `indices` of what the variable holds."""
     return gather(held(resource, dtype), indices, batch_dims, batch_dims)
 
@@ -141,13 +148,15 @@ def _gather_gradient(
 
 
 @op("ResourceGatherNd", outputs="output", stateful=True)
-def resource_gather_nd(resource: Tensor[RESOURCE], indices: Tensor[I], *, dtype: DType) -> Tensor["dtype"]:  # type: ignore[type-arg]  # noqa: F821
+def resource_gather_nd(resource: Tensor[RESOURCE], indices: Tensor[Where], *, dtype: D) -> Tensor[D]:
     """Return the parts `indices` of what the variable holds."""
     return gather_nd(held(resource, dtype), indices)
 
 
 @resource_gather_nd.gradient
-def _gather_nd_gradient(dy: Value, y: Value, resource: Value, indices: Value, *, dtype: DType) -> Sequence[Adjoint | None]:
+def _gather_nd_gradient(
+    dy: Value, y: Value, resource: Value, indices: Value, *, dtype: DType
+) -> Sequence[Adjoint | None]:
     x = held(resource, dtype)
     if indices.shape[-1] == 1:
         count = product(indices.shape)
@@ -170,7 +179,9 @@ def _scatter(kind: str) -> Callable[[Value, Value, Value], None]:
         elif updates.rank != len(shape) or any(
             is_known(a) and is_known(b) and a != b for a, b in zip(updates.shape, shape, strict=False)
         ):
-            raise refuse("ResourceScatter", f"updates of shape {list(updates.shape)}", f"give shape {list(shape)} or a scalar")
+            raise refuse(
+                "ResourceScatter", f"updates of shape {list(updates.shape)}", f"give shape {list(shape)} or a scalar"
+            )
         write(resource, _scattered(x, reshape(indices, (*indices.shape, 1)), updates, kind))
 
     return body
@@ -179,7 +190,7 @@ def _scatter(kind: str) -> Callable[[Value, Value, Value], None]:
 def _declare_scatter(name: str, kind: str, types: Types) -> Op:
     emit = _scatter(kind)
 
-    def body(resource: Tensor[RESOURCE], indices: Tensor[I], updates: Tensor[D]) -> None:
+    def body(resource: Tensor[RESOURCE], indices: Tensor[Where], updates: Tensor[D]) -> None:
         emit(resource, indices, updates)
 
     body.__annotations__["updates"] = Tensor[types]
@@ -199,16 +210,20 @@ resource_scatter_update = _declare_scatter("ResourceScatterUpdate", "set", D)
 def _declare_scatter_nd(name: str, kind: str) -> Op:
     def body(
         ref: Tensor[RESOURCE],
-        indices: Tensor[I],
+        indices: Tensor[Where],
         updates: Tensor[A],
         *,
         use_locking: bool = True,
         bad_indices_policy: str = "",
     ) -> None:
         if bad_indices_policy not in ("", "DEFAULT", "ERROR"):
-            raise refuse(name, f"bad_indices_policy={bad_indices_policy!r}", "indices out of range are an error: give ''")
+            raise refuse(
+                name, f"bad_indices_policy={bad_indices_policy!r}", "indices out of range are an error: give ''"
+            )
         x = held(ref, updates.dtype)
-        shape = (*indices.shape[:-1], *x.shape[int(indices.shape[-1]) :]) if is_known(indices.shape[-1]) else updates.shape
+        shape = (
+            (*indices.shape[:-1], *x.shape[int(indices.shape[-1]) :]) if is_known(indices.shape[-1]) else updates.shape
+        )
         write(ref, scatter_nd(x, indices, updates if updates.rank else broadcast(updates, shape, ()), kind))
 
     body.__doc__ = f"Change the parts `indices` of what the variable holds: {kind} `updates`."
@@ -225,9 +240,9 @@ resource_scatter_nd_min = _declare_scatter_nd("ResourceScatterNdMin", "min")
 @op("ResourceStridedSliceAssign", outputs=(), stateful=True)
 def resource_strided_slice_assign(
     ref: Tensor[RESOURCE],
-    begin: Known[Tensor[S]],  # type: ignore[valid-type]
-    end: Known[Tensor[S]],  # type: ignore[valid-type]
-    strides: Known[Tensor[S]],  # type: ignore[valid-type]
+    begin: Known[Tensor[S]],
+    end: Known[Tensor[S]],
+    strides: Known[Tensor[S]],
     value: Tensor[A],
     *,
     begin_mask: int = 0,

@@ -65,7 +65,14 @@ def _editing(name: str, kind: str, rows: bool) -> None:
     emits(name)(emitter)
 
 
-for _name, _kind in (("Add", "add"), ("Sub", "sub"), ("Mul", "multiply"), ("Div", "divide"), ("Min", "min"), ("Max", "max")):
+for _name, _kind in (
+    ("Add", "add"),
+    ("Sub", "sub"),
+    ("Mul", "multiply"),
+    ("Div", "divide"),
+    ("Min", "min"),
+    ("Max", "max"),
+):
     _editing(f"ResourceScatter{_name}", _kind, True)
 _editing("ResourceScatterUpdate", "set", True)
 for _name, _kind in (("Update", "set"), ("Add", "add"), ("Sub", "sub"), ("Max", "max"), ("Min", "min")):
