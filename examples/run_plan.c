@@ -20,12 +20,14 @@ static ms_tensor* read_input(const ms_plan* plan, int input, const char* path) {
   if (ms_input_type(plan, 0, input) != MS_FLOAT32) stop("only float32 inputs are read");
   for (int i = 0; i < rank; ++i) {
     sizes[i] = ms_input_size(plan, 0, input, i);
-    if (sizes[i] < 0) open = i; else if (sizes[i] > 0) left /= sizes[i];
+    if (sizes[i] < 0) open = i;
+    if (sizes[i] > 0) left /= sizes[i];
   }
   if (open >= 0) sizes[open] = left;
   ms_tensor* tensor;
   if (ms_tensor_new(MS_FLOAT32, rank, sizes, &tensor)) stop(ms_last_error());
-  if (fread(ms_tensor_data(tensor), 1, ms_tensor_bytes(tensor), file) != ms_tensor_bytes(tensor)) stop("the file is too short");
+  if (fread(ms_tensor_data(tensor), 1, ms_tensor_bytes(tensor), file) != ms_tensor_bytes(tensor))
+    stop("the file is too short");
   fclose(file);
   return tensor;
 }

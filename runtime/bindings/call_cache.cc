@@ -11,8 +11,7 @@ namespace {
 constexpr size_t most_entries = 4096;
 
 struct CacheObject {
-  PyObject_HEAD
-  vectorcallfunc vectorcall;
+  PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* miss;
   Table* table;
 };
@@ -50,7 +49,8 @@ PyObject* cache_call(PyObject* self, PyObject* const* arguments, size_t flags, P
   PyObject** outputs = small;
   const size_t output_count = function->outputs.size();
   if (output_count > most_small) outputs = (large.resize(output_count), large.data());
-  const bool good = run_plan(*held, *function, arguments, static_cast<size_t>(count), &PyTuple_GET_ITEM(captures, 0), capture_count, outputs);
+  const bool good = run_plan(*held, *function, arguments, static_cast<size_t>(count), &PyTuple_GET_ITEM(captures, 0),
+                             capture_count, outputs);
   Py_DECREF(captures);
   return good ? pack_outputs(outputs, output_count, single) : nullptr;
 }
@@ -99,29 +99,34 @@ void cache_dealloc(PyObject* self) {
 
 // add(args, plan, function_index, captures, single)
 PyObject* cache_add(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
-  if (count != 5 || !PyTuple_Check(arguments[0]) || !Py_IS_TYPE(arguments[1], plan_type) || !PyTuple_Check(arguments[3])) {
-    return PyErr_Format(PyExc_TypeError, "add takes a tuple of tensors, a Plan, a function index, a tuple of captures and whether to "
-                                         "unpack a single output.");
+  if (count != 5 || !PyTuple_Check(arguments[0]) || !Py_IS_TYPE(arguments[1], plan_type) ||
+      !PyTuple_Check(arguments[3])) {
+    return PyErr_Format(PyExc_TypeError,
+                        "add takes a tuple of tensors, a Plan, a function index, a tuple of captures and whether to "
+                        "unpack a single output.");
   }
   auto* plan = reinterpret_cast<PlanObject*>(arguments[1]);
   const Py_ssize_t index = PyLong_AsSsize_t(arguments[2]);
   const int single = PyObject_IsTrue(arguments[4]);
   if (PyErr_Occurred()) return nullptr;
   if (index < 0 || index >= static_cast<Py_ssize_t>(plan->module->functions.size())) {
-    return PyErr_Format(PyExc_IndexError, "The plan has %zu functions, given index %zd.", plan->module->functions.size(), index);
+    return PyErr_Format(PyExc_IndexError, "The plan has %zu functions, given index %zd.",
+                        plan->module->functions.size(), index);
   }
   const Function* function = plan->module->functions[static_cast<size_t>(index)].get();
   Key key;
   for (PyObject* tuple : {arguments[0], arguments[3]}) {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); ++i) {
       PyObject* item = PyTuple_GET_ITEM(tuple, i);
-      if (!is_tensor(item)) return PyErr_Format(PyExc_TypeError, "add takes tensors, given %s.", Py_TYPE(item)->tp_name);
+      if (!is_tensor(item))
+        return PyErr_Format(PyExc_TypeError, "add takes tensors, given %s.", Py_TYPE(item)->tp_name);
       if (tuple == arguments[0]) key.add_tensor(tensor_of(item));
     }
   }
   const auto given = static_cast<size_t>(PyTuple_GET_SIZE(arguments[0]) + PyTuple_GET_SIZE(arguments[3]));
   if (given != function->inputs.size()) {
-    return PyErr_Format(PyExc_ValueError, "The function takes %zu inputs, arguments and captures are %zu.", function->inputs.size(), given);
+    return PyErr_Format(PyExc_ValueError, "The function takes %zu inputs, arguments and captures are %zu.",
+                        function->inputs.size(), given);
   }
   const uint64_t hash = key.hash();
   Table& table = *cache_of(self)->table;
@@ -157,15 +162,16 @@ PyMemberDef members[] = {{"__vectorcalloffset__", T_PYSSIZET, offsetof(CacheObje
 }  // namespace
 
 bool add_call_cache_type(PyObject* module) {
-  static PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(cache_new)},
-                                {Py_tp_dealloc, reinterpret_cast<void*>(cache_dealloc)},
-                                {Py_tp_traverse, reinterpret_cast<void*>(cache_traverse)},
-                                {Py_tp_clear, reinterpret_cast<void*>(cache_clear_references)},
-                                {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
-                                {Py_tp_methods, methods},
-                                {Py_tp_members, members},
-                                {Py_tp_doc, const_cast<char*>("CallCache(miss): runs a plan where the arguments are known, else calls miss.")},
-                                {0, nullptr}};
+  static PyType_Slot slots[] = {
+      {Py_tp_new, reinterpret_cast<void*>(cache_new)},
+      {Py_tp_dealloc, reinterpret_cast<void*>(cache_dealloc)},
+      {Py_tp_traverse, reinterpret_cast<void*>(cache_traverse)},
+      {Py_tp_clear, reinterpret_cast<void*>(cache_clear_references)},
+      {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
+      {Py_tp_methods, methods},
+      {Py_tp_members, members},
+      {Py_tp_doc, const_cast<char*>("CallCache(miss): runs a plan where the arguments are known, else calls miss.")},
+      {0, nullptr}};
   static PyType_Spec spec = {"millstream._runtime.CallCache", sizeof(CacheObject), 0,
                              Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL, slots};
   PyObject* type = PyType_FromSpec(&spec);

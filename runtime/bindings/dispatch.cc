@@ -13,8 +13,7 @@ namespace {
 constexpr size_t most_entries = 4096;
 
 struct HandleObject {
-  PyObject_HEAD
-  PyObject* name;
+  PyObject_HEAD PyObject* name;
   PyObject* compile;
   std::vector<int64_t>* value_inputs;
   Table* table;
@@ -28,7 +27,8 @@ HandleObject* handle_of(PyObject* self) { return reinterpret_cast<HandleObject*>
 PyObject* handle_new(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
   static const char* names[] = {"name", "value_inputs", "compile", nullptr};
   PyObject *name, *value_inputs, *compile;
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "UO!O", const_cast<char**>(names), &name, &PyTuple_Type, &value_inputs, &compile)) {
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "UO!O", const_cast<char**>(names), &name, &PyTuple_Type,
+                                   &value_inputs, &compile)) {
     return nullptr;
   }
   std::vector<int64_t> positions;
@@ -80,7 +80,8 @@ PyObject* get_name(PyObject* self, void*) { return Py_NewRef(handle_of(self)->na
 PyMethodDef handle_methods[] = {{"cache_size", cache_size, METH_NOARGS, "How many plans this op holds."},
                                 {"cache_clear", cache_clear, METH_NOARGS, "Forgets its plans."},
                                 {nullptr, nullptr, 0, nullptr}};
-PyGetSetDef handle_attributes[] = {{"name", get_name, nullptr, "The op's name.", nullptr}, {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyGetSetDef handle_attributes[] = {{"name", get_name, nullptr, "The op's name.", nullptr},
+                                   {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyObject* tuple_of(PyObject* const* items, Py_ssize_t count) {
   PyObject* tuple = PyTuple_New(count);
@@ -100,7 +101,9 @@ Entry* compile(HandleObject* handle, PyObject* attributes, PyObject* const* inpu
   if (!answer) return nullptr;
   const Py_ssize_t size = PyTuple_Check(answer) ? PyTuple_GET_SIZE(answer) : 0;
   if (size < 2 || size > 3 || !Py_IS_TYPE(PyTuple_GET_ITEM(answer, 0), plan_type)) {
-    PyErr_Format(PyExc_TypeError, "The compiler of %U must return (Plan, function index) or (Plan, function index, outputs).", handle->name);
+    PyErr_Format(PyExc_TypeError,
+                 "The compiler of %U must return (Plan, function index) or (Plan, function index, outputs).",
+                 handle->name);
     Py_DECREF(answer);
     return nullptr;
   }
@@ -108,14 +111,18 @@ Entry* compile(HandleObject* handle, PyObject* attributes, PyObject* const* inpu
   const Py_ssize_t index = PyLong_AsSsize_t(PyTuple_GET_ITEM(answer, 1));
   const Py_ssize_t functions = static_cast<Py_ssize_t>(plan->module->functions.size());
   if (index < 0 || index >= functions) {
-    if (!PyErr_Occurred()) PyErr_Format(PyExc_IndexError, "The plan of %U has %zd functions, given index %zd.", handle->name, functions, index);
+    if (!PyErr_Occurred())
+      PyErr_Format(PyExc_IndexError, "The plan of %U has %zd functions, given index %zd.", handle->name, functions,
+                   index);
     Py_DECREF(answer);
     return nullptr;
   }
   const Function* chosen = plan->module->functions[static_cast<size_t>(index)].get();
-  const Py_ssize_t outputs = size == 3 ? PyLong_AsSsize_t(PyTuple_GET_ITEM(answer, 2)) : static_cast<Py_ssize_t>(chosen->outputs.size());
+  const Py_ssize_t outputs =
+      size == 3 ? PyLong_AsSsize_t(PyTuple_GET_ITEM(answer, 2)) : static_cast<Py_ssize_t>(chosen->outputs.size());
   if (outputs < 0 || outputs > static_cast<Py_ssize_t>(chosen->outputs.size()) || PyErr_Occurred()) {
-    if (!PyErr_Occurred()) PyErr_Format(PyExc_ValueError, "The plan of %U has fewer than %zd outputs.", handle->name, outputs);
+    if (!PyErr_Occurred())
+      PyErr_Format(PyExc_ValueError, "The plan of %U has fewer than %zd outputs.", handle->name, outputs);
     Py_DECREF(answer);
     return nullptr;
   }
@@ -128,7 +135,8 @@ Entry* compile(HandleObject* handle, PyObject* attributes, PyObject* const* inpu
   return entry;
 }
 
-bool call_record_hook(PyObject* handle, PyObject* attributes, PyObject* const* inputs, Py_ssize_t count, PyObject** outputs, size_t output_count) {
+bool call_record_hook(PyObject* handle, PyObject* attributes, PyObject* const* inputs, Py_ssize_t count,
+                      PyObject** outputs, size_t output_count) {
   if (!record_hook) return true;
   PyObject* given = tuple_of(inputs, count);
   PyObject* made = tuple_of(outputs, static_cast<Py_ssize_t>(output_count));
@@ -237,7 +245,8 @@ PyObject* set_record_hook(PyObject*, PyObject* hook) {
 PyMethodDef dispatch_functions[] = {
     {"execute", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(execute)), METH_FASTCALL,
      "execute(handle, attributes, *inputs) -> tensor, tuple of tensors, or NotImplemented where Python must decide"},
-    {"set_recording", set_recording, METH_O, "This thread calls the record hook after each op while the number is above 0."},
+    {"set_recording", set_recording, METH_O,
+     "This thread calls the record hook after each op while the number is above 0."},
     {"recording", get_recording, METH_NOARGS, "This thread's number."},
     {"set_tracing", set_tracing, METH_O, "While true, execute on this thread returns NotImplemented."},
     {"tracing", get_tracing, METH_NOARGS, "This thread's flag."},
@@ -245,15 +254,17 @@ PyMethodDef dispatch_functions[] = {
     {nullptr, nullptr, 0, nullptr}};
 
 bool add_dispatch_types(PyObject* module) {
-  static PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(handle_new)},
-                                {Py_tp_dealloc, reinterpret_cast<void*>(handle_dealloc)},
-                                {Py_tp_traverse, reinterpret_cast<void*>(handle_traverse)},
-                                {Py_tp_clear, reinterpret_cast<void*>(handle_clear)},
-                                {Py_tp_methods, handle_methods},
-                                {Py_tp_getset, handle_attributes},
-                                {Py_tp_doc, const_cast<char*>("OpHandle(name, value_inputs, compile): an op and its plans.")},
-                                {0, nullptr}};
-  static PyType_Spec spec = {"millstream._runtime.OpHandle", sizeof(HandleObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, slots};
+  static PyType_Slot slots[] = {
+      {Py_tp_new, reinterpret_cast<void*>(handle_new)},
+      {Py_tp_dealloc, reinterpret_cast<void*>(handle_dealloc)},
+      {Py_tp_traverse, reinterpret_cast<void*>(handle_traverse)},
+      {Py_tp_clear, reinterpret_cast<void*>(handle_clear)},
+      {Py_tp_methods, handle_methods},
+      {Py_tp_getset, handle_attributes},
+      {Py_tp_doc, const_cast<char*>("OpHandle(name, value_inputs, compile): an op and its plans.")},
+      {0, nullptr}};
+  static PyType_Spec spec = {"millstream._runtime.OpHandle", sizeof(HandleObject), 0,
+                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, slots};
   handle_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
   return handle_type && PyModule_AddObjectRef(module, "OpHandle", reinterpret_cast<PyObject*>(handle_type)) == 0;
 }

@@ -35,11 +35,14 @@ struct Pair {
   DLDataType type;
 };
 constexpr Pair pairs[] = {
-    {DType::boolean, {code_bool, 8, 1}},      {DType::int8, {code_int, 8, 1}},        {DType::int16, {code_int, 16, 1}},
-    {DType::int32, {code_int, 32, 1}},        {DType::int64, {code_int, 64, 1}},      {DType::uint8, {code_uint, 8, 1}},
-    {DType::uint16, {code_uint, 16, 1}},      {DType::uint32, {code_uint, 32, 1}},    {DType::uint64, {code_uint, 64, 1}},
-    {DType::float16, {code_float, 16, 1}},    {DType::float32, {code_float, 32, 1}},  {DType::float64, {code_float, 64, 1}},
-    {DType::bfloat16, {code_bfloat, 16, 1}},  {DType::complex64, {code_complex, 64, 1}}, {DType::complex128, {code_complex, 128, 1}},
+    {DType::boolean, {code_bool, 8, 1}},         {DType::int8, {code_int, 8, 1}},
+    {DType::int16, {code_int, 16, 1}},           {DType::int32, {code_int, 32, 1}},
+    {DType::int64, {code_int, 64, 1}},           {DType::uint8, {code_uint, 8, 1}},
+    {DType::uint16, {code_uint, 16, 1}},         {DType::uint32, {code_uint, 32, 1}},
+    {DType::uint64, {code_uint, 64, 1}},         {DType::float16, {code_float, 16, 1}},
+    {DType::float32, {code_float, 32, 1}},       {DType::float64, {code_float, 64, 1}},
+    {DType::bfloat16, {code_bfloat, 16, 1}},     {DType::complex64, {code_complex, 64, 1}},
+    {DType::complex128, {code_complex, 128, 1}},
 };
 
 struct Export {
@@ -55,7 +58,8 @@ void free_capsule(PyObject* capsule) {
 }
 
 PyObject* to_dlpack(PyObject*, PyObject* given) {
-  if (!is_tensor(given)) return PyErr_Format(PyExc_TypeError, "to_dlpack takes a tensor, given %s.", Py_TYPE(given)->tp_name);
+  if (!is_tensor(given))
+    return PyErr_Format(PyExc_TypeError, "to_dlpack takes a tensor, given %s.", Py_TYPE(given)->tp_name);
   const Tensor& tensor = tensor_of(given);
   for (const Pair& pair : pairs) {
     if (pair.dtype != tensor.dtype) continue;
@@ -86,7 +90,8 @@ void copy_strided(char* to, const char* from, const DLTensor& source, size_t siz
   size_t below = size;
   for (int i = axis + 1; i < source.ndim; ++i) below *= static_cast<size_t>(source.shape[i]);
   for (int64_t i = 0; i < source.shape[axis]; ++i) {
-    copy_strided(to + static_cast<size_t>(i) * below, from + i * source.strides[axis] * static_cast<int64_t>(size), source, size, axis + 1);
+    copy_strided(to + static_cast<size_t>(i) * below, from + i * source.strides[axis] * static_cast<int64_t>(size),
+                 source, size, axis + 1);
   }
 }
 
@@ -96,15 +101,19 @@ PyObject* from_dlpack(PyObject*, PyObject* capsule) {
   }
   auto* managed = static_cast<DLManagedTensor*>(PyCapsule_GetPointer(capsule, "dltensor"));
   const DLTensor& source = managed->tensor;
-  if (source.device.type != cpu_device) return PyErr_Format(PyExc_BufferError, "Only tensors on the CPU are read, given device %d.", source.device.type);
+  if (source.device.type != cpu_device)
+    return PyErr_Format(PyExc_BufferError, "Only tensors on the CPU are read, given device %d.", source.device.type);
   Tensor tensor;
   for (const Pair& pair : pairs) {
-    if (pair.type.code == source.dtype.code && pair.type.bits == source.dtype.bits && source.dtype.lanes == 1) tensor.dtype = pair.dtype;
+    if (pair.type.code == source.dtype.code && pair.type.bits == source.dtype.bits && source.dtype.lanes == 1)
+      tensor.dtype = pair.dtype;
   }
   if (tensor.dtype == DType::invalid) {
-    return PyErr_Format(PyExc_BufferError, "No element type for DLPack's code %d of %d bits.", source.dtype.code, source.dtype.bits);
+    return PyErr_Format(PyExc_BufferError, "No element type for DLPack's code %d of %d bits.", source.dtype.code,
+                        source.dtype.bits);
   }
-  if (source.ndim < 0 || source.ndim > max_rank) return PyErr_Format(PyExc_BufferError, "A tensor has at most %d dimensions.", max_rank);
+  if (source.ndim < 0 || source.ndim > max_rank)
+    return PyErr_Format(PyExc_BufferError, "A tensor has at most %d dimensions.", max_rank);
   tensor.rank = source.ndim;
   for (int i = 0; i < source.ndim; ++i) tensor.dims[i] = source.shape[i];
   int64_t count, bytes;

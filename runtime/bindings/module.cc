@@ -15,20 +15,28 @@ NB_MODULE(_runtime, m) {
   m.doc() = "The runtime's door for Python. Private to millstream: the public names are in millstream.api.";
   if (!mp::add_tensor_type(m.ptr()) || !mp::add_plan_type(m.ptr()) || !mp::add_dispatch_types(m.ptr()) ||
       !mp::add_call_cache_type(m.ptr()) || PyModule_AddFunctions(m.ptr(), mp::tensor_functions) != 0 ||
-      PyModule_AddFunctions(m.ptr(), mp::state_functions) != 0 || PyModule_AddFunctions(m.ptr(), mp::dlpack_functions) != 0 ||
+      PyModule_AddFunctions(m.ptr(), mp::state_functions) != 0 ||
+      PyModule_AddFunctions(m.ptr(), mp::dlpack_functions) != 0 ||
       PyModule_AddFunctions(m.ptr(), mp::dispatch_functions) != 0) {
     throw nb::python_error();
   }
-  m.def("set_error_factory", [](nb::object factory) {
-    nb::object old = mp::error_factory ? nb::steal(mp::error_factory) : nb::none();
-    mp::error_factory = factory.is_none() ? nullptr : factory.release().ptr();
-    return old;
-  }, nb::arg("factory").none(), "factory(code, message, source) makes the exception of a failure. Returns the one before.");
-  m.def("kernels", [] {
-    std::vector<std::string> names;
-    ms::Registry::instance().each([&](const ms::Kernel& kernel) { names.emplace_back(kernel.name); });
-    return names;
-  }, "The names of this build's kernels.");
+  m.def(
+      "set_error_factory",
+      [](nb::object factory) {
+        nb::object old = mp::error_factory ? nb::steal(mp::error_factory) : nb::none();
+        mp::error_factory = factory.is_none() ? nullptr : factory.release().ptr();
+        return old;
+      },
+      nb::arg("factory").none(),
+      "factory(code, message, source) makes the exception of a failure. Returns the one before.");
+  m.def(
+      "kernels",
+      [] {
+        std::vector<std::string> names;
+        ms::Registry::instance().each([&](const ms::Kernel& kernel) { names.emplace_back(kernel.name); });
+        return names;
+      },
+      "The names of this build's kernels.");
   m.def("thread_count", &ms::thread_count);
   m.def("set_thread_count", &ms::set_thread_count, "0: as many as the process may use.");
   m.def("memory_stats", [] {
@@ -43,11 +51,14 @@ NB_MODULE(_runtime, m) {
   m.def("release_cached_memory", &ms::release_cached_memory);
   m.def("set_cache_limit", &ms::set_cache_limit);
   m.def("trace_start", &ms::trace_start);
-  m.def("trace_stop", [] {
-    nb::list out;
-    for (const ms::TraceEvent& event : ms::trace_stop()) {
-      out.append(nb::make_tuple(event.name, event.begin_ns, event.end_ns, event.thread));
-    }
-    return out;
-  }, "A list of (name, begin ns, end ns, thread).");
+  m.def(
+      "trace_stop",
+      [] {
+        nb::list out;
+        for (const ms::TraceEvent& event : ms::trace_stop()) {
+          out.append(nb::make_tuple(event.name, event.begin_ns, event.end_ns, event.thread));
+        }
+        return out;
+      },
+      "A list of (name, begin ns, end ns, thread).");
 }

@@ -37,14 +37,16 @@ void plan_dealloc(PyObject* self) {
 
 const Function* find_function(PlanObject* self, Py_ssize_t index) {
   if (index < 0 || index >= static_cast<Py_ssize_t>(self->module->functions.size())) {
-    PyErr_Format(PyExc_IndexError, "The plan has %zu functions, given index %zd.", self->module->functions.size(), index);
+    PyErr_Format(PyExc_IndexError, "The plan has %zu functions, given index %zd.", self->module->functions.size(),
+                 index);
     return nullptr;
   }
   return self->module->functions[static_cast<size_t>(index)].get();
 }
 
 PyObject* plan_run(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
-  if (count != 2 || !PyTuple_Check(arguments[1])) return PyErr_Format(PyExc_TypeError, "run takes a function index and a tuple of tensors.");
+  if (count != 2 || !PyTuple_Check(arguments[1]))
+    return PyErr_Format(PyExc_TypeError, "run takes a function index and a tuple of tensors.");
   auto* plan = reinterpret_cast<PlanObject*>(self);
   const Py_ssize_t index = PyLong_AsSsize_t(arguments[0]);
   if (index == -1 && PyErr_Occurred()) return nullptr;
@@ -53,14 +55,17 @@ PyObject* plan_run(PyObject* self, PyObject* const* arguments, Py_ssize_t count)
   const auto inputs = static_cast<size_t>(PyTuple_GET_SIZE(arguments[1]));
   PyObject** items = &PyTuple_GET_ITEM(arguments[1], 0);
   for (size_t i = 0; i < inputs; ++i) {
-    if (!is_tensor(items[i])) return PyErr_Format(PyExc_TypeError, "Input %zu is no tensor but %s.", i, Py_TYPE(items[i])->tp_name);
+    if (!is_tensor(items[i]))
+      return PyErr_Format(PyExc_TypeError, "Input %zu is no tensor but %s.", i, Py_TYPE(items[i])->tp_name);
   }
   std::vector<PyObject*> outputs(function->outputs.size());
   if (!run_plan(*plan->module, *function, items, inputs, nullptr, 0, outputs.data())) return nullptr;
   return pack_outputs(outputs.data(), outputs.size(), false);
 }
 
-PyObject* text_of(std::string_view text) { return PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"); }
+PyObject* text_of(std::string_view text) {
+  return PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace");
+}
 
 bool put(PyObject* dict, const char* name, PyObject* value) {
   const bool good = value && PyDict_SetItemString(dict, name, value) == 0;
@@ -104,9 +109,10 @@ PyObject* plan_describe(PyObject* self, PyObject*) {
   PyObject* signatures = PyList_New(0);
   for (const Signature& signature : module.signatures) {
     PyObject* record = PyDict_New();
-    if (!put(record, "name", text_of(signature.name)) || !put(record, "function", PyLong_FromLongLong(signature.function)) ||
-        !put(record, "inputs", texts_of(signature.input_names)) || !put(record, "outputs", texts_of(signature.output_names)) ||
-        PyList_Append(signatures, record) != 0) {
+    if (!put(record, "name", text_of(signature.name)) ||
+        !put(record, "function", PyLong_FromLongLong(signature.function)) ||
+        !put(record, "inputs", texts_of(signature.input_names)) ||
+        !put(record, "outputs", texts_of(signature.output_names)) || PyList_Append(signatures, record) != 0) {
       Py_DECREF(record);
       Py_DECREF(signatures);
       Py_DECREF(functions);
@@ -121,11 +127,10 @@ PyObject* plan_describe(PyObject* self, PyObject*) {
   return result;
 }
 
-PyMethodDef plan_methods[] = {
-    {"run", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(plan_run)), METH_FASTCALL,
-     "run(function_index, tuple of tensors) -> tuple of tensors"},
-    {"describe", plan_describe, METH_NOARGS, "What the plan holds, as a dict."},
-    {nullptr, nullptr, 0, nullptr}};
+PyMethodDef plan_methods[] = {{"run", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(plan_run)),
+                               METH_FASTCALL, "run(function_index, tuple of tensors) -> tuple of tensors"},
+                              {"describe", plan_describe, METH_NOARGS, "What the plan holds, as a dict."},
+                              {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace
 
@@ -144,9 +149,10 @@ PyObject* raise_status(const Status& status) {
     return nullptr;
   }
   if (error_factory) {
-    PyObject* message = PyUnicode_DecodeUTF8(status.message().data(), static_cast<Py_ssize_t>(status.message().size()), "replace");
-    PyObject* error = message ? PyObject_CallFunction(error_factory, "iNs#", static_cast<int>(status.code()), message, source.data(),
-                                                      static_cast<Py_ssize_t>(source.size()))
+    PyObject* message =
+        PyUnicode_DecodeUTF8(status.message().data(), static_cast<Py_ssize_t>(status.message().size()), "replace");
+    PyObject* error = message ? PyObject_CallFunction(error_factory, "iNs#", static_cast<int>(status.code()), message,
+                                                      source.data(), static_cast<Py_ssize_t>(source.size()))
                               : nullptr;
     if (error) {
       PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error)), error);
@@ -154,12 +160,12 @@ PyObject* raise_status(const Status& status) {
     }
     return nullptr;
   }
-  return PyErr_Format(PyExc_RuntimeError, "%s%s%s (code %d)", status.message().c_str(), source.empty() ? "" : " at ", source.c_str(),
-                      static_cast<int>(status.code()));
+  return PyErr_Format(PyExc_RuntimeError, "%s%s%s (code %d)", status.message().c_str(), source.empty() ? "" : " at ",
+                      source.c_str(), static_cast<int>(status.code()));
 }
 
-bool run_plan(const Module& module, const Function& function, PyObject* const* inputs, size_t input_count, PyObject* const* captures,
-              size_t capture_count, PyObject** outputs) {
+bool run_plan(const Module& module, const Function& function, PyObject* const* inputs, size_t input_count,
+              PyObject* const* captures, size_t capture_count, PyObject** outputs) {
   constexpr size_t most_small = 32;
   const size_t count = input_count + capture_count, output_count = function.outputs.size();
   if (count != function.inputs.size()) {

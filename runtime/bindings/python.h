@@ -10,15 +10,13 @@
 namespace millstream::python {
 
 struct TensorObject {
-  PyObject_HEAD
-  Tensor tensor;
+  PyObject_HEAD Tensor tensor;
   PyObject* shape;  // cached tuple or nullptr
   int64_t id;
 };
 
 struct PlanObject {
-  PyObject_HEAD
-  Module* module;
+  PyObject_HEAD Module* module;
 };
 
 extern PyTypeObject* tensor_base;   // TensorBase
@@ -98,8 +96,8 @@ struct Entry {
   PyObject* captures;  // tuple or nullptr
   size_t output_count;
   bool single;
-  Entry* next;    // in its bucket
-  Entry* newer;   // in order of age
+  Entry* next;   // in its bucket
+  Entry* newer;  // in order of age
 };
 
 // A bounded table: when full, the oldest entry goes.

@@ -35,7 +35,8 @@ PyObject* make_state(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     }
     Py_DECREF(items);
     if (PyErr_Occurred()) return nullptr;
-    if (rank > max_rank) return PyErr_Format(PyExc_ValueError, "A variable has at most %d dimensions, given %zd.", max_rank, rank);
+    if (rank > max_rank)
+      return PyErr_Format(PyExc_ValueError, "A variable has at most %d dimensions, given %zd.", max_rank, rank);
     state->rank = static_cast<int32_t>(rank);
   }
   return wrap_object(state);
@@ -54,7 +55,8 @@ PyObject* state_value(PyObject*, PyObject* handle) {
 }
 
 PyObject* state_assign(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
-  if (count != 2 || !is_tensor(arguments[1])) return PyErr_Format(PyExc_TypeError, "state_assign takes a variable's handle and a tensor.");
+  if (count != 2 || !is_tensor(arguments[1]))
+    return PyErr_Format(PyExc_TypeError, "state_assign takes a variable's handle and a tensor.");
   State* state = state_of(arguments[0]);
   if (!state) return nullptr;
   const Status status = state->write(tensor_of(arguments[1]));
@@ -88,11 +90,13 @@ PyObject* state_info(PyObject*, PyObject* handle) {
   auto sizes = [](int rank, const int64_t* dims) -> PyObject* {
     if (rank < 0) return Py_NewRef(Py_None);
     PyObject* tuple = PyTuple_New(rank);
-    for (int i = 0; tuple && i < rank; ++i) PyTuple_SET_ITEM(tuple, i, dims[i] < 0 ? Py_NewRef(Py_None) : PyLong_FromLongLong(dims[i]));
+    for (int i = 0; tuple && i < rank; ++i)
+      PyTuple_SET_ITEM(tuple, i, dims[i] < 0 ? Py_NewRef(Py_None) : PyLong_FromLongLong(dims[i]));
     return tuple;
   };
-  return Py_BuildValue("{s:i,s:N,s:s,s:O,s:N}", "dtype", static_cast<int>(state->dtype), "shape", sizes(state->rank, state->dims), "name",
-                       state->name.c_str(), "is_set", is_set ? Py_True : Py_False, "value_shape",
+  return Py_BuildValue("{s:i,s:N,s:s,s:O,s:N}", "dtype", static_cast<int>(state->dtype), "shape",
+                       sizes(state->rank, state->dims), "name", state->name.c_str(), "is_set",
+                       is_set ? Py_True : Py_False, "value_shape",
                        is_set ? sizes(value.rank, value.dims) : Py_NewRef(Py_None));
 }
 
@@ -153,7 +157,8 @@ class PythonHost final : public Host {
         }
       }
     } else {
-      PyErr_Format(PyExc_TypeError, "A host call must return %d tensors, given %s.", output_count, Py_TYPE(result)->tp_name);
+      PyErr_Format(PyExc_TypeError, "A host call must return %d tensors, given %s.", output_count,
+                   Py_TYPE(result)->tp_name);
     }
     Py_DECREF(result);
     return status;
@@ -163,7 +168,8 @@ class PythonHost final : public Host {
 };
 
 PyObject* make_host(PyObject*, PyObject* callable) {
-  if (!PyCallable_Check(callable)) return PyErr_Format(PyExc_TypeError, "make_host takes a callable, given %s.", Py_TYPE(callable)->tp_name);
+  if (!PyCallable_Check(callable))
+    return PyErr_Format(PyExc_TypeError, "make_host takes a callable, given %s.", Py_TYPE(callable)->tp_name);
   return wrap_object(Ref<Object>::adopt(new PythonHost(callable)));
 }
 
@@ -175,7 +181,8 @@ PyMethodDef state_functions[] = {
     {"state_value", state_value, METH_O, "The variable's value, or None."},
     {"state_assign", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(state_assign)), METH_FASTCALL,
      "state_assign(handle, tensor)"},
-    {"state_clear", state_clear, METH_O, "Forgets the variable's value: reading it is an error until the next assignment."},
+    {"state_clear", state_clear, METH_O,
+     "Forgets the variable's value: reading it is an error until the next assignment."},
     {"state_info", state_info, METH_O, "dtype, shape, name, is_set, value_shape as a dict."},
     {"make_host", make_host, METH_O, "make_host(callable) -> handle for host_call"},
     {nullptr, nullptr, 0, nullptr}};

@@ -33,21 +33,36 @@ PyObject* get_id(PyObject* self, void*) { return PyLong_FromLongLong(self_of(sel
 
 const char* format_of(DType dtype) {
   switch (dtype) {
-    case DType::boolean: return "?";
-    case DType::int8: return "b";
-    case DType::uint8: return "B";
-    case DType::int16: return "h";
-    case DType::uint16: return "H";
-    case DType::int32: return "i";
-    case DType::uint32: return "I";
-    case DType::int64: return "l";
-    case DType::uint64: return "L";
-    case DType::float16: return "e";
-    case DType::float32: return "f";
-    case DType::float64: return "d";
-    case DType::complex64: return "Zf";
-    case DType::complex128: return "Zd";
-    default: return nullptr;
+    case DType::boolean:
+      return "?";
+    case DType::int8:
+      return "b";
+    case DType::uint8:
+      return "B";
+    case DType::int16:
+      return "h";
+    case DType::uint16:
+      return "H";
+    case DType::int32:
+      return "i";
+    case DType::uint32:
+      return "I";
+    case DType::int64:
+      return "l";
+    case DType::uint64:
+      return "L";
+    case DType::float16:
+      return "e";
+    case DType::float32:
+      return "f";
+    case DType::float64:
+      return "d";
+    case DType::complex64:
+      return "Zf";
+    case DType::complex128:
+      return "Zd";
+    default:
+      return nullptr;
   }
 }
 
@@ -111,7 +126,8 @@ PyObject* numpy_dtype(DType dtype) {
 PyObject* numpy_view(PyObject* self, PyObject*) {
   const Tensor& tensor = tensor_of(self);
   if (element_bytes(tensor.dtype) == 0) {
-    return PyErr_Format(PyExc_TypeError, "A %s tensor has no NumPy view; use _strings() for strings.", dtype_name(tensor.dtype));
+    return PyErr_Format(PyExc_TypeError, "A %s tensor has no NumPy view; use _strings() for strings.",
+                        dtype_name(tensor.dtype));
   }
   static PyObject* make = nullptr;
   static PyObject* names = nullptr;
@@ -136,7 +152,8 @@ float half_to_float(uint16_t bits) {
     const float small = static_cast<float>(fraction) * 0x1p-24f;
     return sign ? -small : small;
   }
-  const uint32_t word = sign | (exponent == 31 ? 0x7f800000u | (fraction << 13) : ((exponent + 112) << 23) | (fraction << 13));
+  const uint32_t word =
+      sign | (exponent == 31 ? 0x7f800000u | (fraction << 13) : ((exponent + 112) << 23) | (fraction << 13));
   float value;
   std::memcpy(&value, &word, 4);
   return value;
@@ -149,39 +166,58 @@ PyObject* item(PyObject* self, PyObject*) {
                         static_cast<long long>(tensor.count()));
   }
   switch (tensor.dtype) {
-    case DType::boolean: return PyBool_FromLong(*tensor.as<bool>());
+    case DType::boolean:
+      return PyBool_FromLong(*tensor.as<bool>());
     case DType::int4:
-    case DType::int8: return PyLong_FromLong(*tensor.as<int8_t>());
+    case DType::int8:
+      return PyLong_FromLong(*tensor.as<int8_t>());
     case DType::uint4:
-    case DType::uint8: return PyLong_FromLong(*tensor.as<uint8_t>());
-    case DType::int16: return PyLong_FromLong(*tensor.as<int16_t>());
-    case DType::uint16: return PyLong_FromLong(*tensor.as<uint16_t>());
-    case DType::int32: return PyLong_FromLong(*tensor.as<int32_t>());
-    case DType::uint32: return PyLong_FromUnsignedLong(*tensor.as<uint32_t>());
-    case DType::int64: return PyLong_FromLongLong(*tensor.as<int64_t>());
-    case DType::uint64: return PyLong_FromUnsignedLongLong(*tensor.as<uint64_t>());
-    case DType::float32: return PyFloat_FromDouble(static_cast<double>(*tensor.as<float>()));
-    case DType::float64: return PyFloat_FromDouble(*tensor.as<double>());
-    case DType::float16: return PyFloat_FromDouble(static_cast<double>(half_to_float(*tensor.as<uint16_t>())));
+    case DType::uint8:
+      return PyLong_FromLong(*tensor.as<uint8_t>());
+    case DType::int16:
+      return PyLong_FromLong(*tensor.as<int16_t>());
+    case DType::uint16:
+      return PyLong_FromLong(*tensor.as<uint16_t>());
+    case DType::int32:
+      return PyLong_FromLong(*tensor.as<int32_t>());
+    case DType::uint32:
+      return PyLong_FromUnsignedLong(*tensor.as<uint32_t>());
+    case DType::int64:
+      return PyLong_FromLongLong(*tensor.as<int64_t>());
+    case DType::uint64:
+      return PyLong_FromUnsignedLongLong(*tensor.as<uint64_t>());
+    case DType::float32:
+      return PyFloat_FromDouble(static_cast<double>(*tensor.as<float>()));
+    case DType::float64:
+      return PyFloat_FromDouble(*tensor.as<double>());
+    case DType::float16:
+      return PyFloat_FromDouble(static_cast<double>(half_to_float(*tensor.as<uint16_t>())));
     case DType::bfloat16: {
       const uint32_t word = static_cast<uint32_t>(*tensor.as<uint16_t>()) << 16;
       float value;
       std::memcpy(&value, &word, 4);
       return PyFloat_FromDouble(static_cast<double>(value));
     }
-    case DType::complex64: return PyComplex_FromDoubles(static_cast<double>(tensor.as<float>()[0]), static_cast<double>(tensor.as<float>()[1]));
-    case DType::complex128: return PyComplex_FromDoubles(tensor.as<double>()[0], tensor.as<double>()[1]);
+    case DType::complex64:
+      return PyComplex_FromDoubles(static_cast<double>(tensor.as<float>()[0]),
+                                   static_cast<double>(tensor.as<float>()[1]));
+    case DType::complex128:
+      return PyComplex_FromDoubles(tensor.as<double>()[0], tensor.as<double>()[1]);
     case DType::string: {
       const int64_t* offsets = tensor.as<int64_t>();
-      return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(offsets + 2) + offsets[0], offsets[1] - offsets[0]);
+      return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(offsets + 2) + offsets[0],
+                                       offsets[1] - offsets[0]);
     }
-    default: return PyErr_Format(PyExc_TypeError, "A %s tensor has no Python scalar; view it through ml_dtypes.", dtype_name(tensor.dtype));
+    default:
+      return PyErr_Format(PyExc_TypeError, "A %s tensor has no Python scalar; view it through ml_dtypes.",
+                          dtype_name(tensor.dtype));
   }
 }
 
 PyObject* strings(PyObject* self, PyObject*) {
   const Tensor& tensor = tensor_of(self);
-  if (tensor.dtype != DType::string) return PyErr_Format(PyExc_TypeError, "A %s tensor holds no strings.", dtype_name(tensor.dtype));
+  if (tensor.dtype != DType::string)
+    return PyErr_Format(PyExc_TypeError, "A %s tensor holds no strings.", dtype_name(tensor.dtype));
   const int64_t count = tensor.count();
   PyObject* list = PyList_New(count);
   if (!list) return nullptr;
@@ -198,11 +234,10 @@ PyObject* strings(PyObject* self, PyObject*) {
   return list;
 }
 
-PyMethodDef methods[] = {
-    {"_numpy", numpy_view, METH_NOARGS, "A read-only NumPy array of the same bytes."},
-    {"_item", item, METH_NOARGS, "The Python scalar of a tensor of one element."},
-    {"_strings", strings, METH_NOARGS, "A list of bytes."},
-    {nullptr, nullptr, 0, nullptr}};
+PyMethodDef methods[] = {{"_numpy", numpy_view, METH_NOARGS, "A read-only NumPy array of the same bytes."},
+                         {"_item", item, METH_NOARGS, "The Python scalar of a tensor of one element."},
+                         {"_strings", strings, METH_NOARGS, "A list of bytes."},
+                         {nullptr, nullptr, 0, nullptr}};
 
 PyGetSetDef attributes[] = {{"_dtype", get_dtype, nullptr, "Element type as TensorFlow's number.", nullptr},
                             {"_shape", get_shape, nullptr, "Sizes as a tuple.", nullptr},
@@ -237,7 +272,8 @@ bool parse_shape(PyObject* sequence, Tensor& tensor) {
 
 // from_array(buffer, dtype, shape, copy=True)
 PyObject* from_array(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
-  if (count < 3 || count > 4) return PyErr_Format(PyExc_TypeError, "from_array takes a buffer, a dtype, a shape and optionally copy.");
+  if (count < 3 || count > 4)
+    return PyErr_Format(PyExc_TypeError, "from_array takes a buffer, a dtype, a shape and optionally copy.");
   Tensor tensor;
   tensor.dtype = static_cast<DType>(PyLong_AsLong(arguments[1]));
   if (PyErr_Occurred()) return nullptr;
@@ -317,7 +353,8 @@ bool store_integer(PyObject* number, Tensor& tensor) {
   } else {
     const long long value = PyLong_AsLongLongAndOverflow(index, &overflow);
     Py_DECREF(index);
-    if (overflow || value < static_cast<long long>(std::numeric_limits<T>::min()) || value > static_cast<long long>(std::numeric_limits<T>::max())) {
+    if (overflow || value < static_cast<long long>(std::numeric_limits<T>::min()) ||
+        value > static_cast<long long>(std::numeric_limits<T>::max())) {
       PyErr_Format(PyExc_OverflowError, "%R does not fit %s.", number, dtype_name(tensor.dtype));
       return false;
     }
@@ -348,22 +385,45 @@ PyObject* scalar(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
         *tensor.as<bool>() = truth > 0;
         break;
       }
-      case DType::int8: good = store_integer<int8_t>(number, tensor); break;
-      case DType::uint8: good = store_integer<uint8_t>(number, tensor); break;
-      case DType::int16: good = store_integer<int16_t>(number, tensor); break;
-      case DType::uint16: good = store_integer<uint16_t>(number, tensor); break;
-      case DType::int32: good = store_integer<int32_t>(number, tensor); break;
-      case DType::uint32: good = store_integer<uint32_t>(number, tensor); break;
-      case DType::int64: good = store_integer<int64_t>(number, tensor); break;
-      case DType::uint64: good = store_integer<uint64_t>(number, tensor); break;
-      case DType::float32: *tensor.as<float>() = static_cast<float>(PyFloat_AsDouble(number)); break;
-      case DType::float64: *tensor.as<double>() = PyFloat_AsDouble(number); break;
-      case DType::float16: *tensor.as<uint16_t>() = float_to_half(static_cast<float>(PyFloat_AsDouble(number))); break;
+      case DType::int8:
+        good = store_integer<int8_t>(number, tensor);
+        break;
+      case DType::uint8:
+        good = store_integer<uint8_t>(number, tensor);
+        break;
+      case DType::int16:
+        good = store_integer<int16_t>(number, tensor);
+        break;
+      case DType::uint16:
+        good = store_integer<uint16_t>(number, tensor);
+        break;
+      case DType::int32:
+        good = store_integer<int32_t>(number, tensor);
+        break;
+      case DType::uint32:
+        good = store_integer<uint32_t>(number, tensor);
+        break;
+      case DType::int64:
+        good = store_integer<int64_t>(number, tensor);
+        break;
+      case DType::uint64:
+        good = store_integer<uint64_t>(number, tensor);
+        break;
+      case DType::float32:
+        *tensor.as<float>() = static_cast<float>(PyFloat_AsDouble(number));
+        break;
+      case DType::float64:
+        *tensor.as<double>() = PyFloat_AsDouble(number);
+        break;
+      case DType::float16:
+        *tensor.as<uint16_t>() = float_to_half(static_cast<float>(PyFloat_AsDouble(number)));
+        break;
       case DType::bfloat16: {
         const auto value = static_cast<float>(PyFloat_AsDouble(number));
         uint32_t bits;
         std::memcpy(&bits, &value, 4);
-        *tensor.as<uint16_t>() = value != value ? 0x7fc0 : static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16);
+        *tensor.as<uint16_t>() =
+            value != value ? 0x7fc0 : static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1)) >> 16);
         break;
       }
       case DType::complex64:
@@ -411,7 +471,8 @@ PyObject* from_strings(PyObject*, PyObject* const* arguments, Py_ssize_t count) 
     total += PyBytes_GET_SIZE(text);
   }
   if (size != tensor.count()) {
-    PyErr_Format(PyExc_ValueError, "The shape has %lld elements, given %zd strings.", static_cast<long long>(tensor.count()), size);
+    PyErr_Format(PyExc_ValueError, "The shape has %lld elements, given %zd strings.",
+                 static_cast<long long>(tensor.count()), size);
     Py_DECREF(items);
     return nullptr;
   }
@@ -475,20 +536,23 @@ PyObject* wrap(Tensor&& tensor) {
 PyMethodDef tensor_functions[] = {
     {"from_array", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(from_array)), METH_FASTCALL,
      "from_array(buffer, dtype, shape, copy=True) -> tensor"},
-    {"scalar", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(scalar)), METH_FASTCALL, "scalar(number, dtype) -> tensor"},
+    {"scalar", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(scalar)), METH_FASTCALL,
+     "scalar(number, dtype) -> tensor"},
     {"from_strings", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(from_strings)), METH_FASTCALL,
      "from_strings(list of bytes, shape) -> tensor"},
-    {"set_tensor_class", set_tensor_class, METH_O, "All results become instances of this subclass of TensorBase. Returns the one before."},
+    {"set_tensor_class", set_tensor_class, METH_O,
+     "All results become instances of this subclass of TensorBase. Returns the one before."},
     {nullptr, nullptr, 0, nullptr}};
 
 bool add_tensor_type(PyObject* module) {
-  static PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
-                                {Py_tp_methods, methods},
-                                {Py_tp_getset, attributes},
-                                {Py_bf_getbuffer, reinterpret_cast<void*>(get_buffer)},
-                                {Py_bf_releasebuffer, reinterpret_cast<void*>(release_buffer)},
-                                {Py_tp_doc, const_cast<char*>("A tensor of the runtime. Subclass it and call set_tensor_class.")},
-                                {0, nullptr}};
+  static PyType_Slot slots[] = {
+      {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
+      {Py_tp_methods, methods},
+      {Py_tp_getset, attributes},
+      {Py_bf_getbuffer, reinterpret_cast<void*>(get_buffer)},
+      {Py_bf_releasebuffer, reinterpret_cast<void*>(release_buffer)},
+      {Py_tp_doc, const_cast<char*>("A tensor of the runtime. Subclass it and call set_tensor_class.")},
+      {0, nullptr}};
   static PyType_Spec spec = {"millstream._runtime.TensorBase", sizeof(TensorObject), 0,
                              Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
   tensor_base = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));

@@ -85,11 +85,13 @@ int finish_open(Ref<Module> module, ms_plan** out) {
     for (size_t i = 0; i < state.size(); ++i) {
       if (state[i]) continue;
       offer.inputs.push_back({std::string(signature.input_names[given++]),
-                              &offer.function->values[static_cast<size_t>(offer.function->inputs[i])], static_cast<int64_t>(i)});
+                              &offer.function->values[static_cast<size_t>(offer.function->inputs[i])],
+                              static_cast<int64_t>(i)});
     }
     for (size_t i = 0; i < signature.output_names.size(); ++i) {
       offer.outputs.push_back({std::string(signature.output_names[i]),
-                               &offer.function->values[static_cast<size_t>(offer.function->outputs[i])], static_cast<int64_t>(i)});
+                               &offer.function->values[static_cast<size_t>(offer.function->outputs[i])],
+                               static_cast<int64_t>(i)});
     }
     plan->offers.push_back(std::move(offer));
   }
@@ -111,7 +113,8 @@ int finish_open(Ref<Module> module, ms_plan** out) {
 }
 
 const Offer* offer_at(const ms_plan* plan, int index) {
-  return plan && index >= 0 && index < static_cast<int>(plan->offers.size()) ? &plan->offers[static_cast<size_t>(index)] : nullptr;
+  return plan && index >= 0 && index < static_cast<int>(plan->offers.size()) ? &plan->offers[static_cast<size_t>(index)]
+                                                                             : nullptr;
 }
 
 const Port* port_at(const ms_plan* plan, int signature, int index, bool input) {
@@ -159,8 +162,8 @@ int ms_trace_write(const char* path) {
     std::fputs("{\"traceEvents\":[", file);
     const char* between = "\n";
     for (const TraceEvent& event : events) {
-      std::fprintf(file, "%s{\"name\":\"%s\",\"ph\":\"X\",\"pid\":1,\"tid\":%lld,\"ts\":%.3f,\"dur\":%.3f}", between, event.name.c_str(),
-                   static_cast<long long>(event.thread), static_cast<double>(event.begin_ns) / 1e3,
+      std::fprintf(file, "%s{\"name\":\"%s\",\"ph\":\"X\",\"pid\":1,\"tid\":%lld,\"ts\":%.3f,\"dur\":%.3f}", between,
+                   event.name.c_str(), static_cast<long long>(event.thread), static_cast<double>(event.begin_ns) / 1e3,
                    static_cast<double>(event.end_ns - event.begin_ns) / 1e3);
       between = ",\n";
     }
@@ -240,14 +243,16 @@ int64_t ms_output_size(const ms_plan* plan, int signature, int output, int dimen
   return port_size(port_at(plan, signature, output, false), dimension);
 }
 
-int ms_call(ms_plan* plan, int signature, const ms_tensor* const* inputs, int input_count, ms_tensor** outputs, int output_count) {
+int ms_call(ms_plan* plan, int signature, const ms_tensor* const* inputs, int input_count, ms_tensor** outputs,
+            int output_count) {
   return guarded([&] {
     const Offer* offer = offer_at(plan, signature);
     if (!offer) return fail(invalid("There is no signature " + std::to_string(signature) + "."));
-    if (input_count != static_cast<int>(offer->inputs.size()) || output_count != static_cast<int>(offer->outputs.size())) {
+    if (input_count != static_cast<int>(offer->inputs.size()) ||
+        output_count != static_cast<int>(offer->outputs.size())) {
       return fail(invalid("'" + offer->name + "' takes " + std::to_string(offer->inputs.size()) + " inputs and gives " +
-                          std::to_string(offer->outputs.size()) + " outputs, given are " + std::to_string(input_count) + " and " +
-                          std::to_string(output_count) + "."));
+                          std::to_string(offer->outputs.size()) + " outputs, given are " + std::to_string(input_count) +
+                          " and " + std::to_string(output_count) + "."));
     }
     const Function& function = *offer->function;
     std::vector<Tensor> handles(offer->states.size());
@@ -258,7 +263,8 @@ int ms_call(ms_plan* plan, int signature, const ms_tensor* const* inputs, int in
       in[static_cast<size_t>(offer->states[i].first)] = &handles[i];
     }
     for (int i = 0; i < input_count; ++i) {
-      if (!inputs || !inputs[i]) return fail(invalid("Input " + std::to_string(i) + " of '" + offer->name + "' is missing."));
+      if (!inputs || !inputs[i])
+        return fail(invalid("Input " + std::to_string(i) + " of '" + offer->name + "' is missing."));
       in[static_cast<size_t>(offer->inputs[static_cast<size_t>(i)].position)] = &inputs[i]->tensor;
     }
     std::vector<std::unique_ptr<ms_tensor>> made(function.outputs.size());
@@ -279,7 +285,8 @@ int ms_tensor_new(int type, int rank, const int64_t* sizes, ms_tensor** tensor) 
     auto made = std::make_unique<ms_tensor>();
     const Status status = make_tensor(type, rank, sizes, made->tensor);
     if (!status.ok()) return fail(status);
-    if (!element_bytes(made->tensor.dtype)) return fail(invalid("ms_tensor_new takes a type of numbers, given " + std::to_string(type) + "."));
+    if (!element_bytes(made->tensor.dtype))
+      return fail(invalid("ms_tensor_new takes a type of numbers, given " + std::to_string(type) + "."));
     allocate_data(made->tensor);
     std::memset(made->tensor.data, 0, made->tensor.bytes());
     *tensor = made.release();
@@ -287,7 +294,8 @@ int ms_tensor_new(int type, int rank, const int64_t* sizes, ms_tensor** tensor) 
   });
 }
 
-int ms_tensor_new_strings(const char* const* texts, const size_t* lengths, int rank, const int64_t* sizes, ms_tensor** tensor) {
+int ms_tensor_new_strings(const char* const* texts, const size_t* lengths, int rank, const int64_t* sizes,
+                          ms_tensor** tensor) {
   return guarded([&] {
     auto made = std::make_unique<ms_tensor>();
     Tensor& out = made->tensor;
@@ -336,7 +344,8 @@ const char* ms_state_name(const ms_plan* plan, int state) {
 
 int ms_state_get(ms_plan* plan, int state, ms_tensor** value) {
   return guarded([&] {
-    if (state < 0 || state >= ms_state_count(plan)) return fail(invalid("There is no state " + std::to_string(state) + "."));
+    if (state < 0 || state >= ms_state_count(plan))
+      return fail(invalid("There is no state " + std::to_string(state) + "."));
     auto made = std::make_unique<ms_tensor>();
     const Status status = plan->states[static_cast<size_t>(state)]->read(made->tensor);
     if (!status.ok()) return fail(status);
@@ -348,7 +357,8 @@ int ms_state_get(ms_plan* plan, int state, ms_tensor** value) {
 // The bytes are copied: the caller may go on writing into its tensor.
 int ms_state_set(ms_plan* plan, int state, const ms_tensor* value) {
   return guarded([&] {
-    if (state < 0 || state >= ms_state_count(plan)) return fail(invalid("There is no state " + std::to_string(state) + "."));
+    if (state < 0 || state >= ms_state_count(plan))
+      return fail(invalid("There is no state " + std::to_string(state) + "."));
     if (!value) return fail(invalid("ms_state_set was given no value."));
     Tensor copy = value->tensor;
     copy.buffer.reset();

@@ -29,13 +29,16 @@ bool said(const char* text) { return std::string(ms_last_error()).find(text) != 
 
 void test_a_signature_says_what_it_takes_and_gives() {
   ms_plan* plan = open_rich();
-  EXPECT_THAT(ms_signature_count(plan) == 1 && ms_signature_find(plan, "serve") == 0 && ms_signature_find(plan, "none") == -1);
+  EXPECT_THAT(ms_signature_count(plan) == 1 && ms_signature_find(plan, "serve") == 0 &&
+              ms_signature_find(plan, "none") == -1);
   EXPECT_THAT(ms_input_count(plan, 0) == 2 && ms_output_count(plan, 0) == 6);
   EXPECT_THAT(!std::strcmp(ms_input_name(plan, 0, 0), "x") && !std::strcmp(ms_output_name(plan, 0, 3), "kernel"));
   EXPECT_THAT(ms_input_type(plan, 0, 0) == MS_FLOAT32 && ms_input_rank(plan, 0, 0) == 2);
-  EXPECT_THAT(ms_input_size(plan, 0, 0, 0) == -1 && ms_input_size(plan, 0, 0, 1) == 2 && ms_input_size(plan, 0, 0, 2) == -1);
+  EXPECT_THAT(ms_input_size(plan, 0, 0, 0) == -1 && ms_input_size(plan, 0, 0, 1) == 2 &&
+              ms_input_size(plan, 0, 0, 2) == -1);
   EXPECT_THAT(ms_output_type(plan, 0, 0) == MS_INT64 && ms_output_size(plan, 0, 0, 0) == 2);
-  EXPECT_THAT(ms_input_name(plan, 0, 2) == nullptr && ms_input_name(plan, 1, 0) == nullptr && ms_input_rank(plan, -1, 0) == -1);
+  EXPECT_THAT(ms_input_name(plan, 0, 2) == nullptr && ms_input_name(plan, 1, 0) == nullptr &&
+              ms_input_rank(plan, -1, 0) == -1);
   ms_plan_free(plan);
 }
 
@@ -50,10 +53,12 @@ void test_a_call_updates_the_plans_own_state() {
   EXPECT_THAT(ms_state_get(plan, 0, &before) == 0);
   EXPECT_THAT(ms_call(plan, 0, inputs, 2, outputs, 6) == 0);
   EXPECT_THAT(static_cast<int64_t*>(ms_tensor_data(outputs[0]))[0] == 4);
-  EXPECT_THAT(ms_tensor_rank(outputs[4]) == 1 && ms_tensor_size(outputs[4], 0) == 4 && ms_tensor_count(outputs[4]) == 4);
+  EXPECT_THAT(ms_tensor_rank(outputs[4]) == 1 && ms_tensor_size(outputs[4], 0) == 4 &&
+              ms_tensor_count(outputs[4]) == 4);
   ms_tensor* after = nullptr;
   EXPECT_THAT(ms_state_get(plan, 0, &after) == 0);
-  EXPECT_THAT(static_cast<float*>(ms_tensor_data(before))[0] == 1 && static_cast<float*>(ms_tensor_data(after))[0] == 9);
+  EXPECT_THAT(static_cast<float*>(ms_tensor_data(before))[0] == 1 &&
+              static_cast<float*>(ms_tensor_data(after))[0] == 9);
   ms_tensor* chosen = floats({2}, numbers + 2);
   EXPECT_THAT(ms_state_set(plan, 0, chosen) == 0);
   static_cast<float*>(ms_tensor_data(chosen))[0] = 77;  // the plan has its own copy

@@ -21,9 +21,22 @@ extern "C" {
 
 /* Element types, with TensorFlow's DataType numbers. */
 enum {
-  MS_FLOAT32 = 1, MS_FLOAT64 = 2, MS_INT32 = 3, MS_UINT8 = 4, MS_INT16 = 5, MS_INT8 = 6, MS_STRING = 7,
-  MS_COMPLEX64 = 8, MS_INT64 = 9, MS_BOOL = 10, MS_BFLOAT16 = 14, MS_UINT16 = 17, MS_COMPLEX128 = 18,
-  MS_FLOAT16 = 19, MS_UINT32 = 22, MS_UINT64 = 23
+  MS_FLOAT32 = 1,
+  MS_FLOAT64 = 2,
+  MS_INT32 = 3,
+  MS_UINT8 = 4,
+  MS_INT16 = 5,
+  MS_INT8 = 6,
+  MS_STRING = 7,
+  MS_COMPLEX64 = 8,
+  MS_INT64 = 9,
+  MS_BOOL = 10,
+  MS_BFLOAT16 = 14,
+  MS_UINT16 = 17,
+  MS_COMPLEX128 = 18,
+  MS_FLOAT16 = 19,
+  MS_UINT32 = 22,
+  MS_UINT64 = 23
 };
 
 typedef struct ms_plan ms_plan;

@@ -55,7 +55,7 @@ struct Kernel {
 // `void register_<family>(Registry&)`, listed in kernels/registry.cc. No registration by static constructors.
 class Registry {
  public:
-  void add(const Kernel& kernel);               // a later one of the same name wins: families are added slowest first
+  void add(const Kernel& kernel);  // a later one of the same name wins: families are added slowest first
   const Kernel* find(const char* name, size_t length) const;
   void each(const std::function<void(const Kernel&)>& visit) const;  // by name
   static const Registry& instance();

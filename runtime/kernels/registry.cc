@@ -5,10 +5,16 @@
 
 #define MS_FAMILY(f) void f(Registry&);
 #define MS_FAMILY_ONEDNN(f) void f(Registry&);
-#define MS_FAMILY_ISA(f)                   \
-  namespace baseline { void f(Registry&); } \
-  namespace avx2 { void f(Registry&); }     \
-  namespace avx512 { void f(Registry&); }
+#define MS_FAMILY_ISA(f) \
+  namespace baseline {   \
+  void f(Registry&);     \
+  }                      \
+  namespace avx2 {       \
+  void f(Registry&);     \
+  }                      \
+  namespace avx512 {     \
+  void f(Registry&);     \
+  }
 namespace millstream {
 #include "kernel_families.inc"
 void register_control(Registry&);
@@ -41,7 +47,8 @@ void register_all(Registry& registry) {
 #undef MS_FAMILY_ISA
 #define MS_FAMILY(f)
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2") && allowed("avx2")) {
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2") &&
+      allowed("avx2")) {
 #define MS_FAMILY_ISA(f) avx2::f(registry);
 #include "kernel_families.inc"
 #undef MS_FAMILY_ISA

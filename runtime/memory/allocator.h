@@ -7,8 +7,8 @@
 namespace millstream {
 
 struct MemoryStats {
-  int64_t reserved_bytes;       // taken from the system: in use, or kept for reuse
-  int64_t cached_bytes;         // of these, kept for reuse
+  int64_t reserved_bytes;  // taken from the system: in use, or kept for reuse
+  int64_t cached_bytes;    // of these, kept for reuse
   int64_t peak_reserved_bytes;
   int64_t system_allocations;
 };

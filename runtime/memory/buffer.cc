@@ -15,9 +15,9 @@
 namespace millstream {
 namespace {
 
-constexpr size_t header_bytes = 64;      // beside the class's bytes, so that powers of two waste nothing
+constexpr size_t header_bytes = 64;  // beside the class's bytes, so that powers of two waste nothing
 constexpr size_t fine_step = 64;
-constexpr size_t fine_limit = 1024;       // up to here classes are 64 bytes apart, then four in each doubling
+constexpr size_t fine_limit = 1024;  // up to here classes are 64 bytes apart, then four in each doubling
 constexpr int fine_classes = fine_limit / fine_step;
 constexpr size_t thread_limit = 64 << 10;  // larger blocks are not kept per thread
 constexpr size_t map_limit = 1 << 20;      // larger blocks are mapped, so that they can go back to the system

@@ -52,7 +52,9 @@ void test_more_than_there_is_throws() {
 }
 
 void test_cached_memory_goes_back_when_asked() {
-  { auto buffer = Buffer::allocate(64 << 20); }
+  {
+    auto buffer = Buffer::allocate(64 << 20);
+  }
   release_cached_memory();
   EXPECT_THAT(memory_stats().cached_bytes == 0);
 }

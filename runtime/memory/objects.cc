@@ -40,32 +40,58 @@ std::string shape_text(int rank, const int64_t* dims) {
 
 const char* dtype_name(DType dtype) {
   switch (dtype) {
-    case DType::float32: return "float32";
-    case DType::float64: return "float64";
-    case DType::int32: return "int32";
-    case DType::uint8: return "uint8";
-    case DType::int16: return "int16";
-    case DType::int8: return "int8";
-    case DType::string: return "string";
-    case DType::complex64: return "complex64";
-    case DType::int64: return "int64";
-    case DType::boolean: return "bool";
-    case DType::bfloat16: return "bfloat16";
-    case DType::uint16: return "uint16";
-    case DType::complex128: return "complex128";
-    case DType::float16: return "float16";
-    case DType::resource: return "resource";
-    case DType::variant: return "variant";
-    case DType::uint32: return "uint32";
-    case DType::uint64: return "uint64";
-    case DType::float8_e5m2: return "float8_e5m2";
-    case DType::float8_e4m3fn: return "float8_e4m3fn";
-    case DType::float8_e4m3fnuz: return "float8_e4m3fnuz";
-    case DType::float8_e4m3b11fnuz: return "float8_e4m3b11fnuz";
-    case DType::float8_e5m2fnuz: return "float8_e5m2fnuz";
-    case DType::int4: return "int4";
-    case DType::uint4: return "uint4";
-    default: return "invalid";
+    case DType::float32:
+      return "float32";
+    case DType::float64:
+      return "float64";
+    case DType::int32:
+      return "int32";
+    case DType::uint8:
+      return "uint8";
+    case DType::int16:
+      return "int16";
+    case DType::int8:
+      return "int8";
+    case DType::string:
+      return "string";
+    case DType::complex64:
+      return "complex64";
+    case DType::int64:
+      return "int64";
+    case DType::boolean:
+      return "bool";
+    case DType::bfloat16:
+      return "bfloat16";
+    case DType::uint16:
+      return "uint16";
+    case DType::complex128:
+      return "complex128";
+    case DType::float16:
+      return "float16";
+    case DType::resource:
+      return "resource";
+    case DType::variant:
+      return "variant";
+    case DType::uint32:
+      return "uint32";
+    case DType::uint64:
+      return "uint64";
+    case DType::float8_e5m2:
+      return "float8_e5m2";
+    case DType::float8_e4m3fn:
+      return "float8_e4m3fn";
+    case DType::float8_e4m3fnuz:
+      return "float8_e4m3fnuz";
+    case DType::float8_e4m3b11fnuz:
+      return "float8_e4m3b11fnuz";
+    case DType::float8_e5m2fnuz:
+      return "float8_e5m2fnuz";
+    case DType::int4:
+      return "int4";
+    case DType::uint4:
+      return "uint4";
+    default:
+      return "invalid";
   }
 }
 
@@ -74,8 +100,9 @@ Status State::read(Tensor& out) {
   out = Tensor();
   std::lock_guard lock(mutex);
   if (!is_set) {
-    return Status(Code::failed_precondition, "The variable '" + name + "' was read before it was given a value, or after it was "
-                                             "deleted. Assign to it first.");
+    return Status(Code::failed_precondition, "The variable '" + name +
+                                                 "' was read before it was given a value, or after it was "
+                                                 "deleted. Assign to it first.");
   }
   out = value;
   return Status();

@@ -23,9 +23,9 @@ class State final : public Object {
   bool is_set = false;
   Tensor value;
 
-  Status read(Tensor& out);                // shares the bytes
+  Status read(Tensor& out);                 // shares the bytes
   Status write(const Tensor& value_given);  // shares the bytes where they are counted, else copies
-  Status edit(Tensor& out);                // bytes nobody else holds
+  Status edit(Tensor& out);                 // bytes nobody else holds
 };
 
 // TensorFlow's TensorList. Changed in place by whoever holds the only reference. An element nobody set has dtype invalid.

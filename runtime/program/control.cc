@@ -23,7 +23,8 @@ Status run_branch(const Call& call) {
   const int32_t index = *call.in(0).as<int32_t>();
   const int64_t last = call.attribute_count - 1;
   const int64_t chosen = index < 0 || index > last ? last : index;
-  return call.executor->call(call.attributes[chosen], call.inputs + 1, call.input_count - 1, call.outputs, call.output_count);
+  return call.executor->call(call.attributes[chosen], call.inputs + 1, call.input_count - 1, call.outputs,
+                             call.output_count);
 }
 
 Status run_loop(const Call& call) {
@@ -78,7 +79,8 @@ Status check_sizes(const Call& call) {
 Status run_sizes(const Call& call) {
   for (int64_t i = 0; i < call.attribute_count; ++i) {
     if (call.out(0).dtype == DType::int32) {
-      if (call.attributes[i] > INT32_MAX) return invalid("A size of " + std::to_string(call.attributes[i]) + " does not fit int32.");
+      if (call.attributes[i] > INT32_MAX)
+        return invalid("A size of " + std::to_string(call.attributes[i]) + " does not fit int32.");
       call.out(0).as<int32_t>()[i] = static_cast<int32_t>(call.attributes[i]);
     } else {
       call.out(0).as<int64_t>()[i] = call.attributes[i];
@@ -93,7 +95,8 @@ Status find_state(const Call& call, State*& state) {
 }
 
 Status check_handle(const Call& call, int inputs, int outputs) {
-  MS_REQUIRE(call.input_count == inputs && call.output_count == outputs, "a variable's kernel has other inputs or outputs");
+  MS_REQUIRE(call.input_count == inputs && call.output_count == outputs,
+             "a variable's kernel has other inputs or outputs");
   for (int i = 0; i < inputs; ++i) MS_REQUIRE(call.has(i), "a variable's kernel needs all its inputs");
   MS_REQUIRE(call.in(0).dtype == DType::resource, "a variable's kernel takes a resource");
   return Status();
@@ -134,7 +137,8 @@ Status run_state_is_set(const Call& call) {
 }
 
 Status check_host_call(const Call& call) {
-  MS_REQUIRE(call.input_count >= 1 && call.has(0) && call.in(0).dtype == DType::resource, "host_call takes a host object first");
+  MS_REQUIRE(call.input_count >= 1 && call.has(0) && call.in(0).dtype == DType::resource,
+             "host_call takes a host object first");
   for (int i = 1; i < call.input_count; ++i) MS_REQUIRE(call.has(i), "host_call needs all its inputs");
   return Status();
 }
@@ -155,8 +159,9 @@ Status run_host_call(const Call& call) {
 Status check_check(const Call& call) {
   MS_REQUIRE(call.input_count >= 1 && call.has(0) && call.in(0).dtype == DType::boolean && call.output_count == 0,
              "check takes a bool condition first and gives nothing");
-  MS_REQUIRE(call.attribute_count >= 2 && call.attributes[1] >= 0 && call.attributes[1] <= (call.attribute_count - 2) * 8,
-             "check's message lies outside its attributes");
+  MS_REQUIRE(
+      call.attribute_count >= 2 && call.attributes[1] >= 0 && call.attributes[1] <= (call.attribute_count - 2) * 8,
+      "check's message lies outside its attributes");
   MS_REQUIRE(call.attributes[0] >= 1 && call.attributes[0] <= 15, "check's error code is not one of 1 to 15");
   return Status();
 }
@@ -172,18 +177,30 @@ std::string shown(const Tensor& tensor) {
   const int64_t count = std::min<int64_t>(tensor.count(), 8);
   std::string text;
   switch (tensor.dtype) {
-    case DType::float32: text = list_text<float>(tensor, count); break;
-    case DType::float64: text = list_text<double>(tensor, count); break;
-    case DType::int32: text = list_text<int32_t>(tensor, count); break;
-    case DType::int64: text = list_text<int64_t>(tensor, count); break;
-    case DType::boolean: text = list_text<bool>(tensor, count); break;
+    case DType::float32:
+      text = list_text<float>(tensor, count);
+      break;
+    case DType::float64:
+      text = list_text<double>(tensor, count);
+      break;
+    case DType::int32:
+      text = list_text<int32_t>(tensor, count);
+      break;
+    case DType::int64:
+      text = list_text<int64_t>(tensor, count);
+      break;
+    case DType::boolean:
+      text = list_text<bool>(tensor, count);
+      break;
     case DType::string:
       if (tensor.count() == 1) {
         const int64_t* offsets = tensor.as<int64_t>();
-        return std::string(reinterpret_cast<const char*>(offsets + 2) + offsets[0], static_cast<size_t>(offsets[1] - offsets[0]));
+        return std::string(reinterpret_cast<const char*>(offsets + 2) + offsets[0],
+                           static_cast<size_t>(offsets[1] - offsets[0]));
       }
       [[fallthrough]];
-    default: return std::string(dtype_name(tensor.dtype)) + shape_text(tensor.rank, tensor.dims);
+    default:
+      return std::string(dtype_name(tensor.dtype)) + shape_text(tensor.rank, tensor.dims);
   }
   return "[" + text + (count < tensor.count() ? " ...]" : "]");
 }
@@ -220,8 +237,9 @@ const Kernel kernel_check{"check", check_check, run_check};
 }  // namespace
 
 void register_control(Registry& registry) {
-  for (const Kernel* kernel : {&kernel_call, &kernel_branch, &kernel_loop, &kernel_host_call, &kernel_bind_sizes, &kernel_sizes,
-                               &kernel_state_read, &kernel_state_edit, &kernel_state_write, &kernel_state_is_set, &kernel_check}) {
+  for (const Kernel* kernel :
+       {&kernel_call, &kernel_branch, &kernel_loop, &kernel_host_call, &kernel_bind_sizes, &kernel_sizes,
+        &kernel_state_read, &kernel_state_edit, &kernel_state_write, &kernel_state_is_set, &kernel_check}) {
     registry.add(*kernel);
   }
 }

@@ -77,15 +77,16 @@ Frame::Frame(const Module& module_given, const Function& function_given)
     for (int i = 0; i < item.input_count; ++i) {
       input_pointers.push_back(item.inputs[i] < 0 ? nullptr : &values[static_cast<size_t>(item.inputs[i])]);
     }
-    for (int i = 0; i < item.output_count; ++i) output_pointers.push_back(&values[static_cast<size_t>(item.outputs[i])]);
+    for (int i = 0; i < item.output_count; ++i)
+      output_pointers.push_back(&values[static_cast<size_t>(item.outputs[i])]);
     const int64_t* attributes = item.attributes;
     if (item.patch_count) {
       attributes = patched.data() + patched.size();
       patched.insert(patched.end(), item.attributes, item.attributes + item.attribute_count);
     }
     steps.push_back({item.plain ? item.kernel->run : nullptr,
-                     Call{first_input, item.input_count, first_output, item.output_count, attributes, item.attribute_count,
-                          item.prepared.get(), &executor},
+                     Call{first_input, item.input_count, first_output, item.output_count, attributes,
+                          item.attribute_count, item.prepared.get(), &executor},
                      &item});
   }
   if (function.arena_bytes > 0 && function.arena_bytes <= kept_arena_bytes) {
@@ -101,7 +102,8 @@ void Frame::place_arena() {
 
 void Frame::set_data(int32_t id, void* data) {
   values[static_cast<size_t>(id)].data = data;
-  for (int32_t follower : function.values[static_cast<size_t>(id)].followers) values[static_cast<size_t>(follower)].data = data;
+  for (int32_t follower : function.values[static_cast<size_t>(id)].followers)
+    values[static_cast<size_t>(follower)].data = data;
 }
 
 Status Frame::size_of(int64_t operand, int64_t& out) const {
@@ -111,8 +113,9 @@ Status Frame::size_of(int64_t operand, int64_t& out) const {
   }
   const auto index = static_cast<size_t>(-(operand + 1));
   if (size_state[index] != 1) {
-    return Status(Code::internal, size_state[index] ? "A size computed when the program runs does not fit 64 bits."
-                                                    : "A size is used before it is known. The plan is wrong: export it again.");
+    return Status(Code::internal, size_state[index]
+                                      ? "A size computed when the program runs does not fit 64 bits."
+                                      : "A size is used before it is known. The plan is wrong: export it again.");
   }
   out = sizes[index];
   return Status();
@@ -143,9 +146,15 @@ void Frame::evaluate() {
     bool overflow = false;
     int64_t& out = sizes[i];
     switch (item.opcode) {
-      case 1: overflow = __builtin_add_overflow(a, b, &out); break;
-      case 2: overflow = __builtin_sub_overflow(a, b, &out); break;
-      case 3: overflow = __builtin_mul_overflow(a, b, &out); break;
+      case 1:
+        overflow = __builtin_add_overflow(a, b, &out);
+        break;
+      case 2:
+        overflow = __builtin_sub_overflow(a, b, &out);
+        break;
+      case 3:
+        overflow = __builtin_mul_overflow(a, b, &out);
+        break;
       case 4:
       case 5: {
         out = 0;
@@ -159,10 +168,18 @@ void Frame::evaluate() {
         out = item.opcode == 4 ? quotient - below : rest + (below ? b : 0);
         break;
       }
-      case 6: out = std::min(a, b); break;
-      case 7: out = std::max(a, b); break;
-      case 8: out = a >= 0 ? a : b; break;
-      default: out = a == b; break;
+      case 6:
+        out = std::min(a, b);
+        break;
+      case 7:
+        out = std::max(a, b);
+        break;
+      case 8:
+        out = a >= 0 ? a : b;
+        break;
+      default:
+        out = a == b;
+        break;
     }
     size_state[i] = overflow ? 2 : 1;
   }
@@ -173,7 +190,8 @@ Status Frame::bind(int64_t symbol, int64_t size) {
   const auto index = static_cast<size_t>(symbol);
   if (symbol_state[index]) {
     if (symbols[index] == size) return Status();
-    return invalid("A size was " + std::to_string(symbols[index]) + " and is now " + std::to_string(size) + "; both must be equal.");
+    return invalid("A size was " + std::to_string(symbols[index]) + " and is now " + std::to_string(size) +
+                   "; both must be equal.");
   }
   symbols[index] = size;
   symbol_state[index] = 1;
@@ -205,8 +223,9 @@ Status Frame::enter(const Tensor* const* inputs, int moved) {
     }
     if (!fits) {
       std::vector<int64_t> wanted(value.sizes, value.sizes + value.rank);
-      return invalid("Input " + std::to_string(i) + " is " + dtype_name(given.dtype) + shape_text(given.rank, given.dims) +
-                     ", the function takes " + dtype_name(value.dtype) + shape_text(value.rank, wanted.data()) + ".");
+      return invalid("Input " + std::to_string(i) + " is " + dtype_name(given.dtype) +
+                     shape_text(given.rank, given.dims) + ", the function takes " + dtype_name(value.dtype) +
+                     shape_text(value.rank, wanted.data()) + ".");
     }
     set_data(id, given.data);
     tensor.buffer = Ref<Buffer>::adopt(given.buffer.get());  // borrowed: `leave` and `clear` forget it
@@ -223,8 +242,9 @@ Status Frame::enter(const Tensor* const* inputs, int moved) {
       const int64_t size = inputs[binding.input]->dims[binding.dimension];
       const auto symbol = static_cast<size_t>(binding.symbol);
       if (symbol_state[symbol] && symbols[symbol] != size) {
-        return invalid("Input " + std::to_string(binding.input) + " has size " + std::to_string(size) + " in dimension " +
-                       std::to_string(binding.dimension) + ", which must be " + std::to_string(symbols[symbol]) + " as elsewhere.");
+        return invalid("Input " + std::to_string(binding.input) + " has size " + std::to_string(size) +
+                       " in dimension " + std::to_string(binding.dimension) + ", which must be " +
+                       std::to_string(symbols[symbol]) + " as elsewhere.");
       }
       symbols[symbol] = size;
       symbol_state[symbol] = 1;
@@ -237,8 +257,9 @@ Status Frame::enter(const Tensor* const* inputs, int moved) {
         int64_t size;
         MS_RETURN_IF_ERROR(size_of(value.sizes[axis], size));
         if (size != inputs[i]->dims[axis]) {
-          return invalid("Input " + std::to_string(i) + " has the shape " + shape_text(inputs[i]->rank, inputs[i]->dims) +
-                         ", its dimension " + std::to_string(axis) + " must be " + std::to_string(size) + ".");
+          return invalid("Input " + std::to_string(i) + " has the shape " +
+                         shape_text(inputs[i]->rank, inputs[i]->dims) + ", its dimension " + std::to_string(axis) +
+                         " must be " + std::to_string(size) + ".");
         }
       }
     }
@@ -254,7 +275,8 @@ Status Frame::enter(const Tensor* const* inputs, int moved) {
 }
 
 Status Frame::fail(const Instruction& instruction, Status status) const {
-  if (last_source.empty() && instruction.source >= 0) last_source = module.sources[static_cast<size_t>(instruction.source)];
+  if (last_source.empty() && instruction.source >= 0)
+    last_source = module.sources[static_cast<size_t>(instruction.source)];
   return status;
 }
 
@@ -262,8 +284,8 @@ Status Frame::check_given(int32_t id) {
   const Value& value = function.values[static_cast<size_t>(id)];
   const Tensor& given = values[static_cast<size_t>(id)];
   if (given.dtype != value.dtype || given.rank != value.rank) {
-    return invalid(std::string("A value is ") + dtype_name(given.dtype) + shape_text(given.rank, given.dims) + ", declared is " +
-                   dtype_name(value.dtype) + " of rank " + std::to_string(value.rank) + ".");
+    return invalid(std::string("A value is ") + dtype_name(given.dtype) + shape_text(given.rank, given.dims) +
+                   ", declared is " + dtype_name(value.dtype) + " of rank " + std::to_string(value.rank) + ".");
   }
   for (int axis = 0; axis < value.rank; ++axis) {
     const int64_t word = value.sizes[axis];
@@ -277,18 +299,20 @@ Status Frame::check_given(int32_t id) {
     int64_t size;
     MS_RETURN_IF_ERROR(size_of(word, size));
     if (size != given.dims[axis]) {
-      return invalid("A value has the shape " + shape_text(given.rank, given.dims) + ", its dimension " + std::to_string(axis) +
-                     " must be " + std::to_string(size) + ".");
+      return invalid("A value has the shape " + shape_text(given.rank, given.dims) + ", its dimension " +
+                     std::to_string(axis) + " must be " + std::to_string(size) + ".");
     }
   }
-  if (element_bytes(value.dtype) && given.count() && !given.data) return Status(Code::internal, "A kernel gave no bytes.");
+  if (element_bytes(value.dtype) && given.count() && !given.data)
+    return Status(Code::internal, "A kernel gave no bytes.");
   return Status();
 }
 
 // Before bytes on the heap are updated in place: what somebody else reads, too, is copied. A variable under edit is not.
 Status Frame::make_unique(int32_t id) {
   Tensor& tensor = values[static_cast<size_t>(id)];
-  if (tensor.buffer && tensor.buffer->writable() && (function.values[static_cast<size_t>(id)].edited || tensor.buffer->unique())) {
+  if (tensor.buffer && tensor.buffer->writable() &&
+      (function.values[static_cast<size_t>(id)].edited || tensor.buffer->unique())) {
     return Status();
   }
   const size_t bytes = tensor.bytes();
@@ -312,7 +336,8 @@ Status Frame::run_step(Step& step) {
       MS_RETURN_IF_ERROR(set_dims(id));
       const Tensor &tensor = values[static_cast<size_t>(id)], &root = values[static_cast<size_t>(value.root)];
       if (tensor.dtype == DType::string ? tensor.count() != root.count() : tensor.bytes() != root.bytes()) {
-        return invalid("Cannot reshape " + shape_text(root.rank, root.dims) + " to " + shape_text(tensor.rank, tensor.dims) + ".");
+        return invalid("Cannot reshape " + shape_text(root.rank, root.dims) + " to " +
+                       shape_text(tensor.rank, tensor.dims) + ".");
       }
     }
     auto* attributes = const_cast<int64_t*>(step.call.attributes);
@@ -340,8 +365,10 @@ Status Frame::run_step(Step& step) {
       }
     } else if (value.storage == Storage::alias) {
       const Tensor& root = values[static_cast<size_t>(value.root)];
-      if (!value.literal && tensor.bytes() != root.bytes()) return invalid("A value updated in place changes its bytes.");
-      if (function.values[static_cast<size_t>(value.root)].storage == Storage::heap) MS_RETURN_IF_ERROR(make_unique(value.root));
+      if (!value.literal && tensor.bytes() != root.bytes())
+        return invalid("A value updated in place changes its bytes.");
+      if (function.values[static_cast<size_t>(value.root)].storage == Storage::heap)
+        MS_RETURN_IF_ERROR(make_unique(value.root));
     }
   }
   if (!item.is_static) {
@@ -404,7 +431,8 @@ Status Frame::leave(Tensor* const* outputs) {
     const Tensor& root = values[static_cast<size_t>(value.root)];
     if (value.storage == Storage::alias && !value.literal &&
         (tensor.dtype == DType::string ? tensor.count() != root.count() : tensor.bytes() != root.bytes())) {
-      return invalid("Cannot reshape " + shape_text(root.rank, root.dims) + " to " + shape_text(tensor.rank, tensor.dims) + ".");
+      return invalid("Cannot reshape " + shape_text(root.rank, root.dims) + " to " +
+                     shape_text(tensor.rank, tensor.dims) + ".");
     }
     Tensor& out = *outputs[i];
     out.dtype = tensor.dtype;
@@ -434,7 +462,8 @@ void Frame::clear() {
 
 namespace {
 
-Status invoke(const Module& module, const Function& function, const Tensor* const* inputs, Tensor* const* outputs, int moved) {
+Status invoke(const Module& module, const Function& function, const Tensor* const* inputs, Tensor* const* outputs,
+              int moved) {
   Frame* frame = function.frames.take();
   try {
     if (!frame) frame = new Frame(module, function);
@@ -449,8 +478,9 @@ Status invoke(const Module& module, const Function& function, const Tensor* cons
       frame->clear();
       delete frame;
     }
-    return Status(Code::resource_exhausted, "Out of memory while running '" + std::string(function.name) +
-                                                "'. Use a smaller batch, or release tensors that are no longer needed.");
+    return Status(Code::resource_exhausted,
+                  "Out of memory while running '" + std::string(function.name) +
+                      "'. Use a smaller batch, or release tensors that are no longer needed.");
   }
 }
 
@@ -459,18 +489,21 @@ Status invoke(const Module& module, const Function& function, const Tensor* cons
 const Module& Executor::module() const { return frame_.module; }
 Status Executor::bind(int64_t symbol, int64_t size) { return frame_.bind(symbol, size); }
 
-Status Executor::call(int64_t function, const Tensor* const* inputs, int input_count, Tensor* const* outputs, int output_count,
-                      int moved) {
+Status Executor::call(int64_t function, const Tensor* const* inputs, int input_count, Tensor* const* outputs,
+                      int output_count, int moved) {
   const Module& held = frame_.module;
-  if (function < 0 || function >= static_cast<int64_t>(held.functions.size())) return Status(Code::internal, "No such function.");
+  if (function < 0 || function >= static_cast<int64_t>(held.functions.size()))
+    return Status(Code::internal, "No such function.");
   const Function& callee = *held.functions[static_cast<size_t>(function)];
-  if (callee.inputs.size() != static_cast<size_t>(input_count) || callee.outputs.size() != static_cast<size_t>(output_count)) {
+  if (callee.inputs.size() != static_cast<size_t>(input_count) ||
+      callee.outputs.size() != static_cast<size_t>(output_count)) {
     return Status(Code::internal, "A call does not fit its function.");
   }
   return invoke(held, callee, inputs, outputs, moved);
 }
 
-Status run_function(const Module& module, const Function& function, const Tensor* const* inputs, Tensor* const* outputs) {
+Status run_function(const Module& module, const Function& function, const Tensor* const* inputs,
+                    Tensor* const* outputs) {
   last_source.clear();
   return invoke(module, function, inputs, outputs, 0);
 }

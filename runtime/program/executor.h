@@ -24,7 +24,8 @@ class Executor {
 };
 
 // Runs a function from outside: inputs are borrowed for the time of the call, outputs own what they refer to.
-Status run_function(const Module& module, const Function& function, const Tensor* const* inputs, Tensor* const* outputs);
+Status run_function(const Module& module, const Function& function, const Tensor* const* inputs,
+                    Tensor* const* outputs);
 
 // Where the last failure on this thread came from: the user's line, or empty. Forgotten once told.
 std::string take_failure_source();

@@ -26,7 +26,7 @@ struct Frame {
   std::vector<std::pair<int32_t, int64_t>> arena_values;  // value, offset
   std::vector<int32_t> heap_values;
   Ref<Buffer> arena;
-  std::vector<int64_t> symbols, sizes;       // sizes: of expressions
+  std::vector<int64_t> symbols, sizes;           // sizes: of expressions
   std::vector<int8_t> symbol_state, size_state;  // 0 open, 1 known, 2 overflowed
 
   Status enter(const Tensor* const* inputs, int moved);

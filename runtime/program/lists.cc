@@ -4,273 +4,17 @@
 
 #include "kernels/kernel.h"
 #include "memory/objects.h"
+#include "program/list_parts.h"
 
 namespace millstream {
 namespace {
 
-constexpr int64_t most_elements = int64_t{1} << 24;
-
-struct Shape {
-  int32_t rank = -1;
-  int64_t dims[max_rank] = {};
-
-  bool known() const {
-    return rank >= 0 && std::all_of(dims, dims + rank, [](int64_t size) { return size >= 0; });
-  }
-  bool admits(int given_rank, const int64_t* given) const {
-    if (rank < 0) return true;
-    if (rank != given_rank) return false;
-    for (int i = 0; i < rank; ++i) {
-      if (dims[i] >= 0 && given[i] >= 0 && dims[i] != given[i]) return false;
-    }
-    return true;
-  }
-  // Fills what is open here from another shape it admits.
-  void merge(int given_rank, const int64_t* given) {
-    if (given_rank < 0) return;
-    if (rank < 0) {
-      rank = given_rank;
-      std::copy(given, given + given_rank, dims);
-      return;
-    }
-    for (int i = 0; i < rank; ++i) {
-      if (dims[i] < 0) dims[i] = given[i];
-    }
-  }
-};
-
-Status check_shape(const Call& call, int64_t at) {
-  MS_REQUIRE(call.attribute_count > at, "a list kernel needs its element sizes");
-  const int64_t rank = call.attributes[at];
-  MS_REQUIRE(rank >= -1 && rank <= max_rank && call.attribute_count == at + 1 + std::max<int64_t>(rank, 0),
-             "a list kernel's element sizes do not fit its attributes");
-  for (int64_t i = 0; i < rank; ++i) MS_REQUIRE(call.attributes[at + 1 + i] >= -1, "an element size is below -1");
-  return Status();
-}
-
-Shape shape_at(const Call& call, int64_t at) {
-  Shape shape;
-  shape.rank = static_cast<int32_t>(call.attributes[at]);
-  for (int i = 0; i < shape.rank; ++i) shape.dims[i] = call.attributes[at + 1 + i];
-  return shape;
-}
-
-Status merged_shape(const List& list, Shape shape, Shape& out) {
-  if (list.rank >= 0 && !shape.admits(list.rank, list.dims)) {
-    return invalid("The list's elements have the shape " + shape_text(list.rank, list.dims) + ", asked for is " +
-                   shape_text(shape.rank, shape.dims) + ".");
-  }
-  shape.merge(list.rank, list.dims);
-  out = shape;
-  return Status();
-}
-
-bool is_integer(const Tensor& tensor) { return tensor.dtype == DType::int32 || tensor.dtype == DType::int64; }
-int64_t integer(const Tensor& tensor, int64_t i) {
-  return tensor.dtype == DType::int32 ? tensor.as<int32_t>()[i] : tensor.as<int64_t>()[i];
-}
-
-// Kinds of operand: l a list, i an integer scalar, v integers in a row, t any tensor.
-Status check_operands(const Call& call, const char* inputs, const char* outputs, int optional = 0) {
-  const int most = static_cast<int>(std::strlen(inputs));
-  MS_REQUIRE(call.input_count <= most && call.input_count >= most - optional, "a list kernel has another number of inputs");
-  MS_REQUIRE(call.output_count == static_cast<int>(std::strlen(outputs)), "a list kernel has another number of outputs");
-  for (int i = 0; i < call.input_count; ++i) {
-    if (i >= most - optional && !call.has(i)) continue;
-    MS_REQUIRE(call.has(i), "a list kernel needs all its inputs");
-    const Tensor& tensor = call.in(i);
-    MS_REQUIRE(inputs[i] != 'l' || tensor.dtype == DType::variant, "a list kernel takes a variant");
-    MS_REQUIRE((inputs[i] != 'i' && inputs[i] != 'v') || is_integer(tensor), "a list kernel takes int32 or int64 indices");
-    MS_REQUIRE(inputs[i] != 'i' || tensor.rank == 0, "a list kernel takes a scalar index");
-    MS_REQUIRE(inputs[i] != 'v' || tensor.rank == 1, "a list kernel takes indices of rank 1");
-  }
-  for (int i = 0; i < call.output_count; ++i) {
-    const bool variant = call.out(i).dtype == DType::variant;
-    MS_REQUIRE(outputs[i] != 'l' || variant, "a list kernel gives a variant");
-    MS_REQUIRE(outputs[i] != 'i' || (call.out(i).dtype == DType::int32 && call.out(i).rank == 0), "a list's length is an int32 scalar");
-  }
-  return Status();
-}
-
-Status find_list(const Call& call, int input, List*& list) {
-  list = object_as<List>(call.in(input), ObjectKind::list);
-  return list ? Status() : invalid("A variant that is no tensor list was used as one.");
-}
-
-void give_list(Tensor& out, Ref<List> list) {
-  out.rank = 0;
-  out.dtype = DType::variant;
-  out.data = nullptr;
-  out.buffer.reset();
-  out.object = std::move(list);
-}
-
-// The list to change: the input's own if nobody else holds it, else a copy.
-Status own_list(const Call& call, int input, Ref<List>& out) {
-  List* list;
-  MS_RETURN_IF_ERROR(find_list(call, input, list));
-  if (list->unique()) {
-    out = Ref<List>::share(list);
-    return Status();
-  }
-  out = Ref<List>::adopt(new List);
-  out->dtype = list->dtype;
-  out->rank = list->rank;
-  std::copy(list->dims, list->dims + max_rank, out->dims);
-  out->max_elements = list->max_elements;
-  out->elements = list->elements;
-  return Status();
-}
-
-Ref<List> new_list(DType dtype, const Shape& shape) {
-  auto list = Ref<List>::adopt(new List);
-  list->dtype = dtype;
-  list->rank = shape.rank;
-  std::copy(shape.dims, shape.dims + max_rank, list->dims);
-  return list;
-}
-
-Status check_element(const List& list, const Tensor& tensor) {
-  if (tensor.dtype != list.dtype) {
-    return invalid(std::string("The list holds ") + dtype_name(list.dtype) + ", given " + dtype_name(tensor.dtype) + ".");
-  }
-  Shape shape;
-  shape.rank = list.rank;
-  std::copy(list.dims, list.dims + max_rank, shape.dims);
-  if (!shape.admits(tensor.rank, tensor.dims)) {
-    return invalid("The list's elements have the shape " + shape_text(list.rank, list.dims) + ", given " +
-                   shape_text(tensor.rank, tensor.dims) + ".");
-  }
-  return Status();
-}
-
-Status check_size(int64_t count) {
-  if (count < 0) return invalid("A list cannot have " + std::to_string(count) + " elements.");
-  if (count > most_elements) return Status(Code::resource_exhausted, "A list has at most " + std::to_string(most_elements) + " elements.");
-  return Status();
-}
-
-Status index_in(const List& list, int64_t index) {
-  if (index < 0 || index >= static_cast<int64_t>(list.elements.size())) {
-    return invalid("Tried to access element " + std::to_string(index) + " in a list with " + std::to_string(list.elements.size()) +
-                   " elements.");
-  }
-  return Status();
-}
-
-// A new tensor of zeros, or of empty strings.
-Status zeros(DType dtype, const Shape& shape, Tensor& out) {
-  if (!shape.known()) {
-    return invalid("An element that was never set was read, and its shape " + shape_text(shape.rank, shape.dims) +
-                   " is not known. Set it first, or state its shape.");
-  }
-  if (!element_bytes(dtype) && dtype != DType::string) return invalid("An element that was never set was read.");
-  Tensor made;
-  made.dtype = dtype;
-  made.rank = shape.rank;
-  std::copy(shape.dims, shape.dims + max_rank, made.dims);
-  const size_t bytes = dtype == DType::string ? static_cast<size_t>(made.count() + 1) * 8 : made.bytes();
-  made.buffer = Buffer::allocate(bytes);
-  made.data = made.buffer->data();
-  std::memset(made.data, 0, bytes);
-  out = std::move(made);
-  return Status();
-}
-
-// Lays elements one after another. `out` has its sizes; all elements together have its count.
-Status join(const std::vector<const Tensor*>& elements, Tensor& out) {
-  if (out.dtype != DType::string) {
-    allocate_data(out);
-    char* to = out.as<char>();
-    for (const Tensor* element : elements) {
-      const size_t bytes = element->bytes();
-      if (bytes) std::memcpy(to, element->data, bytes);
-      to += bytes;
-    }
-    return Status();
-  }
-  const int64_t count = out.count();
-  size_t text = 0;
-  for (const Tensor* element : elements) text += static_cast<size_t>(element->as<int64_t>()[element->count()]);
-  out.buffer = Buffer::allocate(static_cast<size_t>(count + 1) * 8 + text);
-  out.data = out.buffer->data();
-  int64_t* offsets = out.as<int64_t>();
-  char* bytes = reinterpret_cast<char*>(offsets + count + 1);
-  int64_t at = 0, base = 0;
-  offsets[0] = 0;
-  for (const Tensor* element : elements) {
-    const int64_t size = element->count();
-    const int64_t* given = element->as<int64_t>();
-    for (int64_t i = 1; i <= size; ++i) offsets[++at] = base + given[i];
-    std::memcpy(bytes + base, given + size + 1, static_cast<size_t>(given[size]));
-    base += given[size];
-  }
-  return Status();
-}
-
-// Rows `first` to `first + count` of a tensor, sharing its bytes. With `keep` as a tensor of that many rows, else one row.
-Tensor rows(const Tensor& tensor, int64_t first, int64_t count, bool keep) {
-  Tensor out;
-  out.dtype = tensor.dtype;
-  out.rank = keep ? tensor.rank : tensor.rank - 1;
-  std::copy(tensor.dims + (keep ? 0 : 1), tensor.dims + tensor.rank, out.dims);
-  if (keep) out.dims[0] = count;
-  int64_t row = 1;
-  for (int i = 1; i < tensor.rank; ++i) row *= tensor.dims[i];
-  if (tensor.dtype != DType::string) {
-    out.buffer = tensor.buffer;
-    out.data = tensor.as<char>() + static_cast<size_t>(first * row) * element_bytes(tensor.dtype);
-    return out;
-  }
-  const int64_t size = count * row;
-  const int64_t* given = tensor.as<int64_t>() + first * row;
-  const char* text = reinterpret_cast<const char*>(tensor.as<int64_t>() + tensor.count() + 1);
-  out.buffer = Buffer::allocate(static_cast<size_t>((size + 1) * 8 + given[size] - given[0]));
-  out.data = out.buffer->data();
-  for (int64_t i = 0; i <= size; ++i) out.as<int64_t>()[i] = given[i] - given[0];
-  std::memcpy(out.as<int64_t>() + size + 1, text + given[0], static_cast<size_t>(given[size] - given[0]));
-  return out;
-}
-
-// The shape shared by all elements that are set; what stays open afterwards cannot be laid out.
-Status common_shape(const List& list, const std::vector<int64_t>& indices, Shape& shape) {
-  for (int64_t index : indices) {
-    const Tensor& element = list.elements[static_cast<size_t>(index)];
-    if (element.dtype == DType::invalid) continue;
-    if (!shape.admits(element.rank, element.dims)) {
-      return invalid("A list's elements have the shapes " + shape_text(shape.rank, shape.dims) + " and " +
-                     shape_text(element.rank, element.dims) + "; to lie in one tensor they must have one.");
-    }
-    shape.merge(element.rank, element.dims);
-  }
-  if (!shape.known()) {
-    return invalid("The elements' shape " + shape_text(shape.rank, shape.dims) + " is not known, and no element is set.");
-  }
-  if (shape.rank + 1 > max_rank) return invalid("A tensor has at most 12 dimensions.");
-  return Status();
-}
-
-Status stack_elements(const Call& call, const List& list, const std::vector<int64_t>& indices, Shape shape) {
-  Tensor& out = call.out(0);
-  if (out.dtype != list.dtype) return invalid(std::string("The list holds ") + dtype_name(list.dtype) + ", asked for is " + dtype_name(out.dtype) + ".");
-  if (!element_bytes(list.dtype) && list.dtype != DType::string) return invalid("A list of handles cannot become one tensor.");
-  MS_RETURN_IF_ERROR(common_shape(list, indices, shape));
-  Tensor zero;
-  std::vector<const Tensor*> elements;
-  for (int64_t index : indices) {
-    const Tensor& element = list.elements[static_cast<size_t>(index)];
-    if (element.dtype == DType::invalid && !zero.buffer) MS_RETURN_IF_ERROR(zeros(list.dtype, shape, zero));
-    elements.push_back(element.dtype == DType::invalid ? &zero : &element);
-  }
-  out.rank = shape.rank + 1;
-  out.dims[0] = static_cast<int64_t>(indices.size());
-  std::copy(shape.dims, shape.dims + shape.rank, out.dims + 1);
-  return join(elements, out);
-}
+using namespace lists;
 
 Status check_empty(const Call& call) {
   MS_RETURN_IF_ERROR(check_operands(call, "i", "l", 1));
-  MS_REQUIRE(call.attribute_count >= 1 && call.attributes[0] > 0 && call.attributes[0] <= 30, "a list's element type is unknown");
+  MS_REQUIRE(call.attribute_count >= 1 && call.attributes[0] > 0 && call.attributes[0] <= 30,
+             "a list's element type is unknown");
   return check_shape(call, 1);
 }
 
@@ -303,7 +47,8 @@ Status run_push(const Call& call) {
   const auto count = static_cast<int64_t>(list->elements.size());
   MS_RETURN_IF_ERROR(check_size(count + 1));
   if (list->max_elements >= 0 && count >= list->max_elements) {
-    return invalid("Tried to push item into a full list; it may have " + std::to_string(list->max_elements) + " elements.");
+    return invalid("Tried to push item into a full list; it may have " + std::to_string(list->max_elements) +
+                   " elements.");
   }
   list->elements.push_back(owned(call.in(1)));
   give_list(call.out(0), std::move(list));
@@ -312,7 +57,9 @@ Status run_push(const Call& call) {
 
 Status give_element(const List& list, const Tensor& element, const Call& call, int output, int64_t shape_attribute) {
   Tensor& out = call.out(output);
-  if (out.dtype != list.dtype) return invalid(std::string("The list holds ") + dtype_name(list.dtype) + ", asked for is " + dtype_name(out.dtype) + ".");
+  if (out.dtype != list.dtype)
+    return invalid(std::string("The list holds ") + dtype_name(list.dtype) + ", asked for is " + dtype_name(out.dtype) +
+                   ".");
   if (element.dtype != DType::invalid) {
     out = element;
     return Status();
@@ -380,8 +127,8 @@ Status run_stack(const Call& call) {
   MS_RETURN_IF_ERROR(find_list(call, 0, list));
   const auto count = static_cast<int64_t>(list->elements.size());
   if (call.attributes[0] >= 0 && call.attributes[0] != count) {
-    return invalid("Operation expected a list with " + std::to_string(call.attributes[0]) + " elements but got a list with " +
-                   std::to_string(count) + " elements.");
+    return invalid("Operation expected a list with " + std::to_string(call.attributes[0]) +
+                   " elements but got a list with " + std::to_string(count) + " elements.");
   }
   Shape shape;
   MS_RETURN_IF_ERROR(merged_shape(*list, shape_at(call, 1), shape));
@@ -433,10 +180,12 @@ Status run_gather(const Call& call) {
 
 Status scatter(List& list, const Tensor& given, const Tensor& indices) {
   const Tensor tensor = owned(given);
-  if (tensor.rank < 1 || tensor.dims[0] != indices.dims[0]) return invalid("A scatter into a list needs one index for each row.");
+  if (tensor.rank < 1 || tensor.dims[0] != indices.dims[0])
+    return invalid("A scatter into a list needs one index for each row.");
   for (int64_t i = 0; i < indices.dims[0]; ++i) {
     const int64_t index = integer(indices, i);
-    if (index < 0) return invalid("Indices in a scatter into a list must all be non-negative, given " + std::to_string(index) + ".");
+    if (index < 0)
+      return invalid("Indices in a scatter into a list must all be non-negative, given " + std::to_string(index) + ".");
     MS_RETURN_IF_ERROR(check_size(index + 1));
     if (index >= static_cast<int64_t>(list.elements.size())) list.elements.resize(static_cast<size_t>(index) + 1);
     Tensor row = rows(tensor, i, 1, false);
@@ -481,8 +230,11 @@ Status run_concat(const Call& call) {
   List* list;
   MS_RETURN_IF_ERROR(find_list(call, 0, list));
   Tensor& out = call.out(0);
-  if (out.dtype != list->dtype) return invalid(std::string("The list holds ") + dtype_name(list->dtype) + ", asked for is " + dtype_name(out.dtype) + ".");
-  if (!element_bytes(list->dtype) && list->dtype != DType::string) return invalid("A list of handles cannot become one tensor.");
+  if (out.dtype != list->dtype)
+    return invalid(std::string("The list holds ") + dtype_name(list->dtype) + ", asked for is " +
+                   dtype_name(out.dtype) + ".");
+  if (!element_bytes(list->dtype) && list->dtype != DType::string)
+    return invalid("A list of handles cannot become one tensor.");
   Shape shape;
   MS_RETURN_IF_ERROR(merged_shape(*list, shape_at(call, 0), shape));
   for (const Tensor& element : list->elements) {
@@ -492,7 +244,8 @@ Status run_concat(const Call& call) {
     given.rank = element.rank;
     std::copy(element.dims, element.dims + element.rank, given.dims);
     given.dims[0] = -1;
-    if (!shape.admits(given.rank, given.dims)) return invalid("A list's elements differ in other dimensions than the first.");
+    if (!shape.admits(given.rank, given.dims))
+      return invalid("A list's elements differ in other dimensions than the first.");
     shape.merge(given.rank, given.dims);
   }
   if (shape.rank < 1) return invalid("The elements' shape is not known, and no element is set.");
@@ -519,7 +272,9 @@ Status run_concat(const Call& call) {
     total += element->dims[0];
   }
   shape.dims[0] = total;
-  if (!shape.known()) return invalid("The elements' shape " + shape_text(shape.rank, shape.dims) + " is not known, and no element is set.");
+  if (!shape.known())
+    return invalid("The elements' shape " + shape_text(shape.rank, shape.dims) +
+                   " is not known, and no element is set.");
   out.rank = shape.rank;
   std::copy(shape.dims, shape.dims + shape.rank, out.dims);
   return join(elements, out);
@@ -537,7 +292,8 @@ Status run_split(const Call& call) {
   int64_t at = 0;
   for (int64_t i = 0; i < lengths.dims[0]; ++i) {
     const int64_t length = integer(lengths, i);
-    if (length < 0 || length > tensor.dims[0] - at) return invalid("The lengths of a split must sum up to the tensor's first dimension.");
+    if (length < 0 || length > tensor.dims[0] - at)
+      return invalid("The lengths of a split must sum up to the tensor's first dimension.");
     list->elements.push_back(rows(tensor, at, length, true));
     MS_RETURN_IF_ERROR(check_element(*list, list->elements.back()));
     at += length;

@@ -1,9 +1,9 @@
 // Reads a plan file into a Module. Trusts nothing: every offset, count and number is checked before it is used.
-#include <array>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <array>
 
 #include <cerrno>
 
@@ -63,7 +63,8 @@ class Reader {
     const auto* bytes = static_cast<const unsigned char*>(module_.file->data());
     const auto size = static_cast<uint64_t>(module_.file->bytes());
     if (size < header_bytes || std::memcmp(bytes, "MILLPLAN", 8) != 0) {
-      return Status(Code::data_loss, "This is no plan file: it does not start with MILLPLAN. Give a file made by export.");
+      return Status(Code::data_loss,
+                    "This is no plan file: it does not start with MILLPLAN. Give a file made by export.");
     }
     uint32_t version, order;
     uint64_t field[6];
@@ -130,8 +131,9 @@ class Reader {
     for (auto name : names) {
       const Kernel* kernel = Registry::instance().find(name.data(), name.size());
       if (!kernel) {
-        return Status(Code::unimplemented, "The plan needs the kernel '" + std::string(name.substr(0, 100)) +
-                                               "', which this build does not have. Export it with kernels of this build.");
+        return Status(Code::unimplemented,
+                      "The plan needs the kernel '" + std::string(name.substr(0, 100)) +
+                          "', which this build does not have. Export it with kernels of this build.");
       }
       module_.kernels.push_back(kernel);
     }
@@ -198,7 +200,8 @@ class Reader {
     for (int64_t i = 0; i <= count; ++i) {
       int64_t offset;
       std::memcpy(&offset, held.data() + 8 * i, 8);
-      if ((i == 0 && offset != 0) || offset < last || offset > room) return damaged("a string constant's offsets are wrong");
+      if ((i == 0 && offset != 0) || offset < last || offset > room)
+        return damaged("a string constant's offsets are wrong");
       last = offset;
     }
     return Status();
@@ -247,7 +250,8 @@ class Reader {
   Status function(const int64_t* record, Function& out) {
     MS_RETURN_IF_ERROR(text(record[0], record[1], out.name));
     out.symbol_count = record[2];
-    if (out.symbol_count < 0 || out.symbol_count > words_count_) return damaged("a function's symbol count is out of range");
+    if (out.symbol_count < 0 || out.symbol_count > words_count_)
+      return damaged("a function's symbol count is out of range");
     int64_t first = 0, count = 0;
     MS_RETURN_IF_ERROR(list(record[3], record[4], 3, first, count));
     for (int64_t i = 0; i < count; ++i) {
@@ -337,7 +341,8 @@ class Reader {
         const int64_t input = words_[pairs + 2 * pair], state = words_[pairs + 2 * pair + 1];
         if (input < 0 || input >= static_cast<int64_t>(function.inputs.size()) || bound[static_cast<size_t>(input)] ||
             state < 0 || state >= static_cast<int64_t>(module_.states.size()) ||
-            function.values[static_cast<size_t>(function.inputs[static_cast<size_t>(input)])].dtype != DType::resource) {
+            function.values[static_cast<size_t>(function.inputs[static_cast<size_t>(input)])].dtype !=
+                DType::resource) {
           return damaged("a signature's states do not fit its function");
         }
         bound[static_cast<size_t>(input)] = true;
@@ -392,17 +397,24 @@ Status Module::load(Ref<Buffer> file, Ref<Module>& out) {
 }
 
 Status Module::load_bytes(const void* data, size_t bytes, Ref<Module>& out) {
-  if (bytes < header_bytes) return Status(Code::data_loss, "This is no plan file: it has fewer than 64 bytes. Give a file made by export.");
+  if (bytes < header_bytes)
+    return Status(Code::data_loss, "This is no plan file: it has fewer than 64 bytes. Give a file made by export.");
   auto copy = Buffer::allocate(bytes);
   std::memcpy(copy->data(), data, bytes);
-  return load(Buffer::wrap(copy->data(), bytes, [](void*, void* held) { static_cast<Buffer*>(held)->release(); },
-                           [&] { copy->retain(); return copy.get(); }(), false),
+  return load(Buffer::wrap(
+                  copy->data(), bytes, [](void*, void* held) { static_cast<Buffer*>(held)->release(); },
+                  [&] {
+                    copy->retain();
+                    return copy.get();
+                  }(),
+                  false),
               out);
 }
 
 Status Module::load_path(const char* path, Ref<Module>& out) {
   const int file = open(path, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return Status(Code::not_found, std::string("Cannot open the plan '") + path + "': " + std::strerror(errno));
+  if (file < 0)
+    return Status(Code::not_found, std::string("Cannot open the plan '") + path + "': " + std::strerror(errno));
   struct stat facts;
   if (fstat(file, &facts) != 0 || !S_ISREG(facts.st_mode) || facts.st_size < header_bytes) {
     close(file);
@@ -412,8 +424,9 @@ Status Module::load_path(const char* path, Ref<Module>& out) {
   void* data = mmap(nullptr, bytes, PROT_READ, MAP_PRIVATE, file, 0);
   close(file);
   if (data == MAP_FAILED) return Status(Code::resource_exhausted, std::string("Cannot map the plan '") + path + "'.");
-  return load(Buffer::wrap(data, bytes, [](void* mapped, void* size) { munmap(mapped, reinterpret_cast<size_t>(size)); },
-                           reinterpret_cast<void*>(bytes), false),
+  return load(Buffer::wrap(
+                  data, bytes, [](void* mapped, void* size) { munmap(mapped, reinterpret_cast<size_t>(size)); },
+                  reinterpret_cast<void*>(bytes), false),
               out);
 }
 

@@ -77,12 +77,15 @@ void refused(const std::string& what, const std::function<void(PlanSpec&)>& chan
   change(plan);
   Ref<Module> module;
   const Status status = load(PlanWriter().write(plan), module);
-  expect(!status.ok() && status.message().find(reason) != std::string::npos, what + ", said: '" + status.message() + "'");
+  expect(!status.ok() && status.message().find(reason) != std::string::npos,
+         what + ", said: '" + status.message() + "'");
 }
 
 void test_wrong_plans_are_refused_with_a_reason() {
   using P = PlanSpec&;
-  refused("an unknown kernel", [](P p) { p.functions[0].instructions[0].kernel = "no_such"; }, "needs the kernel 'no_such'");
+  refused(
+      "an unknown kernel", [](P p) { p.functions[0].instructions[0].kernel = "no_such"; },
+      "needs the kernel 'no_such'");
   refused("an unknown type", [](P p) { p.functions[0].values[3].dtype = 13; }, "element type 13");
   refused("a rank of 13", [](P p) { p.functions[0].values[3].dims.assign(13, 1); }, "rank is 13");
   refused("a value past the arena", [](P p) { p.functions[0].values[3].location = 256; }, "outside the arena");
@@ -93,41 +96,64 @@ void test_wrong_plans_are_refused_with_a_reason() {
   refused("an alias of other bytes", [](P p) { p.functions[0].values[9].dims = {3}; }, "other bytes");
   refused("a handle in the arena", [](P p) { p.functions[0].values[5].storage = arena; }, "is a handle");
   refused("a constant out of range", [](P p) { p.functions[0].values[10].location = 9; }, "constant is out of range");
-  refused("a constant of another shape", [](P p) { p.functions[0].values[10].dims = {2}; }, "does not fit its constant");
-  refused("a use before the value is made", [](P p) { std::swap(p.functions[0].instructions[2], p.functions[0].instructions[3]); }, "used before it is made");
+  refused(
+      "a constant of another shape", [](P p) { p.functions[0].values[10].dims = {2}; }, "does not fit its constant");
+  refused(
+      "a use before the value is made",
+      [](P p) { std::swap(p.functions[0].instructions[2], p.functions[0].instructions[3]); }, "used before it is made");
   refused("a value made twice", [](P p) { p.functions[0].instructions[1].outputs = {3}; }, "made twice");
-  refused("an output on a constant", [](P p) { p.functions[0].instructions[6].outputs = {11}; }, "constant or an input");
+  refused(
+      "an output on a constant", [](P p) { p.functions[0].instructions[6].outputs = {11}; }, "constant or an input");
   refused("an output on an input", [](P p) { p.functions[0].instructions[0].outputs = {0}; }, "constant or an input");
   refused("a use after release", [](P p) { p.functions[0].instructions[2].releases = {5}; }, "after its release");
   refused("a release of the arena", [](P p) { p.functions[0].instructions[0].releases = {3}; }, "not on the heap");
-  refused("overlapping output", [](P p) {
-    p.functions[0].values[7].location = 64;
-    p.functions[0].instructions[4].inputs = {6};
-    p.functions[0].instructions[1].outputs = {4};
-    p.functions[0].values.push_back({int64, {2}, arena, 64});
-    p.functions[0].instructions.push_back({"copy", {3}, {13}});
-  }, "overlaps an input");
+  refused(
+      "overlapping output",
+      [](P p) {
+        p.functions[0].values[7].location = 64;
+        p.functions[0].instructions[4].inputs = {6};
+        p.functions[0].instructions[1].outputs = {4};
+        p.functions[0].values.push_back({int64, {2}, arena, 64});
+        p.functions[0].instructions.push_back({"copy", {3}, {13}});
+      },
+      "overlaps an input");
   refused("a later expression", [](P p) { p.functions[0].expressions[0] = {1, -2, 1}; }, "uses a later one");
   refused("an unknown opcode", [](P p) { p.functions[0].expressions[1][0] = 10; }, "unknown opcode");
   refused("a symbol out of range", [](P p) { p.functions[0].expressions[0][1] = 1; }, "symbol is out of range");
   refused("a size out of range", [](P p) { p.functions[0].values[12].dims = {-3}; }, "size is out of range");
-  refused("too many elements", [](P p) { p.functions[0].values[4].dims = {int64_t{1} << 40, int64_t{1} << 40}; }, "more elements");
-  refused("a patch out of range", [](P p) { p.functions[0].instructions[0].patches = {2, -1}; }, "patch is out of range");
+  refused(
+      "too many elements", [](P p) { p.functions[0].values[4].dims = {int64_t{1} << 40, int64_t{1} << 40}; },
+      "more elements");
+  refused(
+      "a patch out of range", [](P p) { p.functions[0].instructions[0].patches = {2, -1}; }, "patch is out of range");
   refused("a binding out of range", [](P p) { p.functions[0].bindings[0][2] = 2; }, "binding is out of range");
-  refused("a call out of range", [](P p) { p.functions[0].instructions[1].attributes = {1, 5}; }, "function is out of range");
+  refused(
+      "a call out of range", [](P p) { p.functions[0].instructions[1].attributes = {1, 5}; },
+      "function is out of range");
   refused("a call of itself", [](P p) { p.functions[4].instructions[0] = {"call", {0, 1}, {2}, {4}}; }, "calls itself");
-  refused("a call with fewer inputs", [](P p) { p.functions[0].instructions[1].inputs = {1}; }, "does not fit its function");
+  refused(
+      "a call with fewer inputs", [](P p) { p.functions[0].instructions[1].inputs = {1}; },
+      "does not fit its function");
   refused("a call with other types", [](P p) { p.functions[0].instructions[1].inputs = {1, 3}; }, "another type");
-  refused("a loop with another condition", [](P p) { p.functions[0].instructions[3].attributes = {4, 4, 1}; }, "bool scalar");
-  refused("an input that is none", [](P p) { p.functions[1].values.push_back({float32, {2, 2}, input, 3}); }, "not the input it says it is");
-  refused("an output never made", [](P p) { p.functions[0].instructions.erase(p.functions[0].instructions.begin() + 1); }, "not there at the end");
+  refused(
+      "a loop with another condition", [](P p) { p.functions[0].instructions[3].attributes = {4, 4, 1}; },
+      "bool scalar");
+  refused(
+      "an input that is none", [](P p) { p.functions[1].values.push_back({float32, {2, 2}, input, 3}); },
+      "not the input it says it is");
+  refused(
+      "an output never made", [](P p) { p.functions[0].instructions.erase(p.functions[0].instructions.begin() + 1); },
+      "not there at the end");
   refused("a state of another shape", [](P p) { std::get<2>(p.states[0]) = {3}; }, "does not fit it");
-  refused("a signature's function out of range", [](P p) { std::get<1>(p.signatures[0]) = 7; }, "function is out of range");
+  refused(
+      "a signature's function out of range", [](P p) { std::get<1>(p.signatures[0]) = 7; }, "function is out of range");
   refused("a signature with fewer names", [](P p) { std::get<2>(p.signatures[0]).pop_back(); }, "names do not fit");
   refused("a source out of range", [](P p) { p.functions[0].instructions[0].source = 1; }, "source is out of range");
   refused("a constant with other bytes", [](P p) { std::get<2>(p.constants[1]).push_back(0); }, "bytes do not fit");
   refused("a bool of 2", [](P p) { std::get<2>(p.constants[2])[0] = 2; }, "neither 0 nor 1");
-  refused("sizes decided by a kernel that cannot", [](P p) { p.functions[1].values[1].flags = 1; }, "cannot decide the sizes");
+  refused(
+      "sizes decided by a kernel that cannot", [](P p) { p.functions[1].values[1].flags = 1; },
+      "cannot decide the sizes");
   refused("a kernel's own refusal", [](P p) { p.functions[1].values[1].dims = {3}; }, "as many elements");
 }
 
@@ -135,7 +161,8 @@ void test_damaged_headers_are_refused() {
   const Bytes good = PlanWriter().write(rich_plan());
   Ref<Module> module;
   for (size_t size = 0; size < good.size(); size += size < 80 ? 1 : 37) {
-    expect(!load(Bytes(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size)), module).ok(), "a plan cut to " + std::to_string(size));
+    expect(!load(Bytes(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size)), module).ok(),
+           "a plan cut to " + std::to_string(size));
   }
   for (size_t at = 0; at < 64; ++at) {
     Bytes bad = good;
@@ -202,7 +229,8 @@ void test_no_bytes_make_the_loader_misbehave(int rounds) {
     std::vector<Tensor> out;
     if (module->functions[0]->inputs.size() <= 3) (void)run_main(*module, out).ok();
   }
-  expect(loaded > rounds / 50, "some mutated plans load, so that running them is tested, too: " + std::to_string(loaded));
+  expect(loaded > rounds / 50,
+         "some mutated plans load, so that running them is tested, too: " + std::to_string(loaded));
 }
 
 }  // namespace

@@ -22,14 +22,14 @@ struct Value {
   DType dtype;
   int32_t rank;
   Storage storage;
-  bool binding;          // its kernel decides its sizes
-  bool literal;          // all its sizes are known
-  bool produced;         // by an instruction
-  bool edited;           // by state_edit: the bytes are the variable's own
-  int32_t root;          // the value whose bytes it shares in the end; itself if none
+  bool binding;   // its kernel decides its sizes
+  bool literal;   // all its sizes are known
+  bool produced;  // by an instruction
+  bool edited;    // by state_edit: the bytes are the variable's own
+  int32_t root;   // the value whose bytes it shares in the end; itself if none
   int64_t location;
-  int64_t bytes;         // of a literal one
-  const int64_t* sizes;  // rank size operands
+  int64_t bytes;                   // of a literal one
+  const int64_t* sizes;            // rank size operands
   std::vector<int32_t> followers;  // aliases of this root
 };
 
@@ -42,8 +42,8 @@ struct Instruction {
   const int64_t* releases;
   int32_t input_count, output_count, attribute_count, patch_count, release_count;
   int32_t source;
-  bool is_static;   // checked when loaded
-  bool plain;       // nothing to do around its kernel's run
+  bool is_static;              // checked when loaded
+  bool plain;                  // nothing to do around its kernel's run
   std::vector<int32_t> drops;  // inputs of the function used here last: lists
   std::shared_ptr<const void> prepared;
 };
@@ -78,8 +78,8 @@ struct Function {
   std::vector<int32_t> inputs, outputs;
   std::vector<Instruction> instructions;
   std::vector<Binding> bindings;
-  int depth = 0;         // calls below it
-  bool heavy = false;    // worth letting other threads of the host run
+  int depth = 0;       // calls below it
+  bool heavy = false;  // worth letting other threads of the host run
   bool has_host = false;
   mutable FramePool frames;
 };

@@ -37,7 +37,8 @@ struct FunctionSpec {
 struct PlanSpec {
   std::vector<FunctionSpec> functions;
   std::vector<std::tuple<int64_t, Words, Bytes>> constants = {};
-  std::vector<std::tuple<std::string, int64_t, std::vector<std::string>, std::vector<std::string>, Words>> signatures = {};
+  std::vector<std::tuple<std::string, int64_t, std::vector<std::string>, std::vector<std::string>, Words>> signatures =
+      {};
   std::vector<std::string> sources = {};
   std::vector<std::tuple<std::string, int64_t, Words, int64_t>> states = {};
 };
@@ -78,18 +79,19 @@ class PlanWriter {
     for (const FunctionSpec& function : plan.functions) {
       std::vector<Words> values, instructions;
       for (const ValueSpec& value : function.values) {
-        values.push_back({value.dtype, static_cast<int64_t>(value.dims.size()), put(value.dims), value.storage, value.location, value.flags});
+        values.push_back({value.dtype, static_cast<int64_t>(value.dims.size()), put(value.dims), value.storage,
+                          value.location, value.flags});
       }
       for (const InstructionSpec& item : function.instructions) {
         const auto count = [](const Words& list) { return static_cast<int64_t>(list.size()); };
-        instructions.push_back({kernel_index(item.kernel), put(item.inputs), count(item.inputs), put(item.outputs), count(item.outputs),
-                                put(item.attributes), count(item.attributes), put(item.patches), count(item.patches) / 2, item.source,
-                                put(item.releases), count(item.releases)});
+        instructions.push_back({kernel_index(item.kernel), put(item.inputs), count(item.inputs), put(item.outputs),
+                                count(item.outputs), put(item.attributes), count(item.attributes), put(item.patches),
+                                count(item.patches) / 2, item.source, put(item.releases), count(item.releases)});
       }
       Words record = text(function.name);
       record.push_back(function.symbols);
-      for (const Words& list : {put_all(function.expressions), put_all(values), put_list(function.inputs), put_list(function.outputs),
-                                put_all(instructions)}) {
+      for (const Words& list : {put_all(function.expressions), put_all(values), put_list(function.inputs),
+                                put_list(function.outputs), put_all(instructions)}) {
         record.insert(record.end(), list.begin(), list.end());
       }
       record.push_back(function.arena);
@@ -100,7 +102,8 @@ class PlanWriter {
     }
     for (const auto& [dtype, dims, bytes] : plan.constants) {
       blob_.resize((blob_.size() + 63) / 64 * 64);
-      constants.push_back({dtype, static_cast<int64_t>(dims.size()), put(dims), static_cast<int64_t>(blob_.size()), static_cast<int64_t>(bytes.size())});
+      constants.push_back({dtype, static_cast<int64_t>(dims.size()), put(dims), static_cast<int64_t>(blob_.size()),
+                           static_cast<int64_t>(bytes.size())});
       blob_.insert(blob_.end(), bytes.begin(), bytes.end());
     }
     for (const auto& [name, function, inputs, outputs, pairs] : plan.signatures) {
@@ -119,7 +122,8 @@ class PlanWriter {
     }
     for (const auto& [name, dtype, dims, constant] : plan.states) {
       Words record = text(name);
-      for (int64_t word : {dtype, static_cast<int64_t>(dims.size()), put(dims), constant, int64_t{0}, int64_t{0}}) record.push_back(word);
+      for (int64_t word : {dtype, static_cast<int64_t>(dims.size()), put(dims), constant, int64_t{0}, int64_t{0}})
+        record.push_back(word);
       states.push_back(record);
     }
     for (const std::string& source : plan.sources) sources.push_back(text(source));
@@ -179,24 +183,29 @@ inline PlanSpec rich_plan() {
   PlanSpec plan;
   FunctionSpec main{"main", 1, 256};
   main.expressions = {{0, 0, 0}, {3, -1, 2}};
-  main.values = {{float32, {-1, 2}, input, 0},   {int32, {}, input, 1},     {resource, {}, input, 2},
-                 {int64, {2}, arena, 64},         {int64, {1}, heap},        {variant, {}, heap},
-                 {variant, {}, heap},             {int32, {}, arena, 128},   {float32, {2}, heap},
-                 {float32, {2}, alias, 8},        {int64, {1}, constant, 0}, {float32, {1}, constant, 1},
+  main.values = {{float32, {-1, 2}, input, 0}, {int32, {}, input, 1},     {resource, {}, input, 2},
+                 {int64, {2}, arena, 64},      {int64, {1}, heap},        {variant, {}, heap},
+                 {variant, {}, heap},          {int32, {}, arena, 128},   {float32, {2}, heap},
+                 {float32, {2}, alias, 8},     {int64, {1}, constant, 0}, {float32, {1}, constant, 1},
                  {float32, {-2}, alias, 0}};
   main.inputs = {0, 1, 2};
   main.outputs = {3, 4, 7, 9, 12, 0};
-  main.instructions = {{"sizes", {}, {3}, {0, 2}, {0, -2}},
-                       {"branch", {1, 0}, {4}, {1, 2}},
-                       {"list_empty", {}, {5}, {float32, -1}},
-                       {"loop", {5, 0}, {6}, {3, 4, 1}, {}, {5}},
-                       {"list_length", {6}, {7}, {}, {}, {6}},
-                       {"state_edit", {2}, {8}, {}, {}, {}, 0},
+  main.instructions = {{"sizes", {}, {3}, {0, 2}, {0, -2}},       {"branch", {1, 0}, {4}, {1, 2}},
+                       {"list_empty", {}, {5}, {float32, -1}},    {"loop", {5, 0}, {6}, {3, 4, 1}, {}, {5}},
+                       {"list_length", {6}, {7}, {}, {}, {6}},    {"state_edit", {2}, {8}, {}, {}, {}, 0},
                        {"dynamic_update_slice", {8, 11, 10}, {9}}};
   main.bindings = {{0, 0, 0}};
   FunctionSpec branches[2];
   for (int i = 0; i < 2; ++i) {
-    branches[i] = {"branch", 1, 0, {{0, 0, 0}}, {{float32, {-1, 2}, input, 0}, {int64, {1}, heap}}, {0}, {1}, {{"sizes", {}, {1}, {10 + i}}}, {{0, 0, 0}}};
+    branches[i] = {"branch",
+                   1,
+                   0,
+                   {{0, 0, 0}},
+                   {{float32, {-1, 2}, input, 0}, {int64, {1}, heap}},
+                   {0},
+                   {1},
+                   {{"sizes", {}, {1}, {10 + i}}},
+                   {{0, 0, 0}}};
   }
   FunctionSpec condition{"condition", 1, 0, {{0, 0, 0}}};
   condition.values = {{variant, {}, input, 0}, {float32, {-1, 2}, input, 1}, {boolean, {}, constant, 2}};
@@ -210,7 +219,10 @@ inline PlanSpec rich_plan() {
   body.instructions = {{"list_push", {0, 1}, {2}}};
   body.bindings = {{0, 1, 0}};
   plan.functions = {main, branches[0], branches[1], condition, body};
-  plan.constants = {{int64, {1}, Bytes(8)}, {float32, {1}, bytes_of({9.0f})}, {boolean, {}, Bytes(1)}, {float32, {2}, bytes_of({1.0f, 2.0f})}};
+  plan.constants = {{int64, {1}, Bytes(8)},
+                    {float32, {1}, bytes_of({9.0f})},
+                    {boolean, {}, Bytes(1)},
+                    {float32, {2}, bytes_of({1.0f, 2.0f})}};
   plan.sources = {"user.py:3 in train"};
   plan.states = {{"kernel", float32, {2}, 3}};
   plan.signatures = {{"serve", 0, {"x", "which"}, {"sizes", "branch", "length", "kernel", "flat", "same"}, {2, 0}}};

@@ -40,14 +40,14 @@ class [[nodiscard]] Status {
 
 inline Status invalid(std::string message) { return Status(Code::invalid_argument, std::move(message)); }
 
-#define MS_RETURN_IF_ERROR(expression)                \
-  do {                                                \
-    ::millstream::Status ms_status_ = (expression);   \
-    if (!ms_status_.ok()) return ms_status_;          \
+#define MS_RETURN_IF_ERROR(expression)              \
+  do {                                              \
+    ::millstream::Status ms_status_ = (expression); \
+    if (!ms_status_.ok()) return ms_status_;        \
   } while (false)
 
-#define MS_REQUIRE(condition, message) \
-  do {                                 \
+#define MS_REQUIRE(condition, message)                       \
+  do {                                                       \
     if (!(condition)) return ::millstream::invalid(message); \
   } while (false)
 

@@ -13,8 +13,8 @@ constexpr int deepest_call = 200;
 constexpr int64_t heavy_bytes = 64 << 10;
 
 Status wrong(const Function& function, const std::string& what) {
-  return Status(Code::data_loss, "The plan is wrong in function '" + std::string(function.name.substr(0, 100)) + "': " + what +
-                                     ". Export it again.");
+  return Status(Code::data_loss, "The plan is wrong in function '" + std::string(function.name.substr(0, 100)) +
+                                     "': " + what + ". Export it again.");
 }
 
 class Verifier {
@@ -58,9 +58,10 @@ class Verifier {
       if (!item.is_static) continue;
       inputs.clear();
       outputs.clear();
-      for (int k = 0; k < item.input_count; ++k) inputs.push_back(item.inputs[k] < 0 ? nullptr : &tensors[static_cast<size_t>(item.inputs[k])]);
+      for (int k = 0; k < item.input_count; ++k)
+        inputs.push_back(item.inputs[k] < 0 ? nullptr : &tensors[static_cast<size_t>(item.inputs[k])]);
       for (int k = 0; k < item.output_count; ++k) outputs.push_back(&tensors[static_cast<size_t>(item.outputs[k])]);
-      const Call call{inputs.data(),    item.input_count,     outputs.data(), item.output_count,
+      const Call call{inputs.data(),   item.input_count,     outputs.data(), item.output_count,
                       item.attributes, item.attribute_count, nullptr,        nullptr};
       Status status = item.kernel->check(call);
       if (!status.ok()) return at(i, status);
@@ -103,9 +104,11 @@ class Verifier {
   Status expressions() const {
     for (size_t i = 0; i < function_.expressions.size(); ++i) {
       const Expression& expression = function_.expressions[i];
-      if (expression.opcode < 0 || expression.opcode > 9) return wrong(function_, "an expression has an unknown opcode");
+      if (expression.opcode < 0 || expression.opcode > 9)
+        return wrong(function_, "an expression has an unknown opcode");
       if (expression.opcode == 0) {
-        if (expression.a < 0 || expression.a >= function_.symbol_count) return wrong(function_, "an expression's symbol is out of range");
+        if (expression.a < 0 || expression.a >= function_.symbol_count)
+          return wrong(function_, "an expression's symbol is out of range");
       } else if (!operand_ok(expression.a, i) || !operand_ok(expression.b, i)) {
         return wrong(function_, "an expression uses a later one");
       }
@@ -120,21 +123,24 @@ class Verifier {
       const std::string name = "value " + std::to_string(i);
       value.literal = true;
       for (int axis = 0; axis < value.rank; ++axis) {
-        if (!operand_ok(value.sizes[axis], function_.expressions.size())) return wrong(function_, name + "'s size is out of range");
+        if (!operand_ok(value.sizes[axis], function_.expressions.size()))
+          return wrong(function_, name + "'s size is out of range");
         value.literal &= value.sizes[axis] >= 0;
       }
       if (value.literal) {
         int64_t count;
         MS_RETURN_IF_ERROR(literal_count(value.dtype, value.rank, value.sizes, count, value.bytes));
       }
-      if (value.binding && value.storage != Storage::heap) return wrong(function_, name + " decides its sizes but is not on the heap");
+      if (value.binding && value.storage != Storage::heap)
+        return wrong(function_, name + " decides its sizes but is not on the heap");
       const bool handle = value.dtype == DType::resource || value.dtype == DType::variant;
       if (handle && (value.rank != 0 || (value.storage != Storage::input && value.storage != Storage::heap))) {
         return wrong(function_, name + " is a handle, which must be a scalar and an input or on the heap");
       }
       switch (value.storage) {
         case Storage::arena:
-          if (!value.literal || element_bytes(value.dtype) == 0) return wrong(function_, name + " in the arena has no literal size");
+          if (!value.literal || element_bytes(value.dtype) == 0)
+            return wrong(function_, name + " in the arena has no literal size");
           if (value.location < 0 || value.location % 64 || value.location > function_.arena_bytes ||
               value.bytes > function_.arena_bytes - value.location) {
             return wrong(function_, name + " lies outside the arena");
@@ -159,7 +165,8 @@ class Verifier {
         case Storage::heap:
           break;
         case Storage::alias: {
-          if (value.location < 0 || value.location >= static_cast<int64_t>(i)) return wrong(function_, name + " is an alias of a later value");
+          if (value.location < 0 || value.location >= static_cast<int64_t>(i))
+            return wrong(function_, name + " is an alias of a later value");
           const Value& target = all[static_cast<size_t>(value.location)];
           value.root = target.root;
           Value& root = all[static_cast<size_t>(value.root)];
@@ -167,7 +174,8 @@ class Verifier {
               (value.dtype != DType::string && (element_bytes(value.dtype) == 0 || element_bytes(root.dtype) == 0))) {
             return wrong(function_, name + " is an alias of another kind of value");
           }
-          if (value.literal && root.literal && !same_size(value, root)) return wrong(function_, name + " has other bytes than what it is an alias of");
+          if (value.literal && root.literal && !same_size(value, root))
+            return wrong(function_, name + " has other bytes than what it is an alias of");
           root.followers.push_back(static_cast<int32_t>(i));
           break;
         }
@@ -194,7 +202,8 @@ class Verifier {
     for (const Binding& binding : function_.bindings) {
       if (binding.symbol < 0 || binding.symbol >= function_.symbol_count || binding.input < 0 ||
           binding.input >= static_cast<int64_t>(function_.inputs.size()) || binding.dimension < 0 ||
-          binding.dimension >= function_.values[static_cast<size_t>(function_.inputs[static_cast<size_t>(binding.input)])].rank) {
+          binding.dimension >=
+              function_.values[static_cast<size_t>(function_.inputs[static_cast<size_t>(binding.input)])].rank) {
         return wrong(function_, "a binding is out of range");
       }
     }
@@ -219,7 +228,8 @@ class Verifier {
   // An alias that no instruction makes is there as soon as what it is an alias of is.
   bool available(int64_t id) const {
     const auto root = static_cast<size_t>(function_.values[static_cast<size_t>(id)].root);
-    while (function_.values[static_cast<size_t>(id)].storage == Storage::alias && !function_.values[static_cast<size_t>(id)].produced) {
+    while (function_.values[static_cast<size_t>(id)].storage == Storage::alias &&
+           !function_.values[static_cast<size_t>(id)].produced) {
       id = function_.values[static_cast<size_t>(id)].location;
     }
     return state_[static_cast<size_t>(id)] == State::made && state_[root] == State::made;
@@ -240,7 +250,8 @@ class Verifier {
       const int64_t id = item.inputs[i];
       if (id == -1) continue;
       if (!valid(id)) return wrong(function_, "an input's value id is out of range");
-      if (!available(id)) return wrong(function_, "value " + std::to_string(id) + " is used before it is made, or after its release");
+      if (!available(id))
+        return wrong(function_, "value " + std::to_string(id) + " is used before it is made, or after its release");
       const Value& value = function_.values[static_cast<size_t>(id)];
       literal &= value.literal;
       touched += value.bytes;
@@ -250,9 +261,12 @@ class Verifier {
       const int64_t id = item.outputs[i];
       const Value& value = function_.values[static_cast<size_t>(id)];
       const Value& root = function_.values[static_cast<size_t>(value.root)];
-      if (root.storage != Storage::arena && root.storage != Storage::heap) return wrong(function_, "an output is a constant or an input");
-      if (value.storage == Storage::alias && !available(value.location)) return wrong(function_, "an output is an alias of a value that is not there");
-      if (value.storage == Storage::alias && !element_bytes(value.dtype)) return wrong(function_, "text cannot be updated in place");
+      if (root.storage != Storage::arena && root.storage != Storage::heap)
+        return wrong(function_, "an output is a constant or an input");
+      if (value.storage == Storage::alias && !available(value.location))
+        return wrong(function_, "an output is an alias of a value that is not there");
+      if (value.storage == Storage::alias && !element_bytes(value.dtype))
+        return wrong(function_, "text cannot be updated in place");
       if (item.kernel->sets_outputs && value.storage != Storage::heap) {
         return wrong(function_, std::string("the outputs of ") + item.kernel->name + " must be on the heap");
       }
@@ -265,7 +279,8 @@ class Verifier {
       for (int k = 0; k < item.input_count; ++k) {
         if (item.inputs[k] < 0 || !overlap(id, item.inputs[k])) continue;
         const Value& input = function_.values[static_cast<size_t>(item.inputs[k])];
-        if (value.root != input.root || value.storage != Storage::alias) return wrong(function_, "an output overlaps an input it is no alias of");
+        if (value.root != input.root || value.storage != Storage::alias)
+          return wrong(function_, "an output overlaps an input it is no alias of");
         if (value.dtype != input.dtype) return wrong(function_, "an output is written over an input of another type");
         if (k > 0 && may_be_indices(input.dtype) && std::strcmp(item.kernel->name, "fused") != 0) {
           return wrong(function_, "an output is written over what may be indices");
@@ -291,7 +306,8 @@ class Verifier {
     }
     item.is_static = literal;
     item.plain = literal && plain && item.release_count == 0 && !item.kernel->sets_outputs;
-    function_.heavy |= touched > heavy_bytes || item.kernel == &kernel_host_call || item.kernel == &kernel_loop || !literal;
+    function_.heavy |=
+        touched > heavy_bytes || item.kernel == &kernel_host_call || item.kernel == &kernel_loop || !literal;
     function_.has_host |= item.kernel == &kernel_host_call;
     return calls(item);
   }
@@ -300,7 +316,8 @@ class Verifier {
     const int called = called_count(item);
     if (item.kernel != &kernel_call && item.kernel != &kernel_branch && item.kernel != &kernel_loop) return Status();
     if (item.patch_count) return wrong(function_, "a call has patches");
-    if (called < 1 || (item.kernel == &kernel_loop && item.attribute_count != 3)) return wrong(function_, "a call names no function");
+    if (called < 1 || (item.kernel == &kernel_loop && item.attribute_count != 3))
+      return wrong(function_, "a call names no function");
     const int first = item.kernel == &kernel_branch ? 1 : 0;
     for (int i = 0; i < called; ++i) {
       if (item.attributes[i] < 0 || item.attributes[i] >= static_cast<int64_t>(module_.functions.size())) {
@@ -309,26 +326,31 @@ class Verifier {
       const Function& callee = *module_.functions[static_cast<size_t>(item.attributes[i])];
       const bool condition = item.kernel == &kernel_loop && i == 0;
       const size_t outputs = condition ? 1 : static_cast<size_t>(item.output_count);
-      if (callee.inputs.size() + static_cast<size_t>(first) != static_cast<size_t>(item.input_count) || callee.outputs.size() != outputs) {
+      if (callee.inputs.size() + static_cast<size_t>(first) != static_cast<size_t>(item.input_count) ||
+          callee.outputs.size() != outputs) {
         return wrong(function_, "a call does not fit its function's inputs and outputs");
       }
-      if (item.kernel == &kernel_loop && (item.attributes[2] != item.output_count || item.output_count > item.input_count)) {
+      if (item.kernel == &kernel_loop &&
+          (item.attributes[2] != item.output_count || item.output_count > item.input_count)) {
         return wrong(function_, "a loop's carried count does not fit");
       }
       for (size_t k = 0; k < callee.inputs.size(); ++k) {
         const int64_t id = item.inputs[k + static_cast<size_t>(first)];
-        if (id < 0 || !same_type(function_.values[static_cast<size_t>(id)], callee.values[static_cast<size_t>(callee.inputs[k])])) {
+        if (id < 0 || !same_type(function_.values[static_cast<size_t>(id)],
+                                 callee.values[static_cast<size_t>(callee.inputs[k])])) {
           return wrong(function_, "a call's input has another type than its function's");
         }
       }
       for (size_t k = 0; k < outputs && !condition; ++k) {
-        if (!same_type(function_.values[static_cast<size_t>(item.outputs[k])], callee.values[static_cast<size_t>(callee.outputs[k])])) {
+        if (!same_type(function_.values[static_cast<size_t>(item.outputs[k])],
+                       callee.values[static_cast<size_t>(callee.outputs[k])])) {
           return wrong(function_, "a call's output has another type than its function's");
         }
       }
       if (condition) {
         const Value& answer = callee.values[static_cast<size_t>(callee.outputs[0])];
-        if (answer.dtype != DType::boolean || answer.rank != 0) return wrong(function_, "a loop's condition is no bool scalar");
+        if (answer.dtype != DType::boolean || answer.rank != 0)
+          return wrong(function_, "a loop's condition is no bool scalar");
       }
     }
     return Status();
@@ -348,7 +370,8 @@ class Verifier {
     for (size_t i = 0; i < function_.instructions.size(); ++i) {
       const Instruction& item = function_.instructions[i];
       for (int k = 0; k < item.input_count; ++k) {
-        if (item.inputs[k] >= 0 && last[static_cast<size_t>(item.inputs[k])] >= 0) last[static_cast<size_t>(item.inputs[k])] = static_cast<int32_t>(i) + 1;
+        if (item.inputs[k] >= 0 && last[static_cast<size_t>(item.inputs[k])] >= 0)
+          last[static_cast<size_t>(item.inputs[k])] = static_cast<int32_t>(i) + 1;
       }
     }
     for (int32_t id : function_.outputs) last[static_cast<size_t>(id)] = -1;

@@ -126,8 +126,10 @@ def test_dlpack_shares_bytes_both_ways() -> None:
     assert (made._dtype, made._shape) == (INT32, (2, 3))
 
     class Capsule:
+        capsule = rt.to_dlpack(made)
+
         def __dlpack__(self, **_: Any) -> Any:
-            return rt.to_dlpack(made)
+            return self.capsule
 
         def __dlpack_device__(self) -> tuple[int, int]:
             return (1, 0)

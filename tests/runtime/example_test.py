@@ -47,7 +47,9 @@ def test_the_example_is_under_sixty_lines() -> None:
 def test_the_example_prints_the_outputs_of_a_plan(program: Path, tmp_path: Path) -> None:
     write_plan(tmp_path / "model.plan")
     np.arange(6, dtype="<f4").tofile(tmp_path / "x.f32")
-    done = subprocess.run([program, tmp_path / "model.plan", tmp_path / "x.f32"], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [program, tmp_path / "model.plan", tmp_path / "x.f32"], check=True, capture_output=True, text=True
+    )
     assert done.stdout == "flat\n0 1 2 3 4 5\nsame\n0 1\n2 3\n4 5\n"
 
 
@@ -56,7 +58,11 @@ def test_the_example_says_why_it_stops(program: Path, tmp_path: Path) -> None:
     damaged = bytearray((tmp_path / "model.plan").read_bytes())
     damaged[200] ^= 1
     (tmp_path / "damaged.plan").write_bytes(damaged)
-    for plan, message in (("damaged.plan", "checksum"), ("none.plan", "Cannot open"), ("model.plan", "one file for each")):
+    for plan, message in (
+        ("damaged.plan", "checksum"),
+        ("none.plan", "Cannot open"),
+        ("model.plan", "one file for each"),
+    ):
         done = subprocess.run([program, tmp_path / plan], capture_output=True, text=True, check=False)
         assert done.returncode == 1
         assert message in done.stderr

@@ -20,6 +20,7 @@ from tests.runtime.plan_writer import (
     STRING,
     VARIANT,
     FunctionWriter,
+    Instruction,
     PlanWriter,
 )
 
@@ -197,7 +198,7 @@ def loop_plan() -> Any:
     body.run("list_push", [items, length], [longer], (), (), -1, (length,))
     body.outputs = [longer]
     host = main.input(RESOURCE)
-    main.instructions[1] = ("loop", [first, limit, host], [last], (1, 2, 1), (), -1, ())
+    main.instructions[1] = Instruction("loop", [first, limit, host], [last], (1, 2, 1), (), -1, ())
     return rt.Plan(writer.bytes())
 
 
@@ -375,7 +376,9 @@ def test_list_indices_out_of_range_are_errors() -> None:
         with pytest.raises(Failure, match=f"element {index} in a list with 2 elements"):
             list_op("list_get", [(FLOAT32, 0)], (0,), items, tensor(index, INT32))
     with pytest.raises(Failure, match="empty list"):
-        list_op("list_pop", [(VARIANT, -1), (FLOAT32, 0)], (0,), list_op("list_empty", [(VARIANT, -1)], (FLOAT32, 0))[0])
+        list_op(
+            "list_pop", [(VARIANT, -1), (FLOAT32, 0)], (0,), list_op("list_empty", [(VARIANT, -1)], (FLOAT32, 0))[0]
+        )
     with pytest.raises(Failure, match=r"shape \[\], given \[1\]"):
         empty = list_op("list_empty", [(VARIANT, -1)], (FLOAT32, 0))[0]
         list_op("list_push", [(VARIANT, -1)], (), empty, tensor([1.0]))

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 FLOAT32, INT32, STRING, INT64, BOOL, RESOURCE, VARIANT = 1, 3, 7, 9, 10, 20, 21
 ARENA, CONSTANT, INPUT, HEAP, ALIAS = range(5)
 NUMPY = {FLOAT32: np.float32, INT32: np.int32, INT64: np.int64, BOOL: np.bool_}
+
+
+class Instruction(NamedTuple):
+    kernel: str
+    inputs: list[int]
+    outputs: list[int]
+    attributes: tuple[int, ...]
+    patches: tuple[tuple[int, int], ...]
+    source: int
+    releases: tuple[int, ...]
 
 
 @dataclass
@@ -23,7 +35,7 @@ class FunctionWriter:
     values: list[tuple[int, tuple[int, ...], int, int, int]] = field(default_factory=list)
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
-    instructions: list[tuple[object, ...]] = field(default_factory=list)
+    instructions: list[Instruction] = field(default_factory=list)
     bindings: list[tuple[int, int, int]] = field(default_factory=list)
 
     def value(self, dtype: int, dims: tuple[int, ...], storage: int, location: int = 0, flags: int = 0) -> int:
@@ -56,7 +68,7 @@ class FunctionWriter:
         source: int = -1,
         releases: tuple[int, ...] = (),
     ) -> None:
-        self.instructions.append((kernel, inputs, outputs, attributes, patches, source, releases))
+        self.instructions.append(Instruction(kernel, inputs, outputs, attributes, patches, source, releases))
 
 
 class PlanWriter:
@@ -99,7 +111,7 @@ class PlanWriter:
 
         kernels = list(self.kernels)
         for function in self.functions:
-            kernels += [str(item[0]) for item in function.instructions if item[0] not in kernels]
+            kernels += [item.kernel for item in function.instructions]
         kernels = list(dict.fromkeys(kernels))
         records = []
         for function in self.functions:
@@ -116,7 +128,13 @@ class PlanWriter:
                     + [put(list(releases)), len(releases)]
                 )
             record = [*self.text(function.name), function.symbols] + [0] * 17
-            parts = [function.expressions, values, [[i] for i in function.inputs], [[i] for i in function.outputs], instructions]
+            parts: list[Sequence[Sequence[int]]] = [
+                function.expressions,
+                values,
+                [[i] for i in function.inputs],
+                [[i] for i in function.outputs],
+                instructions,
+            ]
             for at, part in zip((3, 5, 7, 9, 11), parts, strict=True):
                 record[at] = put([word for item in part for word in item])
                 record[at + 1] = len(part)
@@ -147,6 +165,14 @@ class PlanWriter:
         blob_offset = (64 + len(body) + 63) // 64 * 64
         blob = bytes(self.blob)
         header = b"MILLPLAN" + struct.pack(
-            "<IIQQQQQQ", 1, 0x01020304, blob_offset + len(blob), 64, len(words), blob_offset, len(blob), zlib.crc32(body)
+            "<IIQQQQQQ",
+            1,
+            0x01020304,
+            blob_offset + len(blob),
+            64,
+            len(words),
+            blob_offset,
+            len(blob),
+            zlib.crc32(body),
         )
         return header + body + bytes(blob_offset - 64 - len(body)) + blob
