@@ -23,7 +23,7 @@ constexpr int64_t lane_block = 512;
 
 template <typename T, bool largest>
 bool better(T x, T best) {
-  return (largest ? x > best : x < best) || (x != x && best == best);
+  return (largest ? x > best : x < best) | ((x != x) & (best == best));
 }
 
 // Rows that lie together: the best value at vector speed, then its first place.
@@ -40,19 +40,23 @@ void place_in_row(const T* x, int64_t length, RowFunction reduce, I* place) {
   *place = static_cast<I>(k);
 }
 
+// Places are counted in 32 bits, which is as wide as most elements are, then written in the output's type.
 template <typename T, typename I, bool largest>
-void place_in_lanes(const Space& space, const T* x, int64_t lane, int64_t lanes, I* place) {
+void place_in_lanes(const Space& space, const T* x, int64_t lanes, I* to) {
   T best[lane_block];
-  std::copy(x + lane, x + lane + lanes, best);
-  std::fill(place, place + lanes, I(0));
+  uint32_t place[lane_block];
+  std::copy(x, x + lanes, best);
+  std::fill(place, place + lanes, 0u);
   for (int64_t k = 1; k < space.length; ++k) {
-    const T* row = x + k * space.inner + lane;
+    const T* row = x + k * space.inner;
+    const uint32_t here = static_cast<uint32_t>(k);
     for (int64_t i = 0; i < lanes; ++i) {
       const bool wins = better<T, largest>(row[i], best[i]);
       best[i] = wins ? row[i] : best[i];
-      place[i] = wins ? static_cast<I>(k) : place[i];
+      place[i] = wins ? here : place[i];
     }
   }
+  for (int64_t i = 0; i < lanes; ++i) to[i] = static_cast<I>(place[i]);
 }
 
 template <typename T, typename I>
@@ -70,9 +74,9 @@ void places(const Space& space, ReduceKind kind, DType type, const T* x, I* y) {
                    if (space.inner == 1)
                      place_in_row(from, space.length, reduce, to);
                    else if (kind == ReduceKind::max)
-                     place_in_lanes<T, I, true>(space, from, lane, lanes, to);
+                     place_in_lanes<T, I, true>(space, from + lane, lanes, to);
                    else
-                     place_in_lanes<T, I, false>(space, from, lane, lanes, to);
+                     place_in_lanes<T, I, false>(space, from + lane, lanes, to);
                  }
                });
 }
@@ -110,6 +114,7 @@ Status check_arg_reduce(const Call& call) {
   MS_REQUIRE(y.count() == kept, "arg_reduce: the output must have " + std::to_string(kept) + " elements");
   MS_REQUIRE(kept == 0 || x.dims[axis] > 0,
              "Reduction axis " + std::to_string(axis) + " is empty in shape of an arg_reduce; it needs an element");
+  MS_REQUIRE(x.dims[axis] <= UINT32_MAX, "arg_reduce: an axis has at most 2^32 - 1 elements");
   return Status();
 }
 

@@ -93,31 +93,49 @@ struct Space {
 constexpr int64_t lane_block = 256;
 
 template <typename Type, typename Operation>
+void scan_row(const Space& space, const typename Type::Stored* x, typename Type::Stored* y,
+              typename Type::Carried carried) {
+  const int64_t step = space.reverse ? -1 : 1;
+  int64_t at = space.reverse ? space.length - 1 : 0;
+  for (int64_t k = 0; k < space.length; ++k, at += step) {
+    const typename Type::Carried next = Operation::combine(carried, Type::read(x[at]));
+    y[at] = Type::write(space.exclusive ? carried : next);
+    carried = next;
+  }
+}
+
+// Rows of `lanes` scans side by side.
+template <typename Type, typename Operation>
+void scan_lanes(const Space& space, const typename Type::Stored* x, typename Type::Stored* y, int64_t lanes,
+                typename Type::Carried first) {
+  typename Type::Carried carried[lane_block];
+  std::fill(carried, carried + lanes, first);
+  for (int64_t k = 0; k < space.length; ++k) {
+    const int64_t at = (space.reverse ? space.length - 1 - k : k) * space.inner;
+    for (int64_t i = 0; i < lanes; ++i) {
+      const typename Type::Carried next = Operation::combine(carried[i], Type::read(x[at + i]));
+      y[at + i] = Type::write(space.exclusive ? carried[i] : next);
+      carried[i] = next;
+    }
+  }
+}
+
+template <typename Type, typename Operation>
 void scan(const Space& space, const void* from, void* to, typename Type::Carried first) {
-  using Stored = typename Type::Stored;
-  using Carried = typename Type::Carried;
-  const Stored* x = static_cast<const Stored*>(from);
-  Stored* y = static_cast<Stored*>(to);
+  const typename Type::Stored* x = static_cast<const typename Type::Stored*>(from);
+  typename Type::Stored* y = static_cast<typename Type::Stored*>(to);
   const int64_t blocks = (space.inner + lane_block - 1) / lane_block;
-  const int64_t work = space.length * std::min(space.inner, lane_block);
-  parallel_for(space.outer * blocks, std::max<int64_t>(1, 32768 / std::max<int64_t>(1, work)),
-               [&](int64_t begin, int64_t end) {
-                 Carried carried[lane_block];
-                 for (int64_t task = begin; task < end; ++task) {
-                   const int64_t lane = task % blocks * lane_block;
-                   const int64_t lanes = std::min(lane_block, space.inner - lane);
-                   std::fill(carried, carried + lanes, first);
-                   for (int64_t k = 0; k < space.length; ++k) {
-                     const int64_t row = space.reverse ? space.length - 1 - k : k;
-                     const int64_t at = (task / blocks * space.length + row) * space.inner + lane;
-                     for (int64_t i = 0; i < lanes; ++i) {
-                       const Carried next = Operation::combine(carried[i], Type::read(x[at + i]));
-                       y[at + i] = Type::write(space.exclusive ? carried[i] : next);
-                       carried[i] = next;
-                     }
-                   }
-                 }
-               });
+  const int64_t work = std::max<int64_t>(1, space.length * std::min(space.inner, lane_block));
+  parallel_for(space.outer * blocks, std::max<int64_t>(1, 32768 / work), [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t lane = task % blocks * lane_block;
+      const int64_t at = task / blocks * space.length * space.inner + lane;
+      if (space.inner == 1)
+        scan_row<Type, Operation>(space, x + at, y + at, first);
+      else
+        scan_lanes<Type, Operation>(space, x + at, y + at, std::min(lane_block, space.inner - lane), first);
+    }
+  });
 }
 
 template <typename Type>
