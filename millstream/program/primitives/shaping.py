@@ -478,3 +478,14 @@ STOP_GRADIENT = primitive("stop_gradient", lambda x: x, lambda x: x, lambda dy, 
 def stop_gradient(x: Value) -> Value:
     """Return `x`; nothing flows back through it."""
     return emit(STOP_GRADIENT, x)[0]
+
+
+def literal(x: Value) -> np.ndarray | None:
+    """Return the elements of a constant; None where they are known only when the program runs."""
+    node = x.node
+    while node is not None and node.definition in (CONVERT_FREE, RESHAPE):
+        node = node.inputs[0].node
+    return node.attributes["value"] if node is not None and node.definition is CONSTANT else None
+
+
+CONVERT_FREE = STOP_GRADIENT
