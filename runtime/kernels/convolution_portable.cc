@@ -4,7 +4,6 @@
 
 #include "kernels/convolution.h"
 #include "kernels/gemm.h"
-#include "kernels/gemm_number.h"
 #include "threads/pool.h"
 
 namespace millstream {
@@ -260,22 +259,6 @@ void weight_gradient(const Call& call, const ConvolutionShape& s) {
   });
 }
 
-template <typename Narrow>
-void widen(const Tensor& from, float* to) {
-  const Narrow* narrow = from.as<Narrow>();
-  parallel_for(from.count(), 65536, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) to[i] = narrow[i];
-  });
-}
-
-template <typename Narrow>
-void narrow(const float* from, const Tensor& to) {
-  Narrow* out = to.as<Narrow>();
-  parallel_for(to.count(), 65536, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) out[i] = Narrow(from[i]);
-  });
-}
-
 }  // namespace
 
 Status run_widened(const Call& call, const ConvolutionShape& shape, Status (*run)(const Call&, const ConvolutionShape&)) {
@@ -283,24 +266,13 @@ Status run_widened(const Call& call, const ConvolutionShape& shape, Status (*run
     Tensor inputs[3], outputs[2];
     const Tensor* input_list[3] = {};
     Tensor* output_list[2] = {};
-    const auto wide_copy = [](const Tensor& from) {
-      Tensor to;
-      to.dtype = DType::float32;
-      to.rank = from.rank;
-      std::copy(from.dims, from.dims + from.rank, to.dims);
-      to.buffer = Buffer::allocate(to.bytes());
-      to.data = to.buffer->data();
-      return to;
-    };
     for (int i = 0; i < call.input_count && i < 3; ++i) {
       if (!call.has(i)) continue;
-      inputs[i] = wide_copy(call.in(i));
+      inputs[i] = widened(call.in(i));
       input_list[i] = &inputs[i];
-      if (shape.dtype == DType::bfloat16) widen<BFloat16>(call.in(i), inputs[i].as<float>());
-      else widen<Half>(call.in(i), inputs[i].as<float>());
     }
     for (int i = 0; i < call.output_count && i < 2; ++i) {
-      outputs[i] = wide_copy(call.out(i));
+      outputs[i] = wide_like(call.out(i));
       output_list[i] = &outputs[i];
     }
     Call wide = call;
@@ -309,10 +281,7 @@ Status run_widened(const Call& call, const ConvolutionShape& shape, Status (*run
     ConvolutionShape wide_shape = shape;
     wide_shape.dtype = DType::float32;
     MS_RETURN_IF_ERROR(run(wide, wide_shape));
-    for (int i = 0; i < call.output_count && i < 2; ++i) {
-      if (shape.dtype == DType::bfloat16) narrow<BFloat16>(outputs[i].as<float>(), call.out(i));
-      else narrow<Half>(outputs[i].as<float>(), call.out(i));
-    }
+    for (int i = 0; i < call.output_count && i < 2; ++i) narrow_into(outputs[i], call.out(i));
     return {};
   } catch (const std::bad_alloc&) {
     return Status(Code::resource_exhausted, "convolution: out of memory for float32 copies");

@@ -227,6 +227,7 @@ template void run_gemm(const Gemm<uint64_t>&);
   extern const GemmTiles<double> tiles_double;  \
   extern const GemmTiles<uint32_t> tiles_uint32; \
   extern const GemmTiles<uint64_t> tiles_uint64; \
+  extern const Conversions conversions_here;    \
   }
 
 MS_DECLARE_TILES(baseline)
@@ -254,5 +255,13 @@ MS_DEFINE_TILES(float, tiles_float)
 MS_DEFINE_TILES(double, tiles_double)
 MS_DEFINE_TILES(uint32_t, tiles_uint32)
 MS_DEFINE_TILES(uint64_t, tiles_uint64)
+
+const Conversions& conversions() {
+#if defined(__x86_64__)
+  if (processor_isa() == Isa::avx512) return avx512::conversions_here;
+  if (processor_isa() == Isa::avx2) return avx2::conversions_here;
+#endif
+  return baseline::conversions_here;
+}
 
 }  // namespace millstream

@@ -60,4 +60,13 @@ struct GemmTiles {
 template <typename A>
 const GemmTiles<A>& gemm_tiles();
 
+// float32 from half and bfloat16, and back with rounding to the nearest; for each instruction set.
+struct Conversions {
+  void (*half_to_float)(const uint16_t* from, float* to, int64_t count);
+  void (*bfloat16_to_float)(const uint16_t* from, float* to, int64_t count);
+  void (*float_to_half)(const float* from, uint16_t* to, int64_t count);
+  void (*float_to_bfloat16)(const float* from, uint16_t* to, int64_t count);
+};
+const Conversions& conversions();
+
 }  // namespace millstream

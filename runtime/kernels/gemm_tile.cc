@@ -1,6 +1,7 @@
 // The innermost loops of the matrix product, compiled once for each instruction set (-DMS_ISA=...). Refuses nothing.
 // No header of the standard library with inline functions here: the linker could keep this copy for every processor.
 #include "kernels/gemm.h"
+#include "kernels/gemm_number.h"
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -194,6 +195,46 @@ void dot_rows(int64_t n, int64_t k, const A* x, const A* y, int64_t y_step, A* z
   }
 }
 
+void half_to_float(const uint16_t* from, float* to, int64_t count) {
+  int64_t i = 0;
+#if defined(__F16C__)
+  for (; i + 8 <= count; i += 8) {
+    _mm256_storeu_ps(to + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i))));
+  }
+#endif
+  for (; i < count; ++i) {
+    Half half;
+    half.bits = from[i];
+    to[i] = half;
+  }
+}
+
+void float_to_half(const float* from, uint16_t* to, int64_t count) {
+  int64_t i = 0;
+#if defined(__F16C__)
+  for (; i + 8 <= count; i += 8) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), _mm256_cvtps_ph(_mm256_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT));
+  }
+#endif
+  for (; i < count; ++i) to[i] = Half(from[i]).bits;
+}
+
+void bfloat16_to_float(const uint16_t* from, float* to, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    const uint32_t wide = static_cast<uint32_t>(from[i]) << 16;
+    __builtin_memcpy(to + i, &wide, sizeof wide);
+  }
+}
+
+void float_to_bfloat16(const float* from, uint16_t* to, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) {
+    uint32_t wide;
+    __builtin_memcpy(&wide, from + i, sizeof wide);
+    const uint32_t rounded = (wide + 0x7fff + ((wide >> 16) & 1)) >> 16;
+    to[i] = static_cast<uint16_t>((wide & 0x7fffffff) > 0x7f800000 ? (wide >> 16) | 0x40 : rounded);
+  }
+}
+
 template <typename A>
 constexpr GemmTiles<A> tiles_of() {
   constexpr int width = VectorOf<A>::width;
@@ -215,5 +256,7 @@ const GemmTiles<float> tiles_float = tiles_of<float>();
 const GemmTiles<double> tiles_double = tiles_of<double>();
 const GemmTiles<uint32_t> tiles_uint32 = tiles_of<uint32_t>();
 const GemmTiles<uint64_t> tiles_uint64 = tiles_of<uint64_t>();
+extern const Conversions conversions_here;
+const Conversions conversions_here{half_to_float, bfloat16_to_float, float_to_half, float_to_bfloat16};
 
 }  // namespace millstream::MS_ISA

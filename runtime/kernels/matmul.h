@@ -39,6 +39,13 @@ Status read_matmul(const Call& call, Product& product);
 Status read_dot(const Call& call, Product& product);
 Status run_product(const Call& call, const Product& product);  // portable, any element type
 
+// float32 copies of half and bfloat16 tensors. Throw std::bad_alloc.
+Tensor widened(const Tensor& from);      // same sizes and elements
+Tensor wide_like(const Tensor& from);    // same sizes, elements not set
+void narrow_into(const Tensor& wide, const Tensor& to);
+// Runs `run` on float32 copies of half or bfloat16 operands.
+Status run_product_widened(const Call& call, const Product& product, Status (*run)(const Call&, const Product&));
+
 // True if the product of `rank` sizes, none negative, times `unit` fits in 63 bits.
 bool sizes_fit(const int64_t* sizes, int rank, int64_t unit);
 std::string show_sizes(const Tensor& tensor);  // float32[2,3]

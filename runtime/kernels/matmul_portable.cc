@@ -7,7 +7,6 @@
 #include <type_traits>
 
 #include "kernels/gemm.h"
-#include "kernels/gemm_number.h"
 #include "kernels/matmul.h"
 
 namespace millstream {
@@ -42,7 +41,7 @@ struct StridedSource {
   int64_t line, depth;
 };
 
-// Reads elements that must be converted: narrow integers, half, bfloat16.
+// Reads elements that must be converted: narrow integers.
 template <typename T, typename A>
 void pack_converted(const void* self, A* panel, int width, int64_t line, int64_t count, int64_t depth, int64_t length) {
   const auto& source = *static_cast<const StridedSource<T>*>(self);
@@ -228,15 +227,12 @@ Status run_narrow(const Call& call, const Product& p) {
 }
 
 Status dispatch(const Call& call, const Product& p) {
-  const bool y_unsigned = p.y_tensor->dtype == DType::uint8, to_float = call.out(0).dtype == DType::float32;
+  const bool y_unsigned = p.y_tensor->dtype == DType::uint8;
   switch (p.x_tensor->dtype) {
     case DType::float32: return run_typed<float, float, float, float>(call, p);
     case DType::float64: return run_typed<double, double, double, double>(call, p);
     case DType::float16:
-      return to_float ? run_typed<Half, Half, float, float>(call, p) : run_typed<Half, Half, Half, float>(call, p);
-    case DType::bfloat16:
-      return to_float ? run_typed<BFloat16, BFloat16, float, float>(call, p)
-                      : run_typed<BFloat16, BFloat16, BFloat16, float>(call, p);
+    case DType::bfloat16: return run_product_widened(call, p, run_typed<float, float, float, float>);
     case DType::complex64: return run_complex<float>(call, p);
     case DType::complex128: return run_complex<double>(call, p);
     case DType::int32:
@@ -252,6 +248,55 @@ Status dispatch(const Call& call, const Product& p) {
 }
 
 }  // namespace
+
+Tensor wide_like(const Tensor& from) {
+  Tensor to;
+  to.dtype = DType::float32;
+  to.rank = from.rank;
+  std::copy(from.dims, from.dims + from.rank, to.dims);
+  to.buffer = Buffer::allocate(to.bytes());
+  to.data = to.buffer->data();
+  return to;
+}
+
+Tensor widened(const Tensor& from) {
+  Tensor to = wide_like(from);
+  const auto convert = from.dtype == DType::float16 ? conversions().half_to_float : conversions().bfloat16_to_float;
+  parallel_for(from.count(), 65536, [&](int64_t begin, int64_t end) {
+    convert(from.as<uint16_t>() + begin, to.as<float>() + begin, end - begin);
+  });
+  return to;
+}
+
+void narrow_into(const Tensor& wide, const Tensor& to) {
+  const auto convert = to.dtype == DType::float16 ? conversions().float_to_half : conversions().float_to_bfloat16;
+  parallel_for(to.count(), 65536, [&](int64_t begin, int64_t end) {
+    convert(wide.as<float>() + begin, to.as<uint16_t>() + begin, end - begin);
+  });
+}
+
+Status run_product_widened(const Call& call, const Product& product, Status (*run)(const Call&, const Product&)) {
+  try {
+    const Tensor x = widened(*product.x_tensor), y = widened(*product.y_tensor);
+    const bool keep = call.out(0).dtype == DType::float32;
+    Tensor z = keep ? call.out(0) : wide_like(call.out(0)), bias;
+    Product wide = product;
+    wide.x_tensor = &x;
+    wide.y_tensor = &y;
+    if (product.bias_tensor && !keep) {
+      bias = widened(*product.bias_tensor);
+      wide.bias_tensor = &bias;
+    }
+    Tensor* outputs[] = {&z};
+    Call wide_call = call;
+    wide_call.outputs = outputs;
+    MS_RETURN_IF_ERROR(run(wide_call, wide));
+    if (!keep) narrow_into(z, call.out(0));
+    return {};
+  } catch (const std::bad_alloc&) {
+    return Status(Code::resource_exhausted, "matmul: out of memory for float32 copies");
+  }
+}
 
 float activate(Activation activation, float value, float alpha) { return activate_any(activation, value, alpha); }
 double activate(Activation activation, double value, double alpha) { return activate_any(activation, value, alpha); }

@@ -1,5 +1,5 @@
-// `matmul` and `dot` on oneDNN for float32 and, where the processor has it, bfloat16. What oneDNN has no fast form for (sums
-// over several axes, odd strides, other types) and very small products run on the portable kernels.
+// `matmul` and `dot` on oneDNN: float32, bfloat16 where the processor has it, float16 through float32. What oneDNN has no fast
+// form for (sums over several axes, odd strides, other types) and very small products run on the portable kernels.
 #include <algorithm>
 
 #include "kernels/onednn_primitive.h"
@@ -15,9 +15,11 @@ memory::data_type type_of(DType dtype) {
   return dtype == DType::bfloat16 ? memory::data_type::bf16 : memory::data_type::f32;
 }
 
+bool native(DType type) { return type == DType::float32 || (type == DType::bfloat16 && onednn_has_bfloat16()); }
+
 bool suits(const Product& p) {
   const DType type = p.x_tensor->dtype;
-  if (type != DType::float32 && !(type == DType::bfloat16 && onednn_has_bfloat16())) return false;
+  if (type != DType::float32 && type != DType::bfloat16 && type != DType::float16) return false;
   if (p.m == 0 || p.k == 0 || p.sum_count > 0 || p.loop_count > 4 || p.z_column != 1) return false;
   if (p.x_row != 1 && p.x_column != 1 && p.m > 1 && p.k > 1) return false;
   if (p.y_row != 1 && p.y_column != 1 && p.k > 1 && p.n > 1) return false;
@@ -50,9 +52,9 @@ memory::desc describe(const Product& p, DType type, int64_t ProductAxis::*stride
   return {sizes, type_of(type), strides};
 }
 
-std::shared_ptr<OneDnnOperation> make(const Product& p, DType z_type, int threads) {
-  const memory::desc x = describe(p, p.x_tensor->dtype, &ProductAxis::x, p.m, p.k, p.x_row, p.x_column);
-  const memory::desc y = describe(p, p.y_tensor->dtype, &ProductAxis::y, p.k, p.n, p.y_row, p.y_column);
+std::shared_ptr<OneDnnOperation> make(const Product& p, DType type, DType z_type, int threads) {
+  const memory::desc x = describe(p, type, &ProductAxis::x, p.m, p.k, p.x_row, p.x_column);
+  const memory::desc y = describe(p, type, &ProductAxis::y, p.k, p.n, p.y_row, p.y_column);
   const memory::desc z = describe(p, z_type, &ProductAxis::z, p.m, p.n, p.z_row, p.z_column);
   dnnl::primitive_attr attributes = onednn_attributes();
   dnnl::post_ops operations;
@@ -74,7 +76,9 @@ std::shared_ptr<OneDnnOperation> make(const Product& p, DType z_type, int thread
 
 std::shared_ptr<const void> prepare(const Product& p, DType z_type, Status& status) {
   if (!suits(p)) return nullptr;
-  std::vector<int64_t> key{static_cast<int64_t>(OneDnnKind::matmul), static_cast<int64_t>(p.x_tensor->dtype),
+  const DType type = native(p.x_tensor->dtype) ? p.x_tensor->dtype : DType::float32;
+  if (type == DType::float32) z_type = DType::float32;
+  std::vector<int64_t> key{static_cast<int64_t>(OneDnnKind::matmul), static_cast<int64_t>(type),
                            static_cast<int64_t>(z_type), p.m, p.n, p.k, p.x_row, p.x_column, p.y_row, p.y_column, p.z_row,
                            p.bias_tensor != nullptr, static_cast<int64_t>(p.activation)};
   int64_t alpha;
@@ -84,16 +88,20 @@ std::shared_ptr<const void> prepare(const Product& p, DType z_type, Status& stat
   double work = static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
   for (int i = 0; i < p.loop_count; ++i) work *= static_cast<double>(p.loops[i].size);
   const int threads = onednn_threads(work);
-  return onednn_operation(std::move(key), threads, status, [&] { return make(p, z_type, threads); });
+  return onednn_operation(std::move(key), threads, status, [&] { return make(p, type, z_type, threads); });
 }
 
-Status run(const Call& call, const Product& p) {
-  if (!call.prepared) return run_product(call, p);
+Status run_native(const Call& call, const Product& p) {
   const auto* operation = static_cast<const OneDnnOperation*>(call.prepared);
   return operation->run({{DNNL_ARG_SRC, p.x_tensor->data},
                          {DNNL_ARG_WEIGHTS, p.y_tensor->data},
                          {DNNL_ARG_DST, call.out(0).data},
                          {DNNL_ARG_BIAS, p.bias_tensor ? p.bias_tensor->data : nullptr}});
+}
+
+Status run(const Call& call, const Product& p) {
+  if (!call.prepared) return run_product(call, p);
+  return native(p.x_tensor->dtype) ? run_native(call, p) : run_product_widened(call, p, run_native);
 }
 
 template <Status (*read)(const Call&, Product&)>
