@@ -1,70 +1,179 @@
-"""Reverse rules of the primitives that run programs: call and branch. They are handed `reverse`, so nothing is imported upward."""
+"""Reverse rules of the nodes that run programs: calls and branches. They are handed `reverse`, so nothing is imported upward.
+
+The node that ran forward is changed in place: it also gives the values that its backward counterpart needs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from millstream.program.slices import Adjoint, dense
-from millstream.program.primitives.control import branch
+from millstream.autodiff.slices import Adjoint, Slices, dense
+from millstream.autodiff.split import Reverse, Split, copy_program, differentiable, emit_nodes, inline
+from millstream.base import dtypes
+from millstream.base.spec import Spec
+from millstream.program.primitives.control import BRANCH, CALL, branch
+from millstream.program.primitives.elementwise import convert
+from millstream.program.primitives.lists import list_empty, list_pop, list_push
 from millstream.program.primitives.shaping import full
-from millstream.program.value import Node, Program, Value, building, current_program
+from millstream.program.value import Definition, Node, Program, Value, building, current_program
 
-Reverse = Callable[..., dict[Value, Adjoint]]
-
-
-def inline(program: Program, inputs: Sequence[Value]) -> list[Value]:
-    """Emit the nodes of `program`, applied to `inputs`, into the current program; return its outputs."""
-    target = current_program()
-    place: dict[Value, Value] = dict(zip(program.inputs, inputs, strict=True))
-    for node in program.nodes:
-        made = target.emit(node.definition, [place[v] for v in node.inputs], node.attributes)
-        place.update(zip(node.outputs, made, strict=True))
-    return [place[v] for v in program.outputs]
+Flows = list[Adjoint | None]
 
 
-def _differentiable(value: Value) -> bool:
-    return value.dtype.is_floating or value.dtype.is_complex
+def place_of(node: Node) -> int | None:
+    """Return the place of a node in the program being built; None where it is not part of it."""
+    nodes = current_program().nodes
+    for i in range(len(nodes) - 1, -1, -1):
+        if nodes[i] is node:
+            return i
+    return None
 
 
-def reverse_program(program: Program, wanted: Sequence[int], given: Sequence[int], reverse: Reverse) -> Program:
-    """Return the program (inputs of `program`, adjoints of outputs `given`) -> adjoints of inputs `wanted`."""
-    result = Program(f"{program.name}_reverse")
-    inputs = [result.input(v.spec) for v in program.inputs]
-    with building(result):
-        outputs = inline(program, inputs)
-        nodes = list(result.nodes)
-        flows = {}
-        for i in given:
-            flow = result.input(outputs[i].spec)
-            flows[outputs[i]] = flow if outputs[i] not in flows else flows[outputs[i]] + flow
-        found = reverse(nodes, flows, [inputs[i] for i in wanted])
-        for i in wanted:
-            adjoint = found.get(inputs[i])
-            zero = full(inputs[i].shape, 0, inputs[i].dtype) if adjoint is None else dense(adjoint)
-            result.outputs.append(zero)
+def emit_before(node: Node, emit: Callable[[], Any]) -> Any:
+    """Call `emit` so that the nodes it makes stand before `node` in the program being built."""
+    program = current_program()
+    start = len(program.nodes)
+    result = emit()
+    new = program.nodes[start:]
+    at = place_of(node)
+    if at is not None and new:
+        del program.nodes[start:]
+        program.nodes[at:at] = new
     return result
 
 
-def _reverse_call(node: Node, flows: list[Adjoint | None], reached: set[Value], reverse: Reverse) -> list[Adjoint | None]:
-    target = current_program()
-    start = len(target.nodes)
-    outputs = inline(node.attributes["program"], node.inputs)
-    back = {v: f for v, f in zip(outputs, flows, strict=True) if f is not None}
-    found = reverse(target.nodes[start:], back, node.inputs)
-    return [found.get(v) for v in node.inputs]
+def changed(
+    node: Node, definition: Definition, inputs: Sequence[Value], attributes: Mapping[str, Any], extra: Sequence[Spec]
+) -> tuple[Value, ...]:
+    """Make `node` another one that gives `extra` values after its own; return all its outputs.
+
+    A node that is not part of the program being built stays as it is; the new one is emitted.
+    """
+    if place_of(node) is None:
+        return current_program().emit(definition, inputs, attributes)
+    node.definition = definition
+    node.inputs = tuple(inputs)
+    node.attributes = dict(attributes)
+    start = len(node.outputs)
+    node.outputs = (*node.outputs, *(Value(spec, node, start + i) for i, spec in enumerate(extra)))
+    return node.outputs
 
 
-def _reverse_branch(node: Node, flows: list[Adjoint | None], reached: set[Value], reverse: Reverse) -> list[Adjoint | None]:
-    index, *inputs = node.inputs
-    wanted = [i for i, v in enumerate(inputs) if v in reached and _differentiable(v)]
+def reverse_call(
+    node: Node, program: Program, rebuilt: Callable[[Program], tuple[Definition, dict[str, Any]]], flows: Flows, reached: set[Value], reverse: Reverse
+) -> Flows:
+    """Reverse a call of `program`; `rebuilt` gives the definition and attributes that call another program."""
+    wanted = [i for i, v in enumerate(node.inputs) if v in reached and differentiable(v.spec)]
+    given = {i: Value(program.outputs[i].spec) for i, f in enumerate(flows) if f is not None}
+    split = Split(copy_program(program), given, wanted, reverse, sparse=True)
+    positions = {v: i for i, v in enumerate(split.inputs)}
+    saved = [v for v in split.needed if v not in positions]
+    forward = Program(program.name)
+    forward.inputs, forward.nodes, forward.outputs = split.inputs, split.forward, [*split.outputs, *saved]
+    definition, attributes = rebuilt(forward)
+    outputs = changed(node, definition, node.inputs, attributes, [v.spec for v in saved])
+    place = {v: node.inputs[i] for v, i in positions.items()}
+    place.update(zip(saved, outputs[len(split.outputs) :], strict=True))
+    place.update((given[i], dense(flows[i])) for i in given)  # type: ignore[arg-type]
+    emit_nodes(split.backward, place)
+    adjoints: Flows = [None] * len(node.inputs)
+    for i, adjoint in zip(wanted, split.results, strict=True):
+        if isinstance(adjoint, Slices):
+            adjoints[i] = Slices(place[adjoint.values], place[adjoint.indices], adjoint.shape)
+        elif adjoint is not None:
+            adjoints[i] = place[adjoint]  # type: ignore[index]
+    return adjoints
+
+
+def _reverse_call(node: Node, flows: Flows, reached: set[Value], reverse: Reverse) -> Flows:
+    return reverse_call(node, node.attributes["program"], lambda p: (CALL, {"program": p}), flows, reached, reverse)
+
+
+def _reverse_branch(node: Node, flows: Flows, reached: set[Value], reverse: Reverse) -> Flows:
+    return reverse_branch(node, node.inputs[0], node.attributes["programs"], flows, reached, reverse)
+
+
+def reverse_branch(
+    node: Node, index: Value, programs: Sequence[Program], flows: Flows, reached: set[Value], reverse: Reverse
+) -> Flows:
+    """Reverse a branch. What a branch keeps lies in lists, empty in the branches that did not run."""
+    inputs = node.inputs[1:]
+    wanted = [i for i, v in enumerate(inputs) if v in reached and differentiable(v.spec)]
     given = [i for i, f in enumerate(flows) if f is not None]
-    programs = [reverse_program(p, wanted, given, reverse) for p in node.attributes["programs"]]
-    results = branch(index, programs, *inputs, *(dense(flows[i]) for i in given))  # type: ignore[arg-type]
-    adjoints: list[Adjoint | None] = [None] * len(node.inputs)
+    splits = []
+    for program in programs:
+        copy = copy_program(program)
+        splits.append((Split(copy, own := {i: Value(copy.outputs[i].spec) for i in given}, wanted, reverse), own))
+    saved = [[v for v in split.needed if v not in split.inputs] for split, _ in splits]
+    elements = [v.spec.with_value(None) for values in saved for v in values]
+    forwards = [_keeping(p, split, saved, which) for which, (p, (split, _)) in enumerate(zip(programs, splits, strict=True))]
+    extra = [Spec(dtypes.variant, (), None, element) for element in elements]
+    outputs = changed(node, BRANCH, [index, *inputs], {"programs": tuple(forwards)}, extra)
+    lists = outputs[len(flows) :]
+    sent = [dense(flows[i]) for i in given]  # type: ignore[arg-type]
+    backwards = []
+    for which, (split, own) in enumerate(splits):
+        backwards.append(_backward_branch(programs[which].name, split, own, saved, which, inputs, lists, sent, wanted))
+    results = branch(index, backwards, *inputs, *lists, *sent)
+    adjoints: Flows = [None] * len(node.inputs)
     for i, value in zip(wanted, results, strict=True):
         adjoints[i + 1] = value
     return adjoints
 
 
+def _keeping(program: Program, split: Split, saved: Sequence[Sequence[Value]], which: int) -> Program:
+    result = Program(program.name)
+    result.inputs, result.nodes = split.inputs, list(split.forward)
+    result.outputs = list(split.outputs)
+    with building(result):
+        for number, values in enumerate(saved):
+            for value in values:
+                held = list_empty(value.spec.with_value(None))
+                result.outputs.append(list_push(held, value) if number == which else held)
+    return result
+
+
+def _backward_branch(
+    name: str,
+    split: Split,
+    own: Mapping[int, Value],
+    saved: Sequence[Sequence[Value]],
+    which: int,
+    inputs: Sequence[Value],
+    lists: Sequence[Value],
+    sent: Sequence[Value],
+    wanted: Sequence[int],
+) -> Program:
+    result = Program(f"{name}_reverse")
+    place = {v: result.input(outer.spec) for v, outer in zip(split.inputs, inputs, strict=True)}
+    held = [result.input(v.spec) for v in lists]
+    place.update((own[i], result.input(v.spec)) for i, v in zip(own, sent, strict=True))
+    with building(result):
+        start = sum(len(values) for values in saved[:which])
+        for value, kept in zip(saved[which], held[start:], strict=False):
+            place[value] = list_pop(kept, value.spec.with_value(None))[1]
+        emit_nodes(split.backward, place)
+        for i, adjoint in zip(wanted, split.results, strict=True):
+            result.outputs.append(zeros_of(place[split.inputs[i]]) if adjoint is None else place[adjoint])  # type: ignore[index]
+    return result
+
+
+def zeros_of(value: Value) -> Value:
+    """Return the adjoint of a value that nothing flows to."""
+    from millstream.program.primitives.lists import list_zeros
+
+    if value.dtype == dtypes.variant:
+        return list_zeros(value)
+    spec = value.spec.handle if value.dtype == dtypes.resource and value.spec.handle is not None else value.spec
+    return full(spec.shape or (), 0, spec.dtype)
+
+
+def branch_index(node: Node, condition: Value) -> Value:
+    """Return the index that a condition picks (1 where it holds), computed before `node`."""
+    return emit_before(node, lambda: convert(condition, dtypes.int32))  # type: ignore[no-any-return]
+
+
 CONTROL_RULES: dict[str, Callable[..., Sequence[Any]]] = {"call": _reverse_call, "branch": _reverse_branch}
+
+__all__ = ["CONTROL_RULES", "inline", "reverse_branch", "reverse_call"]

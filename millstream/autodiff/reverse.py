@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from millstream.autodiff import control_ops, loops  # noqa: F401  (their rules)
 from millstream.autodiff.control import CONTROL_RULES
 from millstream.program.slices import Adjoint, Slices, accumulate, dense
-from millstream.base import errors
+from millstream.base import dtypes, errors
 from millstream.ops.declaration import Op
 from millstream.program.primitives.core import Primitive
+from millstream.program.primitives.lists import list_zeros
 from millstream.program.primitives.shaping import full
 from millstream.program.value import Node, Value, current_program, from_source
 
@@ -48,9 +50,10 @@ def _reached(nodes: Sequence[Node], sources: set[Value]) -> set[Value]:
 
 def _reverse_node(node: Node, flows: list[Adjoint | None], reached: set[Value]) -> Sequence[Adjoint | None]:
     definition = node.definition
+    control = CONTROL_RULES.get(definition.name)
+    if control is not None:
+        return control(node, flows, reached, reverse)
     if isinstance(definition, Primitive):
-        if definition.name in CONTROL_RULES:
-            return CONTROL_RULES[definition.name](node, flows, reached, reverse)
         if definition.reverse is None:
             raise errors.UnimplementedError(
                 None, None, f"The primitive {definition.name} has no gradient; use tf.stop_gradient before it."
@@ -67,8 +70,18 @@ def _reverse_node(node: Node, flows: list[Adjoint | None], reached: set[Value]) 
     return list(rule(node, flows, reached, reverse))
 
 
+def by_position(found: Mapping[Value, Adjoint], inputs: Sequence[Value]) -> list[Adjoint | None]:
+    """Return the adjoints of `inputs` by position; a value that stands there twice has its whole adjoint at the first place."""
+    left = dict(found)
+    return [left.pop(v, None) for v in inputs]
+
+
 def zeros(value: Value) -> Value:
-    """Return zeros like `value`."""
+    """Return zeros like `value`: for a list, one as long; for a variable's handle, like what it holds."""
+    if value.dtype == dtypes.variant:
+        return list_zeros(value)
+    if value.dtype == dtypes.resource and value.spec.handle is not None and value.spec.handle.shape is not None:
+        return full(value.spec.handle.shape, 0, value.spec.handle.dtype)
     return full(value.shape, 0, value.dtype)
 
 
@@ -94,12 +107,13 @@ def _reverse_op(op: Op, node: Node, flows: list[Adjoint | None]) -> Sequence[Adj
     outputs = op.run_body(node.inputs, node.attributes)
     inside = program.nodes[start:]
     back = {v: f for v, f in zip(outputs, flows, strict=True) if f is not None}
-    found = reverse(inside, back, node.inputs)
-    return [found.get(v) for v in node.inputs]
+    return by_position(reverse(inside, back, node.inputs), node.inputs)
 
 
 def zeros_or_none(value: Value) -> Value | None:
     """Return zeros like `value`; None for what has no zero (strings, handles, lists)."""
+    if value.dtype == dtypes.variant and value.spec.handle is not None:
+        return zeros(value)
     numeric = value.dtype.is_floating or value.dtype.is_complex or value.dtype.is_integer or value.dtype.is_bool
     return zeros(value) if numeric else None
 

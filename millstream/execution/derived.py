@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from millstream.autodiff.reverse import _reverse_node, reverse
+from millstream.autodiff.reverse import _reverse_node, by_position, reverse
 from millstream.program.slices import Adjoint, Slices
 from millstream.base.spec import Spec
 from millstream.program.value import Definition, Node, Program, Value, building, current_program
@@ -64,5 +64,4 @@ class GradientOp(Definition):
         start = len(program.nodes)
         outputs = self.run_body(node.inputs, node.attributes)
         back = {v: f for v, f in zip(outputs, flows, strict=True) if f is not None}
-        found = reverse(program.nodes[start:], back, node.inputs)
-        return [found.get(v) for v in node.inputs]
+        return by_position(reverse(program.nodes[start:], back, node.inputs), node.inputs)

@@ -6,20 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from millstream import _runtime as runtime
-from millstream.autodiff.control import inline
+from millstream.autodiff.control import CONTROL_RULES, reverse_call
 from millstream.autodiff.reverse import reverse
-from millstream.program.slices import Adjoint, Slices
+from millstream.autodiff.split import Split, adjoint_spec, differentiable, parts
 from millstream.backends.cpu.device import load
+from millstream.base.sizes import Size, Symbol, fresh_symbol
 from millstream.base.spec import Spec
-from millstream.compiler.expand import expand
+from millstream.compiler.expand import expand, unify
 from millstream.compiler.prune import prune
 from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph
 from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.specs import spec_of
 from millstream.program.primitives.control import CALL
-from millstream.program.primitives.shaping import CONSTANT
-from millstream.program.value import Definition, Node, Program, Value, building, current_program
+from millstream.program.slices import Adjoint, Slices
+from millstream.program.value import Definition, Node, Program, Value, current_program
 
 
 class FunctionOp(Definition):
@@ -33,83 +34,56 @@ class FunctionOp(Definition):
         self.halves: dict[Any, Halves] = {}
 
     def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
-        return tuple(v.spec for v in self.program.outputs)
+        """Return the program's specs, with the sizes that the inputs have here; what it makes itself is new at each call."""
+        known: dict[Symbol, Size] = {}
+        for old, new in zip(self.program.inputs, inputs, strict=True):
+            unify(old.spec, new, known)
+        own = {s for v in self.program.inputs for s in v.spec.symbols()}
+        for value in self.program.outputs:
+            for symbol in value.spec.symbols():
+                if symbol not in known and symbol not in own:
+                    known[symbol] = fresh_symbol("n")
+        return tuple(v.spec.substitute(known) if known else v.spec for v in self.program.outputs)
 
     def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
         return current_program().emit(CALL, inputs, {"program": self.program})
 
     def reverse_rule(
-        self, node: Node, flows: Sequence[Adjoint | None], reached: set[Value], again: Any
+        self, node: Node, flows: list[Adjoint | None], reached: set[Value], again: Any
     ) -> list[Adjoint | None]:
-        """Emit the body again and reverse it in place; what both share is computed once after expansion."""
-        program = current_program()
-        start = len(program.nodes)
-        outputs = inline(self.program, node.inputs)
-        back = {v: f for v, f in zip(outputs, flows, strict=True) if f is not None}
-        found = reverse(program.nodes[start:], back, node.inputs)
-        return [found.get(v) for v in node.inputs]
+        """Make the call give what its reverse needs besides, and emit the reverse."""
+        return reverse_call(node, self.program, lambda p: (FunctionOp(p), {}), flows, reached, again)
+
+
+def _whole(node: Node) -> bool:
+    """Whether an op is kept as one, to be reversed by its own rule; functions that it runs are opened."""
+    return node.definition.name not in CONTROL_RULES and not isinstance(node.definition, FunctionOp)
 
 
 class Halves:
     """A program cut in two: forward gives the results and what the backward half needs besides; both are plans."""
 
     def __init__(self, program: Program, specs: Sequence[Spec], wanted: tuple[int, ...]) -> None:
-        self.wanted = wanted
         self.result_count = len(program.outputs)
-        whole = expand(program, specs, lambda node: True)
+        whole = expand(program, specs, _whole)
         prune(whole)
-        joint = Program(f"{program.name}_backward")
-        joint.inputs = list(whole.inputs)
-        joint.nodes = list(whole.nodes)
-        with building(joint):
-            flows: dict[Value, Adjoint] = {}
-            self.given: list[int] = []
-            adjoints_in: list[Value] = []
-            for i, value in enumerate(whole.outputs):
-                if value.dtype.is_floating or value.dtype.is_complex:
-                    flow = Value(value.spec)
-                    adjoints_in.append(flow)
-                    self.given.append(i)
-                    flows[value] = flow if value not in flows else flows[value] + flow  # type: ignore[operator]
-            inputs = [whole.inputs[i] for i in wanted]
-            found = reverse(list(joint.nodes), flows, inputs)
-        flat: list[Value] = []
+        plain = Program(whole.name)
+        plain.inputs, plain.nodes, plain.outputs = whole.inputs, whole.nodes, whole.outputs
+        self.wanted = wanted
+        flows = {i: Value(adjoint_spec(v.spec)) for i, v in enumerate(whole.outputs) if differentiable(v.spec)}
+        self.given = list(flows)
+        split = Split(plain, flows, wanted, reverse, sparse=True)
+        position = {v: i for i, v in enumerate(split.inputs)}
+        kept = [v for v in split.needed if v not in position]
+        forward, backward = Program(f"{program.name}_forward"), Program(f"{program.name}_backward")
+        forward.inputs, forward.nodes, forward.outputs = split.inputs, split.forward, [*split.outputs, *kept]
+        backward.inputs, backward.nodes = [*split.needed, *flows.values()], split.backward
         self.layout: list[tuple[int, Any]] = []
-        for value in inputs:
-            adjoint = found.get(value)
-            if isinstance(adjoint, Slices):
-                self.layout.append((2, adjoint.shape))
-                flat += [adjoint.values, adjoint.indices]
-            else:
-                self.layout.append((0 if adjoint is None else 1, None))
-                flat += [] if adjoint is None else [adjoint]
-        self._cut(whole, joint, flat, adjoints_in)
-
-    def _cut(self, whole: Program, joint: Program, flat: list[Value], adjoints_in: list[Value]) -> None:
-        backward = Program(joint.name)
-        backward.nodes = joint.nodes[len(whole.nodes) :]
-        backward.outputs = flat
-        prune(backward)
-        made = {v for n in backward.nodes for v in n.outputs} | set(adjoints_in)
-        needed: dict[Value, None] = {}
-        constants: dict[Node, None] = {}
-        for value in [*(v for n in backward.nodes for v in n.inputs), *flat]:
-            if value in made:
-                continue
-            if value.node is not None and value.node.definition is CONSTANT:
-                constants[value.node] = None
-            else:
-                needed[value] = None
-        residuals = list(needed)
-        backward.nodes = [*constants, *backward.nodes]
-        backward.inputs = [*residuals, *adjoints_in]
-        position = {v: i for i, v in enumerate(whole.inputs)}
-        forward = Program(f"{whole.name}_forward")
-        forward.inputs, forward.nodes = whole.inputs, whole.nodes
-        kept = [v for v in residuals if v not in position]
-        forward.outputs = [*whole.outputs, *kept]
+        for adjoint in split.results:
+            backward.outputs += parts(adjoint)
+            self.layout.append((len(parts(adjoint)), adjoint.shape if isinstance(adjoint, Slices) else None))
         place = {v: ("saved", i) for i, v in enumerate(kept)}
-        self.sources = [("input", position[v]) if v in position else place[v] for v in residuals]
+        self.sources = [("input", position[v]) if v in position else place[v] for v in split.needed]
         self.forward_op, self.backward_op = FunctionOp(forward), FunctionOp(backward)
 
     def run_forward(self, inputs: Sequence[Any]) -> tuple[Any, ...]:

@@ -1,11 +1,13 @@
-"""Adjoints that touch only some rows: what a gather sends back, kept sparse until somebody needs all of it."""
+"""Adjoints that touch only some rows or one element of a list: kept sparse until somebody needs all of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from millstream.base import dtypes
 from millstream.base.sizes import Size
 from millstream.program.primitives.indexing import scatter_nd
+from millstream.program.primitives.lists import list_add, list_get, list_set, list_zeros
 from millstream.program.primitives.shaping import concatenate, full, reshape
 from millstream.program.value import Value
 
@@ -19,13 +21,24 @@ class Slices:
     shape: tuple[Size, ...]
 
 
-Adjoint = Value | Slices
+@dataclass(frozen=True)
+class ListItem:
+    """One element to be added at `index` of zeros like the list `of`."""
+
+    index: Value
+    value: Value
+    of: Value
+
+
+Adjoint = Value | Slices | ListItem
 
 
 def dense(adjoint: Adjoint) -> Value:
     """Return the adjoint as one array."""
     if isinstance(adjoint, Value):
         return adjoint
+    if isinstance(adjoint, ListItem):
+        return list_set(list_zeros(adjoint.of), adjoint.index, adjoint.value)
     zeros = full(adjoint.shape, 0, adjoint.values.dtype)
     return scatter_nd(zeros, reshape(adjoint.indices, (*adjoint.indices.shape, 1)), adjoint.values, "add")
 
@@ -34,4 +47,15 @@ def accumulate(a: Adjoint, b: Adjoint) -> Adjoint:
     """Return a + b; two sparse ones stay sparse."""
     if isinstance(a, Slices) and isinstance(b, Slices) and a.indices.dtype == b.indices.dtype:
         return Slices(concatenate([a.values, b.values], 0), concatenate([a.indices, b.indices], 0), a.shape)
-    return dense(a) + dense(b)
+    if isinstance(a, ListItem):
+        a, b = b, a
+    if isinstance(b, ListItem):
+        held = dense(a)
+        before = list_get(held, b.index, b.value.spec.with_value(None))
+        added = list_add(before, b.value) if before.dtype == dtypes.variant else before + b.value
+        return list_set(held, b.index, added)
+    if isinstance(a, Slices):
+        a, b = b, a
+    if isinstance(b, Slices):
+        return scatter_nd(dense(a), reshape(b.indices, (*b.indices.shape, 1)), b.values, "add")
+    return list_add(a, b) if a.dtype == dtypes.variant else a + b

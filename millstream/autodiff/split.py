@@ -1,0 +1,178 @@
+"""Cut a program and its reverse in two: what runs forward, what runs backward, and the values that go from one to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from millstream.autodiff.slices import Adjoint, Slices, accumulate, dense
+from millstream.base import dtypes
+from millstream.base.spec import Spec
+from millstream.program.primitives.control import programs_of
+from millstream.program.primitives.lists import is_list_of_numbers
+from millstream.program.primitives.state import IS_SET, READ
+from millstream.program.value import Node, Program, Value, building, current_program, from_source
+
+Reverse = Callable[..., dict[Value, Adjoint]]
+
+
+def differentiable(spec: Spec) -> bool:
+    """Return whether adjoints flow to such a value: numbers, lists of numbers, variables that hold numbers."""
+    if spec.dtype == dtypes.resource:
+        return spec.handle is not None and (spec.handle.dtype.is_floating or spec.handle.dtype.is_complex)
+    return spec.dtype.is_floating or spec.dtype.is_complex or is_list_of_numbers(spec)
+
+
+def adjoint_spec(spec: Spec) -> Spec:
+    """Return the spec of a value's adjoint: a variable's is like what it holds."""
+    if spec.dtype == dtypes.resource and spec.handle is not None:
+        return spec.handle
+    return spec.with_value(None)
+
+
+def inline(program: Program, inputs: Sequence[Value]) -> list[Value]:
+    """Emit the nodes of `program`, applied to `inputs`, into the current program; return its outputs."""
+    place: dict[Value, Value] = dict(zip(program.inputs, inputs, strict=True))
+    emit_nodes(program.nodes, place)
+    return [place[v] for v in program.outputs]
+
+
+def emit_nodes(nodes: Sequence[Node], place: dict[Value, Value]) -> None:
+    """Emit copies of `nodes` into the current program, reading and adding to `place`, from old values to new ones."""
+    target = current_program()
+    for node in nodes:
+        with from_source(node.source):
+            made = target.emit(node.definition, [place[v] for v in node.inputs], node.attributes)
+        place.update(zip(node.outputs, made, strict=True))
+
+
+def acts(node: Node) -> bool:
+    """Return whether a node does more than give its outputs; reading a variable does not."""
+    if node.definition in (READ, IS_SET):
+        return False
+    programs = programs_of(node.definition, node.attributes)
+    return any(acts(n) for p in programs for n in p.nodes) if programs else node.definition.effects
+
+
+def reached_values(nodes: Sequence[Node], sources: set[Value]) -> set[Value]:
+    """Return the values that depend on `sources`, and those themselves."""
+    reached = set(sources)
+    for node in nodes:
+        if any(v in reached for v in node.inputs):
+            reached.update(node.outputs)
+    return reached
+
+
+def influences(nodes: Sequence[Node], outputs: set[Value]) -> set[Value]:
+    """Return the values that `outputs` depend on, and those themselves."""
+    found = set(outputs)
+    for node in reversed(nodes):
+        if any(v in found for v in node.outputs):
+            found.update(node.inputs)
+    return found
+
+
+class Split:
+    """A program beside its reverse.
+
+    `forward` and `backward` are nodes; `flows` the adjoints that come in, `results` those that go out (None where nothing
+    flows), `needed` the values of the forward part, inputs included, that the backward part reads.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        flows: Mapping[int, Value],
+        wanted: Sequence[int],
+        reverse: Reverse,
+        *,
+        totals: Mapping[int, Value] | None = None,
+        sparse: bool = False,
+    ) -> None:
+        """Reverse `program`, which this takes over.
+
+        Args:
+          program: what runs forward.
+          flows: adjoints by position of output.
+          wanted: positions of the inputs whose adjoints are asked for.
+          reverse: the reverse of nodes.
+          totals: adjoints, by position of input, that what is found is added to.
+          sparse: whether results may be slices.
+        """
+        self.inputs, self.outputs = program.inputs, program.outputs
+        last = program.nodes[-1] if program.nodes else None
+        with building(program):
+            found: dict[Value, Adjoint] = {program.inputs[i]: v for i, v in (totals or {}).items()}
+            for i, flow in flows.items():
+                value = program.outputs[i]
+                found[value] = flow if value not in found else accumulate(found[value], flow)
+            answers = reverse(list(program.nodes), found, [program.inputs[i] for i in wanted])
+            self.results: list[Adjoint | None] = []
+            for i in wanted:
+                adjoint = answers.get(program.inputs[i])
+                self.results.append(adjoint if adjoint is None or sparse and isinstance(adjoint, Slices) else dense(adjoint))
+        cut = next((i + 1 for i, n in enumerate(program.nodes) if n is last), 0) if last is not None else 0
+        self.forward, self.backward = program.nodes[:cut], program.nodes[cut:]
+        self._settle([*flows.values(), *(totals or {}).values()])
+
+    def _settle(self, given: Sequence[Value]) -> None:
+        """Drop what no result needs, take nodes without inputs along, and collect what else is read."""
+        wanted: set[Value] = set()
+        for adjoint in self.results:
+            wanted.update(parts(adjoint))
+        kept: list[Node] = []
+        for node in reversed(self.backward):
+            if acts(node) or any(v in wanted for v in node.outputs):
+                wanted.update(node.inputs)
+                kept.append(node)
+        kept.reverse()
+        made = {v for n in kept for v in n.outputs} | set(given)
+        self.needed: list[Value] = []
+        copied: dict[Node, None] = {}
+        order = [*(v for n in kept for v in n.inputs), *(v for a in self.results for v in parts(a))]
+        for value in dict.fromkeys(order):
+            if value in made:
+                continue
+            if value.node is not None and not value.node.inputs and not value.node.definition.effects:
+                copied[value.node] = None
+            else:
+                self.needed.append(value)
+        self.backward = [*copied, *kept]
+
+    def recompute(self, fixed: set[Value]) -> None:
+        """Compute again, backward, what is made of `fixed` inputs only, instead of keeping it."""
+        again: dict[Value, Node] = {}
+        for node in self.forward:
+            if not node.definition.effects and all(v in fixed or v in again for v in node.inputs):
+                again.update((v, node) for v in node.outputs)
+        chosen: set[Node] = set()
+        stack = [again[v] for v in self.needed if v in again]
+        inside = set(self.backward)
+        while stack:
+            node = stack.pop()
+            if node not in chosen and node not in inside:
+                chosen.add(node)
+                stack.extend(again[v] for v in node.inputs if v in again)
+        if not chosen:
+            return
+        self.backward = [*(n for n in self.forward if n in chosen), *self.backward]
+        needed = dict.fromkeys(v for v in self.needed if v not in again)
+        needed.update(dict.fromkeys(v for n in chosen for v in n.inputs if v in fixed))
+        self.needed = list(needed)
+
+
+def parts(adjoint: Adjoint | None) -> tuple[Value, ...]:
+    """Return the values of an adjoint."""
+    if adjoint is None:
+        return ()
+    if isinstance(adjoint, Slices):
+        return (adjoint.values, adjoint.indices)
+    return (adjoint,) if isinstance(adjoint, Value) else (adjoint.index, adjoint.value, adjoint.of)
+
+
+def copy_program(program: Program) -> Program:
+    """Return a copy whose nodes may be changed."""
+    result = Program(program.name)
+    inputs = [result.input(v.spec) for v in program.inputs]
+    with building(result):
+        result.outputs = inline(program, inputs)
+    return result
