@@ -131,12 +131,15 @@ def generator_state(seed: int) -> Array:
 def reserved(op: str, count: int, *, samples: int = 0) -> int:
     """Return how many blocks a stateful op skips when it makes `count` outputs.
 
-    op: RandomShuffle (count: rows), Multinomial (count: batch, `samples` for each), or any other.
+    op: RandomShuffle (count: rows), Multinomial (count: batch, `samples` for each), StatefulRandomBinomial (count: parameters,
+    `samples` for each), or any other.
     """
     if op == "RandomShuffle":
         return (max(count - 1, 0) + 3) // 4
     if op == "Multinomial":
         return count * ((samples + 3) // 4 * 4) * 2 * 256
+    if op == "StatefulRandomBinomial":
+        return count * 2 * 100 * (samples + 3) // 4 * 256
     return count * 256
 
 

@@ -93,6 +93,11 @@ def test_a_generator_counts_as_in_tensorflow() -> None:
     assert rn.uniform(int(words[2]), moved, (5,)).tobytes() == GOLDENS["generator/uniform_after"].tobytes()
 
 
+def test_a_generators_binomial_reserves_by_its_own_rule() -> None:
+    # Generator.from_seed(9).binomial([7, 3], ...) leaves the counter at 384009.
+    assert rn.reserved("StatefulRandomBinomial", 3, samples=7) == 384000
+
+
 def test_threefry_bits_are_those_of_xla() -> None:
     expected = [
         0xE11CB594,
