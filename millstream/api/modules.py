@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from millstream.api.public import publish
 from millstream.execution import data_structures, trackable
+from millstream.execution.autotrackable import AutoTrackable
 from millstream.execution.module import Module
 from millstream.execution.name_scope import NameScope
 
 publish("Module", Module)
 publish("name_scope", NameScope)
-publish("__internal__.tracking.AutoTrackable", trackable.AutoTrackable)
+publish("__internal__.tracking.AutoTrackable", AutoTrackable)
 publish("__internal__.tracking.Trackable", trackable.Trackable)
 publish("__internal__.tracking.TrackableReference", trackable.TrackableReference)
 publish("__internal__.tracking.TrackableDataStructure", data_structures.TrackableDataStructure)

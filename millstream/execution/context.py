@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import Any, TypeAlias
 
 from millstream import _runtime as runtime
 
-if TYPE_CHECKING:
-    from millstream.execution.func_graph import FuncGraph
+FuncGraph: TypeAlias = Any
+"""`func_graph.FuncGraph`, which stands above."""
 
 
 class _Context(threading.local):

@@ -13,9 +13,13 @@ from millstream.base.conversion import to_array
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.shapes import TensorShape
 from millstream.execution.tensor import EagerTensor, Tensor, TensorType, eager_from_array
+from millstream.ops.registry import find
 
 _registry: list[tuple[int, Any, Callable[..., Any]]] = []
 """What `tf.register_tensor_conversion_function` was given, in the order in which it is asked."""
+
+applying: list[Callable[..., Any]] = []
+"""`dispatch.apply`, which puts itself here: it stands above, and lists with tensors in them need it."""
 
 _PLAIN = frozenset((int, float, bool, complex, str, bytes, np.float32, np.float64, np.int32, np.int64, np.bool_))
 
@@ -111,9 +115,7 @@ def _tensor_dtype(value: Any) -> DType | None:
 
 def _pack(value: Any, inner: DType, wanted: DType | None) -> Any:
     """Stack a list with tensors in it; numbers beside them take their element type."""
-    from millstream.execution.dispatch import apply
-    from millstream.ops.registry import find
-
+    (apply,) = applying
     dtype = inner if wanted is None else wanted
     parts = []
     for item in value:

@@ -8,6 +8,7 @@ from collections.abc import Mapping as MappingType
 from typing import Any
 
 from millstream.base import nest
+from millstream.execution.tensor import TensorType
 from millstream.execution.trackable import NoDependency, Trackable, TrackableReference
 
 
@@ -39,13 +40,11 @@ class TrackableDataStructure(Trackable):
     @property
     def variables(self) -> list[Any]:
         """All variables in this structure."""
-        from millstream.execution.variable import Variable
-
         found: dict[int, Any] = {}
         for value in self._values:
             inner = (
                 [value]
-                if isinstance(value, Variable)
+                if isinstance(value, TensorType)
                 else getattr(value, "variables", ())
                 if isinstance(value, Trackable)
                 else ()

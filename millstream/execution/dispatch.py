@@ -13,7 +13,7 @@ from millstream.base import dtypes, errors
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.spec import Spec
 from millstream.execution.context import current_graph
-from millstream.execution.convert import to_tensor
+from millstream.execution.convert import applying, to_tensor
 from millstream.execution.specs import spec_of
 from millstream.execution.tensor import Tensor, TensorType
 from millstream.ops.declaration import Op, Types
@@ -206,3 +206,6 @@ def _convert(element: Any, argument: Any, bound: dict[str, DType]) -> Any:
         bound.setdefault(element.name, tensor.dtype)
         return tensor
     return to_tensor(argument)
+
+
+applying[:] = [apply]

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from millstream.base import dtypes
 from millstream.base.composite import CompositeTensor
 from millstream.base.composite_specs import IndexedSlicesSpec
 from millstream.base.dtypes import DType
 from millstream.base.shapes import TensorShape, from_spec_shape
 from millstream.base.sizes import is_known
 from millstream.base.trace_types import install
+from millstream.execution.convert import constant_of, to_tensor
+from millstream.execution.dispatch import apply
+from millstream.execution.static_value import shape_from_tensor
+from millstream.execution.symbolic import SymbolicTensor
+from millstream.ops.registry import find
+from millstream.ops.rows import ROW_SUMS
+from millstream.program.primitives.shaping import sizes as emit_sizes
+from millstream.program.value import building
 
 
 class IndexedSlices(CompositeTensor):
@@ -46,12 +55,6 @@ class IndexedSlices(CompositeTensor):
         return self._dense_shape
 
     def _shape_tensor(self, sizes: tuple[Any, ...]) -> Any:
-        from millstream.base import dtypes
-        from millstream.execution.convert import constant_of, to_tensor
-        from millstream.execution.symbolic import SymbolicTensor
-        from millstream.program.primitives.shaping import sizes as emit_sizes
-        from millstream.program.value import building
-
         if all(is_known(n) for n in sizes):
             return constant_of([int(n) for n in sizes], dtypes.int32) if sizes else to_tensor([], dtypes.int32)
         assert isinstance(self._values, SymbolicTensor)
@@ -67,8 +70,6 @@ class IndexedSlices(CompositeTensor):
             return TensorShape(None)
         if isinstance(given, (tuple, list)):
             return from_spec_shape(tuple(given))
-        from millstream.execution.static_value import shape_from_tensor
-
         return shape_from_tensor(given)
 
     def get_shape(self) -> TensorShape:
@@ -140,17 +141,12 @@ class IndexedSlices(CompositeTensor):
 
     def to_dense(self) -> Any:
         """Return all rows: zeros where there is none, sums where there are several."""
-        from millstream.execution.dispatch import apply
-        from millstream.ops.rows import ROW_SUMS
-
         given = self._dense_shape
         if isinstance(given, (tuple, list)) and all(is_known(n) for n in given):
             return apply(ROW_SUMS, self._values, self._indices, rows=int(given[0]))
         rows = self.shape[:1].as_list() if self.shape.rank else [None]
         if rows[0] is not None:
             return apply(ROW_SUMS, self._values, self._indices, rows=rows[0])
-        from millstream.ops.registry import find
-
         shape = self.dense_shape
         rows = apply(
             find("StridedSlice"),
@@ -168,10 +164,6 @@ class IndexedSlices(CompositeTensor):
 
     def joined(self, other: IndexedSlices) -> IndexedSlices:
         """Return the sum of two, still sparse."""
-        from millstream.execution.convert import to_tensor
-        from millstream.execution.dispatch import apply
-        from millstream.ops.registry import find
-
         join = find("ConcatV2")
         indices = other._indices
         if indices.dtype is not self._indices.dtype:

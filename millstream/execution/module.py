@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 from millstream.base import nest
 from millstream.base.composite import CompositeTensor
+from millstream.execution.autotrackable import AutoTrackable
 from millstream.execution.name_scope import NameScope, current_scope
 from millstream.execution.tensor import TensorType
-from millstream.execution.trackable import AutoTrackable
 from millstream.execution.variable import is_resource_variable
 
 Method = TypeVar("Method", bound=Callable[..., Any])

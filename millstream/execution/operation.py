@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from millstream.base.dtypes import as_dtype
 from millstream.execution.name_scope import current_scope
 from millstream.ops.declaration import Op, Types
 from millstream.program.value import Node, Value
-
-if TYPE_CHECKING:
-    from millstream.execution.func_graph import FuncGraph
-    from millstream.execution.symbolic import SymbolicTensor
 
 # The names that operations of these types get, where TensorFlow does not take the type itself.
 _BASE_NAMES = {
@@ -56,14 +52,14 @@ class NodeDef:
 class Operation:
     """One node of a graph, or one of its inputs, as a placeholder."""
 
-    def __init__(self, graph: FuncGraph, node: Node | None, value: Value | None, name: str) -> None:
+    def __init__(self, graph: Any, node: Node | None, value: Value | None, name: str) -> None:
         self._graph = graph
         self._node = node
         self._value = value
         self._name = name
 
     @property
-    def graph(self) -> FuncGraph:
+    def graph(self) -> Any:
         """The graph that this is part of."""
         return self._graph
 
@@ -78,12 +74,12 @@ class Operation:
         return type_of(self._node)
 
     @property
-    def inputs(self) -> tuple[SymbolicTensor, ...]:
+    def inputs(self) -> tuple[Any, ...]:
         """The tensors that this takes."""
         return () if self._node is None else tuple(self._graph.tensor(v) for v in self._node.inputs)
 
     @property
-    def outputs(self) -> list[SymbolicTensor]:
+    def outputs(self) -> list[Any]:
         """The tensors that this makes."""
         values = self._node.outputs if self._node is not None else (self._value,)
         return [self._graph.tensor(v) for v in values if v is not None]
@@ -132,7 +128,7 @@ class Operation:
         value = attributes[name]
         return as_dtype(value) if isinstance(value, type) else value
 
-    def values(self) -> tuple[SymbolicTensor, ...]:
+    def values(self) -> tuple[Any, ...]:
         """Return the tensors that this makes."""
         return tuple(self.outputs)
 
@@ -158,7 +154,7 @@ def type_of(node: Node | None) -> str:
     return "StatefulPartitionedCall" if hasattr(definition, "program") else definition.name
 
 
-def label(graph: FuncGraph, node: Node) -> str:
+def label(graph: Any, node: Node) -> str:
     """Return the name of a node, giving it one at first."""
     if node.label is None:
         kind = type_of(node)
@@ -166,7 +162,7 @@ def label(graph: FuncGraph, node: Node) -> str:
     return node.label
 
 
-def operation_of(tensor: SymbolicTensor) -> Operation:
+def operation_of(tensor: Any) -> Operation:
     """Return the operation that makes a tensor."""
     graph, value = tensor.graph, tensor.value
     node = value.node
@@ -182,7 +178,7 @@ def operation_of(tensor: SymbolicTensor) -> Operation:
     return found  # type: ignore[no-any-return]
 
 
-def consumers_of(tensor: SymbolicTensor) -> list[Operation]:
+def consumers_of(tensor: Any) -> list[Operation]:
     """Return the operations of its graph that take a tensor."""
     graph = tensor.graph
     known = graph.__dict__.setdefault("operations_", {})

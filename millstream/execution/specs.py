@@ -29,6 +29,8 @@ def spec_of(tensor: Any) -> Spec:
     dtype = DTYPE_OF_NUMBER[tensor._dtype]
     if dtype is dtypes.resource:
         return Spec(dtype, (), None, handle_spec(tensor))
+    if dtype is dtypes.variant:
+        return Spec(dtype, (), None, getattr(tensor, "element_spec", None))
     return Spec(dtype, tensor._shape)
 
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from millstream.base import errors
 from millstream.base.dtypes import DType
 from millstream.base.shapes import TensorShape, from_spec_shape
 from millstream.base.sizes import fresh_symbol, is_known
+from millstream.execution.operation import Operation, consumers_of, operation_of
 from millstream.execution.tensor import Tensor
 from millstream.program.value import Value
-
-if TYPE_CHECKING:
-    from millstream.execution.func_graph import FuncGraph
-    from millstream.execution.operation import Operation
 
 _RESOLUTIONS = (
     "You can attempt the following resolutions to the problem: If you are running in Graph mode, use Eager execution mode or "
@@ -31,7 +28,7 @@ def not_allowed(what: str) -> errors.OperatorNotAllowedInGraphError:
 class SymbolicTensor(Tensor):
     """Stand for one value of a graph."""
 
-    def __init__(self, graph: FuncGraph, value: Value) -> None:
+    def __init__(self, graph: Any, value: Value) -> None:
         self.graph = graph
         self.value_ = value
 
@@ -53,8 +50,6 @@ class SymbolicTensor(Tensor):
     @property
     def op(self) -> Operation:
         """The operation that makes this tensor."""
-        from millstream.execution.operation import operation_of
-
         return operation_of(self)
 
     @property
@@ -74,8 +69,6 @@ class SymbolicTensor(Tensor):
 
     def consumers(self) -> list[Operation]:
         """Return the operations that take this tensor."""
-        from millstream.execution.operation import consumers_of
-
         return consumers_of(self)
 
     def set_shape(self, shape: Any) -> None:

@@ -11,17 +11,17 @@ import numpy as np
 
 from millstream import _runtime as runtime
 from millstream.autodiff.reverse import reverse
-from millstream.program.slices import Slices
 from millstream.base import dtypes, nest
 from millstream.execution.context import current_graph, tracing
 from millstream.execution.derived import GradientOp
 from millstream.execution.dispatch import apply_flat, attributes_key, definition_of, execute, handle_of
 from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.symbolic import SymbolicTensor
-from millstream.execution.tensor import eager_constant
+from millstream.execution.tensor import eager_constant, watchers
 from millstream.ops import math
 from millstream.program.primitives.elementwise import ADD
 from millstream.program.primitives.shaping import full
+from millstream.program.slices import Slices
 from millstream.program.value import Definition, Value, building
 
 
@@ -40,6 +40,9 @@ trainable: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 def is_watched(tensor: Any) -> bool:
     """Return whether any tape follows `tensor`."""
     return any(tensor._id in tape.watched for tape in _stack.tapes)
+
+
+watchers[:] = [is_watched]
 
 
 def any_watched(ids: set[int]) -> bool:

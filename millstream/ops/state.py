@@ -19,7 +19,7 @@ from millstream.program.slices import Adjoint, Slices
 from millstream.program.value import Value
 
 D = Types("dtype")
-N = Types("dtype", *NUMBERS)
+N = Types("dtype", *NUMBERS, dtypes.qint8, dtypes.quint8, dtypes.qint16, dtypes.quint16, dtypes.qint32)
 A = Types("T")
 Where = Types("Tindices", dtypes.int32, dtypes.int64)
 S = Types("Index", dtypes.int32, dtypes.int64)
