@@ -145,8 +145,48 @@ def constant_of(value: Any, wanted: DType | None) -> EagerTensor:
             return runtime.scalar(value, 3)  # type: ignore[no-any-return]
         if wanted in _INT_SCALARS:
             return runtime.scalar(value, wanted.as_datatype_enum)  # type: ignore[no-any-return]
+    elif kind is list or kind is tuple:
+        found = _uniform_list(value, wanted)
+        if found is not None:
+            return found
     array, dtype = to_array(value, wanted)
     return eager_from_array(array, dtype)
+
+
+def _uniform_list(value: Any, wanted: DType | None) -> EagerTensor | None:
+    """Return a list of floats alone, or of ints alone, as a tensor, if that is easy; None where TensorFlow's rules are to decide."""
+    kind = _leaf_kind(value)
+    if kind is None:
+        return None
+    try:
+        array = np.array(value)
+    except (ValueError, OverflowError):
+        return None
+    if kind is float and (wanted is None or wanted is dtypes.float32 or wanted is dtypes.float64):
+        if wanted is dtypes.float64:
+            return eager_from_array(array, wanted)
+        if np.abs(array).max() < 3.4e38:
+            return eager_from_array(array.astype(np.float32), dtypes.float32)
+    elif kind is int and array.dtype == np.int64:
+        if wanted in _INT_SCALARS and wanted is not dtypes.int32:
+            return eager_from_array(array.astype(wanted.as_numpy_dtype), wanted)  # type: ignore[union-attr]
+        if (wanted is None or wanted is dtypes.int32) and -(2**31) <= array.min() and array.max() < 2**31:
+            return eager_from_array(array.astype(np.int32), dtypes.int32)
+    return None
+
+
+def _leaf_kind(value: Any) -> Any:
+    """Return float or int where all leaves of nested lists are that; None otherwise."""
+    kinds = set(map(type, value))
+    if len(kinds) != 1:
+        return None
+    (kind,) = kinds
+    if kind is float or kind is int:
+        return kind
+    if kind is list or kind is tuple:
+        inner = {_leaf_kind(row) for row in value}
+        return inner.pop() if len(inner) == 1 else None
+    return None
 
 
 _INT_SCALARS = frozenset((dtypes.float32, dtypes.float64, dtypes.int32, dtypes.int64))

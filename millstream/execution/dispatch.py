@@ -76,6 +76,23 @@ def attributes_key(op: Definition, attributes: dict[str, Any]) -> Attributes | N
         return Attributes(attributes)
 
 
+_complete: dict[Any, Attributes | None] = {}
+
+
+def _complete_key(op: Op, attributes: dict[str, Any]) -> Attributes | None:
+    """Return the attributes object of a call, defaults filled in."""
+    given = (op, *attributes.items())
+    try:
+        found = _complete.get(given)
+    except TypeError:
+        return attributes_key(op, op.complete(attributes))
+    if found is None:
+        if len(_complete) > 65536:
+            _complete.clear()
+        found = _complete[given] = attributes_key(op, op.complete(attributes))
+    return found
+
+
 def compile_eager(definition: Definition, inputs: Sequence[Any], key: Attributes | None) -> tuple[Any, int, int]:
     """Make the plan of a program of this one op; inputs whose content decides shapes become constants."""
     attributes = key.items if key is not None else {}
@@ -101,7 +118,7 @@ def compile_eager(definition: Definition, inputs: Sequence[Any], key: Attributes
 def apply(op: Op, *arguments: Any, **attributes: Any) -> Any:
     """Apply `op`: lists where it takes lists. Arguments that are no tensors are converted as its signature says."""
     if not op.structured:
-        key = attributes_key(op, op.complete(attributes)) if op.attributes else None
+        key = _complete_key(op, attributes) if op.attributes else None
         handle = handle_of(op)
         result = execute(handle, key, *arguments)
         if result is NotImplemented and not runtime.tracing():

@@ -88,6 +88,12 @@ def _binary(op: Op, reflected: str, x: Any, y: Any) -> Any:
             result = execute(handle_of(op), None, x, scalar)
             if result is not NotImplemented:
                 return result
+    elif isinstance(y, Variable):
+        y = y.value()
+        if isinstance(x, EagerTensor) and x._dtype in _FLOAT_NUMBERS:
+            result = execute(handle_of(op), None, x, y)
+            if result is not NotImplemented:
+                return result
     x = _operand(x)
     y = convert_other(y, x.dtype, reflected, op is not _ADD)
     return y if y is NotImplemented else _apply_arithmetic(op, x, y)
@@ -193,11 +199,12 @@ def true_divide(x: Any, y: Any) -> Any:
         raise TypeError(f"`x` and `y` must have the same dtype, got {x.dtype!r} != {y.dtype!r}.")
     wanted = dtypes.float64 if x.dtype in _LONG_INTEGERS else dtypes.float32 if x.dtype in _SHORT_INTEGERS else None
     if wanted is not None:
-        x, y = apply(find("Cast"), x, DstT=wanted), apply(find("Cast"), y, DstT=wanted)
-    return apply(find("RealDiv"), x, y)
+        x, y = apply(_CAST, x, DstT=wanted), apply(_CAST, y, DstT=wanted)
+    return apply(_REAL_DIVIDE, x, y)
 
 
-_DIVIDE = handle_of(find("RealDiv"))
+_CAST, _REAL_DIVIDE = find("Cast"), find("RealDiv")
+_DIVIDE = handle_of(_REAL_DIVIDE)
 
 
 def _divide_swapped(self: Any, other: Any) -> Any:

@@ -60,8 +60,7 @@ def _cut_eagerly(tensor: EagerTensor, index: Any) -> Any:
         if not 0 <= place < size:
             raise _out_of_bounds(index, 0)
         rest = shape[1:]
-        start = _start_of(place, len(shape))
-        return execute(_cut_handle, attributes_key(CUT, {"sizes": (1, *rest), "shape": rest}), tensor, start)
+        return execute(_cut_handle, _cut_key((1, *rest), rest), tensor, _start_at((place, *(0,) * len(rest))))
     entries = index if isinstance(index, tuple) else (index,)
     starts: list[int] = []
     sizes: list[int] = []
@@ -97,25 +96,35 @@ def _cut_eagerly(tensor: EagerTensor, index: Any) -> Any:
         else:
             return NotImplemented
     rest = shape[len(starts) :]
-    key = attributes_key(CUT, {"sizes": (*sizes, *rest), "shape": (*result, *rest)})
-    start = constant_of(np.array([*starts, *([0] * len(rest))], np.int64), dtypes.int64)
-    return execute(_cut_handle, key, tensor, start)
+    start = _start_at((*starts, *(0,) * len(rest)))
+    return execute(_cut_handle, _cut_key((*sizes, *rest), (*result, *rest)), tensor, start)
 
 
 def _are_plain(*bounds: Any) -> bool:
     return all(b is None or b.__class__ is int for b in bounds)
 
 
-_starts: dict[tuple[int, int], Any] = {}
+_starts: dict[tuple[int, ...], Any] = {}
+_keys: dict[Any, Any] = {}
 
 
-def _start_of(place: int, rank: int) -> Any:
-    """Return the start [place, 0 …]; the ones used last are kept."""
-    found = _starts.get((place, rank))
+def _start_at(place: tuple[int, ...]) -> Any:
+    """Return a place as the tensor that cuts take; the ones used last are kept."""
+    found = _starts.get(place)
     if found is None:
         if len(_starts) > 4096:
             _starts.clear()
-        found = _starts[place, rank] = constant_of(np.array([place, *([0] * (rank - 1))], np.int64), dtypes.int64)
+        found = _starts[place] = constant_of(np.array(place, np.int64), dtypes.int64)
+    return found
+
+
+def _cut_key(sizes: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+    """Return the attributes of a cut."""
+    found = _keys.get((sizes, shape))
+    if found is None:
+        if len(_keys) > 4096:
+            _keys.clear()
+        found = _keys[sizes, shape] = attributes_key(CUT, {"sizes": sizes, "shape": shape})
     return found
 
 
