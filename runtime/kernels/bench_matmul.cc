@@ -54,9 +54,10 @@ void print(const char* name, double flops, double time) {
   std::printf("  %s %7.1f (%3.0f %%, %8.1f us)", name, flops / time * 1e-9, flops / time * 1e-7 / peak, time * 1e6);
 }
 
-double run_kernel(const Kernel& kernel, std::vector<const Tensor*> in, std::vector<Tensor*> out, std::vector<int64_t> words) {
-  Call call{in.data(), static_cast<int>(in.size()), out.data(), static_cast<int>(out.size()), words.data(),
-            static_cast<int64_t>(words.size()), nullptr, nullptr};
+double run_kernel(const Kernel& kernel, std::vector<const Tensor*> in, std::vector<Tensor*> out,
+                  std::vector<int64_t> words) {
+  Call call{in.data(),    static_cast<int>(in.size()),        out.data(), static_cast<int>(out.size()),
+            words.data(), static_cast<int64_t>(words.size()), nullptr,    nullptr};
   Status status = kernel.check(call);
   std::shared_ptr<const void> prepared;
   if (status.ok() && kernel.prepare) prepared = kernel.prepare(call, status);
@@ -89,12 +90,15 @@ double run_plain_convolution(const ConvolutionCase& c, const std::vector<int64_t
   const dnnl::convolution_forward::primitive_desc d(
       engine, dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
       memory::desc({c.batch, c.in_channels, c.in[0], c.in[1]}, type, any),
-      memory::desc({c.out_channels, c.in_channels, c.kernel[0], c.kernel[1]}, type, any), memory::desc({c.out_channels}, type, memory::format_tag::a),
+      memory::desc({c.out_channels, c.in_channels, c.kernel[0], c.kernel[1]}, type, any),
+      memory::desc({c.out_channels}, type, memory::format_tag::a),
       memory::desc({c.batch, c.out_channels, out[0], out[1]}, type, any), c.stride, {0, 0}, c.low, c.high);
   const dnnl::convolution_forward primitive(d);
   memory x(d.src_desc(), engine), w(d.weights_desc(), engine), b(d.bias_desc(), engine), z(d.dst_desc(), engine);
   for (memory* filled : {&x, &w, &b}) std::memset(filled->get_data_handle(), 0, filled->get_desc().get_size());
-  return shortest([&] { primitive.execute(stream, {{DNNL_ARG_SRC, x}, {DNNL_ARG_WEIGHTS, w}, {DNNL_ARG_BIAS, b}, {DNNL_ARG_DST, z}}); });
+  return shortest([&] {
+    primitive.execute(stream, {{DNNL_ARG_SRC, x}, {DNNL_ARG_WEIGHTS, w}, {DNNL_ARG_BIAS, b}, {DNNL_ARG_DST, z}});
+  });
 }
 #endif
 
@@ -118,11 +122,13 @@ void bench_convolution(const char* name, ConvolutionCase c) {
   const auto out = out_sizes(c);
   const DType f = DType::float32;
   const Value x = random_value(f, {c.batch, c.in[0], c.in[1], c.in_channels}, random);
-  const Value w = random_value(f, {c.kernel[0], c.kernel[1], c.in_channels, c.out_channels}, random), b = random_value(f, {c.out_channels}, random);
+  const Value w = random_value(f, {c.kernel[0], c.kernel[1], c.in_channels, c.out_channels}, random),
+              b = random_value(f, {c.out_channels}, random);
   const Value dz = random_value(f, {c.batch, out[0], out[1], c.out_channels}, random);
   Value z(f, {c.batch, out[0], out[1], c.out_channels}), dx(f, {c.batch, c.in[0], c.in[1], c.in_channels});
   Value dw(f, {c.kernel[0], c.kernel[1], c.in_channels, c.out_channels});
-  const double flops = 2.0 * static_cast<double>(dz.tensor.count()) * static_cast<double>(c.kernel[0] * c.kernel[1] * c.in_channels);
+  const double flops =
+      2.0 * static_cast<double>(dz.tensor.count()) * static_cast<double>(c.kernel[0] * c.kernel[1] * c.in_channels);
   const auto words = attributes_of(c, false, false);
   std::printf("%s\n", name);
   const auto all = [&](const char* who, const Kernel& forward, const Kernel& back, const Kernel& weights) {
@@ -134,7 +140,8 @@ void bench_convolution(const char* name, ConvolutionCase c) {
   };
   all("portable", kernel_convolution, kernel_convolution_input_gradient, kernel_convolution_weight_gradient);
 #ifdef MS_ONEDNN
-  all("ours", kernel_convolution_onednn, kernel_convolution_input_gradient_onednn, kernel_convolution_weight_gradient_onednn);
+  all("ours", kernel_convolution_onednn, kernel_convolution_input_gradient_onednn,
+      kernel_convolution_weight_gradient_onednn);
   print("oneDNN alone: forward", flops, run_plain_convolution(c, out));
   std::printf("\n");
 #endif
@@ -150,20 +157,47 @@ int main(int count, char** words) {
   // A first run, so that oneDNN alone has our number of threads, too.
   bench_matmul(256, 256, 256, DType::float32, "float32, to start");
 #endif
-  for (const auto& [m, k, n] : {std::array<int64_t, 3>{128, 784, 512}, {1024, 1024, 1024}, {128, 512, 10}, {64, 128, 512}}) {
+  for (const auto& [m, k, n] :
+       {std::array<int64_t, 3>{128, 784, 512}, {1024, 1024, 1024}, {128, 512, 10}, {64, 128, 512}}) {
     bench_matmul(m, k, n, DType::float32, "float32");
   }
   bench_matmul(1024, 1024, 1024, DType::bfloat16, "bfloat16");
   bench_matmul(1024, 1024, 1024, DType::float16, "float16");
-  bench_convolution("ResNet-20, 32x32x3 -> 16, batch 64", {.in = {32, 32}, .kernel = {3, 3}, .batch = 64, .in_channels = 3, .out_channels = 16, .low = {1, 1}});
-  bench_convolution("ResNet-20, 32x32x16, batch 64", {.in = {32, 32}, .kernel = {3, 3}, .batch = 64, .in_channels = 16, .out_channels = 16, .low = {1, 1}});
-  bench_convolution("ResNet-20, 16 -> 32, stride 2", {.in = {32, 32}, .kernel = {3, 3}, .batch = 64, .in_channels = 16, .out_channels = 32, .stride = {2, 2}, .low = {0, 0}, .high = {1, 1}});
-  bench_convolution("ResNet-20, 8x8x64, batch 64", {.in = {8, 8}, .kernel = {3, 3}, .batch = 64, .in_channels = 64, .out_channels = 64, .low = {1, 1}});
-  bench_convolution("small CNN, 28x28x1 -> 32, batch 128", {.in = {28, 28}, .kernel = {3, 3}, .batch = 128, .in_channels = 1, .out_channels = 32});
-  bench_convolution("small CNN, 13x13x32 -> 64, batch 128", {.in = {13, 13}, .kernel = {3, 3}, .batch = 128, .in_channels = 32, .out_channels = 64});
-  bench_convolution("ResNet50, 224x224x3 -> 64, 7x7 stride 2", {.in = {224, 224}, .kernel = {7, 7}, .batch = 1, .in_channels = 3, .out_channels = 64, .stride = {2, 2}, .low = {3, 3}});
-  bench_convolution("ResNet50, 56x56x64", {.in = {56, 56}, .kernel = {3, 3}, .batch = 1, .in_channels = 64, .out_channels = 64, .low = {1, 1}});
-  bench_convolution("ResNet50, 14x14x256", {.in = {14, 14}, .kernel = {3, 3}, .batch = 1, .in_channels = 256, .out_channels = 256, .low = {1, 1}});
-  bench_convolution("ResNet50, 1x1, 56x56x256 -> 64", {.in = {56, 56}, .kernel = {1, 1}, .batch = 1, .in_channels = 256, .out_channels = 64});
+  bench_convolution(
+      "ResNet-20, 32x32x3 -> 16, batch 64",
+      {.in = {32, 32}, .kernel = {3, 3}, .batch = 64, .in_channels = 3, .out_channels = 16, .low = {1, 1}});
+  bench_convolution(
+      "ResNet-20, 32x32x16, batch 64",
+      {.in = {32, 32}, .kernel = {3, 3}, .batch = 64, .in_channels = 16, .out_channels = 16, .low = {1, 1}});
+  bench_convolution("ResNet-20, 16 -> 32, stride 2", {.in = {32, 32},
+                                                      .kernel = {3, 3},
+                                                      .batch = 64,
+                                                      .in_channels = 16,
+                                                      .out_channels = 32,
+                                                      .stride = {2, 2},
+                                                      .low = {0, 0},
+                                                      .high = {1, 1}});
+  bench_convolution(
+      "ResNet-20, 8x8x64, batch 64",
+      {.in = {8, 8}, .kernel = {3, 3}, .batch = 64, .in_channels = 64, .out_channels = 64, .low = {1, 1}});
+  bench_convolution("small CNN, 28x28x1 -> 32, batch 128",
+                    {.in = {28, 28}, .kernel = {3, 3}, .batch = 128, .in_channels = 1, .out_channels = 32});
+  bench_convolution("small CNN, 13x13x32 -> 64, batch 128",
+                    {.in = {13, 13}, .kernel = {3, 3}, .batch = 128, .in_channels = 32, .out_channels = 64});
+  bench_convolution("ResNet50, 224x224x3 -> 64, 7x7 stride 2", {.in = {224, 224},
+                                                                .kernel = {7, 7},
+                                                                .batch = 1,
+                                                                .in_channels = 3,
+                                                                .out_channels = 64,
+                                                                .stride = {2, 2},
+                                                                .low = {3, 3}});
+  bench_convolution(
+      "ResNet50, 56x56x64",
+      {.in = {56, 56}, .kernel = {3, 3}, .batch = 1, .in_channels = 64, .out_channels = 64, .low = {1, 1}});
+  bench_convolution(
+      "ResNet50, 14x14x256",
+      {.in = {14, 14}, .kernel = {3, 3}, .batch = 1, .in_channels = 256, .out_channels = 256, .low = {1, 1}});
+  bench_convolution("ResNet50, 1x1, 56x56x256 -> 64",
+                    {.in = {56, 56}, .kernel = {1, 1}, .batch = 1, .in_channels = 256, .out_channels = 64});
   return 0;
 }

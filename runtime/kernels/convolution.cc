@@ -21,9 +21,12 @@ constexpr int64_t parameter_limit = int64_t{1} << 31;
 
 const char* name_of(ConvolutionForm form, bool depthwise) {
   switch (form) {
-    case ConvolutionForm::forward: return depthwise ? "depthwise_convolution: " : "convolution: ";
-    case ConvolutionForm::input_gradient: return depthwise ? "depthwise_convolution_input_gradient: " : "convolution_input_gradient: ";
-    default: return depthwise ? "depthwise_convolution_weight_gradient: " : "convolution_weight_gradient: ";
+    case ConvolutionForm::forward:
+      return depthwise ? "depthwise_convolution: " : "convolution: ";
+    case ConvolutionForm::input_gradient:
+      return depthwise ? "depthwise_convolution_input_gradient: " : "convolution_input_gradient: ";
+    default:
+      return depthwise ? "depthwise_convolution_weight_gradient: " : "convolution_weight_gradient: ";
   }
 }
 
@@ -58,21 +61,25 @@ Status read_convolution(const Call& call, ConvolutionForm form, bool depthwise, 
   const Tensor& x = form == ConvolutionForm::input_gradient ? call.out(0) : call.in(0);
   const Tensor& w = forward ? call.in(1) : weights ? call.out(0) : call.in(0);
   const Tensor& z = forward ? call.out(0) : call.in(1);
-  const Tensor* bias = forward ? (call.has(2) ? &call.in(2) : nullptr) : call.output_count == 2 ? &call.out(1) : nullptr;
+  const Tensor* bias = forward                  ? (call.has(2) ? &call.in(2) : nullptr)
+                       : call.output_count == 2 ? &call.out(1)
+                                                : nullptr;
   MS_REQUIRE(x.rank >= 3 && x.rank <= (depthwise ? 4 : 5) && w.rank == x.rank && z.rank == x.rank,
              who + "takes [n, spatial…, channels] with one to three spatial axes (depthwise: one or two), got " +
                  show_sizes(x) + ", " + show_sizes(w) + ", " + show_sizes(z));
   MS_REQUIRE(supported(x.dtype) && w.dtype == x.dtype && z.dtype == x.dtype && (!bias || bias->dtype == x.dtype),
-             who + "takes one of float16, bfloat16, float32, float64, int32 for all operands, got " + show_sizes(x) + ", " +
-                 show_sizes(w) + ", " + show_sizes(z));
+             who + "takes one of float16, bfloat16, float32, float64, int32 for all operands, got " + show_sizes(x) +
+                 ", " + show_sizes(w) + ", " + show_sizes(z));
   for (const Tensor* tensor : {&x, &w, &z}) {
     MS_REQUIRE(sizes_fit(tensor->dims, tensor->rank, 64), who + "sizes out of range: " + show_sizes(*tensor));
   }
   const int spatial = x.rank - 2;
-  MS_REQUIRE(call.attribute_count == 3 + 5 * spatial, who + "takes " + std::to_string(3 + 5 * spatial) + " attribute words, got " +
+  MS_REQUIRE(call.attribute_count == 3 + 5 * spatial, who + "takes " + std::to_string(3 + 5 * spatial) +
+                                                          " attribute words, got " +
                                                           std::to_string(call.attribute_count));
   const int64_t groups = depthwise ? x.dims[x.rank - 1] : call.attributes[0], activation = call.attributes[1];
-  MS_REQUIRE(!depthwise || call.attributes[0] == 1, who + "groups must be 1, got " + std::to_string(call.attributes[0]));
+  MS_REQUIRE(!depthwise || call.attributes[0] == 1,
+             who + "groups must be 1, got " + std::to_string(call.attributes[0]));
   MS_REQUIRE(activation >= 0 && activation < (forward ? activation_count : 1),
              who + "activation " + std::to_string(activation) + " is not known here");
   MS_REQUIRE(activation == 0 || x.dtype != DType::int32, who + "an activation needs a floating type");
@@ -87,14 +94,15 @@ Status read_convolution(const Call& call, ConvolutionForm form, bool depthwise, 
   const int64_t w_in = w.dims[w.rank - 2], w_out = w.dims[w.rank - 1];
   if (depthwise) {
     MS_REQUIRE(w_in == shape.in_channels && w_in * w_out == shape.out_channels,
-               who + "weights must be [kernel…, C, multiplier] and z have C * multiplier channels, got " + show_sizes(x) + ", " +
-                   show_sizes(w) + ", " + show_sizes(z));
+               who + "weights must be [kernel…, C, multiplier] and z have C * multiplier channels, got " +
+                   show_sizes(x) + ", " + show_sizes(w) + ", " + show_sizes(z));
     if (groups == 0) shape.groups = 1;
   } else {
-    MS_REQUIRE(groups >= 1 && groups <= parameter_limit && shape.in_channels % groups == 0 && shape.out_channels % groups == 0 &&
-                   w_in == shape.in_channels / groups && w_out == shape.out_channels,
-               who + "channels do not fit " + std::to_string(groups) + " groups: " + show_sizes(x) + ", " + show_sizes(w) + ", " +
-                   show_sizes(z));
+    MS_REQUIRE(groups >= 1 && groups <= parameter_limit && shape.in_channels % groups == 0 &&
+                   shape.out_channels % groups == 0 && w_in == shape.in_channels / groups &&
+                   w_out == shape.out_channels,
+               who + "channels do not fit " + std::to_string(groups) + " groups: " + show_sizes(x) + ", " +
+                   show_sizes(w) + ", " + show_sizes(z));
   }
   MS_REQUIRE(z.dims[0] == shape.batch, who + "batch sizes differ: " + show_sizes(x) + ", " + show_sizes(z));
   MS_REQUIRE(!bias || (bias->rank == 1 && bias->dims[0] == shape.out_channels),
@@ -102,8 +110,8 @@ Status read_convolution(const Call& call, ConvolutionForm form, bool depthwise, 
   for (int i = 0; i < spatial; ++i) {
     const int axis = 3 - spatial + i;
     const int64_t* words = call.attributes + 3 + i;
-    const int64_t stride = words[0], low = words[spatial], high = words[2 * spatial], input_dilation = words[3 * spatial],
-                  kernel_dilation = words[4 * spatial];
+    const int64_t stride = words[0], low = words[spatial], high = words[2 * spatial],
+                  input_dilation = words[3 * spatial], kernel_dilation = words[4 * spatial];
     const int64_t in = x.dims[1 + i], out = z.dims[1 + i], kernel = w.dims[i];
     const auto in_range = [](int64_t value, int64_t least) { return value >= least && value < parameter_limit; };
     MS_REQUIRE(in_range(stride, 1) && in_range(input_dilation, 1) && in_range(kernel_dilation, 1),
@@ -111,12 +119,13 @@ Status read_convolution(const Call& call, ConvolutionForm form, bool depthwise, 
                    std::to_string(input_dilation) + ", " + std::to_string(kernel_dilation));
     MS_REQUIRE(in_range(low, 1 - parameter_limit) && in_range(high, 1 - parameter_limit), who + "padding out of range");
     MS_REQUIRE(in_range(kernel, 1), who + "the window must have size 1 to 2^31, got " + show_sizes(w));
-    MS_REQUIRE(in_range(in, 0) && in_range(out, 0), who + "sizes out of range: " + show_sizes(x) + ", " + show_sizes(z));
+    MS_REQUIRE(in_range(in, 0) && in_range(out, 0),
+               who + "sizes out of range: " + show_sizes(x) + ", " + show_sizes(z));
     const int64_t whole = (in == 0 ? 0 : (in - 1) * input_dilation + 1) + low + high;
     const int64_t window = (kernel - 1) * kernel_dilation + 1;
     const int64_t expected = whole < window ? 0 : (whole - window) / stride + 1;
-    MS_REQUIRE(out == expected, who + "spatial axis " + std::to_string(i) + " of z must be " + std::to_string(expected) + ", got " +
-                                    show_sizes(z));
+    MS_REQUIRE(out == expected, who + "spatial axis " + std::to_string(i) + " of z must be " +
+                                    std::to_string(expected) + ", got " + show_sizes(z));
     shape.in[axis] = in, shape.out[axis] = out, shape.kernel[axis] = kernel;
     shape.stride[axis] = stride, shape.low[axis] = low, shape.high[axis] = high;
     shape.input_dilation[axis] = input_dilation, shape.kernel_dilation[axis] = kernel_dilation;

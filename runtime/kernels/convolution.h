@@ -14,14 +14,17 @@ struct ConvolutionShape {
   DType dtype = DType::invalid;
   int64_t batch = 0, groups = 1, in_channels = 0, out_channels = 0;
   int64_t in[3] = {1, 1, 1}, out[3] = {1, 1, 1}, kernel[3] = {1, 1, 1};
-  int64_t stride[3] = {1, 1, 1}, low[3] = {}, high[3] = {}, input_dilation[3] = {1, 1, 1}, kernel_dilation[3] = {1, 1, 1};
+  int64_t stride[3] = {1, 1, 1}, low[3] = {}, high[3] = {}, input_dilation[3] = {1, 1, 1},
+          kernel_dilation[3] = {1, 1, 1};
   Activation activation = Activation::none;
   double alpha = 0;
 
   int64_t in_pixels() const { return in[0] * in[1] * in[2]; }
   int64_t out_pixels() const { return out[0] * out[1] * out[2]; }
   int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
-  bool empty() const { return batch == 0 || in_channels == 0 || out_channels == 0 || in_pixels() == 0 || out_pixels() == 0 || taps() == 0; }
+  bool empty() const {
+    return batch == 0 || in_channels == 0 || out_channels == 0 || in_pixels() == 0 || out_pixels() == 0 || taps() == 0;
+  }
   double multiplications() const {
     return static_cast<double>(batch) * static_cast<double>(out_pixels()) * static_cast<double>(taps()) *
            static_cast<double>(in_channels / groups) * static_cast<double>(out_channels);
@@ -50,7 +53,8 @@ Status run_convolution_input_gradient(const Call& call, const ConvolutionShape& 
 Status run_convolution_weight_gradient(const Call& call, const ConvolutionShape& shape);
 
 // Runs `run` on float32 copies of half or bfloat16 operands.
-Status run_widened(const Call& call, const ConvolutionShape& shape, Status (*run)(const Call&, const ConvolutionShape&));
+Status run_widened(const Call& call, const ConvolutionShape& shape,
+                   Status (*run)(const Call&, const ConvolutionShape&));
 
 extern const Kernel kernel_convolution, kernel_convolution_input_gradient, kernel_convolution_weight_gradient;
 void register_convolution(Registry& registry);

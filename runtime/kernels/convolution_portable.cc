@@ -9,8 +9,8 @@
 namespace millstream {
 namespace {
 
-constexpr int most_lines = 64;         // no tile is wider
-constexpr int64_t most_length = 256;   // depths packed at a time, see gemm.cc
+constexpr int most_lines = 64;        // no tile is wider
+constexpr int64_t most_length = 256;  // depths packed at a time, see gemm.cc
 
 template <typename A>
 const A* zeros() {
@@ -53,8 +53,13 @@ struct Windows {
   bool whole;  // all divisors are 1
 
   Windows(const ConvolutionShape& s, const A* first, int64_t group, bool back)
-      : shape(s), data(first), sizes(back ? s.out : s.in), around(back ? s.in : s.out),
-        channels(back ? s.out_channels : s.in_channels), group_channels(group), whole(true) {
+      : shape(s),
+        data(first),
+        sizes(back ? s.out : s.in),
+        around(back ? s.in : s.out),
+        channels(back ? s.out_channels : s.in_channels),
+        group_channels(group),
+        whole(true) {
     for (int axis = 0; axis < 3; ++axis) {
       scale[axis] = back ? s.input_dilation[axis] : s.stride[axis];
       divisor[axis] = back ? s.stride[axis] : s.input_dilation[axis];
@@ -75,7 +80,8 @@ struct Windows {
   }
 
   Place move_of(int64_t tap) const {
-    const int64_t k[3] = {tap / (shape.kernel[1] * shape.kernel[2]), tap / shape.kernel[2] % shape.kernel[1], tap % shape.kernel[2]};
+    const int64_t k[3] = {tap / (shape.kernel[1] * shape.kernel[2]), tap / shape.kernel[2] % shape.kernel[1],
+                          tap % shape.kernel[2]};
     return {0, {k[0] * step[0], k[1] * step[1], k[2] * step[2]}};
   }
 
@@ -96,7 +102,8 @@ struct Windows {
   }
 
   // Lines are pixels, depths are (tap, channel).
-  static void pack_pixels(const void* self, A* panel, int width, int64_t line, int64_t count, int64_t depth, int64_t length) {
+  static void pack_pixels(const void* self, A* panel, int width, int64_t line, int64_t count, int64_t depth,
+                          int64_t length) {
     const auto& w = *static_cast<const Windows*>(self);
     Place places[most_lines];
     Pixel pixel = pixel_at(line, w.around);
@@ -116,7 +123,8 @@ struct Windows {
   }
 
   // Lines are (tap, channel), depths are pixels.
-  static void pack_taps(const void* self, A* panel, int width, int64_t line, int64_t count, int64_t depth, int64_t length) {
+  static void pack_taps(const void* self, A* panel, int width, int64_t line, int64_t count, int64_t depth,
+                        int64_t length) {
     const auto& w = *static_cast<const Windows*>(self);
     struct Part {
       Place move;
@@ -190,7 +198,8 @@ struct Epilogue {
 // A window of one element that neither skips nor pads: rows of the tensor are the lines.
 bool pointwise(const ConvolutionShape& s) {
   for (int axis = 0; axis < 3; ++axis) {
-    if (s.kernel[axis] != 1 || s.stride[axis] != 1 || s.low[axis] || s.high[axis] || s.input_dilation[axis] != 1) return false;
+    if (s.kernel[axis] != 1 || s.stride[axis] != 1 || s.low[axis] || s.high[axis] || s.input_dilation[axis] != 1)
+      return false;
   }
   return true;
 }
@@ -198,7 +207,8 @@ bool pointwise(const ConvolutionShape& s) {
 template <typename A>
 GemmSource<A> lines_of(const Windows<A>& windows) {
   GemmSource<A> source{Windows<A>::pack_pixels, &windows};
-  if (pointwise(windows.shape)) source.plain = windows.data, source.line_stride = windows.channels, source.depth_stride = 1;
+  if (pointwise(windows.shape))
+    source.plain = windows.data, source.line_stride = windows.channels, source.depth_stride = 1;
   return source;
 }
 
@@ -213,9 +223,15 @@ void forward(const Call& call, const ConvolutionShape& s) {
   for (int64_t g = 0; g < s.groups; ++g) {
     const Windows<A> windows(s, call.in(0).as<A>() + g * group_in, group_in, false);
     A* z = call.out(0).as<A>() + g * group_out;
-    const Epilogue<A> epilogue{z, s.out_channels, call.has(2) ? call.in(2).as<A>() + g * group_out : nullptr, s.activation, s.alpha};
-    Gemm<A> gemm{s.batch * s.out_pixels(), group_out, s.taps() * group_in, lines_of(windows),
-                 plain_source(call.in(1).as<A>() + g * group_out, 1, s.out_channels), z, s.out_channels};
+    const Epilogue<A> epilogue{z, s.out_channels, call.has(2) ? call.in(2).as<A>() + g * group_out : nullptr,
+                               s.activation, s.alpha};
+    Gemm<A> gemm{s.batch * s.out_pixels(),
+                 group_out,
+                 s.taps() * group_in,
+                 lines_of(windows),
+                 plain_source(call.in(1).as<A>() + g * group_out, 1, s.out_channels),
+                 z,
+                 s.out_channels};
     if (s.in_pixels() == 0) gemm.k = 0;
     if (call.has(2) || s.activation != Activation::none) gemm.finish = {Epilogue<A>::run, &epilogue};
     run_gemm(gemm);
@@ -228,8 +244,13 @@ void input_gradient(const Call& call, const ConvolutionShape& s) {
   for (int64_t g = 0; g < s.groups; ++g) {
     const Windows<A> windows(s, call.in(1).as<A>() + g * group_out, group_out, true);
     const TurnedWeights<A> weights{call.in(0).as<A>() + g * group_out, group_in, group_out, s.out_channels};
-    Gemm<A> gemm{s.batch * s.in_pixels(), group_in, s.taps() * group_out, lines_of(windows),
-                 {TurnedWeights<A>::pack, &weights}, call.out(0).as<A>() + g * group_in, s.in_channels};
+    Gemm<A> gemm{s.batch * s.in_pixels(),
+                 group_in,
+                 s.taps() * group_out,
+                 lines_of(windows),
+                 {TurnedWeights<A>::pack, &weights},
+                 call.out(0).as<A>() + g * group_in,
+                 s.in_channels};
     if (s.out_pixels() == 0) gemm.k = 0;
     run_gemm(gemm);
   }
@@ -252,16 +273,18 @@ void weight_gradient(const Call& call, const ConvolutionShape& s) {
   std::fill_n(sums, s.out_channels, A{});
   const A* dz = call.in(1).as<A>();
   const int64_t rows = s.batch * s.out_pixels();
-  parallel_for(s.out_channels, std::max<int64_t>(16, 65536 / std::max<int64_t>(rows, 1)), [&](int64_t begin, int64_t end) {
-    for (int64_t row = 0; row < rows; ++row) {
-      for (int64_t o = begin; o < end; ++o) sums[o] += dz[row * s.out_channels + o];
-    }
-  });
+  parallel_for(s.out_channels, std::max<int64_t>(16, 65536 / std::max<int64_t>(rows, 1)),
+               [&](int64_t begin, int64_t end) {
+                 for (int64_t row = 0; row < rows; ++row) {
+                   for (int64_t o = begin; o < end; ++o) sums[o] += dz[row * s.out_channels + o];
+                 }
+               });
 }
 
 }  // namespace
 
-Status run_widened(const Call& call, const ConvolutionShape& shape, Status (*run)(const Call&, const ConvolutionShape&)) {
+Status run_widened(const Call& call, const ConvolutionShape& shape,
+                   Status (*run)(const Call&, const ConvolutionShape&)) {
   try {
     Tensor inputs[3], outputs[2];
     const Tensor* input_list[3] = {};
@@ -290,16 +313,19 @@ Status run_widened(const Call& call, const ConvolutionShape& shape, Status (*run
 
 namespace {
 
-template <void (*in_float)(const Call&, const ConvolutionShape&), void (*in_double)(const Call&, const ConvolutionShape&),
-          void (*in_int)(const Call&, const ConvolutionShape&)>
+template <void (*in_float)(const Call&, const ConvolutionShape&),
+          void (*in_double)(const Call&, const ConvolutionShape&), void (*in_int)(const Call&, const ConvolutionShape&)>
 Status run_any(const Call& call, const ConvolutionShape& shape) {
   if (shape.dtype == DType::float16 || shape.dtype == DType::bfloat16) {
     return run_widened(call, shape, run_any<in_float, in_double, in_int>);
   }
   try {
-    if (shape.dtype == DType::float32) in_float(call, shape);
-    else if (shape.dtype == DType::float64) in_double(call, shape);
-    else in_int(call, shape);
+    if (shape.dtype == DType::float32)
+      in_float(call, shape);
+    else if (shape.dtype == DType::float64)
+      in_double(call, shape);
+    else
+      in_int(call, shape);
     return {};
   } catch (const std::bad_alloc&) {
     return Status(Code::resource_exhausted, "convolution: out of memory for working space");

@@ -14,28 +14,81 @@ void test_results_equal_plain_loops(const ConvolutionKernels& kernels) {
   std::mt19937 random(1);
   for (DType dtype : {DType::float32, DType::float64, DType::float16, DType::bfloat16, DType::int32}) {
     test_convolution(kernels, dtype, {.in = {9, 7}, .kernel = {3, 3}, .low = {1, 1}}, random);
-    test_convolution(kernels, dtype, {.in = {8, 8}, .kernel = {3, 2}, .in_channels = 4, .out_channels = 6, .groups = 2, .stride = {2, 1}, .low = {0, 1}, .high = {1, 0}}, random);
+    test_convolution(kernels, dtype,
+                     {.in = {8, 8},
+                      .kernel = {3, 2},
+                      .in_channels = 4,
+                      .out_channels = 6,
+                      .groups = 2,
+                      .stride = {2, 1},
+                      .low = {0, 1},
+                      .high = {1, 0}},
+                     random);
     test_convolution(kernels, dtype, {.in = {11}, .kernel = {4}, .stride = {3}, .low = {2}, .high = {1}}, random);
-    test_convolution(kernels, dtype, {.in = {5, 4, 6}, .kernel = {2, 3, 2}, .stride = {1, 2, 1}, .low = {1, 1, 0}, .high = {0, 1, 1}}, random);
+    test_convolution(kernels, dtype,
+                     {.in = {5, 4, 6}, .kernel = {2, 3, 2}, .stride = {1, 2, 1}, .low = {1, 1, 0}, .high = {0, 1, 1}},
+                     random);
   }
   const DType f = DType::float32;
   test_convolution(kernels, f, {.in = {14, 15}, .kernel = {1, 1}, .in_channels = 24, .out_channels = 40}, random);
-  test_convolution(kernels, f, {.in = {14, 14}, .kernel = {1, 1}, .in_channels = 16, .out_channels = 32, .stride = {2, 2}, .bias = false}, random);
-  test_convolution(kernels, f, {.in = {14, 14}, .kernel = {3, 3}, .in_channels = 16, .out_channels = 32, .stride = {2, 2}, .low = {0, 0}, .high = {1, 1}}, random);
-  test_convolution(kernels, f, {.in = {28, 28}, .kernel = {3, 3}, .batch = 3, .in_channels = 1, .out_channels = 33}, random);
-  test_convolution(kernels, f, {.in = {20, 20}, .kernel = {7, 7}, .in_channels = 3, .out_channels = 16, .stride = {2, 2}, .low = {3, 3}}, random);
-  test_convolution(kernels, f, {.in = {17, 17}, .kernel = {3, 3}, .in_channels = 20, .out_channels = 18, .low = {2, 2}, .kernel_dilation = {2, 2}}, random);
-  test_convolution(kernels, f, {.in = {7, 6}, .kernel = {3, 3}, .in_channels = 5, .out_channels = 6, .low = {2, 1}, .high = {1, 2}, .input_dilation = {2, 3}}, random);
+  test_convolution(
+      kernels, f,
+      {.in = {14, 14}, .kernel = {1, 1}, .in_channels = 16, .out_channels = 32, .stride = {2, 2}, .bias = false},
+      random);
+  test_convolution(kernels, f,
+                   {.in = {14, 14},
+                    .kernel = {3, 3},
+                    .in_channels = 16,
+                    .out_channels = 32,
+                    .stride = {2, 2},
+                    .low = {0, 0},
+                    .high = {1, 1}},
+                   random);
+  test_convolution(kernels, f, {.in = {28, 28}, .kernel = {3, 3}, .batch = 3, .in_channels = 1, .out_channels = 33},
+                   random);
+  test_convolution(
+      kernels, f,
+      {.in = {20, 20}, .kernel = {7, 7}, .in_channels = 3, .out_channels = 16, .stride = {2, 2}, .low = {3, 3}},
+      random);
+  test_convolution(kernels, f,
+                   {.in = {17, 17},
+                    .kernel = {3, 3},
+                    .in_channels = 20,
+                    .out_channels = 18,
+                    .low = {2, 2},
+                    .kernel_dilation = {2, 2}},
+                   random);
+  test_convolution(kernels, f,
+                   {.in = {7, 6},
+                    .kernel = {3, 3},
+                    .in_channels = 5,
+                    .out_channels = 6,
+                    .low = {2, 1},
+                    .high = {1, 2},
+                    .input_dilation = {2, 3}},
+                   random);
   test_convolution(kernels, f, {.in = {7, 6}, .kernel = {3, 3}, .low = {-1, 1}, .high = {1, -2}}, random);
   test_convolution(kernels, f, {.in = {7, 6}, .kernel = {2, 2}, .stride = {3, 3}}, random);
-  test_convolution(kernels, f, {.in = {30}, .kernel = {5}, .in_channels = 12, .out_channels = 8, .low = {4}, .high = {0}}, random);
-  test_convolution(kernels, f, {.in = {9, 9}, .kernel = {3, 3}, .in_channels = 8, .out_channels = 8, .groups = 8, .low = {1, 1}}, random);
+  test_convolution(kernels, f,
+                   {.in = {30}, .kernel = {5}, .in_channels = 12, .out_channels = 8, .low = {4}, .high = {0}}, random);
+  test_convolution(kernels, f,
+                   {.in = {9, 9}, .kernel = {3, 3}, .in_channels = 8, .out_channels = 8, .groups = 8, .low = {1, 1}},
+                   random);
   test_convolution(kernels, f, {.in = {2, 2}, .kernel = {3, 3}}, random);
   test_convolution(kernels, f, {.in = {0, 4}, .kernel = {3, 3}, .low = {2, 2}}, random);
   test_convolution(kernels, f, {.in = {4, 4}, .kernel = {3, 3}, .batch = 0}, random);
-  test_convolution(kernels, f, {.in = {150, 150}, .kernel = {3, 3}, .batch = 1, .in_channels = 4, .out_channels = 4, .low = {1, 1}}, random);
+  test_convolution(kernels, f,
+                   {.in = {150, 150}, .kernel = {3, 3}, .batch = 1, .in_channels = 4, .out_channels = 4, .low = {1, 1}},
+                   random);
   for (int64_t activation = 1; activation < activation_count; ++activation) {
-    test_convolution(kernels, f, {.in = {9, 9}, .kernel = {3, 3}, .in_channels = 16, .out_channels = 20, .low = {1, 1}, .activation = activation}, random);
+    test_convolution(kernels, f,
+                     {.in = {9, 9},
+                      .kernel = {3, 3},
+                      .in_channels = 16,
+                      .out_channels = 20,
+                      .low = {1, 1},
+                      .activation = activation},
+                     random);
   }
 }
 
@@ -50,12 +103,16 @@ void test_hostile_calls_are_refused(const ConvolutionKernels& kernels) {
       auto words = good;
       words[i] = bad;
       if (i >= 1 && bad == 7 && i == 1) words[i] = 70;
-      expect(!call_kernel(*kernels.forward, {&x, &w}, {&z}, words, true).ok(), "accepted " + std::to_string(bad) + " as word " + std::to_string(i));
-      expect(!call_kernel(*kernels.input_gradient, {&w, &z}, {const_cast<Value*>(&x)}, words, true).ok(), "input gradient accepted a bad word");
-      expect(!call_kernel(*kernels.weight_gradient, {&x, &z}, {const_cast<Value*>(&w)}, words, true).ok(), "weight gradient accepted a bad word");
+      expect(!call_kernel(*kernels.forward, {&x, &w}, {&z}, words, true).ok(),
+             "accepted " + std::to_string(bad) + " as word " + std::to_string(i));
+      expect(!call_kernel(*kernels.input_gradient, {&w, &z}, {const_cast<Value*>(&x)}, words, true).ok(),
+             "input gradient accepted a bad word");
+      expect(!call_kernel(*kernels.weight_gradient, {&x, &z}, {const_cast<Value*>(&w)}, words, true).ok(),
+             "weight gradient accepted a bad word");
     }
   }
-  const auto refused = [&](std::vector<int64_t> x_sizes, std::vector<int64_t> w_sizes, std::vector<int64_t> z_sizes, const char* what) {
+  const auto refused = [&](std::vector<int64_t> x_sizes, std::vector<int64_t> w_sizes, std::vector<int64_t> z_sizes,
+                           const char* what) {
     Value bx(DType::float32, {1}), bw(DType::float32, {1}), bz(DType::float32, {1});
     const auto set = [](Value& value, const std::vector<int64_t>& sizes) {
       value.tensor.rank = static_cast<int32_t>(sizes.size());
@@ -86,9 +143,11 @@ void test_hostile_calls_are_refused(const ConvolutionKernels& kernels) {
 int main() {
   for (int threads : {3, 1}) {
     set_thread_count(threads);
-    std::vector<ConvolutionKernels> forms{{&kernel_convolution, &kernel_convolution_input_gradient, &kernel_convolution_weight_gradient}};
+    std::vector<ConvolutionKernels> forms{
+        {&kernel_convolution, &kernel_convolution_input_gradient, &kernel_convolution_weight_gradient}};
 #ifdef MS_ONEDNN
-    forms.push_back({&kernel_convolution_onednn, &kernel_convolution_input_gradient_onednn, &kernel_convolution_weight_gradient_onednn});
+    forms.push_back({&kernel_convolution_onednn, &kernel_convolution_input_gradient_onednn,
+                     &kernel_convolution_weight_gradient_onednn});
 #endif
     for (const auto& kernels : forms) {
       test_results_equal_plain_loops(kernels);

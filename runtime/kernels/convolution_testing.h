@@ -43,7 +43,8 @@ inline ConvolutionCase complete(ConvolutionCase c) {
 
 inline std::vector<int64_t> attributes_of(const ConvolutionCase& c, bool depthwise, bool forward) {
   std::vector<int64_t> words{depthwise ? 1 : c.groups, forward ? c.activation : 0, word(0.25)};
-  for (const auto* list : {&c.stride, &c.low, &c.high, &c.input_dilation, &c.kernel_dilation}) words.insert(words.end(), list->begin(), list->end());
+  for (const auto* list : {&c.stride, &c.low, &c.high, &c.input_dilation, &c.kernel_dilation})
+    words.insert(words.end(), list->begin(), list->end());
   return words;
 }
 
@@ -66,8 +67,9 @@ inline void test_convolution(const ConvolutionKernels& kernels, DType dtype, Con
   };
   const std::vector<int64_t> out = out_sizes(c);
   const int64_t group_in = c.in_channels / c.groups, group_out = c.out_channels / c.groups;
-  const std::vector<int64_t> w_channels = kernels.depthwise ? std::vector<int64_t>{c.in_channels, c.out_channels / c.in_channels}
-                                                            : std::vector<int64_t>{group_in, c.out_channels};
+  const std::vector<int64_t> w_channels = kernels.depthwise
+                                              ? std::vector<int64_t>{c.in_channels, c.out_channels / c.in_channels}
+                                              : std::vector<int64_t>{group_in, c.out_channels};
   const Value x = random_value(dtype, shaped(c.in, {c.batch}, {c.in_channels}), random);
   const Value w = random_value(dtype, shaped(c.kernel, {}, w_channels), random);
   const Value bias = random_value(dtype, {c.out_channels}, random);
@@ -76,17 +78,20 @@ inline void test_convolution(const ConvolutionKernels& kernels, DType dtype, Con
   Value dw(dtype, shaped(c.kernel, {}, w_channels)), db(dtype, {c.out_channels});
   const std::string what = " type " + std::to_string(static_cast<int>(dtype)) + show(c);
 
-  const Status a = call_kernel(*kernels.forward, {&x, &w, c.bias ? &bias : nullptr}, {&z}, attributes_of(c, kernels.depthwise, true));
+  const Status a = call_kernel(*kernels.forward, {&x, &w, c.bias ? &bias : nullptr}, {&z},
+                               attributes_of(c, kernels.depthwise, true));
   expect(a.ok(), "forward" + what + ": " + a.message());
   const Status b = call_kernel(*kernels.input_gradient, {&w, &dz}, {&dx}, attributes_of(c, kernels.depthwise, false));
   expect(b.ok(), "input gradient" + what + ": " + b.message());
   std::vector<Value*> results{&dw};
   if (c.bias) results.push_back(&db);
-  const Status d = call_kernel(*kernels.weight_gradient, {&x, &dz}, results, attributes_of(c, kernels.depthwise, false));
+  const Status d =
+      call_kernel(*kernels.weight_gradient, {&x, &dz}, results, attributes_of(c, kernels.depthwise, false));
   expect(d.ok(), "weight gradient" + what + ": " + d.message());
 
-  std::vector<std::complex<double>> ez(static_cast<size_t>(z.tensor.count())), edx(static_cast<size_t>(dx.tensor.count())),
-      edw(static_cast<size_t>(dw.tensor.count())), edb(static_cast<size_t>(c.out_channels));
+  std::vector<std::complex<double>> ez(static_cast<size_t>(z.tensor.count())),
+      edx(static_cast<size_t>(dx.tensor.count())), edw(static_cast<size_t>(dw.tensor.count())),
+      edb(static_cast<size_t>(c.out_channels));
   std::vector<int64_t> i3(3, 1), k3(3, 1), o3(3, 1), s3(3, 1), l3(3, 0), id3(3, 1), kd3(3, 1);
   for (size_t i = 0; i < c.in.size(); ++i) {
     const size_t axis = 3 - c.in.size() + i;
@@ -95,33 +100,38 @@ inline void test_convolution(const ConvolutionKernels& kernels, DType dtype, Con
   }
   std::vector<int64_t> o(3), k(3);
   for (int64_t n = 0; n < c.batch; ++n) {
-    for (o[0] = 0; o[0] < o3[0]; ++o[0]) for (o[1] = 0; o[1] < o3[1]; ++o[1]) for (o[2] = 0; o[2] < o3[2]; ++o[2]) {
-      const int64_t out_pixel = ((n * o3[0] + o[0]) * o3[1] + o[1]) * o3[2] + o[2];
-      for (int64_t oc = 0; oc < c.out_channels; ++oc) {
-        const auto zi = static_cast<size_t>(out_pixel * c.out_channels + oc);
-        if (c.bias) ez[zi] += get(bias, oc), edb[static_cast<size_t>(oc)] += get(dz, static_cast<int64_t>(zi));
-      }
-      for (k[0] = 0; k[0] < k3[0]; ++k[0]) for (k[1] = 0; k[1] < k3[1]; ++k[1]) for (k[2] = 0; k[2] < k3[2]; ++k[2]) {
-        int64_t pixel = n;
-        bool inside = true;
-        for (size_t axis = 0; axis < 3; ++axis) {
-          const int64_t at = o[axis] * s3[axis] + k[axis] * kd3[axis] - l3[axis];
-          inside = inside && at >= 0 && at % id3[axis] == 0 && at / id3[axis] < i3[axis];
-          pixel = pixel * i3[axis] + at / id3[axis];
-        }
-        if (!inside) continue;
-        const int64_t tap = (k[0] * k3[1] + k[1]) * k3[2] + k[2];
-        for (int64_t oc = 0; oc < c.out_channels; ++oc) {
-          const int64_t g = oc / group_out, zi = out_pixel * c.out_channels + oc;
-          for (int64_t ic = 0; ic < group_in; ++ic) {
-            const int64_t xi = pixel * c.in_channels + g * group_in + ic, wi = (tap * group_in + ic) * c.out_channels + oc;
-            ez[static_cast<size_t>(zi)] += get(x, xi) * get(w, wi);
-            edx[static_cast<size_t>(xi)] += get(dz, zi) * get(w, wi);
-            edw[static_cast<size_t>(wi)] += get(dz, zi) * get(x, xi);
+    for (o[0] = 0; o[0] < o3[0]; ++o[0])
+      for (o[1] = 0; o[1] < o3[1]; ++o[1])
+        for (o[2] = 0; o[2] < o3[2]; ++o[2]) {
+          const int64_t out_pixel = ((n * o3[0] + o[0]) * o3[1] + o[1]) * o3[2] + o[2];
+          for (int64_t oc = 0; oc < c.out_channels; ++oc) {
+            const auto zi = static_cast<size_t>(out_pixel * c.out_channels + oc);
+            if (c.bias) ez[zi] += get(bias, oc), edb[static_cast<size_t>(oc)] += get(dz, static_cast<int64_t>(zi));
           }
+          for (k[0] = 0; k[0] < k3[0]; ++k[0])
+            for (k[1] = 0; k[1] < k3[1]; ++k[1])
+              for (k[2] = 0; k[2] < k3[2]; ++k[2]) {
+                int64_t pixel = n;
+                bool inside = true;
+                for (size_t axis = 0; axis < 3; ++axis) {
+                  const int64_t at = o[axis] * s3[axis] + k[axis] * kd3[axis] - l3[axis];
+                  inside = inside && at >= 0 && at % id3[axis] == 0 && at / id3[axis] < i3[axis];
+                  pixel = pixel * i3[axis] + at / id3[axis];
+                }
+                if (!inside) continue;
+                const int64_t tap = (k[0] * k3[1] + k[1]) * k3[2] + k[2];
+                for (int64_t oc = 0; oc < c.out_channels; ++oc) {
+                  const int64_t g = oc / group_out, zi = out_pixel * c.out_channels + oc;
+                  for (int64_t ic = 0; ic < group_in; ++ic) {
+                    const int64_t xi = pixel * c.in_channels + g * group_in + ic,
+                                  wi = (tap * group_in + ic) * c.out_channels + oc;
+                    ez[static_cast<size_t>(zi)] += get(x, xi) * get(w, wi);
+                    edx[static_cast<size_t>(xi)] += get(dz, zi) * get(w, wi);
+                    edw[static_cast<size_t>(wi)] += get(dz, zi) * get(x, xi);
+                  }
+                }
+              }
         }
-      }
-    }
   }
   if (c.activation) {
     for (auto& e : ez) e = activate(static_cast<Activation>(c.activation), e.real(), 0.25);

@@ -5,15 +5,15 @@
 
 namespace millstream {
 
-#define MS_DECLARE_DEPTHWISE(isa)                                                                \
-  namespace isa {                                                                                \
-  extern const Kernel kernel_depthwise_convolution, kernel_depthwise_convolution_input_gradient, \
-      kernel_depthwise_convolution_weight_gradient;                                              \
-  const Kernel& depthwise_of(ConvolutionForm form) {                                             \
-    return form == ConvolutionForm::forward          ? kernel_depthwise_convolution              \
-           : form == ConvolutionForm::input_gradient ? kernel_depthwise_convolution_input_gradient \
+#define MS_DECLARE_DEPTHWISE(isa)                                                                    \
+  namespace isa {                                                                                    \
+  extern const Kernel kernel_depthwise_convolution, kernel_depthwise_convolution_input_gradient,     \
+      kernel_depthwise_convolution_weight_gradient;                                                  \
+  const Kernel& depthwise_of(ConvolutionForm form) {                                                 \
+    return form == ConvolutionForm::forward          ? kernel_depthwise_convolution                  \
+           : form == ConvolutionForm::input_gradient ? kernel_depthwise_convolution_input_gradient   \
                                                      : kernel_depthwise_convolution_weight_gradient; \
-  }                                                                                              \
+  }                                                                                                  \
   }
 
 MS_DECLARE_DEPTHWISE(baseline)

@@ -52,7 +52,7 @@ struct Row {
   const A* bias;  // or nullptr
   bool clamp_low, clamp_six;
   const A* ahead;  // the row that will be read next, or nullptr
-  int group;  // 3 or 5: so many taps in turn read positions one after another; 1: any taps
+  int group;       // 3 or 5: so many taps in turn read positions one after another; 1: any taps
 
   template <typename V>
   V first_sum(const A* out, int64_t channel) const {
@@ -116,8 +116,10 @@ struct Row {
 
   template <int lanes, int pixels, int size, int step>
   void block_any(int64_t channel, int64_t p, A* out) const {
-    if constexpr (size > 1) block_of_groups<lanes, pixels, size, step>(channel, p, out);
-    else block<lanes, pixels>(channel, p, out);
+    if constexpr (size > 1)
+      block_of_groups<lanes, pixels, size, step>(channel, p, out);
+    else
+      block<lanes, pixels>(channel, p, out);
   }
 
   template <int pixels, int size, int step>
@@ -230,7 +232,8 @@ void forward_row(const ConvolutionShape& s, int64_t channels, const A* x, const 
     if (iy < 0) continue;
     for (int64_t kx = 0; kx < s.kernel[2]; ++kx) {
       if (kx % row.group == 0 && list.count + row.group > most_taps) flush(false);
-      list.add(x + iy * s.in[2] * channels, kx * s.kernel_dilation[2] - s.low[2], w + (ky * s.kernel[2] + kx) * channels);
+      list.add(x + iy * s.in[2] * channels, kx * s.kernel_dilation[2] - s.low[2],
+               w + (ky * s.kernel[2] + kx) * channels);
     }
   }
   flush(true);
@@ -266,7 +269,8 @@ void input_row(const ConvolutionShape& s, int64_t channels, const A* dz, const A
 
 // dw[t] += sum over p of dz[p] * x[t][p * step], for `taps` taps that all read inside, one vector of channels.
 template <typename A, int lanes, int taps>
-void gather_weights(int64_t channel, int64_t channels, int64_t count, const A* dz, const A* const* x, int64_t step, A* const* dw) {
+void gather_weights(int64_t channel, int64_t channels, int64_t count, const A* dz, const A* const* x, int64_t step,
+                    A* const* dw) {
   using V = typename VectorOf<A, lanes>::type;
   V sum[taps];
 #pragma GCC unroll 9
@@ -286,7 +290,8 @@ void gather_weights_of(int64_t channels, int64_t count, const A* dz, const A* co
   int64_t c = 0;
   for (; c + lanes <= channels; c += lanes) gather_weights<A, lanes, taps>(c, channels, count, dz, x, step, dw);
   if constexpr (lanes >= 8) {
-    for (; c + lanes / 2 <= channels; c += lanes / 2) gather_weights<A, lanes / 2, taps>(c, channels, count, dz, x, step, dw);
+    for (; c + lanes / 2 <= channels; c += lanes / 2)
+      gather_weights<A, lanes / 2, taps>(c, channels, count, dz, x, step, dw);
   }
   for (; c < channels; ++c) gather_weights<A, 1, taps>(c, channels, count, dz, x, step, dw);
 }
@@ -372,11 +377,13 @@ void forward(const Call& call, const ConvolutionShape& s) {
   parallel_for(s.batch * s.out[1], rows_a_task(s, s.out[2], channels), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const int64_t image = row / s.out[1], oy = row % s.out[1];
-      forward_row(s, channels, x + image * s.in_pixels() * channels, call.in(1).as<A>(), bias, z + image * s.out_pixels() * channels, oy);
+      forward_row(s, channels, x + image * s.in_pixels() * channels, call.in(1).as<A>(), bias,
+                  z + image * s.out_pixels() * channels, oy);
       if constexpr (std::is_floating_point_v<A>) {
         if (s.activation <= Activation::relu6) continue;
         A* done = z + row * s.out[2] * channels;
-        for (int64_t i = 0; i < s.out[2] * channels; ++i) done[i] = activate(s.activation, done[i], static_cast<A>(s.alpha));
+        for (int64_t i = 0; i < s.out[2] * channels; ++i)
+          done[i] = activate(s.activation, done[i], static_cast<A>(s.alpha));
       }
     }
   });
@@ -431,7 +438,8 @@ void weight_gradient(const Call& call, const ConvolutionShape& s) {
       std::fill_n(mine, own, A{});
       for (int64_t row = rows * worker / workers; row < rows * (worker + 1) / workers; ++row) {
         const int64_t image = row / s.out[1];
-        weight_row(s, channels, x + image * s.in_pixels() * channels, dz + image * s.out_pixels() * channels, mine, row % s.out[1]);
+        weight_row(s, channels, x + image * s.in_pixels() * channels, dz + image * s.out_pixels() * channels, mine,
+                   row % s.out[1]);
         for (int64_t p = 0; biased && p < s.out[2]; ++p) {
           for (int64_t c = 0; c < channels; ++c) mine[elements + c] += dz[(row * s.out[2] + p) * channels + c];
         }
@@ -453,11 +461,15 @@ using Form = void (*)(const Call&, const ConvolutionShape&);
 
 template <Form in_float, Form in_double, Form in_int>
 Status run_any(const Call& call, const ConvolutionShape& s) {
-  if (s.dtype == DType::float16 || s.dtype == DType::bfloat16) return run_widened(call, s, run_any<in_float, in_double, in_int>);
+  if (s.dtype == DType::float16 || s.dtype == DType::bfloat16)
+    return run_widened(call, s, run_any<in_float, in_double, in_int>);
   try {
-    if (s.dtype == DType::float32) in_float(call, s);
-    else if (s.dtype == DType::float64) in_double(call, s);
-    else in_int(call, s);
+    if (s.dtype == DType::float32)
+      in_float(call, s);
+    else if (s.dtype == DType::float64)
+      in_double(call, s);
+    else
+      in_int(call, s);
     return {};
   } catch (const std::bad_alloc&) {
     return Status(Code::resource_exhausted, "depthwise_convolution: out of memory for working space");
@@ -475,7 +487,8 @@ Status run(const Call& call) {
   ConvolutionShape s;
   MS_RETURN_IF_ERROR(read_convolution(call, form, true, s));
   if (call.out(0).count() == 0 && call.output_count == 1) return {};
-  const bool plain = s.input_dilation[1] == 1 && s.input_dilation[2] == 1;  // the general form reads the same weights as C groups
+  const bool plain =
+      s.input_dilation[1] == 1 && s.input_dilation[2] == 1;  // the general form reads the same weights as C groups
   if (form == ConvolutionForm::forward) {
     return plain ? run_any<forward<float>, forward<double>, forward<uint32_t>>(call, s) : run_convolution(call, s);
   }
@@ -491,10 +504,13 @@ Status run(const Call& call) {
 
 extern const Kernel kernel_depthwise_convolution, kernel_depthwise_convolution_input_gradient,
     kernel_depthwise_convolution_weight_gradient;
-const Kernel kernel_depthwise_convolution{"depthwise_convolution", check<ConvolutionForm::forward>, run<ConvolutionForm::forward>};
-const Kernel kernel_depthwise_convolution_input_gradient{"depthwise_convolution_input_gradient", check<ConvolutionForm::input_gradient>,
+const Kernel kernel_depthwise_convolution{"depthwise_convolution", check<ConvolutionForm::forward>,
+                                          run<ConvolutionForm::forward>};
+const Kernel kernel_depthwise_convolution_input_gradient{"depthwise_convolution_input_gradient",
+                                                         check<ConvolutionForm::input_gradient>,
                                                          run<ConvolutionForm::input_gradient>};
-const Kernel kernel_depthwise_convolution_weight_gradient{"depthwise_convolution_weight_gradient", check<ConvolutionForm::weight_gradient>,
+const Kernel kernel_depthwise_convolution_weight_gradient{"depthwise_convolution_weight_gradient",
+                                                          check<ConvolutionForm::weight_gradient>,
                                                           run<ConvolutionForm::weight_gradient>};
 
 void register_depthwise(Registry& registry);

@@ -7,12 +7,12 @@
 #endif
 
 namespace millstream {
-#define MS_DECLARE_DEPTHWISE(isa)                                                                    \
-  namespace isa {                                                                                    \
-  extern const Kernel kernel_depthwise_convolution, kernel_depthwise_convolution_input_gradient,     \
-      kernel_depthwise_convolution_weight_gradient;                                                  \
-  constexpr testing::ConvolutionKernels depthwise_kernels{&kernel_depthwise_convolution,             \
-                                                          &kernel_depthwise_convolution_input_gradient, \
+#define MS_DECLARE_DEPTHWISE(isa)                                                                               \
+  namespace isa {                                                                                               \
+  extern const Kernel kernel_depthwise_convolution, kernel_depthwise_convolution_input_gradient,                \
+      kernel_depthwise_convolution_weight_gradient;                                                             \
+  constexpr testing::ConvolutionKernels depthwise_kernels{&kernel_depthwise_convolution,                        \
+                                                          &kernel_depthwise_convolution_input_gradient,         \
                                                           &kernel_depthwise_convolution_weight_gradient, true}; \
   }
 MS_DECLARE_DEPTHWISE(baseline)
@@ -43,7 +43,9 @@ void test_results_equal_plain_loops(const ConvolutionKernels& kernels) {
   for (int64_t channels : {1, 3, 24, 33, 96}) {
     for (int64_t stride : {1, 2, 3}) {
       test(f, {.in = {12, 13}, .kernel = {3, 3}, .stride = {stride, stride}, .low = {1, 1}}, channels, 1);
-      test(f, {.in = {12, 13}, .kernel = {3, 3}, .stride = {stride, stride}, .low = {0, 0}, .high = {1, 1}, .bias = false}, channels, 1);
+      test(f,
+           {.in = {12, 13}, .kernel = {3, 3}, .stride = {stride, stride}, .low = {0, 0}, .high = {1, 1}, .bias = false},
+           channels, 1);
     }
   }
   test(f, {.in = {12, 12}, .kernel = {5, 5}, .low = {2, 2}}, 16, 1);
@@ -71,7 +73,8 @@ void test_hostile_calls_are_refused(const ConvolutionKernels& kernels) {
     for (int64_t bad : {int64_t{-1}, int64_t{70}, int64_t{1} << 40, INT64_MAX, INT64_MIN}) {
       auto words = good;
       words[i] = bad;
-      expect(i == 2 || !call_kernel(*kernels.forward, {&x, &w}, {&z}, words, true).ok(), "accepted " + std::to_string(bad) + " as word " + std::to_string(i));
+      expect(i == 2 || !call_kernel(*kernels.forward, {&x, &w}, {&z}, words, true).ok(),
+             "accepted " + std::to_string(bad) + " as word " + std::to_string(i));
     }
   }
   expect(!call_kernel(*kernels.forward, {&x, &wrong}, {&z}, good, true).ok(), "accepted wrong channels");

@@ -12,7 +12,7 @@ namespace millstream {
 namespace {
 
 constexpr int64_t depth_block = 256;          // a panel of y of this depth stays in the first cache
-constexpr int64_t depth_limit = 16384;           // depths of one pass over z
+constexpr int64_t depth_limit = 16384;        // depths of one pass over z
 constexpr int64_t packed_y_limit = 16 << 20;  // bytes of y that are packed at a time
 constexpr int64_t block_bytes = 256 << 10;    // a block of x stays in the second cache
 constexpr int64_t edge_elements = 64 * 48;    // no tile is larger
@@ -27,7 +27,7 @@ struct Columns {
   const GemmTile<A>& tile;
   int64_t first, count;
   int64_t start, k;  // the depths of this pass
-  A* packed;  // nullptr: y is read where it lies
+  A* packed;         // nullptr: y is read where it lies
 
   void pack_panels(const GemmSource<A>& source, A* to, int width, int64_t line, int64_t lines, int64_t depth,
                    int64_t length) const {
@@ -48,7 +48,8 @@ struct Columns {
       const int64_t length = std::min(depth_block, k - depth);
       A* to = packed + depth * panels * tile.columns + begin * tile.columns * length;
       const int64_t from = begin * tile.columns;
-      pack_panels(gemm.y, to, tile.columns, first + from, std::min(count, end * tile.columns) - from, start + depth, length);
+      pack_panels(gemm.y, to, tile.columns, first + from, std::min(count, end * tile.columns) - from, start + depth,
+                  length);
     }
   }
 
@@ -176,7 +177,13 @@ void run_gemm(const Gemm<A>& gemm) {
   const int64_t groups = (gemm.n + group - 1) / group, passes = (gemm.k + k - 1) / k;
   for (int64_t pass = 0; pass < groups * passes; ++pass) {
     const int64_t first = pass / passes * group, start = pass % passes * k;
-    Columns<A> columns{gemm,  tiles, tile, first, std::min(group, gemm.n - first), start, std::min(k, gemm.k - start),
+    Columns<A> columns{gemm,
+                       tiles,
+                       tile,
+                       first,
+                       std::min(group, gemm.n - first),
+                       start,
+                       std::min(k, gemm.k - start),
                        in_place ? nullptr : static_cast<A*>(packed->data())};
     const int64_t panels = round_up(columns.count, tile.columns) / tile.columns;
     if (!in_place) {
@@ -191,9 +198,11 @@ void run_gemm(const Gemm<A>& gemm) {
     if (threads > 1) tiles_a_block = std::min(tiles_a_block, std::max<int64_t>(1, row_tiles / (3 * threads)));
     const int64_t row_blocks = (row_tiles + tiles_a_block - 1) / tiles_a_block;
     int64_t column_cuts = 1;
-    if (threads > 1 && row_blocks < 3 * threads) column_cuts = std::min(panels, (3 * threads + row_blocks - 1) / row_blocks);
+    if (threads > 1 && row_blocks < 3 * threads)
+      column_cuts = std::min(panels, (3 * threads + row_blocks - 1) / row_blocks);
     const int64_t panels_a_cut = (panels + column_cuts - 1) / column_cuts;
-    const double work = static_cast<double>(gemm.m) * static_cast<double>(columns.count) * static_cast<double>(columns.k);
+    const double work =
+        static_cast<double>(gemm.m) * static_cast<double>(columns.count) * static_cast<double>(columns.k);
     const int64_t blocks = row_blocks * column_cuts;
     // Each worker owns its scratch, allocated here because nothing may throw on the pool, and takes the next free block.
     const int64_t workers = std::clamp<int64_t>(static_cast<int64_t>(work / 500e3), 1, std::min(threads, blocks));
@@ -209,7 +218,8 @@ void run_gemm(const Gemm<A>& gemm) {
           const int64_t column = block / row_blocks * panels_a_cut * tile.columns;
           if (column >= columns.count) continue;
           columns.multiply(row, std::min(tiles_a_block * tile.rows, gemm.m - row), column,
-                           std::min(panels_a_cut * tile.columns, columns.count - column), packed_x, packed_x + x_elements);
+                           std::min(panels_a_cut * tile.columns, columns.count - column), packed_x,
+                           packed_x + x_elements);
         }
       }
     });
@@ -221,13 +231,13 @@ template void run_gemm(const Gemm<double>&);
 template void run_gemm(const Gemm<uint32_t>&);
 template void run_gemm(const Gemm<uint64_t>&);
 
-#define MS_DECLARE_TILES(isa)                   \
-  namespace isa {                               \
-  extern const GemmTiles<float> tiles_float;    \
-  extern const GemmTiles<double> tiles_double;  \
+#define MS_DECLARE_TILES(isa)                    \
+  namespace isa {                                \
+  extern const GemmTiles<float> tiles_float;     \
+  extern const GemmTiles<double> tiles_double;   \
   extern const GemmTiles<uint32_t> tiles_uint32; \
   extern const GemmTiles<uint64_t> tiles_uint64; \
-  extern const Conversions conversions_here;    \
+  extern const Conversions conversions_here;     \
   }
 
 MS_DECLARE_TILES(baseline)
@@ -235,13 +245,13 @@ MS_DECLARE_TILES(baseline)
 MS_DECLARE_TILES(avx2)
 MS_DECLARE_TILES(avx512)
 
-#define MS_DEFINE_TILES(type, name)                                     \
-  template <>                                                           \
-  const GemmTiles<type>& gemm_tiles<type>() {                           \
-    static const GemmTiles<type>& best = processor_isa() == Isa::avx512 ? avx512::name \
-                                         : processor_isa() == Isa::avx2 ? avx2::name   \
+#define MS_DEFINE_TILES(type, name)                                                       \
+  template <>                                                                             \
+  const GemmTiles<type>& gemm_tiles<type>() {                                             \
+    static const GemmTiles<type>& best = processor_isa() == Isa::avx512 ? avx512::name    \
+                                         : processor_isa() == Isa::avx2 ? avx2::name      \
                                                                         : baseline::name; \
-    return best;                                                        \
+    return best;                                                                          \
   }
 #else
 #define MS_DEFINE_TILES(type, name)           \

@@ -11,7 +11,7 @@ template <typename A>
 struct GemmSource {
   void (*pack)(const void* self, A* panel, int width, int64_t line, int64_t count, int64_t depth, int64_t length);
   const void* self;
-  const A* plain = nullptr;   // not null: the elements themselves, with the strides below
+  const A* plain = nullptr;  // not null: the elements themselves, with the strides below
   int64_t line_stride = 0;
   int64_t depth_stride = 0;
 };
@@ -49,11 +49,13 @@ template <typename A>
 struct GemmTiles {
   GemmTile<A> wide, narrow;
   // Packs a strided operand, see GemmSource.
-  void (*pack)(A* panel, int width, const A* first, int64_t line_stride, int64_t depth_stride, int64_t count, int64_t length);
+  void (*pack)(A* panel, int width, const A* first, int64_t line_stride, int64_t depth_stride, int64_t count,
+               int64_t length);
   // The same for lines that lie anywhere, each with its elements side by side.
   void (*pack_lines)(A* panel, int width, const A* const* lines, int64_t count, int64_t length);
   // z[n] (+)= sum over k of x[k * x_step] * y[k * y_step + n]; and z[n * z_step] (+)= dot(x[0..k), y[n * y_step + 0..k)).
-  void (*combine_rows)(int64_t n, int64_t k, const A* x, int64_t x_step, const A* y, int64_t y_step, A* z, bool accumulate);
+  void (*combine_rows)(int64_t n, int64_t k, const A* x, int64_t x_step, const A* y, int64_t y_step, A* z,
+                       bool accumulate);
   void (*dot_rows)(int64_t n, int64_t k, const A* x, const A* y, int64_t y_step, A* z, int64_t z_step, bool accumulate);
 };
 

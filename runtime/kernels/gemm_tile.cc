@@ -94,8 +94,10 @@ void pack_turned(A* panel, int width, Line line, int64_t count, int64_t length) 
       int64_t d = 0;
       for (; d + 4 <= length; d += 4, to += 4 * width) {
         const Four va = load<Four>(a + d), vb = load<Four>(b + d), vc = load<Four>(c + d), ve = load<Four>(e + d);
-        const Four low_ab = __builtin_shuffle(va, vb, Four{0, 4, 1, 5}), high_ab = __builtin_shuffle(va, vb, Four{2, 6, 3, 7});
-        const Four low_ce = __builtin_shuffle(vc, ve, Four{0, 4, 1, 5}), high_ce = __builtin_shuffle(vc, ve, Four{2, 6, 3, 7});
+        const Four low_ab = __builtin_shuffle(va, vb, Four{0, 4, 1, 5}),
+                   high_ab = __builtin_shuffle(va, vb, Four{2, 6, 3, 7});
+        const Four low_ce = __builtin_shuffle(vc, ve, Four{0, 4, 1, 5}),
+                   high_ce = __builtin_shuffle(vc, ve, Four{2, 6, 3, 7});
         store(to, __builtin_shuffle(low_ab, low_ce, Four{0, 1, 4, 5}));
         store(to + width, __builtin_shuffle(low_ab, low_ce, Four{2, 3, 6, 7}));
         store(to + 2 * width, __builtin_shuffle(high_ab, high_ce, Four{0, 1, 4, 5}));
@@ -115,7 +117,8 @@ void pack_turned(A* panel, int width, Line line, int64_t count, int64_t length) 
 }
 
 template <typename A>
-void pack(A* panel, int width, const A* first, int64_t line_stride, int64_t depth_stride, int64_t count, int64_t length) {
+void pack(A* panel, int width, const A* first, int64_t line_stride, int64_t depth_stride, int64_t count,
+          int64_t length) {
   if (line_stride == 1 && count == width) {
     for (int64_t d = 0; d < length; ++d, panel += width) {
       const A* from = first + d * depth_stride;
@@ -213,7 +216,8 @@ void float_to_half(const float* from, uint16_t* to, int64_t count) {
   int64_t i = 0;
 #if defined(__F16C__)
   for (; i + 8 <= count; i += 8) {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), _mm256_cvtps_ph(_mm256_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i),
+                     _mm256_cvtps_ph(_mm256_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT));
   }
 #endif
   for (; i < count; ++i) to[i] = Half(from[i]).bits;

@@ -45,10 +45,20 @@ namespace {
 
 bool is_number(DType dtype) {
   switch (dtype) {
-    case DType::float16: case DType::bfloat16: case DType::float32: case DType::float64:
-    case DType::complex64: case DType::complex128:
-    case DType::int8: case DType::int16: case DType::int32: case DType::int64:
-    case DType::uint8: case DType::uint16: case DType::uint32: case DType::uint64:
+    case DType::float16:
+    case DType::bfloat16:
+    case DType::float32:
+    case DType::float64:
+    case DType::complex64:
+    case DType::complex128:
+    case DType::int8:
+    case DType::int16:
+    case DType::int32:
+    case DType::int64:
+    case DType::uint8:
+    case DType::uint16:
+    case DType::uint32:
+    case DType::uint64:
       return true;
     default:
       return false;
@@ -61,8 +71,8 @@ bool is_real_float(DType dtype) {
 
 Status check_operands(const Call& call, const char* name) {
   const std::string who = std::string(name) + ": ";
-  MS_REQUIRE(call.input_count == 2 || call.input_count == 3, who + "takes x, y and an optional bias, got " +
-                                                                 std::to_string(call.input_count) + " inputs");
+  MS_REQUIRE(call.input_count == 2 || call.input_count == 3,
+             who + "takes x, y and an optional bias, got " + std::to_string(call.input_count) + " inputs");
   MS_REQUIRE(call.output_count == 1, who + "has one output, got " + std::to_string(call.output_count));
   MS_REQUIRE(call.has(0) && call.has(1), who + "x and y must be present");
   const Tensor &x = call.in(0), &y = call.in(1), &z = call.out(0);
@@ -71,7 +81,8 @@ Status check_operands(const Call& call, const char* name) {
     MS_REQUIRE(is_number(tensor->dtype), who + "takes numbers of 8 to 128 bits, got " + show_sizes(*tensor));
     MS_REQUIRE(sizes_fit(tensor->dims, tensor->rank, 16), who + "sizes out of range: " + show_sizes(*tensor));
   }
-  const bool narrow = (x.dtype == DType::int8 || x.dtype == DType::uint8) && (y.dtype == DType::int8 || y.dtype == DType::uint8);
+  const bool narrow =
+      (x.dtype == DType::int8 || x.dtype == DType::uint8) && (y.dtype == DType::int8 || y.dtype == DType::uint8);
   const bool brief = x.dtype == DType::float16 || x.dtype == DType::bfloat16;
   MS_REQUIRE(x.dtype == y.dtype || (narrow && z.dtype == DType::int32),
              who + "x and y must have one type, got " + show_sizes(x) + " and " + show_sizes(y));
@@ -215,19 +226,21 @@ Status read_matmul(const Call& call, Product& product) {
   MS_RETURN_IF_ERROR(check_operands(call, "matmul"));
   MS_REQUIRE(call.attribute_count == 5, "matmul: takes 5 attribute words, got " + std::to_string(call.attribute_count));
   for (int i = 0; i < 2; ++i) {
-    MS_REQUIRE(call.attributes[i] == 0 || call.attributes[i] == 1, "matmul: transpose_x and transpose_y must be 0 or 1");
+    MS_REQUIRE(call.attributes[i] == 0 || call.attributes[i] == 1,
+               "matmul: transpose_x and transpose_y must be 0 or 1");
   }
   MS_RETURN_IF_ERROR(read_epilogue(call, "matmul", product));
   const Tensor &x = call.in(0), &y = call.in(1), &z = call.out(0);
   MS_REQUIRE(x.rank >= 2 && y.rank >= 2 && z.rank == std::max(x.rank, y.rank),
-             "matmul: needs matrices and a result of the larger rank, got " + show_sizes(x) + ", " + show_sizes(y) + " -> " +
-                 show_sizes(z));
+             "matmul: needs matrices and a result of the larger rank, got " + show_sizes(x) + ", " + show_sizes(y) +
+                 " -> " + show_sizes(z));
   int64_t xs[max_rank], ys[max_rank], zs[max_rank];
   dense_strides(x, xs), dense_strides(y, ys), dense_strides(z, zs);
   const int x_row = x.rank - 2 + static_cast<int>(call.attributes[0]), x_depth = 2 * x.rank - 3 - x_row;
   const int y_depth = y.rank - 2 + static_cast<int>(call.attributes[1]), y_column = 2 * y.rank - 3 - y_depth;
   ProductAxis axes[max_rank + 1];
-  bool fits = x.dims[x_depth] == y.dims[y_depth] && z.dims[z.rank - 2] == x.dims[x_row] && z.dims[z.rank - 1] == y.dims[y_column];
+  bool fits = x.dims[x_depth] == y.dims[y_depth] && z.dims[z.rank - 2] == x.dims[x_row] &&
+              z.dims[z.rank - 1] == y.dims[y_column];
   for (int i = 0; i < z.rank - 2; ++i) {
     const int xi = i - (z.rank - x.rank), yi = i - (z.rank - y.rank);
     const int64_t x_size = xi < 0 ? 1 : x.dims[xi], y_size = yi < 0 ? 1 : y.dims[yi];
@@ -250,7 +263,8 @@ Status read_matmul(const Call& call, Product& product) {
 Status read_dot(const Call& call, Product& product) {
   MS_RETURN_IF_ERROR(check_operands(call, "dot"));
   const Tensor &x = call.in(0), &y = call.in(1), &z = call.out(0);
-  MS_REQUIRE(call.attribute_count >= 5, "dot: takes at least 5 attribute words, got " + std::to_string(call.attribute_count));
+  MS_REQUIRE(call.attribute_count >= 5,
+             "dot: takes at least 5 attribute words, got " + std::to_string(call.attribute_count));
   const int64_t batch = call.attributes[0], contract = call.attributes[1];
   MS_REQUIRE(batch >= 0 && contract >= 0 && batch <= max_rank && contract <= max_rank &&
                  batch + contract <= std::min(x.rank, y.rank) && z.rank == x.rank + y.rank - batch - 2 * contract &&
@@ -266,7 +280,8 @@ Status read_dot(const Call& call, Product& product) {
   bool x_named[max_rank] = {}, y_named[max_rank] = {}, z_named[max_rank] = {};
   int z_axis[max_rank] = {};
   for (int i = 0; i < z.rank; ++i) {
-    MS_REQUIRE(order[i] >= 0 && order[i] < z.rank && !z_named[order[i]], "dot: the order of z's axes must be a permutation");
+    MS_REQUIRE(order[i] >= 0 && order[i] < z.rank && !z_named[order[i]],
+               "dot: the order of z's axes must be a permutation");
     z_named[order[i]] = true;
     z_axis[order[i]] = i;
   }
@@ -292,7 +307,8 @@ Status read_dot(const Call& call, Product& product) {
   int64_t bias_stride = 1;
   int bias_rank = 0;
   for (int i = 0; i < y.rank; ++i) bias_rank += !y_named[i];
-  MS_REQUIRE(!call.has(2) || call.in(2).rank == bias_rank, "dot: the bias must have y's free axes, got " + show_sizes(call.in(2)));
+  MS_REQUIRE(!call.has(2) || call.in(2).rank == bias_rank,
+             "dot: the bias must have y's free axes, got " + show_sizes(call.in(2)));
   for (const bool of_x : {true, false}) {
     const Tensor& from = of_x ? x : y;
     for (int i = 0; i < from.rank; ++i) {
@@ -305,7 +321,8 @@ Status read_dot(const Call& call, Product& product) {
   if (call.has(2)) {
     for (int i = 0; i < bias_rank; ++i) {  // the last axes of the list are y's free ones
       const int at = bias_rank - 1 - i;
-      MS_REQUIRE(call.in(2).dims[at] == axes[count - 1 - i].size, "dot: the bias must have y's free axes, got " + show_sizes(call.in(2)));
+      MS_REQUIRE(call.in(2).dims[at] == axes[count - 1 - i].size,
+                 "dot: the bias must have y's free axes, got " + show_sizes(call.in(2)));
       axes[count - 1 - i].bias = bias_stride;
       bias_stride *= std::max<int64_t>(axes[count - 1 - i].size, 1);
     }

@@ -10,7 +10,16 @@ namespace millstream {
 
 // What is applied to a result before it is stored. The numbers are part of the plan format.
 enum class Activation : int64_t {
-  none = 0, relu = 1, relu6 = 2, tanh = 3, logistic = 4, gelu = 5, gelu_tanh = 6, swish = 7, elu = 8, leaky_relu = 9,
+  none = 0,
+  relu = 1,
+  relu6 = 2,
+  tanh = 3,
+  logistic = 4,
+  gelu = 5,
+  gelu_tanh = 6,
+  swish = 7,
+  elu = 8,
+  leaky_relu = 9,
 };
 constexpr int64_t activation_count = 10;
 float activate(Activation activation, float value, float alpha);
@@ -40,8 +49,8 @@ Status read_dot(const Call& call, Product& product);
 Status run_product(const Call& call, const Product& product);  // portable, any element type
 
 // float32 copies of half and bfloat16 tensors. Throw std::bad_alloc.
-Tensor widened(const Tensor& from);      // same sizes and elements
-Tensor wide_like(const Tensor& from);    // same sizes, elements not set
+Tensor widened(const Tensor& from);    // same sizes and elements
+Tensor wide_like(const Tensor& from);  // same sizes, elements not set
 void narrow_into(const Tensor& wide, const Tensor& to);
 // Runs `run` on float32 copies of half or bfloat16 operands.
 Status run_product_widened(const Call& call, const Product& product, Status (*run)(const Call&, const Product&));

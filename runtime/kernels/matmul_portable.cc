@@ -15,17 +15,27 @@ namespace {
 template <typename R>
 R activate_any(Activation activation, R value, R alpha) {
   switch (activation) {
-    case Activation::none: return value;
-    case Activation::relu: return value < 0 ? R(0) : value;
-    case Activation::relu6: return value < 0 ? R(0) : value > 6 ? R(6) : value;
-    case Activation::tanh: return std::tanh(value);
-    case Activation::logistic: return 1 / (1 + std::exp(-value));
-    case Activation::gelu: return R(0.5) * value * (1 + std::erf(value * R(0.70710678118654752440)));
+    case Activation::none:
+      return value;
+    case Activation::relu:
+      return value < 0 ? R(0) : value;
+    case Activation::relu6:
+      return value < 0 ? R(0) : value > 6 ? R(6) : value;
+    case Activation::tanh:
+      return std::tanh(value);
+    case Activation::logistic:
+      return 1 / (1 + std::exp(-value));
+    case Activation::gelu:
+      return R(0.5) * value * (1 + std::erf(value * R(0.70710678118654752440)));
     case Activation::gelu_tanh:
-      return R(0.5) * value * (1 + std::tanh(R(0.79788456080286535588) * (value + R(0.044715) * value * value * value)));
-    case Activation::swish: return value / (1 + std::exp(-value));
-    case Activation::elu: return value > 0 ? value : alpha * std::expm1(value);
-    case Activation::leaky_relu: return value > 0 ? value : alpha * value;
+      return R(0.5) * value *
+             (1 + std::tanh(R(0.79788456080286535588) * (value + R(0.044715) * value * value * value)));
+    case Activation::swish:
+      return value / (1 + std::exp(-value));
+    case Activation::elu:
+      return value > 0 ? value : alpha * std::expm1(value);
+    case Activation::leaky_relu:
+      return value > 0 ? value : alpha * value;
   }
   return value;
 }
@@ -125,7 +135,6 @@ GemmSource<A> source_of(const StridedSource<T>& source) {
   return made;
 }
 
-
 // X, Y, Z: stored types; A: the type of the sums. Integers are stored as signed of their width: wrapping makes them equal.
 template <typename X, typename Y, typename Z, typename A>
 Status run_typed(const Call& call, const Product& p) {
@@ -135,8 +144,10 @@ Status run_typed(const Call& call, const Product& p) {
   const bool direct = same && p.z_column == 1;
   const bool finishing = !direct || p.bias_tensor || p.activation != Activation::none;
   const bool spread = outer > 1 && p.m * p.n < (int64_t{1} << 40) / std::max<int64_t>(p.k, 1);
-  const double work = static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(std::max<int64_t>(p.k, 1) * inner);
-  const int64_t grain = !spread || work > 4e6 * thread_count() ? outer : std::max<int64_t>(1, static_cast<int64_t>(100e3 / work));
+  const double work =
+      static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(std::max<int64_t>(p.k, 1) * inner);
+  const int64_t grain =
+      !spread || work > 4e6 * thread_count() ? outer : std::max<int64_t>(1, static_cast<int64_t>(100e3 / work));
   const int64_t workers = grain >= outer ? 1 : std::min<int64_t>(thread_count(), (outer + grain - 1) / grain);
   Ref<Buffer> sums;
   if (!direct) sums = Buffer::allocate(static_cast<size_t>(workers * p.m * p.n) * sizeof(A));
@@ -146,9 +157,11 @@ Status run_typed(const Call& call, const Product& p) {
     Z* z = call.out(0).as<Z>() + base.z;
     A* to = direct ? reinterpret_cast<A*>(z) : scratch;
     const int64_t to_row = direct ? p.z_row : p.n;
-    const Epilogue<A, Z> epilogue{to, to_row, z, p.z_row, p.z_column,
-                                  p.bias_tensor ? p.bias_tensor->as<Z>() + base.bias : nullptr,
-                                  p.bias_row, p.bias_column, p.activation, p.alpha};
+    const Epilogue<A, Z> epilogue{
+        to,         to_row,        z,
+        p.z_row,    p.z_column,    p.bias_tensor ? p.bias_tensor->as<Z>() + base.bias : nullptr,
+        p.bias_row, p.bias_column, p.activation,
+        p.alpha};
     for (int64_t sum = 0; sum < inner; ++sum) {
       const Offsets at = offsets_at(p.loops + outer_count, p.sum_count, sum);
       const StridedSource<X> x{p.x_tensor->as<X>() + base.x + at.x, p.x_row, p.x_column};
@@ -229,21 +242,32 @@ Status run_narrow(const Call& call, const Product& p) {
 Status dispatch(const Call& call, const Product& p) {
   const bool y_unsigned = p.y_tensor->dtype == DType::uint8;
   switch (p.x_tensor->dtype) {
-    case DType::float32: return run_typed<float, float, float, float>(call, p);
-    case DType::float64: return run_typed<double, double, double, double>(call, p);
+    case DType::float32:
+      return run_typed<float, float, float, float>(call, p);
+    case DType::float64:
+      return run_typed<double, double, double, double>(call, p);
     case DType::float16:
-    case DType::bfloat16: return run_product_widened(call, p, run_typed<float, float, float, float>);
-    case DType::complex64: return run_complex<float>(call, p);
-    case DType::complex128: return run_complex<double>(call, p);
+    case DType::bfloat16:
+      return run_product_widened(call, p, run_typed<float, float, float, float>);
+    case DType::complex64:
+      return run_complex<float>(call, p);
+    case DType::complex128:
+      return run_complex<double>(call, p);
     case DType::int32:
-    case DType::uint32: return run_typed<int32_t, int32_t, int32_t, uint32_t>(call, p);
+    case DType::uint32:
+      return run_typed<int32_t, int32_t, int32_t, uint32_t>(call, p);
     case DType::int64:
-    case DType::uint64: return run_typed<int64_t, int64_t, int64_t, uint64_t>(call, p);
+    case DType::uint64:
+      return run_typed<int64_t, int64_t, int64_t, uint64_t>(call, p);
     case DType::int16:
-    case DType::uint16: return run_typed<int16_t, int16_t, int16_t, uint32_t>(call, p);
-    case DType::int8: return y_unsigned ? run_narrow<int8_t, uint8_t>(call, p) : run_narrow<int8_t, int8_t>(call, p);
-    case DType::uint8: return y_unsigned ? run_narrow<uint8_t, uint8_t>(call, p) : run_narrow<uint8_t, int8_t>(call, p);
-    default: return Status(Code::internal, "matmul: element type " + show_sizes(*p.x_tensor));
+    case DType::uint16:
+      return run_typed<int16_t, int16_t, int16_t, uint32_t>(call, p);
+    case DType::int8:
+      return y_unsigned ? run_narrow<int8_t, uint8_t>(call, p) : run_narrow<int8_t, int8_t>(call, p);
+    case DType::uint8:
+      return y_unsigned ? run_narrow<uint8_t, uint8_t>(call, p) : run_narrow<uint8_t, int8_t>(call, p);
+    default:
+      return Status(Code::internal, "matmul: element type " + show_sizes(*p.x_tensor));
   }
 }
 

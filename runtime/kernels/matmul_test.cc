@@ -1,7 +1,10 @@
 // Tests of the kernels `matmul` and `dot`, in every form that this build has.
 #include "kernels/matmul.h"
 
+#include <array>
+#include <atomic>
 #include <functional>
+#include <thread>
 
 #include "kernels/gemm_testing.h"
 #include "threads/pool.h"
@@ -38,21 +41,26 @@ void each_index(const std::vector<int64_t>& dims, const std::function<void(const
   }
 }
 
-void test_matmul(DType dtype, std::vector<int64_t> batch_x, std::vector<int64_t> batch_y, int64_t m, int64_t k, int64_t n,
-                 bool transpose_x, bool transpose_y, bool with_bias, int64_t activation, int64_t conjugate, std::mt19937& random) {
+void test_matmul(DType dtype, std::vector<int64_t> batch_x, std::vector<int64_t> batch_y, int64_t m, int64_t k,
+                 int64_t n, bool transpose_x, bool transpose_y, bool with_bias, int64_t activation, int64_t conjugate,
+                 std::mt19937& random) {
   std::vector<int64_t> xd = batch_x, yd = batch_y, zd;
   xd.insert(xd.end(), {transpose_x ? k : m, transpose_x ? m : k});
   yd.insert(yd.end(), {transpose_y ? n : k, transpose_y ? k : n});
   const size_t rank = std::max(xd.size(), yd.size());
-  const auto batch_of = [&](const std::vector<int64_t>& d, size_t i) { return i + d.size() < rank ? 1 : d[i + d.size() - rank]; };
+  const auto batch_of = [&](const std::vector<int64_t>& d, size_t i) {
+    return i + d.size() < rank ? 1 : d[i + d.size() - rank];
+  };
   for (size_t i = 0; i + 2 < rank; ++i) zd.push_back(batch_of(xd, i) == 1 ? batch_of(yd, i) : batch_of(xd, i));
   zd.insert(zd.end(), {m, n});
-  const Value x = random_value(dtype, xd, random), y = random_value(dtype, yd, random), bias = random_value(dtype, {n}, random);
+  const Value x = random_value(dtype, xd, random), y = random_value(dtype, yd, random),
+              bias = random_value(dtype, {n}, random);
   Value z(dtype, zd);
   const Status status = call_kernel(*matmul, {&x, &y, with_bias ? &bias : nullptr}, {&z},
                                     {transpose_x, transpose_y, conjugate, activation, word(0.25)});
-  std::string what = "matmul type " + std::to_string(static_cast<int>(dtype)) + " " + show_sizes(x.tensor) + (transpose_x ? "'" : "") +
-                     " " + show_sizes(y.tensor) + (transpose_y ? "'" : "") + (with_bias ? " bias" : "") + " activation " + std::to_string(activation);
+  std::string what = "matmul type " + std::to_string(static_cast<int>(dtype)) + " " + show_sizes(x.tensor) +
+                     (transpose_x ? "'" : "") + " " + show_sizes(y.tensor) + (transpose_y ? "'" : "") +
+                     (with_bias ? " bias" : "") + " activation " + std::to_string(activation);
   expect(status.ok(), what + ": " + status.message());
   Numbers expected(static_cast<size_t>(z.tensor.count()));
   each_index(zd, [&](const std::vector<int64_t>& at) {
@@ -78,7 +86,8 @@ void test_matmul(DType dtype, std::vector<int64_t> batch_x, std::vector<int64_t>
   if (dtype == DType::int8 || dtype == DType::uint8) {
     for (auto& e : expected) {
       const auto low = static_cast<int64_t>(e.real());
-      e = dtype == DType::int8 ? static_cast<double>(static_cast<int8_t>(low)) : static_cast<double>(static_cast<uint8_t>(low));
+      e = dtype == DType::int8 ? static_cast<double>(static_cast<int8_t>(low))
+                               : static_cast<double>(static_cast<uint8_t>(low));
     }
   }
   const double error = difference(z, expected);
@@ -86,8 +95,9 @@ void test_matmul(DType dtype, std::vector<int64_t> batch_x, std::vector<int64_t>
   expect(z.guard_intact(), what + ": wrote behind the result");
 }
 
-void test_dot(DType dtype, std::vector<int64_t> xd, std::vector<int64_t> yd, std::vector<int64_t> xb, std::vector<int64_t> yb,
-              std::vector<int64_t> xc, std::vector<int64_t> yc, std::vector<int64_t> order, bool with_bias, std::mt19937& random) {
+void test_dot(DType dtype, std::vector<int64_t> xd, std::vector<int64_t> yd, std::vector<int64_t> xb,
+              std::vector<int64_t> yb, std::vector<int64_t> xc, std::vector<int64_t> yc, std::vector<int64_t> order,
+              bool with_bias, std::mt19937& random) {
   std::vector<int64_t> natural, bias_dims;
   std::vector<std::pair<int, int64_t>> roles;  // for each natural axis: 0 batch, 1 x, 2 y, and which
   const auto named = [](const std::vector<int64_t>& a, const std::vector<int64_t>& b, int64_t i) {
@@ -103,7 +113,8 @@ void test_dot(DType dtype, std::vector<int64_t> xd, std::vector<int64_t> yd, std
   std::vector<int64_t> zd, depth;
   for (int64_t o : order) zd.push_back(natural[o]);
   for (int64_t c : xc) depth.push_back(xd[c]);
-  const Value x = random_value(dtype, xd, random), y = random_value(dtype, yd, random), bias = random_value(dtype, bias_dims, random);
+  const Value x = random_value(dtype, xd, random), y = random_value(dtype, yd, random),
+              bias = random_value(dtype, bias_dims, random);
   Value z(dtype, zd);
   std::vector<int64_t> attributes{static_cast<int64_t>(xb.size()), static_cast<int64_t>(xc.size()), 0, 0, 0};
   for (const auto* list : {&xb, &yb, &xc, &yc, &order}) attributes.insert(attributes.end(), list->begin(), list->end());
@@ -134,8 +145,9 @@ void test_dot(DType dtype, std::vector<int64_t> xd, std::vector<int64_t> yd, std
 
 void test_results_equal_plain_loops() {
   std::mt19937 random(1);
-  for (DType dtype : {DType::float32, DType::float64, DType::float16, DType::bfloat16, DType::int8, DType::uint8, DType::int16,
-                      DType::uint16, DType::int32, DType::uint32, DType::int64, DType::uint64, DType::complex64, DType::complex128}) {
+  for (DType dtype :
+       {DType::float32, DType::float64, DType::float16, DType::bfloat16, DType::int8, DType::uint8, DType::int16,
+        DType::uint16, DType::int32, DType::uint32, DType::int64, DType::uint64, DType::complex64, DType::complex128}) {
     for (int t = 0; t < 4; ++t) {
       const bool tx = t & 1, ty = t & 2;
       test_matmul(dtype, {}, {}, 3, 4, 5, tx, ty, true, 0, 0, random);
@@ -145,8 +157,17 @@ void test_results_equal_plain_loops() {
   }
   for (int t = 0; t < 4; ++t) {
     const bool tx = t & 1, ty = t & 2;
-    for (auto [m, k, n] : {std::array<int64_t, 3>{1, 300, 200}, {300, 200, 1}, {1, 1, 1}, {2, 600, 129}, {200, 1, 300},
-                           {100, 515, 33}, {257, 64, 16}, {129, 300, 10}, {5, 0, 7}, {0, 5, 7}, {7, 5, 0}}) {
+    for (auto [m, k, n] : {std::array<int64_t, 3>{1, 300, 200},
+                           {300, 200, 1},
+                           {1, 1, 1},
+                           {2, 600, 129},
+                           {200, 1, 300},
+                           {100, 515, 33},
+                           {257, 64, 16},
+                           {129, 300, 10},
+                           {5, 0, 7},
+                           {0, 5, 7},
+                           {7, 5, 0}}) {
       test_matmul(DType::float32, {}, {}, m, k, n, tx, ty, true, 0, 0, random);
       test_matmul(DType::float32, {}, {}, m, k, n, tx, ty, false, 1, 0, random);
     }
@@ -182,9 +203,11 @@ void test_narrow_products_widen() {
   for (DType left : {DType::int8, DType::uint8}) {
     for (DType right : {DType::int8, DType::uint8}) {
       Value x(left, {20, 300}), y(right, {300, 20}), z(DType::int32, {20, 20});
-      for (int64_t i = 0; i < 6000; ++i) put(x, i, left == DType::int8 ? -100 : 200), put(y, i, right == DType::int8 ? -50 : 255);
+      for (int64_t i = 0; i < 6000; ++i)
+        put(x, i, left == DType::int8 ? -100 : 200), put(y, i, right == DType::int8 ? -50 : 255);
       expect(call_kernel(*matmul, {&x, &y}, {&z}, {0, 0, 0, 0, 0}).ok(), "int8 to int32");
-      expect(z.as<int32_t>()[399] == 300 * (left == DType::int8 ? -100 : 200) * (right == DType::int8 ? -50 : 255), "int8 sums");
+      expect(z.as<int32_t>()[399] == 300 * (left == DType::int8 ? -100 : 200) * (right == DType::int8 ? -50 : 255),
+             "int8 sums");
     }
   }
 }
@@ -192,7 +215,8 @@ void test_narrow_products_widen() {
 void test_hostile_calls_are_refused() {
   Value x(DType::float32, {2, 3}), y(DType::float32, {3, 4}), z(DType::float32, {2, 4}), b(DType::float32, {4});
   Value w(DType::float64, {3, 4}), v(DType::float32, {3}), wrong(DType::float32, {4, 2}), text(DType::int32, {2, 3});
-  const auto refused = [&](const std::vector<const Value*>& in, Value* out, const std::vector<int64_t>& attributes, const char* what) {
+  const auto refused = [&](const std::vector<const Value*>& in, Value* out, const std::vector<int64_t>& attributes,
+                           const char* what) {
     expect(!call_kernel(*matmul, in, {out}, attributes, true).ok(), std::string("accepted: ") + what);
   };
   expect(call_kernel(*matmul, {&x, &y, &b}, {&z}, {0, 0, 0, 1, 0}, true).ok(), "a good call is accepted");
@@ -228,10 +252,33 @@ void test_hostile_calls_are_refused() {
   dot_refused({}, "no words");
 }
 
+void test_one_call_runs_in_several_threads_at_once() {
+  std::mt19937 random(4);
+  const Value x = random_value(DType::float32, {150, 200}, random),
+              y = random_value(DType::float32, {200, 170}, random);
+  const std::vector<int64_t> words{0, 0, 0, 0, 0};
+  Value expected(DType::float32, {150, 170});
+  expect(call_kernel(*matmul, {&x, &y}, {&expected}, words).ok(), "the first run");
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 20; ++i) {
+        Value z(DType::float32, {150, 170});
+        const Status status = call_kernel(*matmul, {&x, &y}, {&z}, words);
+        if (!status.ok() || std::memcmp(z.tensor.data, expected.tensor.data, z.tensor.bytes()) != 0) ++wrong;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  expect(wrong == 0, std::to_string(wrong) + " of 80 runs differ");
+}
+
 void test_all() {
   test_results_equal_plain_loops();
   test_dot_reads_transposed_layouts_in_place();
   test_narrow_products_widen();
+  test_one_call_runs_in_several_threads_at_once();
   test_hostile_calls_are_refused();
 }
 

@@ -73,7 +73,9 @@ Descriptions describe(const ConvolutionShape& s, bool has_bias) {
 
 dnnl::convolution_forward::primitive_desc forward_of(const Descriptions& d, const memory::desc& w, dnnl::prop_kind kind,
                                                      const dnnl::primitive_attr& attributes) {
-  return {onednn_engine(), kind, dnnl::algorithm::convolution_direct, d.x, w, d.bias, d.z, d.stride, d.dilation, d.low, d.high, attributes};
+  return {
+      onednn_engine(), kind,      dnnl::algorithm::convolution_direct, d.x, w, d.bias, d.z, d.stride, d.dilation, d.low,
+      d.high,          attributes};
 }
 
 template <typename Description>
@@ -94,35 +96,40 @@ std::shared_ptr<OneDnnOperation> make(const ConvolutionShape& s, ConvolutionForm
                                              {DNNL_ARG_WEIGHTS, d.w, description.weights_desc(), false},
                                              {DNNL_ARG_DST, d.z, d.z, true}};
     if (has_bias) slots.push_back({DNNL_ARG_BIAS, d.bias, d.bias, false});
-    return std::make_shared<OneDnnOperation>(dnnl::convolution_forward(description), description.scratchpad_desc(), slots, threads);
+    return std::make_shared<OneDnnOperation>(dnnl::convolution_forward(description), description.scratchpad_desc(),
+                                             slots, threads);
   }
   if (form == ConvolutionForm::input_gradient) {
     const auto hint = forward_of(d, d.any_w, dnnl::prop_kind::forward_training, onednn_attributes());
-    const dnnl::convolution_backward_data::primitive_desc description(onednn_engine(), dnnl::algorithm::convolution_direct, d.x, d.any_w,
-                                                                      d.z, d.stride, d.dilation, d.low, d.high, hint, onednn_attributes());
+    const dnnl::convolution_backward_data::primitive_desc description(
+        onednn_engine(), dnnl::algorithm::convolution_direct, d.x, d.any_w, d.z, d.stride, d.dilation, d.low, d.high,
+        hint, onednn_attributes());
     if (slow(description)) return nullptr;
-    return std::make_shared<OneDnnOperation>(dnnl::convolution_backward_data(description), description.scratchpad_desc(),
-                                             std::vector<OneDnnOperation::Slot>{{DNNL_ARG_DIFF_SRC, d.x, d.x, true},
-                                                                                {DNNL_ARG_WEIGHTS, d.w, description.weights_desc(), false},
-                                                                                {DNNL_ARG_DIFF_DST, d.z, d.z, false}},
-                                             threads);
+    return std::make_shared<OneDnnOperation>(
+        dnnl::convolution_backward_data(description), description.scratchpad_desc(),
+        std::vector<OneDnnOperation::Slot>{{DNNL_ARG_DIFF_SRC, d.x, d.x, true},
+                                           {DNNL_ARG_WEIGHTS, d.w, description.weights_desc(), false},
+                                           {DNNL_ARG_DIFF_DST, d.z, d.z, false}},
+        threads);
   }
   const memory::desc wanted = s.taps() == 1 && s.groups == 1 ? d.w : d.any_w;
   const auto hint = forward_of(d, d.any_w, dnnl::prop_kind::forward_training, onednn_attributes());
-  const dnnl::convolution_backward_weights::primitive_desc description(onednn_engine(), dnnl::algorithm::convolution_direct, d.x, wanted,
-                                                                       d.bias, d.z, d.stride, d.dilation, d.low, d.high, hint,
-                                                                       onednn_attributes());
+  const dnnl::convolution_backward_weights::primitive_desc description(
+      onednn_engine(), dnnl::algorithm::convolution_direct, d.x, wanted, d.bias, d.z, d.stride, d.dilation, d.low,
+      d.high, hint, onednn_attributes());
   if (slow(description)) return nullptr;
   std::vector<OneDnnOperation::Slot> slots{{DNNL_ARG_SRC, d.x, d.x, false},
                                            {DNNL_ARG_DIFF_WEIGHTS, d.w, description.diff_weights_desc(), true},
                                            {DNNL_ARG_DIFF_DST, d.z, d.z, false}};
   if (has_bias) slots.push_back({DNNL_ARG_DIFF_BIAS, d.bias, d.bias, true});
-  return std::make_shared<OneDnnOperation>(dnnl::convolution_backward_weights(description), description.scratchpad_desc(), slots, threads);
+  return std::make_shared<OneDnnOperation>(dnnl::convolution_backward_weights(description),
+                                           description.scratchpad_desc(), slots, threads);
 }
 
 template <ConvolutionForm form>
 bool has_bias(const Call& call) {
-  return form == ConvolutionForm::forward ? call.has(2) : form == ConvolutionForm::weight_gradient && call.output_count == 2;
+  return form == ConvolutionForm::forward ? call.has(2)
+                                          : form == ConvolutionForm::weight_gradient && call.output_count == 2;
 }
 
 template <ConvolutionForm form>
@@ -133,10 +140,19 @@ std::shared_ptr<const OneDnnOperation> find(const Call& call, ConvolutionShape s
   const OneDnnKind kind = form == ConvolutionForm::forward          ? OneDnnKind::convolution
                           : form == ConvolutionForm::input_gradient ? OneDnnKind::input_gradient
                                                                     : OneDnnKind::weight_gradient;
-  std::vector<int64_t> key{static_cast<int64_t>(kind), static_cast<int64_t>(s.dtype), s.spatial, bias, s.batch, s.groups, s.in_channels,
-                           s.out_channels, static_cast<int64_t>(s.activation), form == ConvolutionForm::forward ? call.attributes[2] : 0};
+  std::vector<int64_t> key{static_cast<int64_t>(kind),
+                           static_cast<int64_t>(s.dtype),
+                           s.spatial,
+                           bias,
+                           s.batch,
+                           s.groups,
+                           s.in_channels,
+                           s.out_channels,
+                           static_cast<int64_t>(s.activation),
+                           form == ConvolutionForm::forward ? call.attributes[2] : 0};
   for (int axis = 3 - s.spatial; axis < 3; ++axis) {
-    key.insert(key.end(), {s.in[axis], s.out[axis], s.kernel[axis], s.stride[axis], s.low[axis], s.high[axis], s.kernel_dilation[axis]});
+    key.insert(key.end(), {s.in[axis], s.out[axis], s.kernel[axis], s.stride[axis], s.low[axis], s.high[axis],
+                           s.kernel_dilation[axis]});
   }
   const int threads = onednn_threads(s.multiplications());
   return onednn_operation(std::move(key), threads, status, [&] { return make(s, form, bias, threads); });
@@ -169,7 +185,9 @@ Status run_native(const Call& call, const ConvolutionShape&) {
                           {DNNL_ARG_DST, call.out(0).data}});
   }
   if (form == ConvolutionForm::input_gradient) {
-    return operation.run({{DNNL_ARG_WEIGHTS, call.in(0).data}, {DNNL_ARG_DIFF_DST, call.in(1).data}, {DNNL_ARG_DIFF_SRC, call.out(0).data}});
+    return operation.run({{DNNL_ARG_WEIGHTS, call.in(0).data},
+                          {DNNL_ARG_DIFF_DST, call.in(1).data},
+                          {DNNL_ARG_DIFF_SRC, call.out(0).data}});
   }
   return operation.run({{DNNL_ARG_SRC, call.in(0).data},
                         {DNNL_ARG_DIFF_DST, call.in(1).data},
@@ -182,7 +200,8 @@ Status run(const Call& call) {
   if (depthwise && !call.prepared) return depthwise_kernel(form).run(call);
   ConvolutionShape shape;
   MS_RETURN_IF_ERROR(read_convolution(call, form, depthwise, shape));
-  if (call.prepared) return native(shape.dtype) ? run_native<form>(call, shape) : run_widened(call, shape, run_native<form>);
+  if (call.prepared)
+    return native(shape.dtype) ? run_native<form>(call, shape) : run_widened(call, shape, run_native<form>);
   if (form == ConvolutionForm::forward) return run_convolution(call, shape);
   if (form == ConvolutionForm::input_gradient) return run_convolution_input_gradient(call, shape);
   return run_convolution_weight_gradient(call, shape);
@@ -198,19 +217,23 @@ constexpr auto forward = ConvolutionForm::forward, input_gradient = ConvolutionF
 
 }  // namespace
 
-const Kernel kernel_convolution_onednn{"convolution", kernel_convolution.check, run<forward, false>, prepare<forward, false>};
-const Kernel kernel_convolution_input_gradient_onednn{"convolution_input_gradient", kernel_convolution_input_gradient.check,
+const Kernel kernel_convolution_onednn{"convolution", kernel_convolution.check, run<forward, false>,
+                                       prepare<forward, false>};
+const Kernel kernel_convolution_input_gradient_onednn{"convolution_input_gradient",
+                                                      kernel_convolution_input_gradient.check,
                                                       run<input_gradient, false>, prepare<input_gradient, false>};
-const Kernel kernel_convolution_weight_gradient_onednn{"convolution_weight_gradient", kernel_convolution_weight_gradient.check,
+const Kernel kernel_convolution_weight_gradient_onednn{"convolution_weight_gradient",
+                                                       kernel_convolution_weight_gradient.check,
                                                        run<weight_gradient, false>, prepare<weight_gradient, false>};
 
 const Kernel kernel_depthwise_convolution_onednn{"depthwise_convolution", check_depthwise<forward>, run<forward, true>,
                                                  prepare<forward, true>};
-const Kernel kernel_depthwise_convolution_input_gradient_onednn{"depthwise_convolution_input_gradient", check_depthwise<input_gradient>,
-                                                                run<input_gradient, true>, prepare<input_gradient, true>};
-const Kernel kernel_depthwise_convolution_weight_gradient_onednn{"depthwise_convolution_weight_gradient",
-                                                                 check_depthwise<weight_gradient>, run<weight_gradient, true>,
-                                                                 prepare<weight_gradient, true>};
+const Kernel kernel_depthwise_convolution_input_gradient_onednn{
+    "depthwise_convolution_input_gradient", check_depthwise<input_gradient>, run<input_gradient, true>,
+    prepare<input_gradient, true>};
+const Kernel kernel_depthwise_convolution_weight_gradient_onednn{
+    "depthwise_convolution_weight_gradient", check_depthwise<weight_gradient>, run<weight_gradient, true>,
+    prepare<weight_gradient, true>};
 
 void register_onednn_convolution(Registry& registry) {
   registry.add(kernel_convolution_onednn);

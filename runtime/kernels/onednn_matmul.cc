@@ -36,8 +36,8 @@ bool suits(const Product& p) {
 }
 
 // Strides along axes of size 1 are free: choose those that look dense.
-memory::desc describe(const Product& p, DType type, int64_t ProductAxis::*stride, int64_t rows, int64_t columns, int64_t row,
-                      int64_t column) {
+memory::desc describe(const Product& p, DType type, int64_t ProductAxis::* stride, int64_t rows, int64_t columns,
+                      int64_t row, int64_t column) {
   memory::dims sizes, strides;
   if (columns == 1) column = 1;
   if (rows == 1) row = column == 1 ? columns : 1;
@@ -69,7 +69,8 @@ std::shared_ptr<OneDnnOperation> make(const Product& p, DType type, DType z_type
   }
   const dnnl::matmul::primitive_desc description(onednn_engine(), x, y, bias, z, attributes);
   if (std::string(description.impl_info_str()).find("ref") == 0) return nullptr;
-  std::vector<OneDnnOperation::Slot> slots{{DNNL_ARG_SRC, x, x, false}, {DNNL_ARG_WEIGHTS, y, y, false}, {DNNL_ARG_DST, z, z, true}};
+  std::vector<OneDnnOperation::Slot> slots{
+      {DNNL_ARG_SRC, x, x, false}, {DNNL_ARG_WEIGHTS, y, y, false}, {DNNL_ARG_DST, z, z, true}};
   if (p.bias_tensor) slots.push_back({DNNL_ARG_BIAS, bias, bias, false});
   return std::make_shared<OneDnnOperation>(dnnl::matmul(description), description.scratchpad_desc(), slots, threads);
 }
@@ -78,13 +79,24 @@ std::shared_ptr<const void> prepare(const Product& p, DType z_type, Status& stat
   if (!suits(p)) return nullptr;
   const DType type = native(p.x_tensor->dtype) ? p.x_tensor->dtype : DType::float32;
   if (type == DType::float32) z_type = DType::float32;
-  std::vector<int64_t> key{static_cast<int64_t>(OneDnnKind::matmul), static_cast<int64_t>(type),
-                           static_cast<int64_t>(z_type), p.m, p.n, p.k, p.x_row, p.x_column, p.y_row, p.y_column, p.z_row,
-                           p.bias_tensor != nullptr, static_cast<int64_t>(p.activation)};
+  std::vector<int64_t> key{static_cast<int64_t>(OneDnnKind::matmul),
+                           static_cast<int64_t>(type),
+                           static_cast<int64_t>(z_type),
+                           p.m,
+                           p.n,
+                           p.k,
+                           p.x_row,
+                           p.x_column,
+                           p.y_row,
+                           p.y_column,
+                           p.z_row,
+                           p.bias_tensor != nullptr,
+                           static_cast<int64_t>(p.activation)};
   int64_t alpha;
   std::memcpy(&alpha, &p.alpha, sizeof alpha);
   key.push_back(alpha);
-  for (int i = 0; i < p.loop_count; ++i) key.insert(key.end(), {p.loops[i].size, p.loops[i].x, p.loops[i].y, p.loops[i].z});
+  for (int i = 0; i < p.loop_count; ++i)
+    key.insert(key.end(), {p.loops[i].size, p.loops[i].x, p.loops[i].y, p.loops[i].z});
   double work = static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
   for (int i = 0; i < p.loop_count; ++i) work *= static_cast<double>(p.loops[i].size);
   const int threads = onednn_threads(work);

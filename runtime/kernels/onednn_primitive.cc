@@ -96,16 +96,35 @@ void append_activation(dnnl::post_ops& operations, Activation activation, double
   using dnnl::algorithm;
   const float a = static_cast<float>(alpha);
   switch (activation) {
-    case Activation::none: break;
-    case Activation::relu: operations.append_eltwise(algorithm::eltwise_relu, 0, 0); break;
-    case Activation::relu6: operations.append_eltwise(algorithm::eltwise_clip, 0, 6); break;
-    case Activation::tanh: operations.append_eltwise(algorithm::eltwise_tanh, 0, 0); break;
-    case Activation::logistic: operations.append_eltwise(algorithm::eltwise_logistic, 0, 0); break;
-    case Activation::gelu: operations.append_eltwise(algorithm::eltwise_gelu_erf, 0, 0); break;
-    case Activation::gelu_tanh: operations.append_eltwise(algorithm::eltwise_gelu_tanh, 0, 0); break;
-    case Activation::swish: operations.append_eltwise(algorithm::eltwise_swish, 1, 0); break;
-    case Activation::elu: operations.append_eltwise(algorithm::eltwise_elu, a, 0); break;
-    case Activation::leaky_relu: operations.append_eltwise(algorithm::eltwise_relu, a, 0); break;
+    case Activation::none:
+      break;
+    case Activation::relu:
+      operations.append_eltwise(algorithm::eltwise_relu, 0, 0);
+      break;
+    case Activation::relu6:
+      operations.append_eltwise(algorithm::eltwise_clip, 0, 6);
+      break;
+    case Activation::tanh:
+      operations.append_eltwise(algorithm::eltwise_tanh, 0, 0);
+      break;
+    case Activation::logistic:
+      operations.append_eltwise(algorithm::eltwise_logistic, 0, 0);
+      break;
+    case Activation::gelu:
+      operations.append_eltwise(algorithm::eltwise_gelu_erf, 0, 0);
+      break;
+    case Activation::gelu_tanh:
+      operations.append_eltwise(algorithm::eltwise_gelu_tanh, 0, 0);
+      break;
+    case Activation::swish:
+      operations.append_eltwise(algorithm::eltwise_swish, 1, 0);
+      break;
+    case Activation::elu:
+      operations.append_eltwise(algorithm::eltwise_elu, a, 0);
+      break;
+    case Activation::leaky_relu:
+      operations.append_eltwise(algorithm::eltwise_relu, a, 0);
+      break;
   }
 }
 
@@ -116,9 +135,13 @@ struct OneDnnOperation::Frame {
   std::vector<dnnl_exec_arg_t> arguments;
 };
 
-OneDnnOperation::OneDnnOperation(dnnl::primitive primitive, const dnnl::memory::desc& scratchpad, const std::vector<Slot>& slots,
-                                 int threads)
-    : primitive_(std::move(primitive)), slots_(slots), reorders_(slots.size()), scratchpad_(scratchpad), threads_(threads) {
+OneDnnOperation::OneDnnOperation(dnnl::primitive primitive, const dnnl::memory::desc& scratchpad,
+                                 const std::vector<Slot>& slots, int threads)
+    : primitive_(std::move(primitive)),
+      slots_(slots),
+      reorders_(slots.size()),
+      scratchpad_(scratchpad),
+      threads_(threads) {
   const auto reserve = [this](size_t bytes) {
     const size_t at = bytes_;
     bytes_ += (bytes + 63) / 64 * 64;
@@ -180,7 +203,8 @@ Status OneDnnOperation::run(std::initializer_list<Argument> arguments) const {
       base = static_cast<char*>(scratch->data());
     }
     dnnl_memory_set_data_handle(frame->scratchpad.get(), base);
-    dnnl_memory_set_data_handle(frame->reorder_scratchpad.get(), base + (bytes_ - (reorder_scratch_bytes_ + 63) / 64 * 64));
+    dnnl_memory_set_data_handle(frame->reorder_scratchpad.get(),
+                                base + (bytes_ - (reorder_scratch_bytes_ + 63) / 64 * 64));
     dnnl_status_t result = dnnl_success;
     const auto reorder = [&](size_t i, bool out) {
       const dnnl_exec_arg_t list[] = {{DNNL_ARG_FROM, (out ? frame->wanted : frame->plain)[i].get()},
@@ -197,7 +221,8 @@ Status OneDnnOperation::run(std::initializer_list<Argument> arguments) const {
       if (!slots_[i].output) reorder(i, false);
     }
     if (result == dnnl_success) {
-      result = dnnl_primitive_execute(primitive_.get(), stream(), static_cast<int>(frame->arguments.size()), frame->arguments.data());
+      result = dnnl_primitive_execute(primitive_.get(), stream(), static_cast<int>(frame->arguments.size()),
+                                      frame->arguments.data());
     }
     for (size_t i = 0; i < slots_.size(); ++i) {
       if (reorders_[i].used && slots_[i].output) reorder(i, true);
@@ -206,7 +231,8 @@ Status OneDnnOperation::run(std::initializer_list<Argument> arguments) const {
       std::lock_guard lock(mutex_);
       free_.push_back(std::move(frame));
     }
-    if (result != dnnl_success) return Status(Code::internal, "oneDNN failed with its status " + std::to_string(result));
+    if (result != dnnl_success)
+      return Status(Code::internal, "oneDNN failed with its status " + std::to_string(result));
     return {};
   } catch (const std::bad_alloc&) {
     return Status(Code::resource_exhausted, "out of memory for oneDNN's working space");

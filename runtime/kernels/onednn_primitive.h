@@ -72,7 +72,8 @@ std::shared_ptr<const OneDnnOperation> onednn_operation(std::vector<int64_t> key
                                                         const std::function<std::shared_ptr<OneDnnOperation>()>& make);
 
 extern const Kernel kernel_matmul_onednn, kernel_dot_onednn;
-extern const Kernel kernel_convolution_onednn, kernel_convolution_input_gradient_onednn, kernel_convolution_weight_gradient_onednn;
+extern const Kernel kernel_convolution_onednn, kernel_convolution_input_gradient_onednn,
+    kernel_convolution_weight_gradient_onednn;
 extern const Kernel kernel_depthwise_convolution_onednn, kernel_depthwise_convolution_input_gradient_onednn,
     kernel_depthwise_convolution_weight_gradient_onednn;
 

@@ -32,7 +32,8 @@ struct WindowShape {
 };
 
 // x and z are the tensors before and after reducing; the words start at `words`: window, strides, low, high for each axis.
-Status read_windows(const char* name, const Tensor& x, const Tensor& z, const int64_t* words, int64_t count, WindowShape& shape);
+Status read_windows(const char* name, const Tensor& x, const Tensor& z, const int64_t* words, int64_t count,
+                    WindowShape& shape);
 bool is_pool_number(DType dtype);
 
 }  // namespace millstream

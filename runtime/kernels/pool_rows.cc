@@ -27,19 +27,44 @@ using Wide = std::conditional_t<std::is_same_v<T, Half> || std::is_same_v<T, BFl
 template <typename F>
 Status with_number(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::float32: f(float{}); break;
-    case DType::float64: f(double{}); break;
-    case DType::float16: f(Half{}); break;
-    case DType::bfloat16: f(BFloat16{}); break;
-    case DType::int8: f(int8_t{}); break;
-    case DType::uint8: f(uint8_t{}); break;
-    case DType::int16: f(int16_t{}); break;
-    case DType::uint16: f(uint16_t{}); break;
-    case DType::int32: f(int32_t{}); break;
-    case DType::uint32: f(uint32_t{}); break;
-    case DType::int64: f(int64_t{}); break;
-    case DType::uint64: f(uint64_t{}); break;
-    default: return Status(Code::internal, "reduce_window: unexpected element type");
+    case DType::float32:
+      f(float{});
+      break;
+    case DType::float64:
+      f(double{});
+      break;
+    case DType::float16:
+      f(Half{});
+      break;
+    case DType::bfloat16:
+      f(BFloat16{});
+      break;
+    case DType::int8:
+      f(int8_t{});
+      break;
+    case DType::uint8:
+      f(uint8_t{});
+      break;
+    case DType::int16:
+      f(int16_t{});
+      break;
+    case DType::uint16:
+      f(uint16_t{});
+      break;
+    case DType::int32:
+      f(int32_t{});
+      break;
+    case DType::uint32:
+      f(uint32_t{});
+      break;
+    case DType::int64:
+      f(int64_t{});
+      break;
+    case DType::uint64:
+      f(uint64_t{});
+      break;
+    default:
+      return Status(Code::internal, "reduce_window: unexpected element type");
   }
   return {};
 }
@@ -114,29 +139,30 @@ template <WindowKind kind, typename T>
 void reduce_windows(const WindowShape& s, const T* x, T* z) {
   using W = Wide<T>;
   const int64_t out_image = s.out_image(), in_image = s.in_image() * s.inner;
-  parallel_for(s.images * out_image, std::max<int64_t>(1, 4096 / std::max<int64_t>(s.inner, 1)), [&](int64_t begin, int64_t end) {
-    int64_t at[max_rank];
-    W best[most_lanes];
-    position(s, begin % out_image, at);
-    for (int64_t index = begin; index < end; ++index, advance(s, at)) {
-      const T* image = x + index / out_image * in_image;
-      for (int64_t lane = 0; lane < s.inner; lane += most_lanes) {
-        const int64_t lanes = std::min(most_lanes, s.inner - lane);
-        std::fill_n(best, lanes, identity<kind, W>());
-        const int64_t count = each_tap(s, at, [&](int64_t offset) {
-          const T* from = image + offset + lane;
-          for (int64_t c = 0; c < lanes; ++c) best[c] = combine<kind, W>(best[c], static_cast<W>(from[c]));
-        });
-        T* to = z + index * s.inner + lane;
-        if constexpr (kind == WindowKind::average && !std::is_integral_v<W>) {
-          const W scale = static_cast<W>(std::max<int64_t>(count, 1));
-          for (int64_t c = 0; c < lanes; ++c) to[c] = T(best[c] / scale);
-        } else {
-          for (int64_t c = 0; c < lanes; ++c) to[c] = T(best[c]);
-        }
-      }
-    }
-  });
+  parallel_for(s.images * out_image, std::max<int64_t>(1, 4096 / std::max<int64_t>(s.inner, 1)),
+               [&](int64_t begin, int64_t end) {
+                 int64_t at[max_rank];
+                 W best[most_lanes];
+                 position(s, begin % out_image, at);
+                 for (int64_t index = begin; index < end; ++index, advance(s, at)) {
+                   const T* image = x + index / out_image * in_image;
+                   for (int64_t lane = 0; lane < s.inner; lane += most_lanes) {
+                     const int64_t lanes = std::min(most_lanes, s.inner - lane);
+                     std::fill_n(best, lanes, identity<kind, W>());
+                     const int64_t count = each_tap(s, at, [&](int64_t offset) {
+                       const T* from = image + offset + lane;
+                       for (int64_t c = 0; c < lanes; ++c) best[c] = combine<kind, W>(best[c], static_cast<W>(from[c]));
+                     });
+                     T* to = z + index * s.inner + lane;
+                     if constexpr (kind == WindowKind::average && !std::is_integral_v<W>) {
+                       const W scale = static_cast<W>(std::max<int64_t>(count, 1));
+                       for (int64_t c = 0; c < lanes; ++c) to[c] = T(best[c] / scale);
+                     } else {
+                       for (int64_t c = 0; c < lanes; ++c) to[c] = T(best[c]);
+                     }
+                   }
+                 }
+               });
 }
 
 // Windows may overlap: a task owns some lanes of a whole image, so that no two write to one place.
@@ -206,14 +232,16 @@ Status read_kind(const Call& call, const char* name, bool gradient, DType dtype,
   const std::string who = std::string(name) + ": ";
   MS_REQUIRE(call.attribute_count >= 1, who + "needs attribute words");
   const int64_t kind = call.attributes[0];
-  MS_REQUIRE(kind >= 0 && kind <= 3 && (!gradient || kind == 0 || kind == 3), who + "kind " + std::to_string(kind) + " is not known here");
+  MS_REQUIRE(kind >= 0 && kind <= 3 && (!gradient || kind == 0 || kind == 3),
+             who + "kind " + std::to_string(kind) + " is not known here");
   MS_REQUIRE(kind != 3 || is_floating(dtype), who + "an average needs a floating type");
   shape.kind = static_cast<WindowKind>(kind);
   return {};
 }
 
 Status read_reduce_window(const Call& call, WindowShape& shape) {
-  MS_REQUIRE(call.input_count == 1 && call.output_count == 1 && call.has(0), "reduce_window: has one input and one output");
+  MS_REQUIRE(call.input_count == 1 && call.output_count == 1 && call.has(0),
+             "reduce_window: has one input and one output");
   MS_RETURN_IF_ERROR(read_kind(call, "reduce_window", false, call.in(0).dtype, shape));
   return read_windows("reduce_window", call.in(0), call.out(0), call.attributes + 1, call.attribute_count - 1, shape);
 }
@@ -222,17 +250,21 @@ Status read_max_gradient(const Call& call, WindowShape& shape) {
   MS_REQUIRE(call.input_count == 3 && call.output_count == 1 && call.has(0) && call.has(1) && call.has(2),
              "pool_max_gradient: takes x, y and dy and gives dx");
   const auto same = [](const Tensor& a, const Tensor& b) {
-    return a.dtype == b.dtype && a.rank == b.rank && a.rank >= 0 && a.rank <= max_rank && std::equal(a.dims, a.dims + a.rank, b.dims);
+    return a.dtype == b.dtype && a.rank == b.rank && a.rank >= 0 && a.rank <= max_rank &&
+           std::equal(a.dims, a.dims + a.rank, b.dims);
   };
-  MS_REQUIRE(same(call.in(0), call.out(0)) && same(call.in(1), call.in(2)), "pool_max_gradient: dx must be like x and dy like y, got " +
-             show_sizes(call.in(0)) + ", " + show_sizes(call.in(1)) + ", " + show_sizes(call.in(2)) + " -> " + show_sizes(call.out(0)));
+  MS_REQUIRE(same(call.in(0), call.out(0)) && same(call.in(1), call.in(2)),
+             "pool_max_gradient: dx must be like x and dy like y, got " + show_sizes(call.in(0)) + ", " +
+                 show_sizes(call.in(1)) + ", " + show_sizes(call.in(2)) + " -> " + show_sizes(call.out(0)));
   return read_windows("pool_max_gradient", call.in(0), call.in(1), call.attributes, call.attribute_count, shape);
 }
 
 Status read_average_gradient(const Call& call, WindowShape& shape) {
-  MS_REQUIRE(call.input_count == 1 && call.output_count == 1 && call.has(0), "pool_average_gradient: takes dy and gives dx");
+  MS_REQUIRE(call.input_count == 1 && call.output_count == 1 && call.has(0),
+             "pool_average_gradient: takes dy and gives dx");
   MS_RETURN_IF_ERROR(read_kind(call, "pool_average_gradient", true, call.in(0).dtype, shape));
-  return read_windows("pool_average_gradient", call.out(0), call.in(0), call.attributes + 1, call.attribute_count - 1, shape);
+  return read_windows("pool_average_gradient", call.out(0), call.in(0), call.attributes + 1, call.attribute_count - 1,
+                      shape);
 }
 
 template <Status (*read)(const Call&, WindowShape&)>
@@ -249,10 +281,14 @@ Status run_reduce_window(const Call& call) {
     using T = decltype(zero);
     const T* x = call.in(0).as<T>();
     T* z = call.out(0).as<T>();
-    if (s.kind == WindowKind::sum) reduce_windows<WindowKind::sum>(s, x, z);
-    else if (s.kind == WindowKind::max) reduce_windows<WindowKind::max>(s, x, z);
-    else if (s.kind == WindowKind::min) reduce_windows<WindowKind::min>(s, x, z);
-    else reduce_windows<WindowKind::average>(s, x, z);
+    if (s.kind == WindowKind::sum)
+      reduce_windows<WindowKind::sum>(s, x, z);
+    else if (s.kind == WindowKind::max)
+      reduce_windows<WindowKind::max>(s, x, z);
+    else if (s.kind == WindowKind::min)
+      reduce_windows<WindowKind::min>(s, x, z);
+    else
+      reduce_windows<WindowKind::average>(s, x, z);
   });
 }
 
