@@ -1,0 +1,112 @@
+"""Iterators over datasets: in Python, and as arguments of traced functions, where get_next calls back to the host."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator as PythonIterator
+from collections.abc import Sequence
+from typing import Any
+
+from millstream import _runtime as runtime
+from millstream.base import dtypes, errors, nest
+from millstream.base.composite import CompositeTensor
+from millstream.base.shapes import to_spec_shape
+from millstream.base.spec import Spec
+from millstream.base.specs import TensorSpec, TypeSpec
+from millstream.data.optional import Optional
+from millstream.execution.context import current_graph
+from millstream.program.primitives.control import HOST_CALL
+
+
+class IteratorSpec(TypeSpec):
+    """The type of an iterator over elements of `element_spec`."""
+
+    __slots__ = ["_element_spec"]
+
+    def __init__(self, element_spec: Any) -> None:
+        self._element_spec = element_spec
+
+    @property
+    def value_type(self) -> type:
+        return OwnedIterator
+
+    def _serialize(self) -> tuple[Any, ...]:
+        return (self._element_spec,)
+
+    @property
+    def _component_specs(self) -> Any:
+        return [TensorSpec([], dtypes.resource)]
+
+    def _to_components(self, value: Any) -> list[Any]:
+        return [value._resource]
+
+    def _from_components(self, components: Sequence[Any]) -> OwnedIterator:
+        return OwnedIterator(None, self._element_spec, components[0])
+
+    @classmethod
+    def from_value(cls, value: OwnedIterator) -> IteratorSpec:
+        """Return the spec of an iterator."""
+        return cls(value.element_spec)
+
+
+class Iterator:
+    """What tf.data.Iterator names: the base of iterators over datasets."""
+
+
+class OwnedIterator(CompositeTensor, Iterator):
+    """An iterator over one dataset."""
+
+    def __init__(self, elements: PythonIterator[Any] | None, element_spec: Any, resource: Any = None) -> None:
+        self._elements = elements
+        self._element_spec = element_spec
+        self._resource = runtime.make_host(self._next_flat) if resource is None else resource
+
+    @property
+    def _type_spec(self) -> IteratorSpec:
+        return IteratorSpec(self._element_spec)
+
+    @property
+    def element_spec(self) -> Any:
+        """The structure of type specs of the elements."""
+        return self._element_spec
+
+    def _next_flat(self, *_: Any) -> tuple[Any, ...]:
+        assert self._elements is not None
+        element = next(self._elements, _END)
+        if element is _END:
+            raise errors.OutOfRangeError(None, None, "End of sequence")
+        return tuple(nest.flatten(element, expand_composites=True))
+
+    def __iter__(self) -> OwnedIterator:
+        return self
+
+    def __next__(self) -> Any:
+        assert self._elements is not None
+        return next(self._elements)
+
+    def next(self) -> Any:
+        """Return the next element; StopIteration at the end."""
+        return next(self)
+
+    def get_next(self, name: str | None = None) -> Any:
+        """Return the next element; OutOfRangeError at the end."""
+        graph = current_graph()
+        if graph is None:
+            try:
+                return next(self)
+            except StopIteration:
+                raise errors.OutOfRangeError(None, None, "End of sequence") from None
+        specs = [
+            Spec(s.dtype, to_spec_shape(s.shape, "n")) for s in nest.flatten(self._element_spec, expand_composites=True)
+        ]
+        tensors = graph.create(HOST_CALL, [self._resource], {"outputs": tuple(specs)})
+        return nest.pack_sequence_as(self._element_spec, list(tensors), expand_composites=True)
+
+    def get_next_as_optional(self, name: str | None = None) -> Optional:
+        """Return the next element as an Optional, empty at the end."""
+        try:
+            return Optional.from_value(next(self))
+        except StopIteration:
+            return Optional.empty(self._element_spec)
+
+
+_END = object()
