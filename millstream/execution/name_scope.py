@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from millstream.execution.context import current_graph
+
 
 class _Names(threading.local):
     def __init__(self) -> None:
@@ -63,7 +65,10 @@ class NameScope:
         elif self._name.endswith("/"):
             _names.prefix = self._name
         else:
-            _names.prefix = f"{before}{self._name}/"
+            graph = current_graph()
+            full = before + self._name
+            # In a graph, a scope that is opened again gets a number.
+            _names.prefix = f"{full if graph is None else graph.unique_name(full)}/"
         return _names.prefix
 
     def __exit__(self, *_: object) -> None:

@@ -218,7 +218,7 @@ _place("__rtruediv__", _divide_swapped, _divide_swapped)
 
 
 def _matmul(x: Any, y: Any) -> Any:
-    if (x.shape.rank or 2) > 2 or (y.shape.rank or 2) > 2:
+    if x.shape.rank is None or x.shape.rank > 2 or y.shape.rank is None or y.shape.rank > 2:
         return apply(find("BatchMatMulV2"), x, y, adj_x=False, adj_y=False)
     return apply(find("MatMul"), x, y, transpose_a=False, transpose_b=False)
 
