@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from millstream.api.public import public
+from millstream.api.public import public, publish
 from millstream.execution import control_flow
+from millstream.execution.tensor_array import TensorArray
+
+publish("TensorArray", TensorArray)
 
 
 @public("cond")

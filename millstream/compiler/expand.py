@@ -100,7 +100,7 @@ def fold(node: Node) -> np.ndarray | None:
     # A repeated number stays a broadcast: that it is one number is worth knowing.
     if definition is BROADCAST and not (spec.dtype.is_integer and len(spec.shape or ()) <= 1):
         return None
-    if definition.meaning is None or spec.dtype == dtypes.string or not spec.is_static or spec.count > LARGEST_FOLDED:  # type: ignore[operator]
+    if definition.meaning is None or spec.dtype in (dtypes.string, dtypes.variant, dtypes.resource) or not spec.is_static or spec.count > LARGEST_FOLDED:  # type: ignore[operator]
         return None
     arrays = []
     for value in node.inputs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from millstream.base.sizes import evaluate
-from millstream.compiler.plan import ALIAS, ARENA, CONSTANT, HEAP, FunctionWriter
+from millstream.compiler.plan import ALIAS, ARENA, CONSTANT, HEAP, FunctionWriter, Instruction
 
 ALIGNMENT = 64
 
@@ -11,6 +11,7 @@ ALIGNMENT = 64
 def plan_memory(function: FunctionWriter) -> None:
     """Give every arena slot an offset, put outputs on the heap, and write down the releases."""
     _put_outputs_on_heap(function)
+    _protect_lists(function)
     first, last = _lifetimes(function)
     _release_heap(function, last)
     _place_arena(function, first, last)
@@ -29,6 +30,27 @@ def _put_outputs_on_heap(function: FunctionWriter) -> None:
             function.instruction("copy", [slot], [copy])
             function.outputs[position] = slot = copy
         seen.add(slot)
+
+
+_CHANGES_ITS_LIST = frozenset(("list_push", "list_pop", "list_set", "list_scatter_into", "list_resize"))
+
+
+def _protect_lists(function: FunctionWriter) -> None:
+    """A kernel changes a list that only its slot holds in place: give it another reference where the list is read later."""
+    last: dict[int, int] = {slot: len(function.instructions) for slot in function.outputs}
+    protected: list[Instruction] = []
+    for time in range(len(function.instructions) - 1, -1, -1):
+        item = function.instructions[time]
+        if item.kernel in _CHANGES_ITS_LIST and last.get(item.inputs[0], -1) > time:
+            copy = function.slot(function.slots[item.inputs[0]].spec, HEAP)
+            protected.append(Instruction(item.kernel, [copy, *item.inputs[1:]], item.outputs, item.attributes, item.source))
+            protected.append(Instruction("copy", [item.inputs[0]], [copy], [], item.source))
+        else:
+            protected.append(item)
+        for slot in item.inputs:
+            last.setdefault(slot, time)
+    protected.reverse()
+    function.instructions[:] = protected
 
 
 def _lifetimes(function: FunctionWriter) -> tuple[dict[int, int], dict[int, int]]:

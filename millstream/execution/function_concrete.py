@@ -20,8 +20,9 @@ from millstream.execution.func_graph import FuncGraph
 from millstream.execution.function_arguments import Arguments, Kind, placeholder_specs
 from millstream.execution.program_call import FunctionOp, call_program
 from millstream.execution.specs import spec_of
+from millstream.execution.staging_values import leaf_tensor, with_leaves
 from millstream.execution.symbolic import SymbolicTensor
-from millstream.execution.tensor import Tensor
+from millstream.execution.tensor import EagerTensor, Tensor
 from millstream.execution.variable_scatter import tell_graphs
 
 _serial = itertools.count()
@@ -38,8 +39,8 @@ class ConcreteFunction:
         self._flat = nest.flatten(self.structure, expand_composites=True)
         self._finish_graph()
         self.single = isinstance(self.structure, Tensor)
-        self.plain = self.single or (
-            self.structure.__class__ is tuple and bool(self.structure) and all(isinstance(v, Tensor) for v in self.structure)
+        self.plain = not self.op.lists and self.single or (
+            self.structure.__class__ is tuple and bool(self.structure) and all(isinstance(v, Tensor) for v in self.structure) and not self.op.lists
         )
         self._argument_names: list[str] = []
         self._plans: dict[Any, Any] = {}
@@ -52,16 +53,12 @@ class ConcreteFunction:
         """Put the inputs that are captured behind the arguments, and set the outputs."""
         graph = self._graph
         program = graph.program
-        given = [self._leaf(v) for v in self._flat if v is not None]
+        given = [leaf_tensor(v) for v in self._flat if v is not None]
         program.outputs = [graph.value_of(v) for v in given]
         order = {v: t for t, v in graph.external_captures()}
         self._captured = tuple(order[v] for v in program.inputs if v in order)
         program.inputs = [*(v for v in program.inputs if v not in order), *(v for v in program.inputs if v in order)]
         self.op = FunctionOp(program)
-
-    @staticmethod
-    def _leaf(value: Any) -> Any:
-        return value if isinstance(value, Tensor) else to_tensor(value)
 
     @property
     def name(self) -> str:
@@ -174,6 +171,8 @@ class ConcreteFunction:
             if not self._inner_graphs:
                 self._cache.add(tensors, plan, 0, self._captured, self.single)
             outputs = plan.run(0, inputs)
+            for i, element in self.op.lists:
+                outputs[i].element_spec = element
         return outputs[0] if self.single else outputs
 
     def _tell(self) -> None:
@@ -192,11 +191,14 @@ class ConcreteFunction:
         """Return flat results in the traced structure."""
         if isinstance(result, Tensor):
             result = (result,)
+        for i, element in self.op.lists:
+            if isinstance(result[i], EagerTensor):
+                result[i].element_spec = element
         tensors = iter(result)
         flat = [None if v is None else next(tensors) for v in self._flat]
-        if len(flat) == 1 and self._flat[0] is self.structure:
+        if len(flat) == 1 and self._flat[0] is self.structure and isinstance(self.structure, Tensor):
             return flat[0]
-        return nest.pack_sequence_as(self.structure, flat, expand_composites=True)
+        return with_leaves(self.structure, flat)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call with the arguments of the Python function, or with tensors by their names."""
@@ -256,7 +258,7 @@ _NUMBERS = (int, float, complex, bool, str, bytes)
 
 def _as_leaf(value: Any) -> Any:
     """A result as it is kept: variables are their values, numbers are tensors."""
-    if value is None or isinstance(value, (SymbolicTensor, CompositeTensor)) and not hasattr(value, "_handle"):
+    if value is None or hasattr(value, "traced_flow") or isinstance(value, (SymbolicTensor, CompositeTensor)) and not hasattr(value, "_handle"):
         return value
     return value if isinstance(value, Tensor) else to_tensor(value)
 
@@ -266,6 +268,8 @@ def _as_spec(value: Any) -> Any:
         return None
     if isinstance(value, CompositeTensor):
         return value._type_spec
+    if hasattr(value, "traced_flow"):
+        return TensorSpec([], value.flow.dtype)
     return TensorSpec(value.shape, value.dtype)
 
 
@@ -307,7 +311,7 @@ CREATED_AGAIN = (
 
 def _check_results(python_function: Any, result: Any) -> None:
     for value in nest.flatten(result, expand_composites=True):
-        if value is None or isinstance(value, Tensor):
+        if value is None or isinstance(value, Tensor) or hasattr(value, "traced_flow"):
             continue
         try:
             to_tensor(value)

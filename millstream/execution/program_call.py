@@ -10,6 +10,7 @@ from millstream.autodiff.control import CONTROL_RULES, reverse_call
 from millstream.autodiff.reverse import reverse
 from millstream.autodiff.split import Split, adjoint_spec, differentiable, parts
 from millstream.backends.cpu.device import load
+from millstream.base import dtypes
 from millstream.base.sizes import Size, Symbol, fresh_symbol
 from millstream.base.spec import Spec
 from millstream.compiler.expand import expand, unify
@@ -32,6 +33,7 @@ class FunctionOp(Definition):
         self.name = program.name
         self.program = program
         self.halves: dict[Any, Halves] = {}
+        self.lists = [(i, v.spec.handle) for i, v in enumerate(program.outputs) if v.dtype == dtypes.variant]
 
     def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
         """Return the program's specs, with the sizes that the inputs have here; what it makes itself is new at each call."""
@@ -170,7 +172,10 @@ def call_eagerly(op: FunctionOp, inputs: Sequence[Any]) -> tuple[Any, ...]:
         if cache is None:
             cache = _caches[op] = runtime.CallCache(lambda *arguments: _miss(op, arguments))
         result = cache(*inputs)
-        return result if isinstance(result, tuple) else (result,)
+        result = result if isinstance(result, tuple) else (result,)
+        for i, element in op.lists:
+            result[i].element_spec = element
+        return result  # type: ignore[no-any-return]
     finally:
         tapes.pause(-1)
 

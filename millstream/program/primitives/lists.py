@@ -139,7 +139,9 @@ def _set_meaning(held: tuple[Any, ...], index: Any, x: Any, grow: bool) -> tuple
 
 
 def _set_reverse(dy: Value, y: Value, held: Value, index: Value, x: Value, grow: bool) -> tuple[Value, None, Value]:
-    return list_set(dy, index, _zeros(x)), None, list_get(dy, index, x.spec.with_value(None))
+    # Taken out first: then the list may change in place.
+    taken = list_get(dy, index, x.spec.with_value(None))
+    return list_set(dy, index, _zeros(x)), None, taken
 
 
 SET = primitive("list_set", _same, _set_meaning, _set_reverse)
