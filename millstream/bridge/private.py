@@ -1,0 +1,72 @@
+"""The few private TensorFlow modules that Keras imports, made of Millstream's parts."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any
+
+from millstream.base import errors
+
+_modules: dict[str, types.ModuleType] = {}
+
+
+def _attributes() -> dict[str, dict[str, Any]]:
+    import millstream as tf
+    from millstream.api import config
+    from millstream.execution.trackable import Trackable
+    from millstream.execution.data_structures import ListWrapper, _DictWrapper
+
+    def refuse(name: str) -> Callable[..., Any]:
+        def function(*_: Any, **__: Any) -> Any:
+            raise errors.UnimplementedError(None, None, f"{name} is not supported yet; convert sparse operands with tf.sparse.to_dense.")
+
+        return function
+
+    return {
+        "tensorflow.python": {},
+        "tensorflow.python.eager": {},
+        "tensorflow.python.eager.context": {
+            "async_wait": lambda: None,
+            "context": config.context,
+            "_reset_context": lambda: None,
+        },
+        "tensorflow.python.framework": {},
+        "tensorflow.python.framework.config": {"is_op_determinism_enabled": config.is_op_determinism_enabled},
+        "tensorflow.python.framework.tensor_util": {},
+        "tensorflow.python.ops": {},
+        "tensorflow.python.ops.math_ops": {"is_nan": tf.math.is_nan},  # type: ignore[attr-defined]
+        "tensorflow.python.ops.linalg": {},
+        "tensorflow.python.ops.linalg.sparse": {},
+        "tensorflow.python.ops.linalg.sparse.sparse_csr_matrix_ops": {
+            name: refuse(name)
+            for name in (
+                "sparse_tensor_to_csr_sparse_matrix",
+                "sparse_matrix_sparse_mat_mul",
+                "csr_sparse_matrix_to_sparse_tensor",
+            )
+        },
+        "tensorflow.python.trackable": {},
+        "tensorflow.python.trackable.base": {"Trackable": Trackable},
+        "tensorflow.python.trackable.data_structures": {"ListWrapper": ListWrapper, "_DictWrapper": _DictWrapper},
+        "tensorflow.compiler": {},
+        "tensorflow.compiler.tf2xla": {},
+        "tensorflow.compiler.tf2xla.python": {},
+        "tensorflow.compiler.tf2xla.python.xla": {"dynamic_update_slice": config.dynamic_update_slice},
+        "tensorflow.experimental.dtensor": {"Layout": config.NotSupported("dtensor.Layout"), "UNSHARDED": "unsharded"},
+    }
+
+
+def private_module(name: str) -> types.ModuleType | None:
+    """Return the private module of this name; None where we have none."""
+    if not _modules:
+        for full, items in _attributes().items():
+            module = types.ModuleType(full)
+            module.__path__ = []
+            module.__dict__.update(items)
+            _modules[full] = module
+        for full, module in _modules.items():
+            parent, _, leaf = full.rpartition(".")
+            if parent in _modules:
+                setattr(_modules[parent], leaf, module)
+    return _modules.get(name)

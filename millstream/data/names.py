@@ -1,0 +1,26 @@
+"""Publish tf.data."""
+
+from __future__ import annotations
+
+from millstream.api.public import publish
+from millstream.data import options
+from millstream.data.dataset import AUTOTUNE, INFINITE, UNKNOWN, Dataset, DatasetSpec
+from millstream.data.iterator import Iterator, IteratorSpec
+from millstream.data.optional import Optional, OptionalSpec
+
+publish("data.Dataset", Dataset)
+publish("data.DatasetSpec", DatasetSpec)
+publish("data.Iterator", Iterator)
+publish("data.IteratorSpec", IteratorSpec)
+publish("data.AUTOTUNE", AUTOTUNE)
+publish("data.INFINITE_CARDINALITY", INFINITE)
+publish("data.UNKNOWN_CARDINALITY", UNKNOWN)
+publish("data.Options", options.Options)
+publish("data.ThreadingOptions", options.ThreadingOptions)
+publish("data.experimental.AUTOTUNE", AUTOTUNE)
+publish("data.experimental.AutoShardPolicy", options.AutoShardPolicy)
+publish("data.experimental.ExternalStatePolicy", options.ExternalStatePolicy)
+publish("data.experimental.OptimizationOptions", options.OptimizationOptions)
+publish("data.experimental.DistributeOptions", options.DistributeOptions)
+publish("experimental.Optional", Optional)
+publish("OptionalSpec", OptionalSpec)

@@ -1,0 +1,1 @@
+"""tf.distribute: the default strategy of one process on one device."""
