@@ -20,7 +20,9 @@ from millstream.program.printer import to_text
 from millstream.program.value import Program
 
 
-def compile_program(program: Program, specs: Sequence[Spec], target: Target, *, show: frozenset[str] = frozenset()) -> bytes:
+def compile_program(
+    program: Program, specs: Sequence[Spec], target: Target, *, show: frozenset[str] = frozenset()
+) -> bytes:
     """Return the plan of `program` for inputs of `specs` on `target`. `show` (graph, program, plan) prints a stage."""
     module = ModuleWriter()
     add_function(module, program, specs, target, show=show)
@@ -71,6 +73,7 @@ def write_function(module: ModuleWriter, program: Program, target: Target) -> in
         _write_group(group, writer, target)
     writer.source = None
     writer.outputs = [writer.place(v) for v in program.outputs]
+    target.finish(writer)
     plan_memory(writer)
     return index
 

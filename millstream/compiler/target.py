@@ -25,3 +25,6 @@ class Target(Protocol):
 
     def emit_fused(self, nodes: Sequence[Node], outputs: Sequence[Any], writer: FunctionWriter) -> None:
         """Write one instruction for a chain of elementwise nodes; `outputs` are the values that others need."""
+
+    def finish(self, writer: FunctionWriter) -> None:
+        """Improve a function's instructions once all are written; memory is planned afterwards."""

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from millstream.backends.cpu.emitters import CLAIMS, EMITTERS
+from millstream.backends.cpu.updates import update_in_place
 from millstream.base import dtypes, errors
 from millstream.compiler.plan import FunctionWriter
 from millstream.program.primitives.core import Primitive
 from millstream.program.value import Node, Value
 
-_NOT_FAMILIES = ("device", "emitters", "target", "tile_program")
+_NOT_FAMILIES = ("device", "emitters", "target", "tile_program", "updates")
 
 for _module in pkgutil.iter_modules([str(Path(__file__).parent)]):
     if _module.name not in _NOT_FAMILIES and not _module.name.endswith("_test"):
@@ -45,6 +46,9 @@ class CpuTarget:
         from millstream.backends.cpu.elementwise import emit_fused
 
         emit_fused(nodes, outputs, writer)
+
+    def finish(self, writer: FunctionWriter) -> None:
+        update_in_place(writer)
 
 
 CPU = CpuTarget()
