@@ -142,3 +142,8 @@ class NotSupported:
 
     def __repr__(self) -> str:
         return f"<tf.{self._name}: not supported>"
+
+
+publish("experimental.dtensor.Layout", NotSupported("experimental.dtensor.Layout"))
+publish("experimental.dtensor.UNSHARDED", "unsharded")
+publish("experimental.dtensor.create_distributed_mesh", NotSupported("experimental.dtensor.create_distributed_mesh"))

@@ -53,7 +53,6 @@ def _attributes() -> dict[str, dict[str, Any]]:
         "tensorflow.compiler.tf2xla": {},
         "tensorflow.compiler.tf2xla.python": {},
         "tensorflow.compiler.tf2xla.python.xla": {"dynamic_update_slice": config.dynamic_update_slice},
-        "tensorflow.experimental.dtensor": {"Layout": config.NotSupported("dtensor.Layout"), "UNSHARDED": "unsharded"},
     }
 
 

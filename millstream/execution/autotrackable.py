@@ -8,11 +8,14 @@ from millstream.execution.data_structures import sticky_attribute_assignment
 from millstream.execution.trackable import NoDependency, Trackable
 
 
+_MISSING = object()
+
+
 class AutoTrackable(Trackable):
     """Tracks what is set as an attribute, lists and dicts included."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if getattr(self, name, None) is value:
+        if self.__dict__.get(name, _MISSING) is value:
             return
         if self.__dict__.get("_self_setattr_tracking", True):
             value = sticky_attribute_assignment(self, name, value)
