@@ -51,9 +51,9 @@ def _place(name: str, item: Any) -> None:
     for part in path:
         full = f"{full}.{part}"
         inner = sys.modules.get(full)
-        if inner is None or inner.__dict__.get("__millstream_public__") is None:
+        # A room of the same name (millstream.data) carries the public names itself.
+        if inner is None:
             inner = types.ModuleType(full, f"Public names of tf.{full.partition('.')[2]}.")
-            inner.__dict__["__millstream_public__"] = True
             inner.__path__ = []
             sys.modules[full] = inner
         setattr(module, part, inner)

@@ -1,0 +1,99 @@
+"""Datasets: elements, specs, counts, ends, and iterators inside traced functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import millstream as tf
+from millstream.data.dataset import Dataset, _Prefetched
+from millstream.execution.function import Function
+
+
+def values(dataset: Dataset) -> list[Any]:
+    return [tf.nest.map_structure(lambda t: t.numpy().tolist(), element) for element in dataset]
+
+
+def test_map_and_batch_keep_order_and_say_their_spec() -> None:
+    dataset = Dataset.range(5).map(lambda x: x * 2).batch(2)
+    assert values(dataset) == [[0, 2], [4, 6], [8]]
+    assert dataset.element_spec.shape.as_list() == [None]
+    assert len(dataset) == 3
+
+
+def test_batch_drops_the_remainder_when_asked() -> None:
+    dataset = Dataset.range(5).batch(2, drop_remainder=True)
+    assert values(dataset) == [[0, 1], [2, 3]]
+    assert dataset.element_spec.shape.as_list() == [2]
+
+
+def test_from_tensor_slices_takes_rows_of_nested_structures() -> None:
+    dataset = Dataset.from_tensor_slices({"a": np.arange(3), "b": (np.ones((3, 2)),)})
+    assert values(dataset)[1] == {"a": 1, "b": ([1.0, 1.0],)}
+    assert len(dataset) == 3
+
+
+def test_from_tensor_slices_refuses_unequal_sizes() -> None:
+    with pytest.raises(ValueError, match="not compatible"):
+        Dataset.from_tensor_slices((np.ones(2), np.ones(3)))
+
+
+def test_zip_ends_with_the_shortest_and_repeat_counts() -> None:
+    dataset = Dataset.zip((Dataset.range(2), Dataset.from_tensors([7]).repeat()))
+    assert values(dataset) == [(0, [7]), (1, [7])]
+    assert len(dataset) == 2
+    assert int(Dataset.range(2).repeat().cardinality()) == -1
+
+
+def test_flat_map_joins_datasets_made_for_each_element() -> None:
+    dataset = Dataset.range(3).flat_map(lambda n: Dataset.from_tensors(n).repeat(2))
+    assert values(dataset) == [0, 0, 1, 1, 2, 2]
+
+
+def test_shuffle_gives_each_element_once_and_the_same_order_for_the_same_seed() -> None:
+    first = values(Dataset.range(50).shuffle(10, seed=3, reshuffle_each_iteration=False))
+    assert sorted(first) == list(range(50))
+    assert first != list(range(50))
+    assert first == values(Dataset.range(50).shuffle(10, seed=3, reshuffle_each_iteration=False))
+
+
+def test_prefetch_hands_errors_over_and_ends() -> None:
+    def elements() -> Any:
+        yield 1
+        raise ValueError("broken row")
+
+    reader = _Prefetched(elements, 2)
+    assert next(reader) == 1
+    with pytest.raises(ValueError, match="broken row"):
+        next(reader)
+    with pytest.raises(StopIteration):
+        next(reader)
+
+
+def test_from_generator_conforms_to_its_signature() -> None:
+    signature = (tf.TensorSpec([None], tf.float32), tf.TensorSpec([], tf.int32))
+    dataset = Dataset.from_generator(lambda: iter([([1.0, 2.0], 3)]), output_signature=signature)
+    (pair,) = list(dataset)
+    assert pair[0].dtype == tf.float32
+    assert pair[1].numpy() == 3
+
+
+def test_get_next_works_in_a_traced_function_and_ends_with_out_of_range() -> None:
+    iterator = iter(Dataset.range(5).batch(2))
+    step = Function(lambda it: it.get_next() + 1)
+    assert step(iterator).numpy().tolist() == [1, 2]
+    assert step(iterator).numpy().tolist() == [3, 4]
+    assert step(iterator).numpy().tolist() == [5]
+    with pytest.raises(tf.errors.OutOfRangeError):
+        step(iterator)
+
+
+def test_options_merge_and_refuse_unknown_names() -> None:
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    merged = Dataset.range(1).with_options(options).options()
+    assert merged.experimental_distribute.auto_shard_policy == tf.data.experimental.AutoShardPolicy.DATA
+    with pytest.raises(AttributeError, match="choose one of"):
+        options.no_such_option = 1
