@@ -13,6 +13,7 @@ from millstream import _runtime as runtime
 from millstream.base import dtypes, errors
 from millstream.base.spec import Spec
 from millstream.execution.context import current_graph
+from millstream.execution.graph_view import GraphView
 from millstream.execution.operation import label
 from millstream.execution.specs import spec_of
 from millstream.execution.symbolic import SymbolicTensor
@@ -26,7 +27,7 @@ LARGEST_INLINE_CONSTANT = 1024
 _serial = itertools.count()
 
 
-class FuncGraph:
+class FuncGraph(GraphView):
     """Collect the ops of one traced function."""
 
     def __init__(self, name: str = "graph", outer: FuncGraph | None = None) -> None:
@@ -39,8 +40,9 @@ class FuncGraph:
         self.variables: list[Any] = []
         self.created: list[Any] = []
         self.creation: str | None = None
-        self.by_reference = outer.by_reference if outer is not None else False
+        self.by_reference: bool = outer.by_reference if outer is not None else False
         self.inlined: set[int] = set()
+        self.open_tapes: list[Any] = []
         self._names: dict[str, int] = {}
 
     def unique_name(self, name: str) -> str:
@@ -58,7 +60,10 @@ class FuncGraph:
 
     def placeholder(self, spec: Spec, name: str | None = None) -> SymbolicTensor:
         """Add an input."""
-        return self.tensor(self.program.input(spec))
+        tensor = self.tensor(self.program.input(spec))
+        if name is not None:
+            tensor.given_name = name  # type: ignore[attr-defined]
+        return tensor
 
     def value_of(self, tensor: Tensor) -> Value:
         """Return the value of a tensor in this graph, capturing it where it is from outside."""
@@ -66,10 +71,14 @@ class FuncGraph:
             if tensor.graph is self:
                 return tensor.value
             if not self._is_inside(tensor.graph):
-                raise errors.InaccessibleTensorError(
-                    f"{tensor!r} belongs to the function {tensor.graph.name!r}, which was traced before, and is not "
-                    f"accessible here, in {self.name!r}. Return it from that function, or keep it in a tf.Variable."
-                ) if hasattr(errors, "InaccessibleTensorError") else TypeError(f"{tensor!r} is out of scope")
+                raise (
+                    errors.InaccessibleTensorError(
+                        f"{tensor!r} belongs to the function {tensor.graph.name!r}, which was traced before, and is not "
+                        f"accessible here, in {self.name!r}. Return it from that function, or keep it in a tf.Variable."
+                    )
+                    if hasattr(errors, "InaccessibleTensorError")
+                    else TypeError(f"{tensor!r} is out of scope")
+                )
             return self.capture(tensor)
         found = self.captures.get(id(tensor))
         if found is not None:
@@ -81,7 +90,9 @@ class FuncGraph:
         if small and not self.by_reference and not tensor._watched:
             self._note_inlined(tensor)
             with building(self.program):
-                value = constant(tensor.numpy() if tensor.dtype != dtypes.string else np.array(tensor.numpy(), object), tensor.dtype)
+                value = constant(
+                    tensor.numpy() if tensor.dtype != dtypes.string else np.array(tensor.numpy(), object), tensor.dtype
+                )
             self.captures[id(tensor)] = (tensor, value)
             return value
         return self.capture(tensor)
@@ -129,7 +140,9 @@ class FuncGraph:
         inputs = set(self.program.inputs)
         return [(t, v) for t, v in self.captures.values() if v in inputs]
 
-    def create(self, definition: Definition, inputs: Sequence[Tensor], attributes: Mapping[str, Any]) -> tuple[SymbolicTensor, ...]:
+    def create(
+        self, definition: Definition, inputs: Sequence[Tensor], attributes: Mapping[str, Any]
+    ) -> tuple[SymbolicTensor, ...]:
         """Add a node and return its outputs."""
         values = [self.value_of(t) for t in inputs]
         with from_source(errors.user_line()):

@@ -178,6 +178,17 @@ def operation_of(tensor: Any) -> Operation:
     return found  # type: ignore[no-any-return]
 
 
+def operations_of(graph: Any) -> list[Operation]:
+    """Return all operations of a graph: its inputs, then its nodes in the order in which they run."""
+    found = [operation_of(graph.tensor(value)) for value in graph.program.inputs]
+    known = graph.__dict__.setdefault("operations_", {})
+    for node in graph.program.nodes:
+        if node not in known:
+            known[node] = Operation(graph, node, None, label(graph, node))
+        found.append(known[node])
+    return found
+
+
 def consumers_of(tensor: Any) -> list[Operation]:
     """Return the operations of its graph that take a tensor."""
     graph = tensor.graph

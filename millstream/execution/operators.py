@@ -215,6 +215,8 @@ def _divide_swapped(self: Any, other: Any) -> Any:
 _place("__truediv__", divide, lambda self, other: divide(self.value(), other))
 setattr(EagerTensor, "__truediv__", _divide_eager)
 _place("__rtruediv__", _divide_swapped, _divide_swapped)
+_place("__div__", divide, lambda self, other: divide(self.value(), other))
+_place("__rdiv__", _divide_swapped, _divide_swapped)
 
 
 def _matmul(x: Any, y: Any) -> Any:
@@ -376,5 +378,14 @@ _place("__getitem__", get_item, get_variable_item)
 for _name in ("__bool__", "__int__", "__float__", "__complex__", "__index__"):
     if _name != "__index__":
         setattr(Variable, _name, lambda self, _name=_name: getattr(self.value(), _name)())
+
+Tensor.OVERLOADABLE_OPERATORS = frozenset(  # type: ignore[attr-defined]
+    f"__{name}__"
+    for name in (
+        *["add", "radd", "sub", "rsub", "mul", "rmul", "div", "rdiv", "truediv", "rtruediv", "floordiv", "rfloordiv", "mod", "rmod", "lt", "le", "gt", "ge", "ne", "eq"],
+        *["and", "rand", "or", "ror", "xor", "rxor", "getitem", "pow", "rpow", "invert", "neg", "abs", "matmul", "rmatmul"],
+    )
+)
+Tensor._USE_EQUALITY = True  # type: ignore[attr-defined]
 
 __all__ = ["TensorType", "absolute", "convert_other", "divide", "exclusive_or", "invert", "negative", "true_divide"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from millstream import _runtime as runtime
 from millstream.base import dtypes, errors
-from millstream.base.dtypes import DType
+from millstream.base.dtypes import DType, as_dtype
 from millstream.base.shapes import TensorShape
 from millstream.base.tensor_specs import TensorSpec
 from millstream.base.trace_types import install
@@ -57,6 +57,16 @@ class Tensor(TensorType):
     def get_shape(self) -> TensorShape:
         """Return the shape."""
         return self.shape  # type: ignore[no-any-return]
+
+    def _shape_as_list(self) -> list[int | None] | None:
+        return None if self.shape.rank is None else self.shape.as_list()
+
+    def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> Any:
+        if dtype is not None and not as_dtype(dtype).is_compatible_with(self.dtype):
+            raise ValueError(
+                f"Tensor conversion requested dtype {as_dtype(dtype).name} for Tensor with dtype {self.dtype.name}: {self!r}"
+            )
+        return self
 
     def ref(self) -> Reference:
         """Return a hashable reference to this tensor."""

@@ -231,6 +231,12 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
         """Return the shape."""
         return self._shape
 
+    def _shape_as_list(self) -> list[int | None] | None:
+        return None if self._shape.rank is None else self._shape.as_list()
+
+    def _shape_tuple(self) -> tuple[int | None, ...] | None:
+        return None if self._shape.rank is None else tuple(self._shape.as_list())
+
     def set_shape(self, shape: Any) -> None:
         """Say more of the shape."""
         self._shape = self._shape.merge_with(shape)
@@ -486,6 +492,27 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
     def _export_to_saved_model_graph(self, object_map: Any, tensor_map: Any, options: Any, **kwargs: Any) -> list[Any]:
         object_map[self] = self
         return [self._handle]
+
+
+def _refuse_in_place(text: str) -> Any:
+    def method(self: Variable, other: Any) -> Any:
+        raise RuntimeError(text)
+
+    return method
+
+
+for _name, _text in {
+    "__iadd__": "`variable += value` with `tf.Variable`s is not supported. Use `variable.assign_add(value)` to modify the "
+    "variable, or `out = variable + value` if you need to get a new output Tensor.",
+    "__isub__": "`variable -= value` with `tf.Variable`s is not supported. Use `variable.assign_sub(value)` to modify the "
+    "variable, or `out = variable * value` if you need to get a new output Tensor.",
+    **{
+        f"__i{_word}__": f"`var {_sign}= value` with `tf.Variable`s is not supported. Use `var.assign(var {_sign} value)` to modify "
+        f"the variable, or `out = var {_sign} value` if you need to get a new output Tensor."
+        for _word, _sign in (("mul", "*"), ("truediv", "/"), ("pow", "**"))
+    },
+}.items():
+    setattr(Variable, _name, _refuse_in_place(_text))
 
 
 class _UnreadVariable(Variable):

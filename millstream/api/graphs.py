@@ -1,0 +1,24 @@
+"""Graphs being traced, as objects: for shape inference on made-up inputs, as Keras does it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from millstream.api.public import public, publish
+from millstream.base.dtypes import as_dtype
+from millstream.base.shapes import TensorShape, to_spec_shape
+from millstream.base.spec import Spec
+from millstream.execution.context import current_graph
+from millstream.execution.func_graph import FuncGraph
+
+publish("__internal__.FuncGraph", FuncGraph)
+
+
+@public("compat.v1.placeholder")
+def placeholder(dtype: Any, shape: Any = None, name: str | None = None) -> Any:
+    """Add an input to the graph being traced; sizes that are None are known when it runs."""
+    graph = current_graph()
+    if graph is None:
+        raise RuntimeError("tf.placeholder() is not compatible with eager execution.")
+    known = TensorShape(shape)
+    return graph.placeholder(Spec(as_dtype(dtype), to_spec_shape(known)), name)

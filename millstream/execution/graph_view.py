@@ -1,0 +1,124 @@
+"""What tf.Graph lets users see of a graph being traced: operations and tensors by name, scopes, collections. Refuses sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from millstream.execution.context import tracing
+from millstream.execution.name_scope import NameScope, current_scope, named
+from millstream.execution.operation import Operation, operation_of, operations_of
+
+
+class GraphView:
+    """The part of a graph's surface that only looks. Mixed into FuncGraph."""
+
+    name: str
+    outer: Any
+    variables: list[Any]
+    building_function = True
+    is_control_flow_graph = False
+    finalized = False
+    seed: int | None = None
+
+    @contextmanager
+    def as_default(self) -> Iterator[Any]:
+        """Send what is called inside to this graph."""
+        with tracing(self), named(""):  # type: ignore[arg-type]
+            yield self
+
+    @property
+    def outer_graph(self) -> Any:
+        """The graph that was being traced when this one was begun; None where there was none."""
+        return self.outer
+
+    @property
+    def trainable_variables(self) -> tuple[Any, ...]:
+        """The trainable ones of the variables in use."""
+        return tuple(v for v in self.variables if v.trainable)
+
+    @property
+    def version(self) -> int:
+        """A number that grows with each operation."""
+        return len(operations_of(self))
+
+    @property
+    def operations(self) -> list[Operation]:
+        """All operations."""
+        return operations_of(self)
+
+    def get_operations(self) -> list[Operation]:
+        """Return all operations, in the order in which they run; inputs come first."""
+        return operations_of(self)
+
+    def get_operation_by_name(self, name: str) -> Operation:
+        """Return the operation `name`; KeyError where there is none."""
+        if not isinstance(name, str):
+            raise TypeError(f"Operation names are strings (or similar), not {type(name).__name__}.")
+        for operation in operations_of(self):
+            if operation.name == name:
+                return operation
+        raise KeyError(f"The name {name!r} refers to an Operation not in the graph.")
+
+    def get_tensor_by_name(self, name: str) -> Any:
+        """Return the tensor `operation:output`; KeyError where there is none."""
+        if not isinstance(name, str):
+            raise TypeError(f"Tensor names are strings (or similar), not {type(name).__name__}.")
+        operation_name, colon, number = name.rpartition(":")
+        if not colon or not number.isdigit():
+            raise ValueError(
+                f"The name {name!r} refers to an Operation, not a Tensor. Tensor names must be of the form "
+                "'<op_name>:<output_index>'."
+            )
+        try:
+            operation = self.get_operation_by_name(operation_name)
+        except KeyError:
+            raise KeyError(
+                f"The name {name!r} refers to a Tensor which does not exist. The operation, {operation_name!r}, does not exist "
+                "in the graph."
+            ) from None
+        if int(number) >= len(operation.outputs):
+            raise KeyError(
+                f"The name {name!r} refers to a Tensor which does not exist. The operation, {operation_name!r}, exists but only "
+                f"has {len(operation.outputs)} outputs."
+            )
+        return operation.outputs[int(number)]
+
+    def as_graph_element(self, obj: Any, allow_tensor: bool = True, allow_operation: bool = True) -> Any:
+        """Return the tensor or operation that `obj` is or names."""
+        if isinstance(obj, str):
+            if ":" in obj and allow_tensor:
+                return self.get_tensor_by_name(obj)
+            if allow_operation:
+                return self.get_operation_by_name(obj)
+        elif (isinstance(obj, Operation) and allow_operation) or (getattr(obj, "graph", None) is self and allow_tensor):
+            return obj
+        wanted = " or ".join(n for n, yes in (("Tensor", allow_tensor), ("Operation", allow_operation)) if yes)
+        raise TypeError(f"Can not convert a {type(obj).__name__} into a {wanted}.")
+
+    def get_name_scope(self) -> str:
+        """Return the scope that names are in now, without its last slash."""
+        return current_scope().removesuffix("/")
+
+    def name_scope(self, name: str | None) -> NameScope:
+        """Put `name` before the names of what is made inside."""
+        return NameScope(name or "")
+
+    def add_to_collection(self, name: str, value: Any) -> None:
+        """Add to a list kept with the graph."""
+        self.__dict__.setdefault("collections_", {}).setdefault(name, []).append(value)
+
+    def get_collection(self, name: str, scope: str | None = None) -> list[Any]:
+        """Return a list kept with the graph."""
+        return list(self.__dict__.get("collections_", {}).get(name, ()))
+
+    def get_collection_ref(self, name: str) -> list[Any]:
+        """Return a list kept with the graph, to be changed."""
+        return self.__dict__.setdefault("collections_", {}).setdefault(name, [])  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"FuncGraph(name={self.name}, id={id(self)})"
+
+
+__all__ = ["GraphView", "operation_of"]
