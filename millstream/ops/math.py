@@ -241,6 +241,17 @@ def next_after(x1: Tensor[Next], x2: Tensor[Next]) -> Tensor[Next]:
     return e.next_after(x1, x2)
 
 
+Component = Types("T", float32, float64, default=float32)
+
+
+@op("Complex", outputs="out")
+def complex_(real: Tensor[Component], imag: Tensor[Component], *, Tout: Types("Tout", *COMPLEX) = dtypes.complex64) -> Tensor["Tout"]:
+    """Return complex numbers out of real and imaginary parts, with broadcasting."""
+    real, imag = broadcast_together(real, imag, what="Complex")
+    return e.convert(e.complex_(real, imag), Tout)
+
+
+
 next_after.no_gradient()
 
 @op("AddN", outputs="sum")
