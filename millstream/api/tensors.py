@@ -17,7 +17,7 @@ from millstream.execution import operators
 from millstream.execution.context import current_graph
 from millstream.execution.convert import register_conversion, to_tensor
 from millstream.execution.indexed_slices import IndexedSlices
-from millstream.execution.operation import Operation
+from millstream.execution.operation import Operation, label
 from millstream.execution.static_value import static_value
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import EagerTensor, Tensor, TensorType, eager_from_array
@@ -41,7 +41,9 @@ def in_graph(tensor: Any) -> Any:
     from millstream.program.value import building
 
     with building(graph.program):
-        return graph.tensor(constant(tensor._array(), tensor.dtype))
+        value = constant(tensor._array(), tensor.dtype)
+    label(graph, graph.program.nodes[-1])
+    return graph.tensor(value)
 
 
 @public("convert_to_tensor")

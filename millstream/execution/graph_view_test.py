@@ -68,3 +68,12 @@ def test_a_variable_is_not_changed_by_an_operator():
     v = tf.Variable(1.0)
     with pytest.raises(RuntimeError, match="assign_add"):
         v += 1.0
+
+
+def test_operations_get_the_names_that_are_asked_for():
+    graph = tf.__internal__.FuncGraph("k")
+    with graph.as_default():
+        x = tf.constant([1.0], name="c")
+        named = [tf.add(x, x, name="sum"), tf.add(x, x, name="sum"), tf.exp(x, name="power"), tf.exp(x)]
+    assert x.name == "c:0"
+    assert [tensor.name for tensor in named] == ["sum:0", "sum_1:0", "power:0", "Exp:0"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 from millstream.base.dtypes import as_dtype
@@ -157,9 +159,35 @@ def type_of(node: Node | None) -> str:
 def label(graph: Any, node: Node) -> str:
     """Return the name of a node, giving it one at first."""
     if node.label is None:
-        kind = type_of(node)
-        node.label = graph.unique_name(current_scope() + _BASE_NAMES.get(node.definition.name, kind))
+        name = _asked_for() or _BASE_NAMES.get(node.definition.name) or type_of(node)
+        node.label = graph.unique_name(current_scope() + name)
     return node.label
+
+
+_PACKAGE = str(Path(__file__).parents[1])
+_API = str(Path(_PACKAGE, "api"))
+
+
+def _asked_for() -> str | None:
+    """Return the argument `name` of the public function that the user called; None where there is none.
+
+    Looked up on the stack, so that eager calls, which have no names, pay nothing for it.
+    """
+    frame = sys._getframe(2)
+    found = None
+    while frame is not None:
+        code = frame.f_code
+        if not code.co_filename.startswith(_PACKAGE):
+            return found
+        if (
+            code.co_filename.startswith(_API)
+            and "name" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+        ):
+            name = frame.f_locals.get("name")
+            if isinstance(name, str) and name:
+                found = name
+        frame = frame.f_back  # type: ignore[assignment]
+    return found
 
 
 def operation_of(tensor: Any) -> Operation:
