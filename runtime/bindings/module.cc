@@ -4,6 +4,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "bindings/python.h"
+#include "kernels/random_operands.h"
 #include "memory/allocator.h"
 #include "tracing/trace.h"
 
@@ -37,6 +38,7 @@ NB_MODULE(_runtime, m) {
         return names;
       },
       "The names of this build's kernels.");
+  m.def("forget_random_states", &ms::forget_random_states, "Make the counters of all stateful random ops begin again.");
   m.def("thread_count", &ms::thread_count);
   m.def("set_thread_count", &ms::set_thread_count, "0: as many as the process may use.");
   m.def("memory_stats", [] {

@@ -11,6 +11,9 @@ enum class RandomAlgorithm : int64_t { philox = 1, threefry = 2, auto_select = 3
 
 Status check_key_counter(const Call& call, const char* name, int64_t algorithm);
 
+// random_state.cc: makes the counters of all stateful random ops begin again.
+void forget_random_states();
+
 namespace {
 
 inline Philox philox_of(const Tensor& key, const Tensor& counter) {
