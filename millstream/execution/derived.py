@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from millstream.autodiff.reverse import _reverse_node, by_position, reverse
-from millstream.program.slices import Adjoint, Slices
+from millstream.program.slices import Adjoint, Slices, dense
 from millstream.base.spec import Spec
 from millstream.program.value import Definition, Node, Program, Value, building, current_program
 
@@ -27,7 +27,7 @@ class GradientOp(Definition):
         self.given = given
         self.wanted = wanted
         self.layout: tuple[int, ...] = ()
-        self.output_total = 0
+        self.plain = False
 
     def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
         scratch = Program(self.name)
@@ -52,10 +52,11 @@ class GradientOp(Definition):
         layout: list[int] = []
         for i in self.wanted:
             adjoint = adjoints[i]
-            parts = [] if adjoint is None else [adjoint.values, adjoint.indices] if isinstance(adjoint, Slices) else [adjoint]
+            parts = [] if adjoint is None else [adjoint.values, adjoint.indices] if isinstance(adjoint, Slices) else [dense(adjoint)]
             layout.append(len(parts))
             flat.extend(parts)
         self.layout = tuple(layout)
+        self.plain = all(n == 1 for n in layout)
         return tuple(flat)
 
     def reverse_rule(self, node: Node, flows: Sequence[Adjoint | None], reached: set[Value], again: Any) -> list[Adjoint | None]:

@@ -43,7 +43,7 @@ def handle_of(definition: Definition) -> Any:
         known = _known_positions(definition)
         handle = runtime.OpHandle(definition.name, known, lambda inputs, key: compile_eager(definition, inputs, key))
         _handles[definition] = handle
-        _definitions[handle] = definition
+        definitions[handle] = definition
     return handle
 
 
@@ -55,12 +55,12 @@ def _known_positions(definition: Definition) -> tuple[int, ...]:
     return tuple(range(64)) if forward.structured else forward.known_inputs
 
 
-_definitions: dict[Any, Definition] = {}
+definitions: dict[Any, Definition] = {}
 
 
 def definition_of(handle: Any) -> Definition:
     """Return the op whose plan cache this is."""
-    return _definitions[handle]
+    return definitions[handle]
 
 
 def attributes_key(op: Definition, attributes: dict[str, Any]) -> Attributes | None:

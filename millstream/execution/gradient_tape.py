@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import enum
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from millstream.base import nest
+from millstream.autodiff.split import reached_values
+from millstream.base import dtypes, nest
 from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph
-from millstream.execution.convert import to_tensor
+from millstream.execution.convert import constant_of, to_tensor
+from millstream.execution.dispatch import apply
 from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.operators import ones_like, zeros_like
 from millstream.execution.symbolic import SymbolicTensor
+from millstream.execution.tensor import Tensor
+from millstream.ops.registry import find
+from millstream.program.value import Node, Value
+
+log = logging.getLogger("millstream")
+
+
+class UnconnectedGradients(enum.Enum):
+    """What the gradient of something that the target does not depend on is."""
+
+    NONE = "none"
+    ZERO = "zero"
+
+
+def handle_of_source(source: Any) -> Any:
+    """Return the tensor that a tape knows a source by: of a variable, its handle."""
+    if isinstance(source, Tensor):
+        return source
+    handle = getattr(source, "handle", None)
+    if isinstance(handle, Tensor):
+        return handle
+    if isinstance(source, IndexedSlices):
+        return source.values
+    return to_tensor(source)
 
 
 class GradientTape:
@@ -23,7 +52,8 @@ class GradientTape:
         self._tape: tapes.Tape | None = None
         self._recording = False
         self._graph: Any = None
-        self._start = 0
+        self._segments: list[tuple[Node | None, Node | None]] = []
+        self._watched: dict[Value, None] = {}
 
     def __enter__(self) -> GradientTape:
         self._push()
@@ -33,63 +63,251 @@ class GradientTape:
         if self._recording:
             self._pop()
 
-    def _push(self) -> None:
+    def _push(self, existing: bool = False) -> None:
         if self._recording:
             raise ValueError("Tape is still recording, This can happen if you try to re-enter an already-active tape.")
         if self._tape is None:
             self._tape = tapes.Tape(self._persistent, self._watch_variables)
             self._graph = current_graph()
-            self._start = len(self._graph.program.nodes) if self._graph is not None else 0
+        if self._graph is not None:
+            nodes = self._graph.program.nodes
+            self._segments.append((nodes[-1] if nodes else None, None))
+            self._graph.open_tapes.append(self)
         tapes.push(self._tape)
         self._recording = True
 
     def _pop(self) -> None:
         assert self._tape is not None
         tapes.pop(self._tape)
+        if self._graph is not None:
+            nodes = self._graph.program.nodes
+            self._segments[-1] = (self._segments[-1][0], nodes[-1] if nodes else None)
+            self._graph.open_tapes.remove(self)
         self._recording = False
+
+    def _nodes(self) -> list[Node]:
+        """Return the nodes of the graph that were recorded."""
+        program = self._graph.program
+        place = {id(n): i for i, n in enumerate(program.nodes)}
+        found: list[Node] = []
+        for k, (first, last) in enumerate(self._segments):
+            start = place[id(first)] + 1 if first is not None else 0
+            is_open = self._recording and k == len(self._segments) - 1
+            end = len(program.nodes) if is_open else (place[id(last)] + 1 if last is not None else 0)
+            found += program.nodes[start:end]
+        return found
+
+    def _ensure(self) -> tapes.Tape:
+        if self._tape is None:
+            self._tape = tapes.Tape(self._persistent, self._watch_variables)
+            self._graph = current_graph()
+        return self._tape
 
     def watch(self, tensor: Any) -> None:
         """Follow `tensor`, or every tensor of a nested structure."""
-        assert self._tape is not None
+        tape = self._ensure()
         for item in nest.flatten(tensor, expand_composites=True):
-            handle = getattr(item, "handle", item)
+            if not isinstance(item, Tensor) and not hasattr(item, "handle") and not hasattr(item, "__tf_tensor__"):
+                raise ValueError(f"Passed in object {item} of type {type(item).__name__!r}, not tf.Tensor or tf.Variable or ExtensionType.")
+            dtype = dtypes.as_dtype(item.dtype)
+            if not (dtype.is_floating or dtype.is_complex):
+                log.warning("The dtype of the watched tensor must be floating (e.g. tf.float32), got %r", dtype)
+            handle = handle_of_source(item)
             if not isinstance(handle, SymbolicTensor):
-                self._tape.watch(to_tensor(handle))
+                tape.watch(handle)
+                if handle._dtype == tapes.RESOURCE:
+                    tape.variables.setdefault(handle._id, item)
+            if self._graph is not None:
+                self._watched[self._graph.value_of(handle)] = None
+
+    def watched_variables(self) -> tuple[Any, ...]:
+        """Return the variables that were read, or watched, while recording."""
+        if self._tape is None:
+            return ()
+        found = dict(self._tape.variables)
+        if self._graph is not None:
+            used = {v for n in self._nodes() for v in n.inputs}
+            for tensor, value in self._graph.captures.values():
+                if value in used and tensor.dtype is dtypes.resource and self._watch_variables:
+                    variable = tapes.trainable.get(tensor._id)
+                    if variable is not None:
+                        found.setdefault(tensor._id, variable)
+        return tuple(found.values())
+
+    @contextmanager
+    def stop_recording(self) -> Iterator[None]:
+        """Record nothing inside the `with` block."""
+        if self._tape is None:
+            raise RuntimeError("Trying to stop recording a tape which is not recording.")
+        self._pop()
+        try:
+            yield
+        finally:
+            self._push(existing=True)
+
+    def reset(self) -> None:
+        """Forget everything recorded."""
+        self._pop()
+        self._tape = None
+        self._segments = []
+        self._watched = {}
+        self._push()
 
     def gradient(
         self,
         target: Any,
         sources: Any,
         output_gradients: Any = None,
-        unconnected_gradients: Any = "none",
+        unconnected_gradients: Any = UnconnectedGradients.NONE,
     ) -> Any:
         """Differentiate `target` with respect to `sources`; the result has the structure of `sources`."""
-        if self._tape is None:
-            raise RuntimeError("A non-persistent GradientTape can only be used to compute one set of gradients (or jacobians)")
-        tape = self._tape
+        tape = self._for_gradients()
+        unconnected = _unconnected(unconnected_gradients)
         if self._recording and not self._persistent:
             self._pop()
-        targets = nest.flatten(target)
-        dys = [None] * len(targets) if output_gradients is None else nest.flatten(output_gradients)
+        if target is None:
+            raise TypeError("Argument `target` should be a list or nested structure of Tensors, Variables or CompositeTensors to be differentiated, but received None.")
+        targets = _targets(target)
+        given = [None] * len(targets) if output_gradients is None else nest.flatten(output_gradients)
+        dys = [None if d is None else (d if isinstance(d, IndexedSlices) else to_tensor(d, t.dtype)) for d, t in zip(given, targets, strict=True)]
         flat = nest.flatten(sources)
-        handles = [getattr(s, "handle", s) for s in flat]
-        if self._graph is not None and current_graph() is self._graph:
-            found = tapes.graph_gradient(self._graph, self._start, targets, dys, handles)
-        else:
-            found = self._eager(tape, targets, dys, handles)
-        if getattr(unconnected_gradients, "value", unconnected_gradients) == "zero":
-            found = [zeros_like(s) if g is None else g for s, g in zip(flat, found, strict=True)]
+        for source in flat:
+            dtype = getattr(source, "dtype", None)
+            if dtype is not None and not (dtypes.as_dtype(dtype).is_floating or dtypes.as_dtype(dtype).is_complex):
+                log.warning("The dtype of the source tensor must be floating (e.g. tf.float32) when calling GradientTape.gradient, got %r", dtype)
+        found = self._flat_gradient(tape, targets, dys, flat)
+        if unconnected is UnconnectedGradients.ZERO:
+            found = [_zeros(s) if g is None else g for s, g in zip(flat, found, strict=True)]
         if not self._persistent:
             self._tape = None
         return nest.pack_sequence_as(sources, found)
 
-    def _eager(self, tape: tapes.Tape, targets: Sequence[Any], dys: Sequence[Any], handles: Sequence[Any]) -> list[Any]:
+    def _for_gradients(self) -> tapes.Tape:
+        if self._tape is None:
+            raise RuntimeError(
+                "A non-persistent GradientTape can only be used to compute one set of gradients (or jacobians)"
+            )
+        return self._tape
+
+    def _flat_gradient(self, tape: tapes.Tape, targets: Sequence[Any], dys: Sequence[Any], flat: Sequence[Any]) -> list[Any]:
+        pairs = [(t, d) for t, d in zip(targets, dys, strict=True) if _is_differentiable(t)]
+        handles = [handle_of_source(s) for s in flat]
+        if self._graph is not None and current_graph() is not None:
+            return self._in_graph([t for t, _ in pairs], [d for _, d in pairs], handles)
+        if any(isinstance(t, SymbolicTensor) for t, _ in pairs):
+            raise RuntimeError("A tape that was opened outside of a function cannot differentiate the function's own tensors; open it inside.")
         flows: dict[int, Any] = {}
-        for target, dy in zip(targets, dys, strict=True):
-            flow = ones_like(target) if dy is None else to_tensor(dy)
-            flows[target._id] = flow if target._id not in flows else tapes.add_adjoints(flows[target._id], flow)
-        found = tapes.backward(tape, flows, {h._id for h in handles})
+        for target, dy in pairs:
+            flow = ones_like(target) if dy is None else dy
+            number = target._id
+            flows[number] = flow if number not in flows else tapes.add_adjoints(flows[number], flow)
+        wanted = {h._id for h in handles if h._id in tape.watched}
+        found = tapes.backward(tape, flows, wanted)
         return [found.get(h._id) for h in handles]
 
+    def _in_graph(self, targets: Sequence[Any], dys: Sequence[Any], handles: Sequence[Any]) -> list[Any]:
+        graph = current_graph()
+        assert graph is not None
+        nodes = self._nodes()
+        sources = [graph.value_of(h) for h in handles]
+        reached = reached_values(nodes, {*self._watched, *(v for h, v in zip(handles, sources, strict=True) if self._follows(h))})
+        chosen = [i for i, v in enumerate(sources) if v in reached]
+        found = tapes.graph_gradient(graph, nodes, targets, dys, [handles[i] for i in chosen])
+        place = dict(zip(chosen, found, strict=True))
+        return [place.get(i) for i in range(len(handles))]
 
-__all__ = ["GradientTape", "IndexedSlices"]
+    def _follows(self, handle: Any) -> bool:
+        """Whether a variable's handle, or an eager tensor from outside, is followed without being asked for."""
+        if isinstance(handle, SymbolicTensor):
+            return False
+        tape = self._tape
+        return tape is not None and (handle._id in tape.watched or (self._watch_variables and handle._id in tapes.trainable))
+
+    def jacobian(
+        self,
+        target: Any,
+        sources: Any,
+        unconnected_gradients: Any = UnconnectedGradients.NONE,
+        parallel_iterations: Any = None,
+        experimental_use_pfor: bool = True,
+    ) -> Any:
+        """Differentiate every element of `target`: the result has the shape of `target`, then that of the source."""
+        from millstream.execution.jacobian import jacobian
+
+        tape = self._for_gradients()
+        if self._recording and not self._persistent:
+            self._pop()
+        flat = nest.flatten(sources)
+        found = jacobian(lambda dy: self._flat_gradient(tape, [_target(target)], [dy], flat), _target(target), flat)
+        if _unconnected(unconnected_gradients) is UnconnectedGradients.ZERO:
+            found = [_zero_jacobian(target, s) if g is None else g for s, g in zip(flat, found, strict=True)]
+        if not self._persistent:
+            self._tape = None
+        return nest.pack_sequence_as(sources, found)
+
+    def batch_jacobian(
+        self,
+        target: Any,
+        source: Any,
+        unconnected_gradients: Any = UnconnectedGradients.NONE,
+        parallel_iterations: Any = None,
+        experimental_use_pfor: bool = True,
+    ) -> Any:
+        """Differentiate every element of each row of `target` by the same row of `source`."""
+        from millstream.execution.jacobian import batch_jacobian
+
+        tape = self._for_gradients()
+        if self._recording and not self._persistent:
+            self._pop()
+        target = _target(target)
+        if target.shape.rank is not None and target.shape.rank < 2:
+            raise ValueError("Expected target of rank at least 2 (a batch of vectors): use jacobian for one of rank below.")
+        rows, source_rows = target.shape[0], source.shape[0]
+        if rows is not None and source_rows is not None and rows != source_rows:
+            raise ValueError(
+                f"Need first dimension of target shape ({target.shape}) and source shape ({source.shape}) to match."
+            )
+        found = batch_jacobian(lambda dy: self._flat_gradient(tape, [target], [dy], [source])[0], target, source)
+        if found is None and _unconnected(unconnected_gradients) is UnconnectedGradients.ZERO:
+            shape = [*target.shape.as_list(), *source.shape.as_list()[1:]]
+            found = apply(find("Fill"), to_tensor(shape, dtypes.int32), to_tensor(0, target.dtype))
+        if not self._persistent:
+            self._tape = None
+        return found
+
+
+def _unconnected(given: Any) -> UnconnectedGradients:
+    try:
+        return UnconnectedGradients(getattr(given, "value", given))
+    except ValueError:
+        raise ValueError(f"Unknown value for unconnected_gradients: {given!r}") from None
+
+
+def _target(target: Any) -> Any:
+    return target if isinstance(target, Tensor) else handle_of_source(target)
+
+
+def _targets(target: Any) -> list[Any]:
+    return [_target(t) for t in nest.flatten(target, expand_composites=True)]
+
+
+def _is_differentiable(target: Any) -> bool:
+    dtype = target.dtype
+    if dtype.is_floating or dtype.is_complex or dtype in (dtypes.resource, dtypes.variant):
+        return True
+    log.warning("The dtype of the target tensor must be floating (e.g. tf.float32) when calling GradientTape.gradient, got %r", dtype)
+    return False
+
+
+def _zeros(source: Any) -> Any:
+    if isinstance(source, Tensor):
+        return apply(find("ZerosLike"), source) if isinstance(source, SymbolicTensor) else zeros_like(source)
+    return apply(find("ZerosLike"), to_tensor(source))
+
+
+def _zero_jacobian(target: Any, source: Any) -> Any:
+    shape = [*_target(target).shape.as_list(), *source.shape.as_list()]
+    return apply(find("Fill"), constant_of(shape, dtypes.int32) if shape else to_tensor([], dtypes.int32), to_tensor(0, _target(target).dtype))
+
+
+__all__ = ["GradientTape", "IndexedSlices", "UnconnectedGradients"]

@@ -14,15 +14,15 @@ from millstream.autodiff.reverse import reverse
 from millstream.base import dtypes, nest
 from millstream.execution.context import current_graph, tracing
 from millstream.execution.derived import GradientOp
-from millstream.execution.dispatch import apply_flat, attributes_key, definition_of, execute, handle_of
+from millstream.execution.dispatch import apply_flat, attributes_key, definitions, execute, handle_of
 from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import eager_constant, watchers
 from millstream.ops import math
 from millstream.program.primitives.elementwise import ADD
 from millstream.program.primitives.shaping import full
-from millstream.program.slices import Slices
-from millstream.program.value import Definition, Value, building
+from millstream.program.slices import Slices, dense
+from millstream.program.value import Definition, Node, Value, building
 
 
 class _Stack(threading.local):
@@ -51,15 +51,17 @@ def any_watched(ids: set[int]) -> bool:
 
 
 class Record:
-    """One call: what ran on what, and what it gave."""
+    """One call: what ran on what, and what it gave, with the ids of both."""
 
-    __slots__ = ("attributes", "definition", "inputs", "outputs")
+    __slots__ = ("attributes", "definition", "input_ids", "inputs", "output_ids", "outputs")
 
     def __init__(self, definition: Definition, attributes: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
         self.definition = definition
         self.attributes = attributes
         self.inputs = inputs
         self.outputs = outputs
+        self.input_ids = [t._id for t in inputs]
+        self.output_ids = [t._id for t in outputs]
 
 
 class Tape:
@@ -74,35 +76,41 @@ class Tape:
         self.variables: dict[int, Any] = {}
 
     def watch(self, tensor: Any) -> None:
-        """Follow an eager tensor."""
-        self.watched.add(tensor._id)
-        self.kept.append(tensor)
+        """Follow an eager tensor; a handle stands for its variable."""
+        if tensor._dtype == RESOURCE:
+            self.watch_handle(tensor)
+        elif tensor._id not in self.watched:
+            self.watched.add(tensor._id)
+            self.kept.append(tensor)
 
     def wants(self, tensor: Any) -> bool:
         """Return whether a call on `tensor` is to be written down."""
-        return tensor._id in self.watched or (self.watch_variables and tensor._dtype == 20 and tensor._id in trainable)
+        return tensor._id in self.watched or (self.watch_variables and tensor._dtype == RESOURCE and tensor._id in trainable)
 
-    def record(self, definition: Definition, attributes: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+    def record(self, item: Record) -> None:
         """Write down a call if it touches what the tape follows."""
         watched, touched = self.watched, False
-        for tensor in inputs:
-            if tensor._id in watched:
+        for i, number in enumerate(item.input_ids):
+            if number in watched:
                 touched = True
-            elif self.watch_variables and tensor._dtype == 20 and tensor._id in trainable:
-                self.watch_handle(tensor)
+            elif number in trainable and self.watch_variables:
+                self.watch_handle(item.inputs[i])
                 touched = True
         if touched:
-            self.records.append(Record(definition, attributes, inputs, outputs))
-            for tensor in outputs:
-                watched.add(tensor._id)
+            self.records.append(item)
+            watched.update(item.output_ids)
 
     def watch_handle(self, handle: Any) -> None:
         """Follow a variable by its handle."""
-        self.watched.add(handle._id)
+        if handle._id not in self.watched:
+            self.watched.add(handle._id)
+            self.kept.append(handle)
         variable = trainable.get(handle._id)
-        self.kept.append(handle)
         if variable is not None:
-            self.variables[handle._id] = variable
+            self.variables.setdefault(handle._id, variable)
+
+
+RESOURCE = dtypes.resource.as_datatype_enum
 
 
 def push(tape: Tape) -> None:
@@ -138,9 +146,9 @@ def _update() -> None:
 
 
 def _hook(handle: Any, key: Any, inputs: tuple[Any, ...], outputs: tuple[Any, ...]) -> None:
-    definition = definition_of(handle)
+    item = Record(definitions[handle], key, inputs, outputs)
     for tape in _stack.tapes:
-        tape.record(definition, key, inputs, outputs)
+        tape.record(item)
 
 
 runtime.set_record_hook(_hook)
@@ -153,12 +161,13 @@ def recording() -> bool:
 
 def record(definition: Definition, attributes: Any, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
     """Write down a call that did not go through the plan cache."""
-    if not _stack.paused:
+    if not _stack.paused and _stack.tapes:
+        item = Record(definition, attributes, inputs, outputs)
         for tape in _stack.tapes:
-            tape.record(definition, attributes, inputs, outputs)
+            tape.record(item)
 
 
-_gradient_ops: dict[Any, GradientOp] = {}
+_gradient_calls: dict[Any, Any] = {}
 
 
 def backward(tape: Tape, flows: dict[int, Any], sources: set[int]) -> dict[int, Any]:
@@ -166,43 +175,60 @@ def backward(tape: Tape, flows: dict[int, Any], sources: set[int]) -> dict[int, 
     reached = set(sources)
     relevant = []
     for item in tape.records:
-        if any(t._id in reached for t in item.inputs):
+        if not reached.isdisjoint(item.input_ids):
             relevant.append(item)
-            reached.update(t._id for t in item.outputs)
+            reached.update(item.output_ids)
     for item in reversed(relevant):
-        given = tuple(i for i, t in enumerate(item.outputs) if t._id in flows)
-        if not given:
-            continue
-        wanted = tuple(i for i, t in enumerate(item.inputs) if t._id in reached)
+        output_ids = item.output_ids
+        if len(output_ids) == 1:
+            if output_ids[0] not in flows:
+                continue
+            given: tuple[int, ...] = (0,)
+        else:
+            given = tuple(i for i, number in enumerate(output_ids) if number in flows)
+            if not given:
+                continue
+        wanted = tuple([i for i, number in enumerate(item.input_ids) if number in reached])
         for i, adjoint in zip(wanted, _backward_one(item, given, wanted, flows), strict=True):
             if adjoint is not None:
-                key = item.inputs[i]._id
-                flows[key] = adjoint if key not in flows else add_adjoints(flows[key], adjoint)
+                number = item.input_ids[i]
+                flows[number] = adjoint if number not in flows else add_adjoints(flows[number], adjoint)
     return {i: flows[i] for i in sources if i in flows}
 
 
-def _backward_one(item: Record, given: tuple[int, ...], wanted: tuple[int, ...], flows: dict[int, Any]) -> list[Any]:
+def _backward_one(item: Record, given: tuple[int, ...], wanted: tuple[int, ...], flows: dict[int, Any]) -> Sequence[Any]:
     own = getattr(item.definition, "backward", None)
-    dys = [flows[item.outputs[i]._id] for i in given]
+    dys = [flows[item.output_ids[i]] for i in given]
     if own is not None:
         answer = own(item, given, wanted, dys)
         if answer is not NotImplemented:
             return answer  # type: ignore[no-any-return]
-    dys = [to_dense(d) for d in dys]
-    key = (item.definition, item.attributes, given, wanted)
-    op = _gradient_ops.get(key)
-    if op is None:
+    dys = [to_dense(d) if d.__class__ is IndexedSlices else d for d in dys]
+    count = len(item.inputs)
+    call = (item.definition, item.attributes, given, wanted, count, len(item.outputs))
+    found = _gradient_calls.get(call)
+    if found is None:
         attributes = item.attributes.items if item.attributes is not None else {}
-        op = _gradient_ops[key] = GradientOp(item.definition, attributes, given, wanted)
-    attributes = {"input_count": len(item.inputs), "output_count": len(item.outputs)}
-    result = apply_flat(op, [*item.inputs, *item.outputs, *dys], attributes)
+        op = GradientOp(item.definition, attributes, given, wanted)
+        words = {"input_count": count, "output_count": len(item.outputs)}
+        found = _gradient_calls[call] = (op, handle_of(op), attributes_key(op, words), words)
+    op, handle, key, words = found
+    result = execute(handle, key, *item.inputs, *item.outputs, *dys)
+    if result is NotImplemented:
+        result = apply_flat(op, [*item.inputs, *item.outputs, *dys], words)
+    if op.plain:
+        return result if result.__class__ is tuple else (result,)
+    return _adjoints(item, op, wanted, result)
+
+
+def _adjoints(item: Record, op: GradientOp, wanted: tuple[int, ...], result: Any) -> list[Any]:
     flat = result if isinstance(result, tuple) else (result,)
     adjoints: list[Any] = []
     at = 0
     for count, i in zip(op.layout, wanted, strict=True):
         if count == 2:
             source = item.inputs[i]
-            shape = runtime.state_info(source)["value_shape"] if source._dtype == 20 else source._shape
+            shape = runtime.state_info(source)["value_shape"] if source._dtype == RESOURCE else source._shape
             adjoints.append(IndexedSlices(flat[at], flat[at + 1], shape))
         else:
             adjoints.append(flat[at] if count else None)
@@ -224,15 +250,18 @@ def add_adjoints(a: Any, b: Any) -> Any:
     return apply_flat(math.add, [to_dense(a), to_dense(b)], {}) if result is NotImplemented else result
 
 
-def graph_gradient(graph: Any, start: int, targets: Sequence[Any], dys: Sequence[Any], sources: Sequence[Any]) -> list[Any]:
-    """Differentiate the nodes of a graph from number `start` on; adjoints as symbolic tensors, IndexedSlices or None."""
+def graph_gradient(
+    graph: Any, nodes: Sequence[Node], targets: Sequence[Any], dys: Sequence[Any], sources: Sequence[Any]
+) -> list[Any]:
+    """Differentiate nodes of a graph; adjoints as symbolic tensors, IndexedSlices or None."""
     program = graph.program
-    nodes = [n for n in program.nodes[start:]]
     values = [graph.value_of(s) for s in sources]
     with building(program):
         flows: dict[Value, Any] = {}
         for target, dy in zip(targets, dys, strict=True):
             value = graph.value_of(target)
+            if isinstance(dy, IndexedSlices):
+                dy = dy.to_dense()
             flow = graph.value_of(dy) if dy is not None else full(value.shape, 1, value.dtype)
             flows[value] = flow if value not in flows else program.emit(ADD, (flows[value], flow), {})[0]
         found = reverse(nodes, flows, values)
@@ -242,7 +271,7 @@ def graph_gradient(graph: Any, start: int, targets: Sequence[Any], dys: Sequence
             if isinstance(adjoint, Slices):
                 results.append(IndexedSlices(graph.tensor(adjoint.values), graph.tensor(adjoint.indices), adjoint.shape))
             else:
-                results.append(None if adjoint is None else graph.tensor(adjoint))
+                results.append(None if adjoint is None else graph.tensor(dense(adjoint)))
     return results
 
 
