@@ -1,8 +1,6 @@
 // The cache of oneDNN primitives and how one runs. Refuses to run where libdnnl.so.3 is missing.
 #include "kernels/onednn_primitive.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <list>
 #include <new>
@@ -18,22 +16,8 @@ constexpr size_t cache_limit = 1024;  // operations
 
 Status missing() {
   return Status(Code::failed_precondition,
-                "oneDNN's library libdnnl.so.3 was not found beside millstream's own: reinstall millstream, or set "
-                "MILLSTREAM_ONEDNN=0 to run without it");
-}
-
-// libgomp keeps the number of threads for each calling thread.
-void set_openmp_threads(int wanted) {
-  thread_local int current = 0;
-  if (current == wanted) return;
-  using Set = void (*)(int);
-  static const Set set = [] {
-    (void)onednn_engine();  // loads oneDNN, and libgomp with it
-    void* library = dlopen("libgomp.so.1", RTLD_NOW | RTLD_NOLOAD);
-    return reinterpret_cast<Set>(library ? dlsym(library, "omp_set_num_threads") : nullptr);
-  }();
-  if (set) set(wanted);
-  current = wanted;
+                "oneDNN's library libdnnl.so.3 was not found beside millstream's own, or is another one: reinstall "
+                "millstream, or set MILLSTREAM_ONEDNN=0 to run without it");
 }
 
 dnnl_stream_t stream() {
@@ -68,6 +52,7 @@ Cache& cache() {
 
 const dnnl::engine& onednn_engine() {
   static const dnnl::engine* const engine = [] {
+    if (!onednn_use_our_threads()) throw dnnl::error(dnnl_runtime_error, "not the library this was built for");
     auto* made = new dnnl::engine(dnnl::engine::kind::cpu, 0);
     dnnl_set_primitive_cache_capacity(0);  // ours is enough
     return made;
@@ -194,7 +179,7 @@ std::unique_ptr<OneDnnOperation::Frame> OneDnnOperation::take_frame() const {
 
 Status OneDnnOperation::run(std::initializer_list<Argument> arguments) const {
   try {
-    set_openmp_threads(threads_);
+    onednn_set_threads(threads_);
     auto frame = take_frame();
     Ref<Buffer> scratch;
     char* base = nullptr;
@@ -261,7 +246,7 @@ std::shared_ptr<const OneDnnOperation> onednn_operation(std::vector<int64_t> key
   }
   std::shared_ptr<OneDnnOperation> made;
   try {
-    set_openmp_threads(threads);
+    onednn_set_threads(threads);
     made = make();
   } catch (const dnnl::error& error) {
     if (error.status != dnnl_unimplemented && error.status != dnnl_invalid_arguments) {

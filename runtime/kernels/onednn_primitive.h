@@ -63,6 +63,10 @@ bool onednn_has_bfloat16();
 
 enum class OneDnnKind : int64_t { matmul, convolution, input_gradient, weight_gradient };
 
+// onednn_threads.cc: makes oneDNN run on our pool, and sets how many threads the calling thread's next regions take.
+bool onednn_use_our_threads();
+void onednn_set_threads(int threads);
+
 // How many threads pay for this much work: waking one costs several microseconds.
 int onednn_threads(double multiplications);
 

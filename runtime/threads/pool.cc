@@ -60,8 +60,32 @@ class Pool {
   int size() const { return static_cast<int>(workers_.size()) + 1; }
 
   bool run(int64_t count, int64_t chunk, const std::function<void(int64_t, int64_t)>& body) {
-    std::unique_lock start(start_, std::try_to_lock);
-    if (!start.owns_lock()) return false;
+    if (!start_.try_lock()) return false;
+    open(count, chunk, body);
+    close();
+    return true;
+  }
+
+  // A job whose pieces may wait for one another: the caller waits until the pool is free.
+  void begin(int64_t count, const std::function<void(int64_t, int64_t)>& body) {
+    start_.lock();
+    open(count, 1, body);
+  }
+
+  // Helps with what is left, then waits.
+  void close() {
+    job_.work();
+    for (int i = 0; i < spin_rounds && active_.load(std::memory_order_acquire) != 0; ++i) relax();
+    {
+      std::unique_lock lock(mutex_);
+      open_ = false;
+      done_.wait(lock, [this] { return active_.load(std::memory_order_acquire) == 0; });
+    }
+    start_.unlock();
+  }
+
+ private:
+  void open(int64_t count, int64_t chunk, const std::function<void(int64_t, int64_t)>& body) {
     {
       std::lock_guard lock(mutex_);
       job_.body = &body;
@@ -72,15 +96,8 @@ class Pool {
       generation_.fetch_add(1, std::memory_order_release);
     }
     wake_.notify_all();
-    job_.work();
-    for (int i = 0; i < spin_rounds && active_.load(std::memory_order_acquire) != 0; ++i) relax();
-    std::unique_lock lock(mutex_);
-    open_ = false;
-    done_.wait(lock, [this] { return active_.load(std::memory_order_acquire) == 0; });
-    return true;
   }
 
- private:
   void serve() {
     inside_parallel_for = true;
     uint64_t seen = 0;
@@ -121,7 +138,7 @@ int available_threads() {
 struct Holder {
   std::mutex mutex;
   std::atomic<int> wanted{0};
-  std::atomic<Pool*> pool{nullptr};
+  std::shared_ptr<Pool> pool;  // guarded by mutex; a caller holds it while its job runs
 };
 Holder* holder = nullptr;
 std::once_flag holder_once;
@@ -140,13 +157,11 @@ Holder& get_holder() {
   return *holder;
 }
 
-Pool& get_pool() {
+std::shared_ptr<Pool> get_pool() {
   Holder& held = get_holder();
-  Pool* pool = held.pool.load(std::memory_order_acquire);
-  if (pool) return *pool;
   std::lock_guard lock(held.mutex);
-  if (!held.pool.load()) held.pool.store(new Pool(held.wanted), std::memory_order_release);
-  return *held.pool.load();
+  if (!held.pool) held.pool = std::make_shared<Pool>(held.wanted);
+  return held.pool;
 }
 
 }  // namespace
@@ -155,7 +170,9 @@ void parallel_for(int64_t count, int64_t grain, const std::function<void(int64_t
   if (count <= 0) return;
   grain = std::max<int64_t>(grain, 1);
   if (count <= grain || inside_parallel_for) return body(0, count);
-  Pool& pool = get_pool();
+  if (get_holder().wanted == 1) return body(0, count);
+  const std::shared_ptr<Pool> held = get_pool();
+  Pool& pool = *held;
   if (pool.size() == 1) return body(0, count);
   const int64_t pieces = std::min<int64_t>((count + grain - 1) / grain, int64_t{4} * pool.size());
   const int64_t chunk = std::max(grain, (count + pieces - 1) / pieces);
@@ -165,16 +182,41 @@ void parallel_for(int64_t count, int64_t grain, const std::function<void(int64_t
   inside_parallel_for = false;
 }
 
+void Team::begin(int size, std::function<void(int)> member) {
+  member_ = std::move(member);
+  nested_ = inside_parallel_for;
+  if (size < 2) return;
+  const std::shared_ptr<Pool> pool = get_pool();
+  if (nested_ || pool->size() < size) {
+    for (int i = 1; i < size; ++i) own_.emplace_back([this, i] { member_(i); });
+    return;
+  }
+  job_ = [this](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) member_(static_cast<int>(i) + 1);
+  };
+  pool_ = pool;
+  inside_parallel_for = true;
+  pool->begin(size - 1, job_);
+}
+
+void Team::finish() {
+  for (std::thread& thread : own_) thread.join();
+  own_.clear();
+  if (pool_) static_cast<Pool*>(pool_.get())->close();
+  pool_.reset();
+  inside_parallel_for = nested_;
+}
+
 int thread_count() { return get_holder().wanted; }
 
-// The old pool is left to its waiting workers: another thread may be in the middle of a job.
 void set_thread_count(int count) {
   Holder& held = get_holder();
+  std::shared_ptr<Pool> old;  // ends, outside the lock, when the last job in it has
   std::lock_guard lock(held.mutex);
   const int wanted = count > 0 ? std::min(count, 1024) : available_threads();
   if (wanted == held.wanted) return;
   held.wanted = wanted;
-  held.pool.store(nullptr, std::memory_order_release);
+  std::swap(old, held.pool);
 }
 
 }  // namespace millstream
