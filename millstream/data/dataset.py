@@ -94,17 +94,17 @@ class Dataset(CompositeTensor):
         """Return a dataset of the rows of tensors along their first axis."""
         element = _to_tensors(tensors)
         flat = nest.flatten(element)
-        sizes = {t.shape.as_list()[0] if t.shape.rank else None for t in flat}
-        if None in sizes:
+        if any(t.shape.rank == 0 for t in flat):
             raise ValueError("Unbatching a tensor is only supported for rank >= 1")
-        if len(sizes) != 1:
+        sizes = {t.shape.as_list()[0] if t.shape.rank else None for t in flat} - {None}
+        if len(sizes) > 1:
             raise ValueError(f"Dimensions {' and '.join(map(str, sorted(sizes)))} are not compatible")
-        count = sizes.pop()
+        count = sizes.pop() if sizes else UNKNOWN
         spec = nest.map_structure(lambda t: TensorSpec(t.shape[1:], t.dtype), element)
-        arrays = [t._array() for t in flat]
 
         def iterate() -> PythonIterator[Any]:
-            for i in range(count):
+            arrays = [t._array() for t in flat]
+            for i in range(len(arrays[0])):
                 rows = [eager_constant(a[i], t.dtype) for a, t in zip(arrays, flat, strict=True)]
                 yield nest.pack_sequence_as(element, rows)
 

@@ -1,0 +1,86 @@
+"""tf.GradientTape, tf.gradients, tf.custom_gradient and forward-mode differentiation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from millstream.api.public import public, publish
+from millstream.base import nest
+from millstream.execution import custom_gradient as customs
+from millstream.execution.context import current_graph
+from millstream.execution.convert import to_tensor
+from millstream.execution.forward_accumulator import ForwardAccumulator
+from millstream.execution.gradient_tape import GradientTape, UnconnectedGradients, graph_gradients
+
+publish("GradientTape", GradientTape)
+publish("autodiff.GradientTape", GradientTape)
+publish("autodiff.ForwardAccumulator", ForwardAccumulator)
+publish("UnconnectedGradients", UnconnectedGradients)
+
+
+@public("AggregationMethod")
+class AggregationMethod:
+    """How gradients of several uses are added; a hint without effect."""
+
+    ADD_N = 0
+    DEFAULT = ADD_N
+    EXPERIMENTAL_TREE = 1
+    EXPERIMENTAL_ACCUMULATE_N = 2
+
+
+@public("gradients")
+def gradients(
+    ys: Any,
+    xs: Any,
+    grad_ys: Any = None,
+    name: str = "gradients",
+    gate_gradients: bool = False,
+    aggregation_method: Any = None,
+    stop_gradients: Any = None,
+    unconnected_gradients: Any = UnconnectedGradients.NONE,
+) -> list[Any]:
+    """Return the gradients of the sum of `ys` with respect to each of `xs`, inside a function being traced."""
+    if current_graph() is None:
+        raise RuntimeError("tf.gradients is not supported when eager execution is enabled. Use tf.GradientTape instead.")
+    return graph_gradients(nest.flatten(ys), nest.flatten(xs), grad_ys, stop_gradients, unconnected_gradients)
+
+
+@public("hessians")
+def hessians(
+    ys: Any, xs: Any, gate_gradients: bool = False, aggregation_method: Any = None, name: str = "hessians"
+) -> list[Any]:
+    """Return the matrix of second derivatives of the sum of `ys` for each of `xs`, inside a function being traced."""
+    from millstream.execution.jacobian import jacobian
+
+    found = []
+    for x in nest.flatten(xs):
+        (first,) = gradients(ys, [x])
+        found += jacobian(lambda dy, x=x, first=first: gradients([first], [x], [dy]), first, [x])
+    return found
+
+
+@public("custom_gradient")
+def custom_gradient(f: Callable[..., Any] | None = None) -> Any:
+    """Decorate a function that returns (result, gradient function) with its own gradient.
+
+    Args:
+      f: takes tensors; the gradient function takes the gradients of the results (and `variables=`, where `f` uses
+        variables) and gives those of the arguments (and those of the variables).
+    """
+    return (lambda f: customs.custom_gradient(f)) if f is None else customs.custom_gradient(f)
+
+
+@public("recompute_grad")
+def recompute_grad(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `f` as a function that keeps nothing for its gradient, but runs again for it."""
+    return customs.recompute_grad(f)
+
+
+@public("grad_pass_through")
+def grad_pass_through(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `f` as a function whose gradient is that of the identity."""
+    return customs.grad_pass_through(f)
+
+
+__all__ = ["to_tensor"]
