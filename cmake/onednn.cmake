@@ -1,5 +1,5 @@
 # Finds oneDNN as the wheels onednn-devel-cpu-gomp and onednn-cpu-gomp install it, strips one copy, and makes call stubs
-# that load it on first use (so that OMP_WAIT_POLICY can be set before libgomp starts). Sets MS_ONEDNN_LIBRARY when found.
+# that load it on first use, so that programs without a matrix in them stay small. Sets MS_ONEDNN_LIBRARY when found.
 set(MS_ONEDNN_LIBRARY "")
 if(NOT MS_ONEDNN OR NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" OR NOT Python_EXECUTABLE)
   return()
