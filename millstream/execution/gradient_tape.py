@@ -276,6 +276,21 @@ class GradientTape:
         return found
 
 
+def graph_gradients(ys: Sequence[Any], xs: Sequence[Any], grad_ys: Any, stop: Any, unconnected_gradients: Any) -> list[Any]:
+    """Return the gradients of `ys` for each of `xs` through the graph being traced; nothing flows through `stop`."""
+    graph = current_graph()
+    assert graph is not None
+    targets = [_target(y) for y in ys]
+    given = [None] * len(targets) if grad_ys is None else nest.flatten(grad_ys)
+    dys = [None if d is None else to_tensor(d, t.dtype) for d, t in zip(given, targets, strict=True)]
+    stopped = {graph.value_of(handle_of_source(s)) for s in nest.flatten(stop)} if stop is not None else set()
+    nodes = [n for n in graph.program.nodes if not any(v in stopped for v in n.outputs)]
+    found = tapes.graph_gradient(graph, nodes, targets, dys, [handle_of_source(x) for x in xs])
+    if _unconnected(unconnected_gradients) is UnconnectedGradients.ZERO:
+        return [_zeros(x) if g is None else g for x, g in zip(xs, found, strict=True)]
+    return found
+
+
 def _unconnected(given: Any) -> UnconnectedGradients:
     try:
         return UnconnectedGradients(getattr(given, "value", given))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,30 @@ def pop(tape: Tape) -> None:
     """Stop recording on `tape`."""
     _stack.tapes.remove(tape)
     _update()
+
+
+@contextmanager
+def only(tape: Tape) -> Iterator[Tape]:
+    """Let only `tape` record inside the `with` block."""
+    before, _stack.tapes = _stack.tapes, [tape]
+    _update()
+    try:
+        yield tape
+    finally:
+        _stack.tapes = before
+        _update()
+
+
+@contextmanager
+def without(tape: Any) -> Iterator[None]:
+    """Let `tape` not record inside the `with` block."""
+    before, _stack.tapes = _stack.tapes, [t for t in _stack.tapes if t is not tape]
+    _update()
+    try:
+        yield
+    finally:
+        _stack.tapes = before
+        _update()
 
 
 def follows(tensor: Any) -> bool:
