@@ -410,11 +410,14 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
 
     def count_up_to(self, limit: int) -> Any:
         """Add 1 to the variable and return what it held before; OutOfRangeError from `limit` on."""
-        before = self.value()
-        if int(before) >= limit:
-            raise errors.OutOfRangeError(None, None, f"Reached limit of {limit}")
-        self.assign_add(1)
-        return before
+        if self._dtype not in (dtypes.int32, dtypes.int64):
+            raise errors.InvalidArgumentError(
+                None,
+                None,
+                f"count_up_to counts int32 and int64, this is a variable of {self._dtype.name}. [Op:ResourceCountUpTo]",
+            )
+        tell_graphs(self)
+        return apply(ops.resource_count_up_to, self._handle, limit=limit, T=self._dtype)
 
     def load(self, value: Any, session: Any = None) -> None:
         """Make the variable hold `value`."""

@@ -11,9 +11,11 @@ from millstream.base.dtypes import resource as RESOURCE
 from millstream.base.sizes import is_known, product
 from millstream.ops.declaration import Known, Op, Tensor, Types, op
 from millstream.ops.types import NUMBERS
+from millstream.program.primitives.control import check
 from millstream.program.primitives.core import refuse
+from millstream.program.primitives.elementwise import compare
 from millstream.program.primitives.indexing import GATHER, gather, gather_nd, scatter_nd
-from millstream.program.primitives.shaping import broadcast, full, iota, reshape, sizes, spread_to
+from millstream.program.primitives.shaping import broadcast, constant, full, iota, reshape, sizes, spread_to
 from millstream.program.primitives.state import is_set, read, write
 from millstream.program.slices import Adjoint, Slices
 from millstream.program.value import Value
@@ -112,6 +114,21 @@ def variable_shape(input: Tensor[RESOURCE], *, out_type: OUT = dtypes.int32) -> 
 
 
 variable_shape.no_gradient()
+
+
+@op("ResourceCountUpTo", outputs="output", stateful=True)
+def resource_count_up_to(
+    resource: Tensor[RESOURCE], *, limit: int, T: Types("T", dtypes.int32, dtypes.int64)
+) -> Tensor[T]:
+    """Return what the variable holds and add 1 to it; an error once it has reached `limit`."""
+    now = held(resource, T)
+    below = compare(now, constant(limit, now.dtype), "LT")
+    check(below, f"Reached limit of {limit}", "OutOfRangeError")
+    write(resource, now + constant(1, now.dtype))
+    return now
+
+
+resource_count_up_to.no_gradient()
 
 
 @op("DisableCopyOnRead", outputs=(), stateful=True)

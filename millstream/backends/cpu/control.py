@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from millstream.backends.cpu.emitters import emits
+from millstream.base import errors
 from millstream.compiler.pipeline import write_function
 from millstream.compiler.plan import BINDING, HEAP, FunctionWriter
 from millstream.program.value import Node
@@ -55,3 +56,12 @@ def _host_call(node: Node, writer: FunctionWriter) -> None:
         writer.places[value] = writer.slot(value.spec, HEAP, 0, BINDING)
         outputs.append(writer.places[value])
     writer.instruction("host_call", inputs, outputs)
+
+
+@emits("check")
+def _check(node: Node, writer: FunctionWriter) -> None:
+    message = node.attributes["message"].encode()
+    code = getattr(errors, node.attributes["error"])(None, None, "").error_code
+    padded = message + bytes(-len(message) % 8)
+    words = [int.from_bytes(padded[i : i + 8], "little", signed=True) for i in range(0, len(padded), 8)]
+    writer.instruction("check", [writer.place(v) for v in node.inputs], [], [code, len(message), *words])
