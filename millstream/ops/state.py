@@ -25,6 +25,7 @@ N = Types("dtype", *NUMBERS, dtypes.qint8, dtypes.quint8, dtypes.qint16, dtypes.
 A = Types("T")
 Where = Types("Tindices", dtypes.int32, dtypes.int64)
 S = Types("Index", dtypes.int32, dtypes.int64)
+Counted = Types("T", dtypes.int32, dtypes.int64)
 OUT = Types("out_type", dtypes.int32, dtypes.int64, default=dtypes.int32)
 
 
@@ -117,9 +118,7 @@ variable_shape.no_gradient()
 
 
 @op("ResourceCountUpTo", outputs="output", stateful=True)
-def resource_count_up_to(
-    resource: Tensor[RESOURCE], *, limit: int, T: Types("T", dtypes.int32, dtypes.int64)
-) -> Tensor[T]:
+def resource_count_up_to(resource: Tensor[RESOURCE], *, limit: int, T: Counted) -> Tensor[Counted]:
     """Return what the variable holds and add 1 to it; an error once it has reached `limit`."""
     now = held(resource, T)
     below = compare(now, constant(limit, now.dtype), "LT")
