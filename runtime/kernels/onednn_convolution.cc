@@ -158,13 +158,12 @@ std::shared_ptr<const OneDnnOperation> find(const Call& call, ConvolutionShape s
   return onednn_operation(std::move(key), threads, status, [&] { return make(s, form, bias, threads); });
 }
 
-// Measured with AVX-512 at batch 8: ours wins on large images, and wherever oneDNN has no depthwise form.
+// Measured with AVX-512 at batch 8 on the shapes of MobileNetV2; ours wins by a factor of 1.3 to 9 where this says no.
 bool depthwise_suits(const ConvolutionShape& s, ConvolutionForm form) {
   if (s.spatial != 2 || s.in_channels != s.out_channels || s.groups < 8) return false;
-  const bool large = s.in[2] >= 56;
-  if (form == ConvolutionForm::forward) return !large || s.stride[2] > 1;
-  if (form == ConvolutionForm::input_gradient) return large ? s.stride[2] > 1 : s.in[2] > 7;
-  return !large && s.kernel[2] <= 3;
+  if (form == ConvolutionForm::forward) return true;
+  if (form == ConvolutionForm::input_gradient) return s.in[2] > 7;
+  return s.kernel[2] <= 3 && (s.in[2] < 56 || s.stride[2] == 1);
 }
 
 template <ConvolutionForm form, bool depthwise>
