@@ -48,11 +48,13 @@ def handle_of(definition: Definition) -> Any:
 
 
 def _known_positions(definition: Definition) -> tuple[int, ...]:
-    """Return the inputs whose content is part of the cache's key; all of them where lists make positions vary."""
-    forward = getattr(definition, "forward", definition)
-    if not isinstance(forward, Op) or not forward.known_inputs:
-        return ()
-    return tuple(range(64)) if forward.structured else forward.known_inputs
+    """Return the inputs whose content is part of the cache's key; negative ones count from the end, behind a list."""
+    if not isinstance(definition, Op):
+        return definition.known_positions({})
+    if not definition.structured or not definition.known_inputs:
+        return definition.known_inputs
+    first = next(i for i, p in enumerate(definition.inputs) if p.shape != "one")
+    return tuple(i if i < first else i - len(definition.inputs) for i in definition.known_inputs)
 
 
 definitions: dict[Any, Definition] = {}
