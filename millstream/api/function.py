@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from millstream.api.public import public, publish
-from millstream.execution import context
+from millstream.base import nest
+from millstream.execution import context, host
+from millstream.execution.checking import assert_true
 from millstream.execution.function import Function, functions_run_eagerly, run_functions_eagerly
 from millstream.execution.function_concrete import ConcreteFunction
 
@@ -107,3 +109,45 @@ def control_dependencies(control_inputs: Any) -> _Dependencies:
     elif control_inputs is not None and not isinstance(control_inputs, Iterable):
         raise TypeError(f"control_inputs must be a list of tensors and operations, got {control_inputs!r}.")
     return _Dependencies()
+
+
+@public("group")
+def group(*inputs: Any, **kwargs: Any) -> None:
+    """Do nothing: what ran before is done."""
+    if set(kwargs) - {"name"}:
+        raise ValueError(f"Unknown keyword arguments: {sorted(set(kwargs) - {'name'})}")
+
+
+@public("no_op")
+def no_op(name: str | None = None) -> None:
+    """Do nothing."""
+
+
+@public("tuple")
+def tuple_of(tensors: Any, control_inputs: Any = None, name: str | None = None) -> list[Any]:
+    """Return the tensors: all of them are computed before anything after them."""
+    return list(tensors)
+
+
+@public("py_function")
+def py_function(func: Any = None, inp: Any = None, Tout: Any = None, name: str | None = None) -> Any:
+    """Call a Python function on eager tensors, now or when the graph runs; gradients flow through it."""
+    return host.call_python(func, nest.flatten(inp), Tout, numpy=False)
+
+
+@public("numpy_function")
+def numpy_function(func: Any = None, inp: Any = None, Tout: Any = None, stateful: bool = True, name: str | None = None) -> Any:
+    """Call a Python function on NumPy arrays, now or when the graph runs; no gradients flow through it."""
+    return host.call_python(func, nest.flatten(inp), Tout, numpy=True)
+
+
+@public("print")
+def print_(*inputs: Any, **kwargs: Any) -> None:
+    """Print values, tensors by their content, now or when the graph runs (to sys.stderr, unless output_stream says else)."""
+    host.print_values(inputs, kwargs)
+
+
+@public("debugging.Assert", "Assert")
+def assert_(condition: Any, data: Any, summarize: int | None = None, name: str | None = None) -> None:
+    """Stop with InvalidArgumentError, showing `data`, where `condition` does not hold."""
+    assert_true(condition, data, summarize)

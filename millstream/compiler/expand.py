@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,9 @@ class ExpandedProgram(Program):
         self.seen: dict[Any, tuple[Value, ...]] = {}
         self.sizes: Mapping[Symbol, Size] = {}
         """What the symbols of the program being expanded are here."""
+        self.origin: Program | None = None
+        self.ordinals = itertools.count()
+        """The program that all of this comes from, and numbers for its random streams: each inlined copy has its own."""
 
     def emit(self, definition: Definition, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
         control = _CONTROL.get(definition)
@@ -154,6 +158,7 @@ def unify(old: Spec, new: Spec, sizes: dict[Symbol, Size]) -> None:
 def expand(program: Program, specs: Sequence[Spec], claims: Claims) -> ExpandedProgram:
     """Return `program` for inputs of `specs`, in primitives and in ops that the target claims."""
     result = ExpandedProgram(program.name, claims)
+    result.origin = program
     inputs = [result.input(spec) for spec in specs]
     with building(result):
         result.outputs = expand_into(program, inputs, {})
@@ -168,6 +173,9 @@ def expand_inner(
     Small constants among `inputs`, the values it is run on, become its own and are no inputs of the result.
     """
     result = ExpandedProgram(program.name, claims)
+    around = current_program()
+    if isinstance(around, ExpandedProgram):
+        result.origin, result.ordinals = around.origin, around.ordinals
     with building(result):
         arguments = [inner_constant(v) if is_inner(v) else result.input(spec) for v, spec in zip(inputs, specs, strict=True)]
         result.outputs = expand_into(program, arguments, outer)
@@ -207,9 +215,21 @@ def expand_into(program: Program, inputs: Sequence[Value], outer: Mapping[Symbol
             for old, new in zip(node.outputs, made, strict=True):
                 place[old] = new
                 unify(old.spec, new.spec, sizes)
+                _refine(old.spec, new, sizes)
     finally:
         result.sizes = before
     return [place[v] for v in program.outputs]
+
+
+def _refine(old: Spec, new: Value, sizes: Mapping[Symbol, Size]) -> None:
+    """Take over what was said of a shape (`set_shape`) and cannot be inferred."""
+    if old.shape is None or new.node is None:
+        return
+    if new.spec.shape is None:
+        new.spec = Spec(new.spec.dtype, tuple(substitute(n, sizes) for n in old.shape), None, new.spec.handle)
+    elif len(old.shape) == len(new.spec.shape) and any(is_known(a) and isinstance(b, Symbol) for a, b in zip(old.shape, new.spec.shape, strict=True)):
+        shape = tuple(a if is_known(a) and isinstance(b, Symbol) else b for a, b in zip(old.shape, new.spec.shape, strict=True))
+        new.spec = new.spec.with_shape(shape)
 
 
 def _expand_call(result: ExpandedProgram, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Sequence[Value]:

@@ -38,6 +38,16 @@ class Traced:
             self.flat = [leaf_tensor(v) for v in nest.flatten(self.result, expand_composites=True)]
             self.values = [self.graph.value_of(v) for v in self.flat if v is not None]
 
+    @classmethod
+    def finished(cls, graph: FuncGraph, result: Any) -> Traced:
+        """Return a function without arguments that was traced already."""
+        made: Traced = cls.__new__(cls)
+        made.graph, made.placeholders, made.result = graph, [], result
+        with tracing(graph):
+            made.flat = [leaf_tensor(v) for v in nest.flatten(result, expand_composites=True)]
+            made.values = [graph.value_of(v) for v in made.flat if v is not None]
+        return made
+
     @property
     def captures(self) -> list[tuple[Any, Value]]:
         return self.graph.external_captures()
@@ -108,7 +118,11 @@ def staged_cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], An
     """Add a branch to the graph being traced."""
     if pred.shape.rank not in (0, None):
         raise ValueError(f"Shape must be rank 0 but is rank {pred.shape.rank} for the condition {pred!r}; reduce it to one bool.")
-    branches = [Traced("cond_true", true_fn), Traced("cond_false", false_fn)]
+    return finish_cond(pred, [Traced("cond_true", true_fn), Traced("cond_false", false_fn)])
+
+
+def finish_cond(pred: Any, branches: Sequence[Traced]) -> Any:
+    """Add the node of a branch whose functions are traced."""
     _check_branches(branches, ("true_fn", "false_fn"))
     captured = captured_by(*branches)
     then_branch, else_branch = (b.program(captured) for b in branches)

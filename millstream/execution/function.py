@@ -200,8 +200,9 @@ class Function:
             self._report(arguments, kinds, bucket)
         python_function = self._python_function
         if self._autograph:
-            from millstream.execution import autograph
+            from millstream.execution import autograph, staging
 
+            staging.install()
             python_function = autograph.convert(python_function, True, self._options.get("autograph_options"))
         concrete = trace(
             python_function,

@@ -139,6 +139,19 @@ def only(tape: Tape) -> Iterator[Tape]:
 
 
 @contextmanager
+def fresh() -> Iterator[None]:
+    """Run what is inside as if no tape were there: calls from inside of a plan."""
+    before = _stack.tapes, _stack.paused
+    _stack.tapes, _stack.paused = [], 0
+    _update()
+    try:
+        yield
+    finally:
+        _stack.tapes, _stack.paused = before
+        _update()
+
+
+@contextmanager
 def without(tape: Any) -> Iterator[None]:
     """Let `tape` not record inside the `with` block."""
     before, _stack.tapes = _stack.tapes, [t for t in _stack.tapes if t is not tape]

@@ -8,9 +8,10 @@ from typing import Any
 from millstream.base import dtypes
 from millstream.base.shapes import TensorShape
 from millstream.ops.declaration import Op, Tensor, TensorList, Types, op
-from millstream.program.primitives.control import branch, call, loop
+from millstream.program.primitives.control import branch, call, check, loop
 from millstream.program.primitives.core import refuse
 from millstream.program.primitives.elementwise import compare, convert
+from millstream.program.primitives.reduction import reduce_all
 from millstream.program.primitives.shaping import constant
 from millstream.program.value import Program, Value
 
@@ -102,6 +103,16 @@ def _call(name: str, stateful: bool) -> Op:
 
 partitioned_call = _call("PartitionedCall", False)
 stateful_partitioned_call = _call("StatefulPartitionedCall", True)
+
+
+@op("Assert", outputs=(), stateful=True)
+def assert_(condition: Tensor[dtypes.bool], data: TensorList["T"], *, summarize: int = 3) -> None:  # noqa: F821
+    """Stop, showing `data`, where `condition` does not hold."""
+    holds = condition if condition.rank == 0 else reduce_all(condition, "and")
+    check(holds, "assertion failed:", "InvalidArgumentError", data)
+
+
+assert_.no_gradient()
 
 
 @op("NoOp", outputs=(), stateful=False)

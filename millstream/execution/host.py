@@ -1,0 +1,211 @@
+"""Python functions inside of graphs: py_function, numpy_function and print. Such a graph cannot leave Python."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from millstream import _runtime as runtime
+from millstream.base import dtypes, nest
+from millstream.base.dtypes import DType, as_dtype
+from millstream.base.spec import Spec
+from millstream.execution import tape as tapes
+from millstream.execution.context import current_graph, tracing
+from millstream.execution.convert import to_tensor
+from millstream.execution.dispatch import apply_flat
+from millstream.execution.gradient_tape import GradientTape
+from millstream.execution.indexed_slices import IndexedSlices
+from millstream.execution.symbolic import SymbolicTensor
+from millstream.execution.tensor import Tensor
+from millstream.program.primitives.control import host_call
+from millstream.program.primitives.shaping import full
+from millstream.program.slices import dense
+from millstream.program.value import Definition, Node, Value, current_program
+
+
+class HostFunction(Definition):
+    """Calls the Python function whose handle is the first input with the others."""
+
+    effects = True
+
+    def __init__(self, name: str, outputs: Sequence[Spec], backward: HostFunction | None = None, handle: Any = None) -> None:
+        self.name = name
+        self.outputs = tuple(outputs)
+        self.backward_call = backward
+        self.backward_handle = handle
+
+    def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
+        return self.outputs or tuple(i.with_value(None) for i in inputs[attributes.get("like", len(inputs)) :][: attributes.get("count", 0)])
+
+    def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
+        return host_call(inputs[0], inputs[1:], self.infer([v.spec for v in inputs], attributes))
+
+    def reverse_rule(self, node: Node, flows: Sequence[Any], reached: set[Value], again: Any) -> list[Any]:
+        """Call the function again under a tape; its second input is the handle of the function that does so."""
+        if self.backward_call is None:
+            return [None] * len(node.inputs)
+        xs = node.inputs[2:]
+        dys = [full(v.shape, 0, v.dtype) if f is None else dense(f) for f, v in zip(flows, node.outputs, strict=True)]
+        made = current_program().emit(
+            self.backward_call, (node.inputs[1], node.inputs[1], *xs, *dys), {"like": 2, "count": len(xs)}
+        )
+        return [None, None, *(m if x.dtype.is_floating or x.dtype.is_complex else None for m, x in zip(made, xs, strict=True))]
+
+
+def _at_once(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `function` as one that runs outside of all graphs."""
+
+    def call(*arguments: Any) -> Any:
+        with tracing(None), tapes.fresh():
+            return function(*arguments)
+
+    return call
+
+
+def _as_results(answer: Any, types: Sequence[DType]) -> list[Any]:
+    parts = [] if not types else list(answer) if isinstance(answer, (list, tuple)) else [answer]
+    if len(parts) != len(types):
+        raise ValueError(f"A Python function inside of a graph gave {len(parts)} results; Tout says {len(types)}.")
+    return [to_tensor(p, t) for p, t in zip(parts, types, strict=True)]
+
+
+def call_python(function: Callable[..., Any], inputs: Sequence[Any], Tout: Any, *, numpy: bool) -> Any:
+    """Call `function` on tensors (or arrays), now or when the graph runs; the results have the element types `Tout`."""
+    single = not isinstance(Tout, (list, tuple)) and Tout is not None
+    types = [as_dtype(t) for t in nest.flatten(Tout)] if Tout not in (None, [], ()) else []
+    tensors = [to_tensor(x) for x in inputs]
+
+    def forward(*arguments: Any) -> list[Any]:
+        given = [_array(a) for a in arguments] if numpy else arguments
+        return _as_results(function(*given), types)
+
+    if current_graph() is None:
+        results = forward(*tensors)
+    else:
+        backward = None if numpy else runtime.make_host(_at_once(_backward_of(function, types, len(tensors))))
+        call = HostFunction("PyFunc" if numpy else "EagerPyFunc", [Spec(t, None) for t in types], None)
+        handle = runtime.make_host(_at_once(lambda _, *arguments: forward(*arguments)))
+        if backward is not None:
+            call.backward_call = HostFunction("EagerPyFuncGradient", ())
+        found = apply_flat(call, [handle, backward if backward is not None else handle, *tensors], {})
+        results = list(found) if isinstance(found, tuple) else [found]
+    if not types:
+        return None
+    return results[0] if single else results
+
+
+def _array(tensor: Any) -> Any:
+    return tensor.numpy()
+
+
+def _backward_of(function: Callable[..., Any], types: Sequence[DType], count: int) -> Callable[..., Any]:
+    def backward(_: Any, *arguments: Any) -> list[Any]:
+        xs, dys = list(arguments[:count]), arguments[count:]
+        with GradientTape() as tape:
+            tape.watch([x for x in xs if x.dtype.is_floating or x.dtype.is_complex])
+            results = _as_results(function(*xs), types)
+        found = tape.gradient(results, xs, output_gradients=list(dys), unconnected_gradients="zero")
+        return [g.to_dense() if isinstance(g, IndexedSlices) else g for g in found]
+
+    return backward
+
+
+def print_values(values: Sequence[Any], words: Mapping[str, Any]) -> None:
+    """tf.print: now, or when the graph runs."""
+    unknown = set(words) - {"output_stream", "name", "summarize", "sep", "end"}
+    if unknown:
+        raise ValueError(f"Unrecognized keyword arguments for tf.print: {sorted(unknown)}")
+    summarize = words.get("summarize", 3)
+    separator, end = words.get("sep", " "), words.get("end", "\n")
+    stream = words.get("output_stream", sys.stderr)
+    leaves: list[Any] = []
+
+    def take(leaf: Any) -> Any:
+        tensor = leaf if isinstance(leaf, Tensor) else to_tensor(leaf) if hasattr(leaf, "__tf_tensor__") or hasattr(leaf, "_handle") else None
+        if tensor is None:
+            return leaf
+        leaves.append(tensor)
+        return _Place(len(leaves) - 1)
+
+    shown = [nest.map_structure(take, v, expand_composites=True) for v in values]
+
+    def write(*tensors: Any) -> None:
+        texts = [_text(t.numpy(), t.dtype, summarize) for t in tensors]
+        line = separator.join(_fill(part, texts) for part in shown) + end
+        _write(line, stream)
+
+    if any(isinstance(t, SymbolicTensor) for t in leaves) or current_graph() is not None:
+        handle = runtime.make_host(_at_once(lambda _, *tensors: write(*tensors)))
+        apply_flat(HostFunction("PrintV2", ()), [handle, handle, *leaves], {})
+    else:
+        write(*leaves)
+
+
+class _Place:
+    """Stands for a tensor in the text."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+
+class _Text:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _fill(part: Any, texts: Sequence[str]) -> str:
+    if isinstance(part, str):
+        return part
+    filled = nest.map_structure(lambda v: _Text(texts[v.index]) if isinstance(v, _Place) else v, part)
+    return filled.text if isinstance(filled, _Text) else str(filled)
+
+
+def _write(line: str, stream: Any) -> None:
+    if callable(stream) and not hasattr(stream, "write"):
+        stream(line)
+    elif isinstance(stream, str):
+        if not stream.startswith("file://"):
+            raise ValueError(f"Unsupported output stream {stream!r}: give sys.stdout, sys.stderr or a file:// path.")
+        with open(stream.removeprefix("file://"), "a", encoding="utf-8") as file:
+            file.write(line)
+    else:
+        stream.write(line)
+        if hasattr(stream, "flush"):
+            stream.flush()
+
+
+def _number(value: Any, dtype: DType) -> str:
+    if dtype == dtypes.string:
+        text = value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
+        return f'"{text}"'
+    if dtype == dtypes.bool:
+        return str(int(value))
+    if dtype.is_floating:
+        digits = 17 if dtype == dtypes.float64 else 9
+        return f"{float(value):.{digits}g}"
+    if dtype.is_complex:
+        return f"({value.real:.9g},{value.imag:.9g})"
+    return str(int(value))
+
+
+def _text(array: Any, dtype: DType, summarize: int, indent: int = 1) -> str:
+    if dtype in (dtypes.resource, dtypes.variant):
+        return "<unprintable>"
+    array = np.asarray(array, object) if dtype == dtypes.string else np.asarray(array)
+    if array.ndim == 0:
+        return _number(array.item() if dtype == dtypes.string else array[()], dtype)
+    count = len(array)
+    few = count if summarize is None or summarize < 0 or count <= 2 * summarize else summarize
+    parts = [_text(array[i], dtype, summarize, indent + 1) for i in range(few)]
+    if few < count:
+        parts += ["...", *(_text(array[i], dtype, summarize, indent + 1) for i in range(count - few, count))]
+    if array.ndim == 1:
+        return "[" + " ".join(parts) + "]"
+    gap = "\n" * (array.ndim - 1) + " " * indent
+    return "[" + gap.join(parts) + "]"
