@@ -77,7 +77,8 @@ def run_file(python: str, folder: Path, path: Path, scratch: Path, engine: str) 
         "PYTHONWARNINGS": "ignore",
     }
     command = [python, "-m", "pytest", "-q", "-p", "keras_pytest_plugin", "-p", "no:cacheprovider", "-c", os.devnull]
-    command += ["--rootdir", str(folder.parents[1]), "--tb=short", f"--junitxml={report}", str(path)]
+    command += ["--rootdir", str(folder.parents[1]), "--confcutdir", str(folder.parents[1])]
+    command += ["--tb=short", f"--junitxml={report}", str(path)]
     try:
         done = subprocess.run(
             command, cwd=scratch, env=environment, capture_output=True, text=True, timeout=FILE_SECONDS, check=False

@@ -22,3 +22,12 @@ def placeholder(dtype: Any, shape: Any = None, name: str | None = None) -> Any:
         raise RuntimeError("tf.placeholder() is not compatible with eager execution.")
     known = TensorShape(shape)
     return graph.placeholder(Spec(as_dtype(dtype), to_spec_shape(known)), name)
+
+
+@public("compat.v1.reset_default_graph")
+def reset_default_graph() -> None:
+    """Forget the default graph. There is none: a graph lives as long as the function traced into it."""
+    if current_graph() is not None:
+        raise AssertionError(
+            "Do not use tf.reset_default_graph() to clear nested graphs: leave the traced function first."
+        )
