@@ -310,7 +310,9 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Any:
 
 
 def _limits(dtype: Any) -> tuple[Any, Any]:
-    return dtype.min, dtype.max
+    """Return the lowest and highest number as Python numbers, which compare exactly."""
+    kind = int if dtype.is_integer else float
+    return kind(dtype.min), kind(dtype.max)
 
 
 @public("saturate_cast", "dtypes.saturate_cast")
@@ -332,10 +334,10 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Any:
     kind = value.dtype.as_numpy_dtype
     if own_low < low:
         bound = kind(low)
-        value = apply(find("Maximum"), value, eager_constant(np.nextafter(bound, kind(0)) if bound < low else bound, value.dtype))
+        value = apply(find("Maximum"), value, eager_constant(np.nextafter(bound, kind(0)) if float(bound) < low else bound, value.dtype))
     if own_high > high:
         bound = kind(high)
-        value = apply(find("Minimum"), value, eager_constant(np.nextafter(bound, kind(0)) if bound > high else bound, value.dtype))
+        value = apply(find("Minimum"), value, eager_constant(np.nextafter(bound, kind(0)) if float(bound) > high else bound, value.dtype))
     return cast(value, wanted)
 
 
