@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
+import weakref
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from millstream.base.spec import Spec
 from millstream.program import random_numbers as numbers
 from millstream.program.primitives.core import primitive, refuse
 from millstream.program.primitives.shaping import scalar_size
-from millstream.program.value import Value, emit
+from millstream.program.value import Program, Value, current_program, emit
 
 KINDS = (
     "uniform",
@@ -167,12 +169,29 @@ NEXT = primitive(
 )
 
 
-def random_next(blocks: Size, origin: int, ordinal: int, seed: int, seed2: int) -> tuple[Value, Value]:
-    """Return key and counter of the stream of these attributes, and move it on by `blocks` (a size)."""
-    key, counter = emit(
-        NEXT, blocks_value(blocks), origin=origin, ordinal=ordinal, seed=seed, seed2=seed2
-    )
+_origins: weakref.WeakKeyDictionary[Program, int] = weakref.WeakKeyDictionary()
+_origin_numbers = itertools.count(1)
+
+
+def random_next(blocks: Size, seed: int, seed2: int) -> tuple[Value, Value]:
+    """Return key and counter of a stream that begins at these seeds, and move it on by `blocks`.
+
+    Each use in a compiled program has its own stream, which is kept when that program is compiled again for other shapes.
+    """
+    program = current_program()
+    origin = getattr(program, "origin", None)
+    number, ordinal = 0, 0
+    if origin is not None:
+        if origin not in _origins:
+            _origins[origin] = next(_origin_numbers)
+        number, ordinal = _origins[origin], next(program.ordinals)  # type: ignore[attr-defined]
+    seeds = {"seed": _signed(seed), "seed2": _signed(seed2)}
+    key, counter = emit(NEXT, blocks_value(blocks), origin=number, ordinal=ordinal, **seeds)
     return key, counter
+
+
+def _signed(word: int) -> int:
+    return (word + 2**63) % 2**64 - 2**63
 
 
 def blocks_value(blocks: Size) -> Value:
