@@ -80,6 +80,12 @@ void test_results_equal_plain_loops(const ConvolutionKernels& kernels) {
   test_convolution(kernels, f,
                    {.in = {150, 150}, .kernel = {3, 3}, .batch = 1, .in_channels = 4, .out_channels = 4, .low = {1, 1}},
                    random);
+  // Enough pixels for the gradient of the weights to be cut in parts, one of them smaller.
+  test_convolution(kernels, f,
+                   {.in = {41, 40}, .kernel = {3, 3}, .batch = 7, .in_channels = 4, .out_channels = 3, .low = {1, 1}},
+                   random);
+  test_convolution(kernels, DType::float16,
+                   {.in = {41, 40}, .kernel = {2, 2}, .batch = 7, .in_channels = 2, .out_channels = 3}, random);
   for (int64_t activation = 1; activation < activation_count; ++activation) {
     test_convolution(kernels, f,
                      {.in = {9, 9},

@@ -2,10 +2,12 @@
 // picks the layout of the weights, except for the gradient of 1x1 weights. The rest (input dilation, negative padding, other
 // types, no work) runs on the portable kernels, and so do the depthwise convolutions that ours do faster.
 #include <algorithm>
+#include <new>
 
 #include "kernels/convolution.h"
 #include "kernels/depthwise.h"
 #include "kernels/onednn_primitive.h"
+#include "threads/pool.h"
 
 namespace millstream {
 namespace {
@@ -133,8 +135,7 @@ bool has_bias(const Call& call) {
 }
 
 template <ConvolutionForm form>
-std::shared_ptr<const OneDnnOperation> find(const Call& call, ConvolutionShape s, Status& status) {
-  if (!suits(s)) return nullptr;
+std::shared_ptr<const OneDnnOperation> find(const Call& call, ConvolutionShape s, int threads, Status& status) {
   if (!native(s.dtype)) s.dtype = DType::float32;
   const bool bias = has_bias<form>(call);
   const OneDnnKind kind = form == ConvolutionForm::forward          ? OneDnnKind::convolution
@@ -154,8 +155,81 @@ std::shared_ptr<const OneDnnOperation> find(const Call& call, ConvolutionShape s
     key.insert(key.end(), {s.in[axis], s.out[axis], s.kernel[axis], s.stride[axis], s.low[axis], s.high[axis],
                            s.kernel_dilation[axis]});
   }
-  const int threads = onednn_threads(s.multiplications());
   return onednn_operation(std::move(key), threads, status, [&] { return make(s, form, bias, threads); });
+}
+
+// The gradient of weights adds up over the images. oneDNN's threads meet at a spinning barrier for that, which costs ten times
+// the work where another program holds a core; so each thread takes some images by itself, and we add.
+struct WeightGradient {
+  std::shared_ptr<const OneDnnOperation> most, last;  // of all parts but the last one, of the last one
+  int64_t parts = 1, images = 0;                      // images of each part
+};
+
+std::shared_ptr<const void> find_weight_gradient(const Call& call, const ConvolutionShape& s, Status& status) {
+  constexpr auto form = ConvolutionForm::weight_gradient;
+  constexpr int64_t least_pixels = 2048;  // fewer, and adding the parts costs as much
+  auto made = std::make_shared<WeightGradient>();
+  const int64_t threads = onednn_threads(s.multiplications());
+  const bool whole = s.dtype == DType::bfloat16 && native(s.dtype);  // parts would be rounded
+  made->images = whole || s.batch * s.out_pixels() < least_pixels ? s.batch : (s.batch + threads - 1) / threads;
+  made->parts = made->images ? (s.batch + made->images - 1) / made->images : 1;
+  if (made->parts == 1) {
+    made->most = made->last = find<form>(call, s, static_cast<int>(threads), status);
+  } else {
+    ConvolutionShape part = s;
+    part.batch = made->images;
+    made->most = find<form>(call, part, 1, status);
+    part.batch = s.batch - (made->parts - 1) * made->images;
+    if (made->most) made->last = find<form>(call, part, 1, status);
+  }
+  return made->most && made->last ? made : nullptr;
+}
+
+Status run_weight_gradient(const Call& call, const ConvolutionShape& s) {
+  const auto& gradient = *static_cast<const WeightGradient*>(call.prepared);
+  const bool biased = call.output_count == 2;
+  const auto part = [&](const OneDnnOperation& operation, int64_t index, void* dw, void* db) {
+    const auto at = [&](const Tensor& tensor) {
+      const int64_t images = s.batch ? tensor.count() / s.batch * gradient.images * index : 0;
+      return static_cast<char*>(tensor.data) + images * static_cast<int64_t>(element_bytes(tensor.dtype));
+    };
+    return operation.run({{DNNL_ARG_SRC, at(call.in(0))},
+                          {DNNL_ARG_DIFF_DST, at(call.in(1))},
+                          {DNNL_ARG_DIFF_WEIGHTS, dw},
+                          {DNNL_ARG_DIFF_BIAS, db}});
+  };
+  void* db = biased ? call.out(1).data : nullptr;
+  if (gradient.parts == 1) return part(*gradient.most, 0, call.out(0).data, db);
+  const int64_t weights = call.out(0).count(), biases = biased ? call.out(1).count() : 0;
+  const int64_t own = (weights + biases + 31) / 16 * 16;
+  Ref<Buffer> scratch;
+  std::vector<Status> results(static_cast<size_t>(gradient.parts));
+  try {
+    scratch = Buffer::allocate(static_cast<size_t>((gradient.parts - 1) * own) * sizeof(float));
+  } catch (const std::bad_alloc&) {
+    return Status(Code::resource_exhausted, "convolution_weight_gradient: out of memory for working space");
+  }
+  float* sums = static_cast<float*>(scratch->data());
+  parallel_for(gradient.parts, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      float* dw = sums + (i - 1) * own;
+      results[static_cast<size_t>(i)] = i == 0 ? part(*gradient.most, 0, call.out(0).data, db)
+                                               : part(i + 1 == gradient.parts ? *gradient.last : *gradient.most, i, dw,
+                                                      biased ? dw + weights : nullptr);
+    }
+  });
+  for (const Status& result : results) MS_RETURN_IF_ERROR(result);
+  const auto add = [&](float* to, const float* from, int64_t count) {
+    parallel_for(count, 16384, [&](int64_t begin, int64_t end) {
+      for (int64_t index = 1; index < gradient.parts; ++index) {
+        const float* more = from + (index - 1) * own;
+        for (int64_t i = begin; i < end; ++i) to[i] += more[i];
+      }
+    });
+  };
+  add(call.out(0).as<float>(), sums, weights);
+  if (biased) add(call.out(1).as<float>(), sums + weights, biases);
+  return {};
 }
 
 // Measured with AVX-512 at batch 8 on the shapes of MobileNetV2; ours wins by a factor of 1.3 to 9 where this says no.
@@ -171,11 +245,14 @@ std::shared_ptr<const void> prepare(const Call& call, Status& status) {
   ConvolutionShape shape;
   status = read_convolution(call, form, depthwise, shape);
   if (!status.ok() || (depthwise && !depthwise_suits(shape, form))) return nullptr;
-  return find<form>(call, shape, status);
+  if (!suits(shape)) return nullptr;
+  if constexpr (form == ConvolutionForm::weight_gradient) return find_weight_gradient(call, shape, status);
+  return find<form>(call, shape, onednn_threads(shape.multiplications()), status);
 }
 
 template <ConvolutionForm form>
-Status run_native(const Call& call, const ConvolutionShape&) {
+Status run_native(const Call& call, const ConvolutionShape& s) {
+  if (form == ConvolutionForm::weight_gradient) return run_weight_gradient(call, s);
   const auto& operation = *static_cast<const OneDnnOperation*>(call.prepared);
   if (form == ConvolutionForm::forward) {
     return operation.run({{DNNL_ARG_SRC, call.in(0).data},
@@ -183,15 +260,9 @@ Status run_native(const Call& call, const ConvolutionShape&) {
                           {DNNL_ARG_BIAS, call.has(2) ? call.in(2).data : nullptr},
                           {DNNL_ARG_DST, call.out(0).data}});
   }
-  if (form == ConvolutionForm::input_gradient) {
-    return operation.run({{DNNL_ARG_WEIGHTS, call.in(0).data},
-                          {DNNL_ARG_DIFF_DST, call.in(1).data},
-                          {DNNL_ARG_DIFF_SRC, call.out(0).data}});
-  }
-  return operation.run({{DNNL_ARG_SRC, call.in(0).data},
+  return operation.run({{DNNL_ARG_WEIGHTS, call.in(0).data},
                         {DNNL_ARG_DIFF_DST, call.in(1).data},
-                        {DNNL_ARG_DIFF_WEIGHTS, call.out(0).data},
-                        {DNNL_ARG_DIFF_BIAS, call.output_count == 2 ? call.out(1).data : nullptr}});
+                        {DNNL_ARG_DIFF_SRC, call.out(0).data}});
 }
 
 template <ConvolutionForm form, bool depthwise>
