@@ -1,4 +1,4 @@
-"""The command `millstream`: run a program that says `import tensorflow` on this engine."""
+"""The command `millstream`: run a program written for the other name on this engine."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import runpy
 import sys
 from collections.abc import Sequence
 
+from millstream.bridge.install import NAME, install_as_tensorflow
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="millstream", description="Millstream, a machine-intelligence platform.")
     jobs = parser.add_subparsers(dest="job", required=True)
-    run = jobs.add_parser("run", help="run a Python program with `import tensorflow` answered by Millstream")
+    run = jobs.add_parser("run", help=f"run a Python program with `import {NAME}` answered by Millstream")
     run.add_argument("-m", dest="module", action="store_true", help="SCRIPT is a module's name, as for `python -m`")
-    run.add_argument("--replace", action="store_true", help="also where a real tensorflow is installed")
+    run.add_argument("--replace", action="store_true", help=f"also where a real {NAME} is installed")
     run.add_argument("script", help="the program")
     run.add_argument("args", nargs=argparse.REMAINDER, help="its arguments")
     given = parser.parse_args(arguments)
@@ -23,12 +25,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(script: str, args: Sequence[str], *, module: bool, replace: bool) -> int:
-    import millstream
-
     if not module and not os.path.exists(script):
         print(f"millstream run: {script!r} does not exist; give the path of a Python program.", file=sys.stderr)
         return 2
-    millstream.install_as_tensorflow(replace=replace)
+    install_as_tensorflow(replace=replace)
     sys.argv = [script, *args]
     if module:
         runpy.run_module(script, run_name="__main__", alter_sys=True)

@@ -1,17 +1,7 @@
-"""The real Keras on this engine: `from millstream import keras`. Importing it answers to the name `tensorflow` in this process."""
+"""The real Keras on this engine: `from millstream import keras`."""
 
-from __future__ import annotations
-
-import os
 import sys
 
-from millstream.bridge import install_as_tensorflow
+from millstream.bridge.keras import load_keras
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-if os.environ["KERAS_BACKEND"] != "tensorflow":
-    raise ImportError(f"KERAS_BACKEND={os.environ['KERAS_BACKEND']!r}: Keras runs on Millstream through its tensorflow back end; unset it.")
-install_as_tensorflow()
-
-import keras as _keras  # noqa: E402
-
-sys.modules[__name__] = _keras
+sys.modules[__name__] = load_keras()

@@ -521,9 +521,8 @@ def sequence_mask(lengths: Any, maxlen: Any = None, dtype: Any = dtypes.bool, na
     """Return, for each length n, a row whose first n elements hold."""
     lengths = to_tensor(lengths)
     if maxlen is None:
-        from millstream.api.reduction import reduce_max
-
-        maxlen = apply(find("Maximum"), reduce_max(lengths), to_tensor(0, lengths.dtype))
+        longest = apply(find("Max"), reshape(lengths, [-1]), index_tensor([0]))
+        maxlen = apply(find("Maximum"), longest, to_tensor(0, lengths.dtype))
     row = range_(0, _as(maxlen, lengths.dtype), 1)
     result = apply(find("Less"), row, expand_dims(lengths, -1))
     return result if as_dtype(dtype) == dtypes.bool else apply(unary.cast, result, DstT=as_dtype(dtype))

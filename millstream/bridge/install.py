@@ -40,7 +40,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             return private
         ours = "millstream" + fullname[len(NAME) :]
         if ours == "millstream":
-            return importlib.import_module("millstream")
+            return sys.modules["millstream"]
         found = sys.modules.get(ours)
         if found is None and importlib.util.find_spec("millstream") is not None:
             try:
@@ -79,4 +79,4 @@ def install_as_tensorflow(*, replace: bool = False) -> None:
     from millstream.bridge.identity import take_names
 
     take_names()
-    sys.modules[NAME] = importlib.import_module("millstream")
+    sys.modules[NAME] = sys.modules["millstream"]

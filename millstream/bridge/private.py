@@ -6,20 +6,22 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from millstream.api.public import PUBLIC
 from millstream.base import errors
 
 _modules: dict[str, types.ModuleType] = {}
 
 
 def _attributes() -> dict[str, dict[str, Any]]:
-    import millstream as tf
     from millstream.api import config
     from millstream.execution.trackable import Trackable
     from millstream.execution.data_structures import ListWrapper, _DictWrapper
 
     def refuse(name: str) -> Callable[..., Any]:
         def function(*_: Any, **__: Any) -> Any:
-            raise errors.UnimplementedError(None, None, f"{name} is not supported yet; convert sparse operands with tf.sparse.to_dense.")
+            raise errors.UnimplementedError(
+                None, None, f"{name} is not supported yet; convert sparse operands with tf.sparse.to_dense."
+            )
 
         return function
 
@@ -35,7 +37,7 @@ def _attributes() -> dict[str, dict[str, Any]]:
         "tensorflow.python.framework.config": {"is_op_determinism_enabled": config.is_op_determinism_enabled},
         "tensorflow.python.framework.tensor_util": {},
         "tensorflow.python.ops": {},
-        "tensorflow.python.ops.math_ops": {"is_nan": tf.math.is_nan},  # type: ignore[attr-defined]
+        "tensorflow.python.ops.math_ops": {"is_nan": PUBLIC["math.is_nan"]},
         "tensorflow.python.ops.linalg": {},
         "tensorflow.python.ops.linalg.sparse": {},
         "tensorflow.python.ops.linalg.sparse.sparse_csr_matrix_ops": {

@@ -114,8 +114,7 @@ class FuncGraph(GraphView):
         if graph.creation == "refused":
             raise ValueError(
                 "tf.function only supports singleton tf.Variables created on the first call. Make sure the tf.Variable is only "
-                "created once or created outside tf.function. See "
-                "https://www.tensorflow.org/guide/function#creating_tfvariables for more information."
+                "created once or created outside tf.function."
             )
         graph.created.append(weakref.ref(variable))
 

@@ -304,8 +304,7 @@ def trace(
 
 CREATED_AGAIN = (
     "tf.function only supports singleton tf.Variables created on the first call. Make sure the tf.Variable is only created "
-    "once or created outside tf.function. See https://www.tensorflow.org/guide/function#creating_tfvariables for more "
-    "information."
+    "once or created outside tf.function."
 )
 
 

@@ -6,7 +6,7 @@ from millstream.base import dtypes
 from millstream.base.dtypes import float32
 from millstream.ops.declaration import Tensor, Types, op
 from millstream.ops.math import EDGES, PAIRS
-from millstream.ops.types import FLOATS, INTEGERS, NUMBERS
+from millstream.ops.types import FLOATS, INTEGERS, NUMBERS, QUANTIZED
 from millstream.program.primitives import elementwise as e
 from millstream.program.primitives.shaping import broadcast, broadcast_together, constant, full
 from millstream.program.value import Value
@@ -14,6 +14,7 @@ from millstream.program.value import Value
 Any = Types("T")
 Real = Types("T", *FLOATS, *INTEGERS)
 Bits = Types("T", *INTEGERS)
+Quantised = Types("T", *NUMBERS, *QUANTIZED)
 
 
 def _compare(name: str, x: Value, y: Value, direction: str) -> Value:
@@ -136,7 +137,7 @@ for _op in (select_v2, select):
 
 
 @op("ApproximateEqual", outputs="z")
-def approximate_equal(x: Tensor[Types("T", *NUMBERS)], y: Tensor[Types("T", *NUMBERS)], *, tolerance: float = 1e-5) -> Tensor[dtypes.bool]:
+def approximate_equal(x: Tensor[Quantised], y: Tensor[Quantised], *, tolerance: float = 1e-5) -> Tensor[dtypes.bool]:
     """Return whether abs(x - y) < tolerance."""
     distance = e.absolute(x - y)
     return e.compare(distance, full(distance.shape, tolerance, distance.dtype), "LT")
@@ -144,8 +145,8 @@ def approximate_equal(x: Tensor[Types("T", *NUMBERS)], y: Tensor[Types("T", *NUM
 
 @op("ClipByValue", outputs="output")
 def clip_by_value(
-    t: Tensor[Types("T", *NUMBERS)], clip_value_min: Tensor[Types("T", *NUMBERS)], clip_value_max: Tensor[Types("T", *NUMBERS)]
-) -> Tensor[Types("T", *NUMBERS)]:
+    t: Tensor[Quantised], clip_value_min: Tensor[Quantised], clip_value_max: Tensor[Quantised]
+) -> Tensor[Quantised]:
     """Return t moved into [clip_value_min, clip_value_max]; both are scalars or broadcast to t."""
     t, low, high = broadcast_together(t, clip_value_min, clip_value_max, what="ClipByValue")
     return e.minimum(e.maximum(t, low), high)

@@ -32,7 +32,9 @@ def matmul(
 
 
 @matmul.gradient
-def _(dz: Value, z: Value, a: Value, b: Value, transpose_a: bool, transpose_b: bool, grad_a: bool, grad_b: bool) -> tuple[Value, Value]:
+def _(
+    dz: Value, z: Value, a: Value, b: Value, transpose_a: bool, transpose_b: bool, grad_a: bool, grad_b: bool
+) -> tuple[Value, Value]:
     p, q = conjugate(a), conjugate(b)
     if not transpose_a and not transpose_b:
         return product(dz, q, transpose_y=True), product(p, dz, transpose_x=True)
@@ -58,18 +60,30 @@ V2 = Types("T", *FLOATS, int16, int32, int64, uint8, uint16, uint32, uint64, *CO
 
 @op("BatchMatMulV2", outputs="output")
 def batch_matmul(
-    x: Tensor[V2], y: Tensor[V2], *, adj_x: bool = False, adj_y: bool = False, grad_x: bool = False, grad_y: bool = False
+    x: Tensor[V2],
+    y: Tensor[V2],
+    *,
+    adj_x: bool = False,
+    adj_y: bool = False,
+    grad_x: bool = False,
+    grad_y: bool = False,
 ) -> Tensor[V2]:
     """Return products of matrices on the last two axes, either adjoint first; leading axes broadcast."""
     return batched(x, y, adj_x, adj_y, "BatchMatMulV2")
 
 
-V1 = Types("T", *FLOATS, int16, int32, int64, *COMPLEX)
+V1 = Types("T", *FLOATS, int32, int64, *COMPLEX)
 
 
 @op("BatchMatMul", outputs="output")
 def batch_matmul_v1(
-    x: Tensor[V1], y: Tensor[V1], *, adj_x: bool = False, adj_y: bool = False, grad_x: bool = False, grad_y: bool = False
+    x: Tensor[V1],
+    y: Tensor[V1],
+    *,
+    adj_x: bool = False,
+    adj_y: bool = False,
+    grad_x: bool = False,
+    grad_y: bool = False,
 ) -> Tensor[V1]:
     """Return products of matrices on the last two axes, either adjoint first; leading axes are equal."""
     return batched(x, y, adj_x, adj_y, "BatchMatMul")

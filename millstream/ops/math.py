@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from millstream.base import dtypes
-from millstream.base.dtypes import bfloat16, complex64, complex128, float16, float32, float64, int32, int64, string, variant
+from millstream.base.dtypes import (
+    bfloat16,
+    complex64,
+    complex128,
+    float16,
+    float32,
+    float64,
+    int32,
+    int64,
+    string,
+    variant,
+)
 from millstream.ops.declaration import Op, Tensor, Tensors, Types, op
 from millstream.ops.types import COMPLEX, FLOATS, INTEGERS, NUMBERS, QUANTIZED, SIGNED
 from millstream.program.primitives import elementwise as e
@@ -38,8 +49,11 @@ def add(x: Tensor[T], y: Tensor[T]) -> Tensor[T]:
     return x + y
 
 
+Older = Types("T", *FLOATS, dtypes.uint8, *SIGNED, *COMPLEX, string)
+
+
 @op("Add", outputs="z")
-def add_v1(x: Tensor[Types("T", *FLOATS, dtypes.uint8, *SIGNED, *COMPLEX, string)], y: Tensor[Types("T")]) -> Tensor[Types("T")]:
+def add_v1(x: Tensor[Older], y: Tensor[Older]) -> Tensor[Older]:
     """Return x + y with broadcasting; the older form of AddV2."""
     x, y = broadcast_together(x, y, what="Add")
     return x + y
@@ -245,14 +259,19 @@ Component = Types("T", float32, float64, default=float32)
 
 
 @op("Complex", outputs="out")
-def complex_(real: Tensor[Component], imag: Tensor[Component], *, Tout: Types("Tout", *COMPLEX) = dtypes.complex64) -> Tensor["Tout"]:
+def complex_(
+    real: Tensor[Component],
+    imag: Tensor[Component],
+    *,
+    Tout: Types("Tout", *COMPLEX, default=dtypes.complex64) = dtypes.complex64,
+) -> Tensor["Tout"]:
     """Return complex numbers out of real and imaginary parts, with broadcasting."""
     real, imag = broadcast_together(real, imag, what="Complex")
     return e.convert(e.complex_(real, imag), Tout)
 
 
-
 next_after.no_gradient()
+
 
 @op("AddN", outputs="sum")
 def add_n(inputs: Tensors[Sum, "N"]) -> Tensor[Sum]:

@@ -70,13 +70,17 @@ def min_(input: Tensor[Ordered], reduction_indices: Known[Tensor[Tidx]], *, keep
 
 
 @op("All", outputs="output")
-def all_(input: Tensor[dtypes.bool], reduction_indices: Known[Tensor[Tidx]], *, keep_dims: bool = False) -> Tensor[dtypes.bool]:
+def all_(
+    input: Tensor[dtypes.bool], reduction_indices: Known[Tensor[Tidx]], *, keep_dims: bool = False
+) -> Tensor[dtypes.bool]:
     """Return whether all elements over the named axes hold."""
     return _reduced(input, reduction_indices, keep_dims, "and", "All")
 
 
 @op("Any", outputs="output")
-def any_(input: Tensor[dtypes.bool], reduction_indices: Known[Tensor[Tidx]], *, keep_dims: bool = False) -> Tensor[dtypes.bool]:
+def any_(
+    input: Tensor[dtypes.bool], reduction_indices: Known[Tensor[Tidx]], *, keep_dims: bool = False
+) -> Tensor[dtypes.bool]:
     """Return whether any element over the named axes holds."""
     return _reduced(input, reduction_indices, keep_dims, "or", "Any")
 
@@ -112,25 +116,36 @@ def _arg(input: Value, dimension: Value, kind: str, output_type: dtypes.DType, w
 
 
 @op("ArgMax", outputs="output")
-def arg_max(input: Tensor[Arg], dimension: Known[Tensor[ArgIndex]], *, output_type: ArgOutput = int64) -> Tensor["output_type"]:
+def arg_max(
+    input: Tensor[Arg], dimension: Known[Tensor[ArgIndex]], *, output_type: ArgOutput = int64
+) -> Tensor["output_type"]:
     """Return the index of the first largest element along an axis."""
     return _arg(input, dimension, "max", output_type, "ArgMax")
 
 
 @op("ArgMin", outputs="output")
-def arg_min(input: Tensor[Arg], dimension: Known[Tensor[ArgIndex]], *, output_type: Types("output_type", int32, int64, default=int64) = int64) -> Tensor["output_type"]:
+def arg_min(
+    input: Tensor[Arg],
+    dimension: Known[Tensor[Tidx]],
+    *,
+    output_type: Types("output_type", int32, int64, default=int64) = int64,
+) -> Tensor["output_type"]:
     """Return the index of the first smallest element along an axis."""
     return _arg(input, dimension, "min", output_type, "ArgMin")
 
 
 @op("Cumsum", outputs="out")
-def cumulative_sum(x: Tensor[T], axis: Known[Tensor[Tidx]], *, exclusive: bool = False, reverse: bool = False) -> Tensor[T]:
+def cumulative_sum(
+    x: Tensor[T], axis: Known[Tensor[Tidx]], *, exclusive: bool = False, reverse: bool = False
+) -> Tensor[T]:
     """Return running sums along an axis."""
     return r.cumulative(x, "sum", read_axes(x, axis, "Cumsum")[0], exclusive=exclusive, backwards=reverse)
 
 
 @op("Cumprod", outputs="out")
-def cumulative_product(x: Tensor[T], axis: Known[Tensor[Tidx]], *, exclusive: bool = False, reverse: bool = False) -> Tensor[T]:
+def cumulative_product(
+    x: Tensor[T], axis: Known[Tensor[Tidx]], *, exclusive: bool = False, reverse: bool = False
+) -> Tensor[T]:
     """Return running products along an axis."""
     return r.cumulative(x, "product", read_axes(x, axis, "Cumprod")[0], exclusive=exclusive, backwards=reverse)
 
@@ -140,7 +155,9 @@ def cumulative_logsumexp(
     x: Tensor[Types("T", *FLOATS)], axis: Known[Tensor[Tidx]], *, exclusive: bool = False, reverse: bool = False
 ) -> Tensor[Types("T", *FLOATS)]:
     """Return log of running sums of exponentials along an axis."""
-    return r.cumulative(x, "logsumexp", read_axes(x, axis, "CumulativeLogsumexp")[0], exclusive=exclusive, backwards=reverse)
+    return r.cumulative(
+        x, "logsumexp", read_axes(x, axis, "CumulativeLogsumexp")[0], exclusive=exclusive, backwards=reverse
+    )
 
 
 def _reduction_cases(each: Op, **options: object) -> None:

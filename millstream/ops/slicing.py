@@ -10,6 +10,7 @@ from millstream.base.sizes import Size, is_known, maximum, minimum, select_nonne
 from millstream.ops.array import MOST
 from millstream.ops.declaration import Known, Tensor, Types, op
 from millstream.ops.reduction import read_axes
+from millstream.ops.types import NUMBERS
 from millstream.program.primitives import shaping as s
 from millstream.program.primitives.core import refuse
 from millstream.program.value import UnknownRank, Value
@@ -67,9 +68,14 @@ def _axis_cut(n: Size, begin: Size, end: Size, stride: int, begin_mask: bool, en
 
 
 def read_cuts(
-    shape: tuple[Size, ...], begin: tuple[Size, ...], end: tuple[Size, ...], strides: tuple[Size, ...], masks: dict[str, int]
+    shape: tuple[Size, ...],
+    begin: tuple[Size, ...],
+    end: tuple[Size, ...],
+    strides: tuple[Size, ...],
+    masks: dict[str, int],
 ) -> tuple[list[Cut], list[Size]]:
     """Return what is taken along each axis, and the shape of the result with new axes and without dropped ones."""
+
     def has(name: str, i: int) -> bool:
         return bool(masks[name] >> i & 1)
 
@@ -79,7 +85,9 @@ def read_cuts(
         raise refuse("StridedSlice", "several ellipses", "give one at most")
     real = sum(1 for i in range(count) if not has("ellipsis_mask", i) and not has("new_axis_mask", i))
     if real > len(shape):
-        raise refuse("StridedSlice", f"{real} indices for rank {len(shape)}", f"give at most {len(shape)}. Index out of range")
+        raise refuse(
+            "StridedSlice", f"{real} indices for rank {len(shape)}", f"give at most {len(shape)}. Index out of range"
+        )
     cuts: list[Cut] = []
     result: list[Size] = []
 
@@ -97,7 +105,11 @@ def read_cuts(
         elif has("shrink_axis_mask", i):
             n, at = shape[len(cuts)], begin[i]
             if is_known(at) and is_known(n) and not -n <= at < n:
-                raise refuse("StridedSlice", f"slice index {at} of dimension {len(cuts)}", f"give an index in [{-n}, {n}): out of bounds")
+                raise refuse(
+                    "StridedSlice",
+                    f"slice index {at} of dimension {len(cuts)}",
+                    f"give an index in [{-n}, {n}): out of bounds",
+                )
             place = (at if at >= 0 else n + at) if is_known(at) else select_nonnegative(at, n + at)
             cuts.append(Cut(place, 1, 1))
         else:
@@ -231,11 +243,12 @@ def mirror_pad(
     return x
 
 
+Reversible = Types("T", *NUMBERS, dtypes.bool, dtypes.string)
 ReverseIndex = Types("Tidx", int32, int64, default=int32)
 
 
 @op("ReverseV2", outputs="output")
-def reverse(tensor: Tensor[T], axis: Known[Tensor[ReverseIndex]]) -> Tensor[T]:
+def reverse(tensor: Tensor[Reversible], axis: Known[Tensor[ReverseIndex]]) -> Tensor[Reversible]:
     """Turn the order along the named axes round."""
     return s.reverse(tensor, read_axes(tensor, axis, "ReverseV2"))
 
@@ -273,7 +286,9 @@ strided_slice.cases(
     dtypes=[dtypes.float32, dtypes.float64],
 )
 strided_slice_gradient.cases(
-    [((2,), (2,), (2,), (2,), (2, 4))], inputs=([4, 5], [1, 4], [4, 0], [2, -1], None), dtypes=[dtypes.float32, dtypes.float64, int32]
+    [((2,), (2,), (2,), (2,), (2, 4))],
+    inputs=([4, 5], [1, 4], [4, 0], [2, -1], None),
+    dtypes=[dtypes.float32, dtypes.float64, int32],
 )
 pad.cases([((2, 3), (2, 2)), (("batch", 3), (2, 2))], inputs=(None, [[1, 2], [0, 1]]), dtypes=MOST)
 pad_v2.cases([((2, 3), (2, 2), ())], inputs=(None, [[1, 2], [0, 1]], None), dtypes=MOST)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from millstream.base import dtypes
 from millstream.base.sizes import Size
 from millstream.program.primitives.indexing import scatter_nd
-from millstream.program.primitives.lists import list_add, list_get, list_set, list_zeros
+from millstream.program.primitives.lists import ListItem, list_add, list_get, list_set, list_zeros
 from millstream.program.primitives.shaping import concatenate, full, reshape
 from millstream.program.value import Value
 
@@ -19,15 +19,6 @@ class Slices:
     values: Value
     indices: Value
     shape: tuple[Size, ...]
-
-
-@dataclass(frozen=True)
-class ListItem:
-    """One element to be added at `index` of zeros like the list `of`."""
-
-    index: Value
-    value: Value
-    of: Value
 
 
 Adjoint = Value | Slices | ListItem

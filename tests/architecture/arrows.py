@@ -16,7 +16,7 @@ from pathlib import Path
 COLUMN = ("base", "program", "ops", "graph", "autodiff", "compiler", "backends", "execution", "api")
 """Rooms that stand on each other, lowest first."""
 
-BESIDE = ("keras", "data", "saving", "distribution", "estimator", "quantization", "summary", "debugging", "profiling")
+BESIDE = ("data", "saving", "distribution", "estimator", "quantization", "summary", "debugging", "profiling")
 """Rooms that stand beside each other on `api`; none of them imports another."""
 
 BRIDGE = "bridge"

@@ -13,7 +13,7 @@ from millstream.base.dtypes import DType
 from millstream.base.sizes import Size, is_known
 from millstream.base.spec import Spec
 from millstream.program.primitives import special
-from millstream.program.primitives.core import Primitive, known_shape, primitive, refuse
+from millstream.program.primitives.core import PRIMITIVES, Primitive, known_shape, primitive, refuse
 from millstream.program.value import Value, current_program, emit
 
 NARROW = frozenset({dtypes.float16, dtypes.bfloat16, dtypes.float8_e5m2, dtypes.float8_e4m3fn})
@@ -84,7 +84,9 @@ def conjugate(x: Value) -> Value:
     return emit(CONJ, x)[0] if x.dtype.is_complex else x
 
 
-def _unary(name: str, function: Callable[..., Any], slope: Callable[[Value, Value], Value] | None, **flags: Any) -> Primitive:
+def _unary(
+    name: str, function: Callable[..., Any], slope: Callable[[Value, Value], Value] | None, **flags: Any
+) -> Primitive:
     """State a one-input primitive; `slope(y, x)` is its derivative, None where it is zero or undefined."""
 
     def reverse(dy: Value, y: Value, x: Value) -> tuple[Value | None]:
@@ -106,15 +108,20 @@ def unary(definition: Primitive) -> Callable[[Value], Value]:
 
 def scalar_like(x: Value, number: complex) -> Value:
     """Return `number` in the element type and shape of `x`."""
-    from millstream.program.primitives.shaping import full
+    value = np.asarray(number, x.dtype.as_numpy_dtype)
+    one = emit(PRIMITIVES["constant"], value=value, dtype=x.dtype)[0]
+    return one if x.shape == () else emit(PRIMITIVES["broadcast"], one, shape=x.shape, axes=())[0]
 
-    return full(x.shape, number, x.dtype)
 
-
-CONJ = primitive(
-    "conj", _same("conj"), rounded(np.conj), lambda dy, y, x: (conjugate(dy),), elementwise=True
+CONJ = primitive("conj", _same("conj"), rounded(np.conj), lambda dy, y, x: (conjugate(dy),), elementwise=True)
+NEGATE = primitive(
+    "negate",
+    _same("negate"),
+    lambda x: -x if x.dtype == object else np.negative(x),
+    lambda dy, y, x: (-dy,),
+    elementwise=True,
+    sizes=True,
 )
-NEGATE = primitive("negate", _same("negate"), lambda x: -x if x.dtype == object else np.negative(x), lambda dy, y, x: (-dy,), elementwise=True, sizes=True)
 negate = unary(NEGATE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -30,14 +31,21 @@ def element_of(value: Value, element: Spec | None = None) -> Spec:
     if element is None:
         return held
     if element.dtype != held.dtype:
-        raise refuse("list", f"elements {element.dtype.name} of a list of {held.dtype.name}", "give the list's own element type")
+        raise refuse(
+            "list", f"elements {element.dtype.name} of a list of {held.dtype.name}", "give the list's own element type"
+        )
     if held.shape is None or element.shape is None:
         return Spec(held.dtype, element.shape if held.shape is None else held.shape, None, held.handle)
     if len(held.shape) != len(element.shape):
-        raise refuse("list", f"elements of shape {list(element.shape)}", f"the list holds elements of shape {list(held.shape)}")
-    return Spec(held.dtype, tuple(b if is_known(b) else a for a, b in zip(held.shape, element.shape, strict=True)), None, held.handle)
-
-
+        raise refuse(
+            "list", f"elements of shape {list(element.shape)}", f"the list holds elements of shape {list(held.shape)}"
+        )
+    return Spec(
+        held.dtype,
+        tuple(b if is_known(b) else a for a, b in zip(held.shape, element.shape, strict=True)),
+        None,
+        held.handle,
+    )
 
 
 def _same(value: Spec, *_: Any, **__: Any) -> Spec:
@@ -58,7 +66,12 @@ def _differentiable(element: Spec) -> bool:
     return element.dtype.is_floating or element.dtype.is_complex or element.dtype == dtypes.variant
 
 
-EMPTY = primitive("list_empty", lambda *most, element: list_spec(element), lambda *most, element: (), lambda dy, y, *most, element: (None,) * len(most))
+EMPTY = primitive(
+    "list_empty",
+    lambda *most, element: list_spec(element),
+    lambda *most, element: (),
+    lambda dy, y, *most, element: (None,) * len(most),
+)
 
 
 def list_empty(element: Spec) -> Value:
@@ -116,14 +129,24 @@ def list_pop(held: Value, element: Spec | None = None) -> tuple[Value, Value]:
     return rest, x
 
 
-def _get_reverse(dy: Value, y: Value, held: Value, index: Value, element: Spec) -> tuple[Any, None]:
-    from millstream.program.slices import ListItem
+@dataclass(frozen=True)
+class ListItem:
+    """One element to be added at `index` of zeros like the list `of`."""
 
+    index: Value
+    value: Value
+    of: Value
+
+
+def _get_reverse(dy: Value, y: Value, held: Value, index: Value, element: Spec) -> tuple[Any, None]:
     return ListItem(index, dy, held), None
 
 
 GET = primitive(
-    "list_get", lambda held, index, element: element, lambda held, index, element: _filled(held[int(index)], element), _get_reverse
+    "list_get",
+    lambda held, index, element: element,
+    lambda held, index, element: _filled(held[int(index)], element),
+    _get_reverse,
 )
 
 
@@ -161,9 +184,11 @@ def _stack_infer(held: Spec, element: Spec, count: Size) -> Spec:
 STACK = primitive(
     "list_stack",
     _stack_infer,
-    lambda held, element, count: np.stack([_filled(x, element) for x in held])
-    if held
-    else np.zeros((0, *element.shape), element.dtype.as_numpy_dtype),
+    lambda held, element, count: (
+        np.stack([_filled(x, element) for x in held])
+        if held
+        else np.zeros((0, *element.shape), element.dtype.as_numpy_dtype)
+    ),
     lambda dy, y, held, element, count: (list_from_tensor(dy, held.spec.handle),),
 )
 
@@ -211,10 +236,14 @@ def _count_of(indices: Spec) -> Size:
 
 GATHER = primitive(
     "list_gather",
-    lambda held, indices, element: Spec(element.dtype, None if element.shape is None else (_count_of(indices), *element.shape)),
-    lambda held, indices, element: np.stack([_filled(held[i], element) for i in indices.tolist()])
-    if len(indices)
-    else np.zeros((0, *(element.shape or ())), element.dtype.as_numpy_dtype),
+    lambda held, indices, element: Spec(
+        element.dtype, None if element.shape is None else (_count_of(indices), *element.shape)
+    ),
+    lambda held, indices, element: (
+        np.stack([_filled(held[i], element) for i in indices.tolist()])
+        if len(indices)
+        else np.zeros((0, *(element.shape or ())), element.dtype.as_numpy_dtype)
+    ),
     lambda dy, y, held, indices, element: (list_scatter(dy, indices, list_length(held), held.spec.handle), None),
 )
 
@@ -236,7 +265,11 @@ SCATTER = primitive(
     "list_scatter",
     lambda x, indices, *count, element: list_spec(element),
     _scatter_meaning,
-    lambda dy, y, x, indices, *count, element: (list_gather(dy, indices, Spec(x.dtype, x.shape[1:])), None, *(None for _ in count)),
+    lambda dy, y, x, indices, *count, element: (
+        list_gather(dy, indices, Spec(x.dtype, x.shape[1:])),
+        None,
+        *(None for _ in count),
+    ),
 )
 
 

@@ -11,7 +11,7 @@ from millstream.base import dtypes
 from millstream.base.dtypes import DType
 from millstream.base.sizes import Size, is_known, maximum as larger_size, product
 from millstream.base.spec import Spec
-from millstream.program.primitives.core import LARGEST_SIZE_TENSOR, known_shape, primitive, refuse
+from millstream.program.primitives.core import LARGEST_SIZE_TENSOR, PRIMITIVES, known_shape, primitive, refuse
 from millstream.program.value import Value, emit
 
 Sizes = Sequence[Size]
@@ -57,11 +57,9 @@ def size(value: Size, dtype: DType = dtypes.int64) -> Value:
 
 def scalar_size(value: Size, dtype: DType) -> Value:
     """Return one size as a scalar of any number type."""
-    from millstream.program.primitives.elementwise import convert
-
     if is_known(value):
         return constant(value, dtype)
-    return convert(size(value, dtypes.int64), dtype)
+    return emit(PRIMITIVES["convert"], size(value, dtypes.int64), dtype=dtype)[0]
 
 
 def _bind_infer(x: Spec, symbols: tuple[Size, ...]) -> tuple[Spec, ...]:
@@ -148,12 +146,15 @@ def _broadcast_meaning(x: np.ndarray, shape: tuple[int, ...], axes: tuple[int, .
     return np.broadcast_to(x.reshape(spread), shape).copy()
 
 
-def _broadcast_reverse(dy: Value, y: Value, x: Value, shape: tuple[Size, ...], axes: tuple[int, ...]) -> tuple[Value]:
-    from millstream.program.primitives.reduction import reduce
+def _sum(x: Value, axes: Sequence[int]) -> Value:
+    """Sum over axes; by name, since reductions stand on this family."""
+    return emit(PRIMITIVES["reduce"], x, kind="sum", axes=tuple(axes))[0] if axes else x
 
+
+def _broadcast_reverse(dy: Value, y: Value, x: Value, shape: tuple[Size, ...], axes: tuple[int, ...]) -> tuple[Value]:
     added = [i for i in range(len(shape)) if i not in axes]
     stretched = [a for n, a in zip(x.shape, axes, strict=True) if n != shape[a]]
-    return (reshape(reduce(dy, "sum", sorted(added + stretched)), x.shape),)
+    return (reshape(_sum(dy, sorted(added + stretched)), x.shape),)
 
 
 def _assume_infer(x: Spec, shape: tuple[Size, ...]) -> Spec:
@@ -161,7 +162,10 @@ def _assume_infer(x: Spec, shape: tuple[Size, ...]) -> Spec:
 
 
 ASSUME_SHAPE = primitive(
-    "assume_shape", _assume_infer, lambda x, shape: x.reshape(shape), lambda dy, y, x, shape: (assume_shape(dy, x.shape),)
+    "assume_shape",
+    _assume_infer,
+    lambda x, shape: x.reshape(shape),
+    lambda dy, y, x, shape: (assume_shape(dy, x.shape),),
 )
 
 
@@ -262,7 +266,9 @@ def _slice_infer(x: Spec, start: tuple[Size, ...], limit: tuple[Size, ...], stri
     result: list[Size] = []
     for n, a, b, s in zip(shape, start, limit, stride, strict=True):
         if is_known(a) and is_known(b) and (a < 0 or b < a or (is_known(n) and b > n)) or s < 1:
-            raise refuse("slice", f"{a}:{b}:{s} of an axis of size {n}", "give 0 <= start <= limit <= size and stride >= 1")
+            raise refuse(
+                "slice", f"{a}:{b}:{s} of an axis of size {n}", "give 0 <= start <= limit <= size and stride >= 1"
+            )
         result.append((b - a + s - 1) // s)
     return Spec(x.dtype, tuple(result))
 
@@ -363,19 +369,27 @@ def _pad_infer(x: Spec, value: Spec, low: Any, high: Any, interior: Any) -> Spec
 
 
 def _pad_meaning(x: np.ndarray, value: np.ndarray, low: Any, high: Any, interior: Any) -> np.ndarray:
-    shape = [max(0, (n - 1) * (i + 1) + 1) + max(a, 0) + max(b, 0) for n, a, b, i in zip(x.shape, low, high, interior, strict=True)]
+    shape = [
+        max(0, (n - 1) * (i + 1) + 1) + max(a, 0) + max(b, 0)
+        for n, a, b, i in zip(x.shape, low, high, interior, strict=True)
+    ]
     wide = np.full(shape, value, x.dtype)
-    wide[tuple(slice(max(a, 0), max(a, 0) + max(0, (n - 1) * (i + 1) + 1), i + 1) for n, a, i in zip(x.shape, low, interior, strict=True))] = x
+    wide[
+        tuple(
+            slice(max(a, 0), max(a, 0) + max(0, (n - 1) * (i + 1) + 1), i + 1)
+            for n, a, i in zip(x.shape, low, interior, strict=True)
+        )
+    ] = x
     cut = tuple(slice(max(-a, 0), n - max(-b, 0)) for n, a, b in zip(shape, low, high, strict=True))
     return wide[cut].copy()
 
 
-def _pad_reverse(dy: Value, y: Value, x: Value, value: Value, low: Any, high: Any, interior: Any) -> tuple[Value, Value]:
-    from millstream.program.primitives.reduction import reduce_all
-
+def _pad_reverse(
+    dy: Value, y: Value, x: Value, value: Value, low: Any, high: Any, interior: Any
+) -> tuple[Value, Value]:
     whole = pad(dy, [-a for a in low], [-b for b in high], [0] * len(low))
     dx = slice_(whole, [0] * x.rank, whole.shape, [i + 1 for i in interior]) if x.rank else whole
-    return dx, reduce_all(dy, "sum") - reduce_all(dx, "sum")
+    return dx, _sum(dy, range(dy.rank)) - _sum(dx, range(dx.rank))
 
 
 PAD = primitive("pad", _pad_infer, _pad_meaning, _pad_reverse)
@@ -402,7 +416,9 @@ def _concatenate_infer(*xs: Spec, axis: int) -> Spec:
                 result[i] = result[i] + n
             elif n != result[i]:
                 if is_known(n) and is_known(result[i]):
-                    raise refuse("concatenate", f"{xs[0]} and {spec} along axis {axis}", "all other sizes must be equal")
+                    raise refuse(
+                        "concatenate", f"{xs[0]} and {spec} along axis {axis}", "all other sizes must be equal"
+                    )
                 result[i] = n if is_known(n) else result[i]
     return Spec(xs[0].dtype, tuple(result))
 

@@ -1,0 +1,19 @@
+"""Import the real Keras on this engine. Refuses other back ends."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import types
+
+from millstream.bridge.install import NAME, install_as_tensorflow
+
+
+def load_keras() -> types.ModuleType:
+    """Answer to the name `tensorflow` and import Keras with its tensorflow back end."""
+    if os.environ.setdefault("KERAS_BACKEND", NAME) != NAME:
+        raise ImportError(
+            f"KERAS_BACKEND={os.environ['KERAS_BACKEND']!r}: Keras runs on Millstream through its {NAME} back end; unset it."
+        )
+    install_as_tensorflow()
+    return importlib.import_module("keras")
