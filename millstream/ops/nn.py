@@ -15,11 +15,14 @@ from millstream.program.primitives.core import refuse
 from millstream.program.primitives.elementwise import compare, convert, scalar_like, select
 from millstream.program.primitives.indexing import one_hot
 from millstream.program.primitives.reduction import reduce
+from millstream.program.primitives.rows import log_softmax_gradient, softmax_gradient
 from millstream.program.primitives.shaping import (
+    BROADCAST,
     broadcast,
     broadcast_together,
     constant,
     full,
+    literal,
     reshape,
     scalar_size,
     spread,
@@ -206,8 +209,7 @@ def softmax(logits: Tensor[Float]) -> Tensor[Float]:
 
 @softmax.gradient
 def _(dy: Value, y: Value, logits: Value) -> tuple[Value]:
-    last = (y.rank - 1,)
-    return ((dy - spread(reduce(dy * y, "sum", last), like=y, axes=last)) * y,)
+    return (softmax_gradient(dy, y),)
 
 
 @op("LogSoftmax", outputs="logsoftmax")
@@ -222,8 +224,14 @@ def log_softmax(logits: Tensor[Float]) -> Tensor[Float]:
 
 @log_softmax.gradient
 def _(dy: Value, y: Value, logits: Value) -> tuple[Value]:
-    last = (y.rank - 1,)
-    return (dy - e.exp(y) * spread(reduce(dy, "sum", last), like=y, axes=last),)
+    return (log_softmax_gradient(dy, y),)
+
+
+def is_zero(value: Value) -> bool:
+    """Return whether a value is zeros made to stand for an output that nothing flows back from."""
+    node = value.node
+    found = literal(node.inputs[0]) if node is not None and node.definition is BROADCAST else literal(value)
+    return found is not None and found.size == 1 and not found.any()
 
 
 def _cross_entropy(features: Value, labels: Value) -> tuple[Value, Value]:
@@ -247,11 +255,10 @@ def softmax_cross_entropy(features: Tensor[Float], labels: Tensor[Float]) -> tup
 def _(dys: tuple[Value, Value], ys: tuple[Value, Value], features: Value, labels: Value) -> tuple[Value, Value]:
     dloss, dback = dys
     rows = broadcast(dloss, ys[1].shape, (0,))
-    grad = rows * ys[1]
-    # The second output depends on the features, too: the gradient of softmax.
-    p = softmax(features)
-    grad = grad + (dback - spread(reduce(dback * p, "sum", (1,)), like=p, axes=(1,))) * p
-    return grad, -rows * log_softmax(features) - dback
+    if is_zero(dback):
+        return rows * ys[1], -rows * log_softmax(features)
+    # The second output depends on the features, too.
+    return rows * ys[1] + softmax_gradient(dback, softmax(features)), -rows * log_softmax(features) - dback
 
 
 Labels = Types("Tlabels", int32, int64, default=int64)
@@ -275,9 +282,8 @@ def sparse_softmax_cross_entropy(features: Tensor[Float], labels: Tensor[Labels]
 @sparse_softmax_cross_entropy.gradient
 def _(dys: tuple[Value, Value], ys: tuple[Value, Value], features: Value, labels: Value) -> tuple[Value, None]:
     dloss, dback = dys
-    p = softmax(features)
     grad = broadcast(dloss, ys[1].shape, (0,)) * ys[1]
-    return grad + (dback - spread(reduce(dback * p, "sum", (1,)), like=p, axes=(1,))) * p, None
+    return (grad if is_zero(dback) else grad + softmax_gradient(dback, softmax(features))), None
 
 
 BatchX = Types("T", float16, bfloat16, float32)

@@ -26,3 +26,5 @@ for _op, _kernel, _claim in (
 ):
     claims(_op)(_claim)
     simple(_op, _kernel)
+simple("softmax_gradient")
+simple("log_softmax_gradient")
