@@ -20,6 +20,7 @@ def with_words(name: str, words: Callable[[Node], Iterable[Size]], kernel: str |
     emits(name)(emitter)
 
 
+@emits("bitcast")
 @emits("assume_shape")
 @emits("reshape")
 def _reshape(node: Node, writer: FunctionWriter) -> None:
