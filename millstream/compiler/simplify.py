@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from millstream.program.primitives.elementwise import ADD, CONVERT, DIVIDE, MULTIPLY, NEGATE, SELECT, SUBTRACT
+from millstream.program.primitives.reduction import REDUCE, reduce
 from millstream.program.primitives.shaping import (
     BROADCAST,
     CONSTANT,
@@ -123,6 +124,16 @@ def _broadcast(inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Answer
     return None
 
 
+def _reduce(inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Answer:
+    """A reduction over axes of one element changes the shape only."""
+    x, axes = inputs[0], attributes["axes"]
+    if x.spec.shape is None or not any(x.shape[i] == 1 for i in axes):
+        return None
+    kept = [i for i in range(x.rank) if i not in axes or x.shape[i] != 1]
+    rest = [place for place, i in enumerate(kept) if i in axes]
+    return (reduce(reshape(x, [x.shape[i] for i in kept]), attributes["kind"], rest),)
+
+
 def _stop_gradient(inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Answer:
     return (inputs[0],)
 
@@ -138,6 +149,7 @@ RULES: dict[Definition, Callable[[Sequence[Value], Mapping[str, Any]], Answer]] 
     RESHAPE: _reshape,
     TRANSPOSE: _transpose,
     BROADCAST: _broadcast,
+    REDUCE: _reduce,
     STOP_GRADIENT: _stop_gradient,
 }
 

@@ -21,8 +21,7 @@ from millstream.ops.declaration import Op, Tensor, Tensors, Types, op
 from millstream.ops.types import COMPLEX, FLOATS, INTEGERS, NUMBERS, QUANTIZED, SIGNED
 from millstream.program.primitives import elementwise as e
 from millstream.program.primitives.elementwise import compare, scalar_like, select
-from millstream.program.primitives.reduction import reduce
-from millstream.program.primitives.shaping import broadcast_together, reshape
+from millstream.program.primitives.shaping import broadcast_together, sum_back
 from millstream.program.value import Value, emit
 
 T = Types("T", *NUMBERS)
@@ -38,8 +37,7 @@ PAIRS = [((3,), (3,)), (("batch", 4), (4,)), ((), (2, 3)), ((0, 3), (1, 3)), ((2
 def unbroadcast(dy: Value, x: Value) -> Value:
     """Sum `dy` over the axes along which `x` was broadcast to it."""
     lead = dy.rank - x.rank
-    axes = [*range(lead), *(i + lead for i, n in enumerate(x.shape) if n != dy.shape[i + lead])]
-    return reshape(reduce(dy, "sum", axes), x.shape)
+    return sum_back(dy, x.shape, range(lead, dy.rank))
 
 
 @op("AddV2", outputs="z")

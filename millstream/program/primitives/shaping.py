@@ -9,7 +9,7 @@ import numpy as np
 
 from millstream.base import dtypes
 from millstream.base.dtypes import DType
-from millstream.base.sizes import Size, is_known, maximum as larger_size, product
+from millstream.base.sizes import Size, floor_divide, is_known, maximum as larger_size, product
 from millstream.base.spec import Spec
 from millstream.program.primitives.core import LARGEST_SIZE_TENSOR, PRIMITIVES, known_shape, primitive, refuse
 from millstream.program.value import Value, emit
@@ -152,9 +152,28 @@ def _sum(x: Value, axes: Sequence[int]) -> Value:
 
 
 def _broadcast_reverse(dy: Value, y: Value, x: Value, shape: tuple[Size, ...], axes: tuple[int, ...]) -> tuple[Value]:
-    added = [i for i in range(len(shape)) if i not in axes]
-    stretched = [a for n, a in zip(x.shape, axes, strict=True) if n != shape[a]]
-    return (reshape(_sum(dy, sorted(added + stretched)), x.shape),)
+    return (sum_back(dy, x.shape, axes),)
+
+
+def sum_back(dy: Value, shape: Sizes, axes: Sequence[int]) -> Value:
+    """Sum `dy` to `shape`, that of a value whose axis i was broadcast to axis axes[i] of `dy`.
+
+    Where only running tells whether a size n was 1 or the size m of `dy` already, the axis is cut into m // n parts of n: that is
+    one part, or as many as are to be added.
+    """
+    given = dict(zip(axes, shape, strict=True))
+    parts: list[Size] = []
+    summed: list[int] = []
+    for axis, m in enumerate(dy.shape):
+        n = given.get(axis, 1)
+        if axis not in given or (is_known(n) and n == 1 and m != 1):
+            summed.append(len(parts))
+        elif not is_known(n) and n != m:
+            summed.append(len(parts))
+            parts.append(floor_divide(m, n))
+            m = n
+        parts.append(m)
+    return reshape(_sum(reshape(dy, parts), summed), shape)
 
 
 def _assume_infer(x: Spec, shape: tuple[Size, ...]) -> Spec:
