@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from millstream.api.public import public, publish
-from millstream.execution import control_flow
+from millstream.execution import control_flow, mapping
 from millstream.execution.tensor_array import TensorArray
 
 publish("TensorArray", TensorArray)
@@ -65,3 +65,69 @@ def while_loop(
       maximum_iterations: stop after so many.
     """
     return control_flow.while_loop(cond, body, loop_vars, shape_invariants, maximum_iterations, parallel_iterations, name)
+
+
+@public("map_fn")
+def map_fn(
+    fn: Callable[..., Any],
+    elems: Any,
+    dtype: Any = None,
+    parallel_iterations: int | None = None,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    infer_shape: bool = True,
+    name: str | None = None,
+    fn_output_signature: Any = None,
+) -> Any:
+    """Apply `fn` to each row of `elems` and stack the results; `fn_output_signature` says what they are, if not like elems."""
+    return mapping.map_fn(fn, elems, dtype if fn_output_signature is None else fn_output_signature, infer_shape)
+
+
+@public("vectorized_map")
+def vectorized_map(fn: Callable[..., Any], elems: Any, fallback_to_while_loop: bool = True, warn: bool = True) -> Any:
+    """Apply `fn` to each row of `elems` and stack the results."""
+    return mapping.vectorized_map(fn, elems)
+
+
+@public("scan")
+def scan(
+    fn: Callable[..., Any],
+    elems: Any,
+    initializer: Any = None,
+    parallel_iterations: int = 10,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    infer_shape: bool = True,
+    reverse: bool = False,
+    name: str | None = None,
+) -> Any:
+    """Combine the rows of `elems` one after the other by `fn(state, row)`, and stack all states."""
+    return mapping.scan(fn, elems, initializer, backwards=reverse, infer_shape=infer_shape)
+
+
+@public("foldl")
+def foldl(
+    fn: Callable[..., Any],
+    elems: Any,
+    initializer: Any = None,
+    parallel_iterations: int = 10,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    name: str | None = None,
+) -> Any:
+    """Combine the rows of `elems` from the first to the last by `fn(state, row)`."""
+    return mapping.fold(fn, elems, initializer, backwards=False)
+
+
+@public("foldr")
+def foldr(
+    fn: Callable[..., Any],
+    elems: Any,
+    initializer: Any = None,
+    parallel_iterations: int = 10,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    name: str | None = None,
+) -> Any:
+    """Combine the rows of `elems` from the last to the first by `fn(state, row)`."""
+    return mapping.fold(fn, elems, initializer, backwards=True)

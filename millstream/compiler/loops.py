@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from millstream.base import dtypes
-from millstream.base.sizes import fresh_symbol, is_known
+from millstream.base.sizes import Size, Symbol, fresh_symbol, is_known
 from millstream.base.spec import Spec
 from millstream.compiler.expand import ExpandedProgram, expand_inner, inner_constant, is_inner
 from millstream.program.primitives.control import LOOP, merged
@@ -31,9 +31,10 @@ def expand_loop(result: ExpandedProgram, inputs: Sequence[Value], attributes: Ma
     specs = [v.spec.with_value(None) if i < len(kept) else v.spec for i, v in enumerate(values)]
     # What a loop carries is never a constant, whatever it starts with: a stand-in that is no constant takes its place.
     shown = [Value(spec) for spec in specs[: len(kept)]] + values[len(kept) :]
+    own: set[Symbol] = set()
     while True:
         inner = expand_inner(body, shown, specs, result.claims, result.sizes)
-        widened = [_widened(a, v.spec) for a, v in zip(specs, inner.outputs, strict=False)]
+        widened = [_widened(a, v.spec, own) for a, v in zip(specs, inner.outputs, strict=False)]
         if all(a == b for a, b in zip(specs, widened, strict=False)):
             break
         specs[: len(kept)] = widened
@@ -54,7 +55,7 @@ def _reordered(program: Program, order: Sequence[int], outputs: Sequence[int]) -
     return result
 
 
-def _widened(start: Spec, after: Spec) -> Spec:
+def _widened(start: Spec, after: Spec, own: set[Symbol]) -> Spec:
     """Return the spec that covers what a loop starts with and what a turn of it gives."""
     if start.shape is None:
         return start
@@ -65,13 +66,14 @@ def _widened(start: Spec, after: Spec) -> Spec:
             handle = start.handle
     if after.shape is None or len(after.shape) != len(start.shape):
         return Spec(start.dtype, None, None, handle)
-    shape = tuple(m if m == n or not is_known(m) and _own(m) else fresh_symbol("n") for m, n in zip(start.shape, after.shape, strict=True))
+    shape: list[Size] = []
+    for m, n in zip(start.shape, after.shape, strict=True):
+        if m == n or m in own:
+            shape.append(m)
+        else:
+            shape.append(fresh_symbol("n"))
+            own.add(shape[-1])  # type: ignore[arg-type]
     return Spec(start.dtype, shape, None, handle)
-
-
-def _own(size: Any) -> bool:
-    """Whether a size is one that widening made: what a turn gives is another size of the same place."""
-    return str(size).startswith("n")
 
 
 def _differ(a: Spec, b: Spec) -> bool:

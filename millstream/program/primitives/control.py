@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from millstream.base import dtypes
+from millstream.base.sizes import Size, Symbol, fresh_symbol
 from millstream.base.spec import Spec
 from millstream.program.primitives.core import Primitive, primitive, refuse
 from millstream.program.value import Program, Value, emit
@@ -28,8 +29,6 @@ def call(program: Program, *inputs: Value) -> tuple[Value, ...]:
 
 def merged(a: Spec, b: Spec) -> Spec:
     """Return the spec that covers both: sizes that differ become unknown."""
-    from millstream.base.sizes import fresh_symbol
-
     if a == b:
         return a
     if a.shape is None or b.shape is None or len(a.shape) != len(b.shape):
@@ -47,7 +46,7 @@ def _branch_infer(index: Spec, *inputs: Spec, programs: tuple[Program, ...]) -> 
             if value.spec.dtype != results[i].dtype:
                 raise refuse("branch", f"results {results[i]} and {value.spec}", "all branches return the same element types")
             results[i] = merged(results[i], value.spec)
-    return tuple(results)
+    return outside(results, inputs)
 
 
 BRANCH = primitive("branch", _branch_infer, effects=True)
@@ -59,7 +58,18 @@ def branch(index: Value, programs: Sequence[Program], *inputs: Value) -> tuple[V
 
 
 def _loop_infer(*inputs: Spec, condition: Program, body: Program, carried: int) -> tuple[Spec, ...]:
-    return tuple(v.spec for v in body.inputs[:carried])
+    return outside([v.spec for v in body.inputs[:carried]], inputs)
+
+
+def outside(results: Sequence[Spec], inputs: Sequence[Spec]) -> tuple[Spec, ...]:
+    """Give sizes that only the inner program knows new names: outside they are what they were at its end."""
+    known = frozenset().union(*(s.symbols() for s in inputs)) if inputs else frozenset()
+    names: dict[Symbol, Size] = {}
+    for spec in results:
+        for symbol in spec.symbols():
+            if symbol not in known and symbol not in names:
+                names[symbol] = fresh_symbol("n")
+    return tuple(spec.substitute(names) for spec in results) if names else tuple(results)
 
 
 LOOP = primitive("loop", _loop_infer, effects=True)

@@ -1,0 +1,197 @@
+"""tf.map_fn, tf.scan, tf.foldl, tf.foldr and tf.vectorized_map: loops over the first axis of tensors, made of while_loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from millstream.base import dtypes, nest
+from millstream.base.dtypes import DType, as_dtype
+from millstream.base.shapes import TensorShape
+from millstream.execution.context import current_graph, tracing
+from millstream.execution.control_flow import while_loop
+from millstream.execution.convert import constant_of, to_tensor
+from millstream.execution.dispatch import apply
+from millstream.execution.func_graph import FuncGraph
+from millstream.execution.specs import spec_of
+from millstream.execution.tensor_array import TensorArray
+from millstream.ops.registry import find
+
+
+def _rows(elems: Any) -> tuple[list[Any], Any, int | None]:
+    """Return the flat tensors, how many rows they have, and that number where it is known."""
+    flat = [to_tensor(e) for e in nest.flatten(elems, expand_composites=True)]
+    if not flat:
+        raise ValueError("elems must be a Tensor or (possibly nested) sequence of Tensors. Got an empty one.")
+    static = None
+    for tensor in flat:
+        if tensor.shape.rank == 0:
+            raise ValueError(f"Elements in elems must be 1+ dimensional Tensors, not scalars; given {tensor!r}.")
+        if tensor.shape.rank is not None and tensor.shape[0] is not None:
+            if static is not None and static != tensor.shape[0] and 1 not in (static, tensor.shape[0]):
+                raise ValueError(f"elems have {static} and {tensor.shape[0]} rows; give tensors of one first size.")
+            static = tensor.shape[0] if static in (None, 1) else static
+    if static is not None:
+        return flat, constant_of(static, dtypes.int32), static
+    sizes = apply(find("Shape"), flat[0], out_type=dtypes.int32)
+    zero = constant_of(0, dtypes.int32)
+    return flat, apply(find("GatherV2"), sizes, zero, zero), None
+
+
+def _parts(tensor: Any, count: int | None) -> Any:
+    """Return something that gives row i: a list eagerly, a TensorArray in a graph."""
+    if current_graph() is None:
+        return list(apply(find("Unpack"), tensor, num=tensor.shape[0], axis=0))
+    shape = None if tensor.shape.rank is None else tensor.shape.as_list()[1:]
+    return TensorArray(tensor.dtype, size=0, dynamic_size=True, element_shape=shape).unstack(tensor)
+
+
+def _row(parts: Sequence[Any], i: Any, elems: Any) -> Any:
+    flat = [p[int(i)] if isinstance(p, list) else p.read(i) for p in parts]
+    return nest.pack_sequence_as(elems, flat, expand_composites=True)
+
+
+def _dtypes_of(signature: Any) -> tuple[Any, list[DType], list[Any]]:
+    """Return the structure that a signature describes, and the element types and shapes of its leaves."""
+    flat = nest.flatten(signature, expand_composites=True)
+    types = [s.dtype if hasattr(s, "dtype") and not isinstance(s, DType) else as_dtype(s) for s in flat]
+    return signature, types, [getattr(s, "shape", None) if not isinstance(s, DType) else None for s in flat]
+
+
+def _with_count(tensor: Any, count: int | None) -> Any:
+    if count is not None and tensor.shape.rank is not None and tensor.shape[0] is None:
+        tensor.set_shape(TensorShape([count]).concatenate(tensor.shape[1:]))
+    return tensor
+
+
+def map_fn(fn: Callable[..., Any], elems: Any, signature: Any, infer_shape: bool = True) -> Any:
+    """Apply `fn` to each row of `elems` and stack the results."""
+    if not callable(fn):
+        raise TypeError(f"The provided function {getattr(fn, '__name__', fn)!r} is not callable.")
+    flat, total, count = _rows(elems)
+    if signature is None:
+        signature = nest.map_structure(lambda e: to_tensor(e).dtype, elems, expand_composites=True)
+    structure, types, shapes = _dtypes_of(signature)
+    parts = [_parts(t, count) for t in flat]
+
+    def flat_result(result: Any) -> list[Any]:
+        nest.assert_same_structure(structure, result, check_types=False, expand_composites=True)
+        found = [to_tensor(r, None if hasattr(r, "dtype") else t) for r, t in zip(nest.flatten(result, expand_composites=True), types, strict=True)]
+        for tensor, dtype in zip(found, types, strict=True):
+            if tensor.dtype is not dtype:
+                raise TypeError(
+                    f"map_fn: a result has element type {tensor.dtype.name} where {dtype.name} is expected; state "
+                    "fn_output_signature."
+                )
+        return found
+
+    if current_graph() is None:
+        rows = [flat_result(fn(_row(parts, i, elems))) for i in range(count or 0)]
+        columns = [_stacked([row[k] for row in rows], types[k], shapes[k]) for k in range(len(types))]
+        return nest.pack_sequence_as(structure, columns, expand_composites=True)
+    outputs = tuple(
+        TensorArray(t, size=total if count is None else count, element_shape=s, infer_shape=infer_shape)
+        for t, s in zip(types, shapes, strict=True)
+    )
+
+    def body(i: Any, arrays: Any) -> Any:
+        found = flat_result(fn(_row(parts, i, elems)))
+        return apply(find("AddV2"), i, constant_of(1, dtypes.int32)), tuple(a.write(i, r) for a, r in zip(arrays, found, strict=True))
+
+    _, arrays = while_loop(
+        lambda i, _: apply(find("Less"), i, total), body, (constant_of(0, dtypes.int32), outputs)
+    )
+    columns = [_with_count(a.stack(), count) for a in arrays]
+    return nest.pack_sequence_as(structure, columns, expand_composites=True)
+
+
+def _stacked(rows: Sequence[Any], dtype: DType, shape: Any) -> Any:
+    if rows:
+        return apply(find("Pack"), list(rows), axis=0)
+    sizes = [0, *(n or 0 for n in (TensorShape(shape).as_list() if shape is not None and TensorShape(shape).rank is not None else []))]
+    return apply(find("Fill"), constant_of(sizes, dtypes.int32), to_tensor(0, dtype))
+
+
+def vectorized_map(fn: Callable[..., Any], elems: Any) -> Any:
+    """Apply `fn` to each row of `elems` and stack the results, whatever their structure."""
+    flat, total, count = _rows(elems)
+    if count is not None and any(t.shape[0] == 1 != count for t in flat if t.shape.rank):
+        ones = [t for t in flat]
+        flat = [_repeated(t, count) if t.shape[0] == 1 and count != 1 else t for t in ones]
+        elems = nest.pack_sequence_as(elems, flat, expand_composites=True)
+    if current_graph() is None:
+        parts = [_parts(t, count) for t in flat]
+        results = [fn(_row(parts, i, elems)) for i in range(count or 0)]
+        if not results:
+            raise ValueError("vectorized_map needs at least one row.")
+        return nest.map_structure(lambda *rows: apply(find("Pack"), [to_tensor(r) for r in rows], axis=0), *results, expand_composites=True)
+    probe = FuncGraph("probe", current_graph())
+    with tracing(probe):
+        rows = [probe.placeholder(spec_of(t).with_shape(spec_of(t).shape[1:])) for t in flat]  # type: ignore[index]
+        found = fn(nest.pack_sequence_as(elems, rows, expand_composites=True))
+        signature = nest.map_structure(lambda r: to_tensor(r).dtype, found, expand_composites=True)
+    return map_fn(fn, elems, signature)
+
+
+def _repeated(tensor: Any, count: int) -> Any:
+    sizes = constant_of([count, *tensor.shape.as_list()[1:]], dtypes.int32)
+    return apply(find("BroadcastTo"), tensor, sizes)
+
+
+def fold(fn: Callable[..., Any], elems: Any, initializer: Any, *, backwards: bool) -> Any:
+    """Combine the rows of `elems`, first to last (or last to first), with what came before."""
+    if not callable(fn):
+        raise TypeError(f"{getattr(fn, '__name__', fn)!r} is not callable.")
+    flat, total, count = _rows(elems)
+    parts = [_parts(t, count) for t in flat]
+    one = constant_of(1, dtypes.int32)
+    last = apply(find("Sub"), total, one)
+    start = last if backwards else constant_of(0, dtypes.int32)
+    if initializer is None:
+        state = _row(parts, start, elems)
+        start = apply(find("Sub" if backwards else "AddV2"), start, one)
+    else:
+        state = nest.map_structure(to_tensor, initializer)
+    step, test = ("Sub", lambda i: apply(find("GreaterEqual"), i, constant_of(0, dtypes.int32))) if backwards else (
+        "AddV2",
+        lambda i: apply(find("Less"), i, total),
+    )
+
+    def body(i: Any, state: Any) -> Any:
+        return apply(find(step), i, one), fn(state, _row(parts, i, elems))
+
+    return while_loop(lambda i, _: test(i), body, (start, state))[1]
+
+
+def scan(fn: Callable[..., Any], elems: Any, initializer: Any, *, backwards: bool, infer_shape: bool = True) -> Any:
+    """Combine the rows of `elems` one after the other, and stack all states."""
+    if not callable(fn):
+        raise TypeError(f"{getattr(fn, '__name__', fn)!r} is not callable.")
+    flat, total, count = _rows(elems)
+    parts = [_parts(t, count) for t in flat]
+    one, zero = constant_of(1, dtypes.int32), constant_of(0, dtypes.int32)
+    start = apply(find("Sub"), total, one) if backwards else zero
+    first = initializer is None
+    state = _row(parts, start, elems) if first else nest.map_structure(to_tensor, initializer)
+    states = nest.flatten(state, expand_composites=True)
+    arrays = tuple(
+        TensorArray(s.dtype, size=total if count is None else count, element_shape=s.shape if infer_shape else None, infer_shape=infer_shape, clear_after_read=False)
+        for s in states
+    )
+    if first:
+        arrays = tuple(a.write(start, s) for a, s in zip(arrays, states, strict=True))
+        start = apply(find("Sub" if backwards else "AddV2"), start, one)
+    step = find("Sub" if backwards else "AddV2")
+
+    def body(i: Any, state: Any, arrays: Any) -> Any:
+        after = fn(state, _row(parts, i, elems))
+        nest.assert_same_structure(state, after, check_types=False, expand_composites=True)
+        leaves = [to_tensor(v) for v in nest.flatten(after, expand_composites=True)]
+        return apply(step, i, one), after, tuple(a.write(i, v) for a, v in zip(arrays, leaves, strict=True))
+
+    def test(i: Any, *_: Any) -> Any:
+        return apply(find("GreaterEqual"), i, zero) if backwards else apply(find("Less"), i, total)
+
+    _, _, arrays = while_loop(test, body, (start, state, arrays))
+    stacked = [_with_count(a.stack(), count) for a in arrays]
+    return nest.pack_sequence_as(state, stacked, expand_composites=True)
