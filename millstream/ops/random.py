@@ -20,7 +20,7 @@ from millstream.base.dtypes import (
     uint64,
 )
 from millstream.base.sizes import Size, is_known
-from millstream.ops.declaration import Known, Tensor, Types, op
+from millstream.ops.declaration import Known, Op, Tensor, Types, op
 from millstream.program import random_numbers
 from millstream.program.primitives.core import refuse
 from millstream.program.primitives.elementwise import convert
@@ -311,3 +311,28 @@ for _op in (uniform_of_seed, normal_of_seed, truncated_normal_of_seed, uniform_f
     _op.cases([((2,), (2,))], inputs=([5, 7], [3, 4]))
 uniform_int_of_seed.cases([((2,), (2,), (), ())], inputs=([5, 7], [3, 4], -3, 100))
 gamma_of_seed.cases([((2,), (2,), (3,))], inputs=([5, 3], [3, 4]), low=0.3, high=4.0, gradient=False)
+
+
+def _classes_at(
+    logits: Tensor[Logits], num_samples: Known[Tensor[int32]], key: Tensor[uint64], counter: Tensor[uint64], *, output_dtype: Classes = int64
+) -> Tensor["output_dtype"]:
+    """Return class numbers, drawn at a key and counter."""
+    return class_numbers(logits, num_samples, key, counter, output_dtype)
+
+
+def _poisson_at(
+    shape: Known[Tensor[Types("S", int32, int64)]],
+    rate: Tensor[Types("R", float16, float32, float64, int32, int64, default=float64)],
+    key: Tensor[uint64],
+    counter: Tensor[uint64],
+    *,
+    dtype: CountedOut = int64,
+) -> Tensor["dtype"]:
+    """Return Poisson numbers: for each rate as many as `shape` says, drawn at a key and counter."""
+    sizes = (*sizes_of(shape, "RandomPoissonV2"), *rate.shape)
+    return random_distribution("poisson", sizes, dtype, key, counter, rate)
+
+
+# TensorFlow has no ops that draw these at a key and counter; calls that run at once need them, so they have no public name.
+multinomial_at = Op("Multinomial", _classes_at, ("output",), stateful=False, effects=False).no_gradient()
+poisson_at = Op("RandomPoissonV2", _poisson_at, ("output",), stateful=False, effects=False).no_gradient()

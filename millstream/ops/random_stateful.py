@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from millstream.base.dtypes import DType, bfloat16, float16, float32, float64, int32, int64, uint32, uint64
+from millstream.base.dtypes import DType, bfloat16, float16, float32, float64, int32, int64, uint64
 from millstream.base.dtypes import resource as RESOURCE
 from millstream.base.sizes import Size, is_known, maximum, product
 from millstream.ops.declaration import Known, Op, Tensor, Types, op
@@ -165,10 +163,13 @@ def skip(resource: Tensor[RESOURCE], algorithm: Known[Tensor[int64]], delta: Ten
     advance(resource, convert(delta, uint64) * constant(BLOCKS_EACH, uint64), algorithm_of(algorithm))
 
 
-def _stateful(name: str, kind: str, allowed: Sequence[DType], default: DType) -> Op:
+ShapeType = Types("shape_dtype", default=int64)
+WholeType = Types("dtype", default=int64)
+
+
+def _stateful(name: str, kind: str, default: DType) -> Op:
     """Declare an op that draws from a generator's state."""
-    Out = Types("dtype", *allowed, default=default)
-    Shape = Types("shape_dtype", int32, int64, default=int64)
+    Out = Types("dtype", default=default)
 
     def body(resource, algorithm, shape, *, dtype=default):  # type: ignore[no-untyped-def]
         sizes, number = sizes_of(shape, name), algorithm_of(algorithm)
@@ -178,27 +179,27 @@ def _stateful(name: str, kind: str, allowed: Sequence[DType], default: DType) ->
     body.__annotations__ = {
         "resource": Tensor[RESOURCE],
         "algorithm": Known[Tensor[int64]],
-        "shape": Known[Tensor[Shape]],
+        "shape": Known[Tensor[ShapeType]],
         "dtype": Out,
         "return": Tensor["dtype"],
     }
     return op(name, stateful=True)(body)
 
 
-stateful_uniform = _stateful("StatefulUniform", "uniform", RealOut.allowed, float32)
-stateful_normal = _stateful("StatefulStandardNormalV2", "normal", RealOut.allowed, float32)
-stateful_truncated_normal = _stateful("StatefulTruncatedNormal", "truncated_normal", RealOut.allowed, float32)
-stateful_full_int = _stateful("StatefulUniformFullInt", "uniform_full_int", (int32, int64, uint32, uint64), uint64)
+stateful_uniform = _stateful("StatefulUniform", "uniform", float32)
+stateful_normal = _stateful("StatefulStandardNormalV2", "normal", float32)
+stateful_truncated_normal = _stateful("StatefulTruncatedNormal", "truncated_normal", float32)
+stateful_full_int = _stateful("StatefulUniformFullInt", "uniform_full_int", uint64)
 
 
 @op("StatefulUniformInt", stateful=True)
 def stateful_uniform_int(
     resource: Tensor[RESOURCE],
     algorithm: Known[Tensor[int64]],
-    shape: Known[Tensor[Types("shape_dtype", int32, int64, default=int64)]],
-    minval: Tensor[Types("dtype", int32, int64, default=int64)],
-    maxval: Tensor[Types("dtype", int32, int64, default=int64)],
-) -> Tensor[Types("dtype", int32, int64, default=int64)]:
+    shape: Known[Tensor[ShapeType]],
+    minval: Tensor[WholeType],
+    maxval: Tensor[WholeType],
+) -> Tensor[WholeType]:
     """Return whole numbers in [minval, maxval) from a generator's state."""
     sizes = sizes_of(shape, "StatefulUniformInt")
     stream = take(resource, product(sizes), algorithm_of(algorithm))
