@@ -11,6 +11,7 @@ import numpy as np
 from millstream.base import dtypes
 from millstream.base.sizes import Expression, Size, Symbol, is_known, substitute
 from millstream.base.spec import Spec
+from millstream.compiler.inner_sizes import pass_sizes
 from millstream.compiler.simplify import simplify
 from millstream.ops.declaration import Op
 from millstream.program.primitives.control import BRANCH, CALL, LOOP
@@ -245,6 +246,7 @@ def _expand_branch(result: ExpandedProgram, inputs: Sequence[Value], attributes:
     specs = [v.spec for v in inputs[1:]]
     expanded = tuple(expand_inner(p, inputs[1:], specs, result.claims, result.sizes) for p in programs)
     outer = [v for v in inputs[1:] if not is_inner(v)]
+    outer += pass_sizes(result, expanded)
     return result.append(BRANCH, [inputs[0], *outer], {"programs": expanded})
 
 

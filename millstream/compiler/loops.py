@@ -9,6 +9,7 @@ from millstream.base import dtypes
 from millstream.base.sizes import Size, Symbol, fresh_symbol, is_known
 from millstream.base.spec import Spec
 from millstream.compiler.expand import ExpandedProgram, expand_inner, inner_constant, is_inner
+from millstream.compiler.inner_sizes import pass_sizes
 from millstream.program.primitives.control import LOOP, merged
 from millstream.program.primitives.shaping import CONSTANT
 from millstream.program.primitives.state import IS_SET, READ
@@ -41,6 +42,7 @@ def expand_loop(result: ExpandedProgram, inputs: Sequence[Value], attributes: Ma
     outer = [v for i, v in enumerate(values) if i < len(kept) or not is_inner(v)]
     turned = expand_inner(condition, shown, specs, result.claims, result.sizes)
     outer += _hoist(result, inner, turned, outer, len(kept))
+    outer += pass_sizes(result, (inner, turned))
     made = result.append(LOOP, outer, {"condition": turned, "body": inner, "carried": len(kept)})
     place = dict(zip(kept, made, strict=True))
     return [place[i] if i in place else inputs[i] for i in range(count)]
