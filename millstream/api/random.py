@@ -282,7 +282,7 @@ def dropout(x: Any, rate: Any, noise_shape: Any = None, seed: Any = None, name: 
         return uniform(shape, seed=seed, dtype=dtype)
 
     def step() -> None:
-        uniform([], dtype=dtypes.float32, seed=seed)
+        op_seeds(seed)
 
     return _dropped(x, rate, noise_shape, sampler, step)
 
