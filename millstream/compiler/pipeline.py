@@ -69,7 +69,7 @@ def write_function(module: ModuleWriter, program: Program, target: Target) -> in
         slot = writer.slot(value.spec, INPUT, position)
         writer.places[value] = slot
         writer.inputs.append(slot)
-    for group in fuse(program, target.fuses):
+    for group in fuse(program, target.fuses, target.takes):
         _write_group(group, writer, target)
     writer.source = None
     writer.outputs = [writer.place(v) for v in program.outputs]
@@ -84,12 +84,11 @@ def _write_group(group: Group, writer: FunctionWriter, target: Target) -> None:
     if group.fused:
         target.emit_fused(group.nodes, group.outputs, writer)
         return
-    if node.definition is CONSTANT_PRIMITIVE:
-        value = node.outputs[0]
-        writer.places[value] = writer.constant(node.attributes["value"], value.dtype)
+    if len(group.nodes) > 1:
+        target.emit_with_tail(group.nodes[0], group.nodes[1:], writer)
         return
     for value in node.inputs:
-        if value not in writer.places:
+        if value not in writer.places and (value.node is None or value.node.definition is not CONSTANT_PRIMITIVE):
             raise errors.InternalError(None, None, f"{node!r} reads {value!r}, which no instruction makes.")
     target.emit(node, writer)
 

@@ -15,6 +15,7 @@ from millstream.base import dtypes
 from millstream.base.dtypes import DType
 from millstream.base.sizes import Expression, Operation, Size, Sum, Symbol, is_known
 from millstream.base.spec import Spec
+from millstream.program.primitives.shaping import CONSTANT as CONSTANT_PRIMITIVE
 from millstream.program.value import Program, Value
 
 ARENA, CONSTANT, INPUT, HEAP, ALIAS = range(5)
@@ -69,9 +70,15 @@ class FunctionWriter:
 
     def place(self, value: Value) -> int:
         """Return the slot of a value, making one on first sight."""
-        if value not in self.places:
-            self.places[value] = self.slot(value.spec)
-        return self.places[value]
+        place = self.places.get(value)
+        if place is None:
+            node = value.node
+            if node is not None and node.definition is CONSTANT_PRIMITIVE:
+                place = self.constant(node.attributes["value"], value.dtype)
+            else:
+                place = self.slot(value.spec)
+            self.places[value] = place
+        return place
 
     def constant(self, array_: np.ndarray, dtype: DType) -> int:
         """Return the slot of a constant."""

@@ -23,6 +23,12 @@ class Target(Protocol):
     def emit(self, node: Node, writer: FunctionWriter) -> None:
         """Write the instructions of one node that is not fused; UnimplementedError where there is no kernel."""
 
+    def takes(self, node: Node, tail: Sequence[Node]) -> bool:
+        """Return whether the kernel of `node` also does what `tail`, a chain behind it, does."""
+
+    def emit_with_tail(self, node: Node, tail: Sequence[Node], writer: FunctionWriter) -> None:
+        """Write one instruction for `node` and the `tail` that it takes."""
+
     def emit_fused(self, nodes: Sequence[Node], outputs: Sequence[Any], writer: FunctionWriter) -> None:
         """Write one instruction for a chain of elementwise nodes; `outputs` are the values that others need."""
 

@@ -10,6 +10,7 @@ from millstream.backends.cpu.emitters import emits
 from millstream.backends.cpu.tile_program import Register, TileProgram
 from millstream.base.sizes import Size, equal, is_known
 from millstream.compiler.plan import FunctionWriter
+from millstream.program.primitives.reduction import REDUCE
 from millstream.program.primitives.shaping import BROADCAST, CONSTANT
 from millstream.program.value import Node, Value
 
@@ -51,6 +52,8 @@ class Chain:
         self.tile = TileProgram(list(shape), reduced)
         self.registers: dict[Value, Register] = {}
         self.inputs: list[int] = []
+        self.order: Sequence[int] | None = None
+        """The axes in the order in which they are walked; None for their own."""
 
     def read(self, value: Value) -> Register:
         """Return the register of a value: a step's result, a constant, or an input."""
@@ -67,7 +70,7 @@ class Chain:
             register = self.registers[source]
         else:
             slot = self.place_constant(source)
-            register = self.tile.input(dtype, strides)
+            register = self.tile.input(dtype, strides if self.order is None else [strides[i] for i in self.order])
             self.inputs.append(slot)
         self.registers[value] = register
         return register
@@ -95,15 +98,38 @@ class Chain:
 
 
 def emit_fused(nodes: Sequence[Node], outputs: Sequence[Value], writer: FunctionWriter) -> None:
-    """Write one instruction for `nodes`; `outputs` are what others need."""
-    chain = Chain(nodes[0].outputs[0].shape, writer)
+    """Write one instruction for `nodes`, reductions of their results among them; `outputs` are what others need."""
+    reductions = {n.outputs[0]: n for n in nodes if n.definition is REDUCE}
+    first = next((n.outputs[0] for n in nodes if n.definition is not REDUCE), None)
+    shape = first.shape if first is not None else nodes[0].inputs[0].shape
+    chain = Chain(shape, writer)
+    if reductions:
+        _reduce_over(chain, next(iter(reductions.values())).attributes["axes"], all(v in reductions for v in outputs))
     for node in nodes:
-        chain.apply(node)
+        if node.definition is not REDUCE:
+            chain.apply(node)
     slots = []
     for value in outputs:
-        chain.tile.output(chain.registers[value])
+        if value in reductions:
+            node = reductions[value]
+            chain.tile.output(chain.read(node.inputs[0]), kind=node.attributes["kind"])
+        else:
+            chain.tile.output(chain.registers[value])
         slots.append(writer.place(value))
-    writer.instruction("fused", chain.inputs, slots, chain.tile.operands())
+    writer.instruction(chain.tile.kernel, chain.inputs, slots, chain.tile.operands())
+
+
+def _reduce_over(chain: Chain, axes: Sequence[int], may_turn: bool) -> None:
+    """Make `chain` reduce over `axes`; where they do not lie together, it walks the axes in another order."""
+    kept = [i for i in range(len(chain.shape)) if i not in axes]
+    if tuple(axes) == tuple(range(axes[0], axes[-1] + 1)):
+        order = list(range(len(chain.shape)))
+    else:
+        assert may_turn
+        order = [*(i for i in kept if i < axes[-1]), *axes, *(i for i in kept if i > axes[-1])]
+        chain.order = order
+    begin = order.index(axes[0])
+    chain.tile = TileProgram([chain.shape[i] for i in order], (begin, begin + len(axes)))
 
 
 @emits("iota")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from millstream.backends.cpu.tails import Tail
 from millstream.compiler.plan import FunctionWriter
 from millstream.program.value import Node
 
@@ -12,6 +13,7 @@ Claim = Callable[[Node], bool]
 
 EMITTERS: dict[str, Emitter] = {}
 CLAIMS: dict[str, Claim] = {}
+TAILS: dict[str, Callable[[Node, Tail, FunctionWriter], None]] = {}
 
 
 def emits(name: str) -> Callable[[Emitter], Emitter]:
@@ -21,6 +23,16 @@ def emits(name: str) -> Callable[[Emitter], Emitter]:
         if name in EMITTERS:
             raise ValueError(f"Two emitters for {name!r}.")
         EMITTERS[name] = emitter
+        return emitter
+
+    return register
+
+
+def emits_with_tail(name: str) -> Callable[..., Callable[[Node, Tail, FunctionWriter], None]]:
+    """Register how the primitive `name` becomes an instruction that also does what comes behind it."""
+
+    def register(emitter: Callable[[Node, Tail, FunctionWriter], None]) -> Callable[[Node, Tail, FunctionWriter], None]:
+        TAILS[name] = emitter
         return emitter
 
     return register

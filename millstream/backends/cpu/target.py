@@ -7,14 +7,15 @@ import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from millstream.backends.cpu.emitters import CLAIMS, EMITTERS
+from millstream.backends.cpu.emitters import CLAIMS, EMITTERS, TAILS
+from millstream.backends.cpu.tails import read_tail
 from millstream.backends.cpu.updates import update_in_place
 from millstream.base import dtypes, errors
 from millstream.compiler.plan import FunctionWriter
 from millstream.program.primitives.core import Primitive
 from millstream.program.value import Node, Value
 
-_NOT_FAMILIES = ("device", "emitters", "target", "tile_program", "updates")
+_NOT_FAMILIES = ("device", "emitters", "tails", "target", "tile_program", "updates")
 
 for _module in pkgutil.iter_modules([str(Path(__file__).parent)]):
     if _module.name not in _NOT_FAMILIES and not _module.name.endswith("_test"):
@@ -41,6 +42,14 @@ class CpuTarget:
                 None, None, f"The cpu back end has no kernel for {node.definition.name} on {node.inputs}."
             )
         emitter(node, writer)
+
+    def takes(self, node: Node, tail: Sequence[Node]) -> bool:
+        return node.definition.name in TAILS and read_tail(node, tail) is not None
+
+    def emit_with_tail(self, node: Node, tail: Sequence[Node], writer: FunctionWriter) -> None:
+        read = read_tail(node, tail)
+        assert read is not None
+        TAILS[node.definition.name](node, read, writer)
 
     def emit_fused(self, nodes: Sequence[Node], outputs: Sequence[Value], writer: FunctionWriter) -> None:
         from millstream.backends.cpu.elementwise import emit_fused

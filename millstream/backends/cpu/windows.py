@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from millstream.backends.cpu.emitters import emits
+from millstream.backends.cpu.emitters import emits, emits_with_tail
 from millstream.backends.cpu.movement import with_words
+from millstream.backends.cpu.tails import Tail
 from millstream.base.sizes import Size
 from millstream.base.spec import Spec
 from millstream.compiler.plan import ALIAS, FunctionWriter
@@ -12,9 +13,9 @@ from millstream.program.value import Node, Value
 _KINDS = {"sum": 0, "max": 1, "min": 2, "average": 3}
 
 
-def _words(node: Node, groups: int) -> list[Size]:
+def _words(node: Node, groups: int, activation: int = 0) -> list[Size]:
     a = node.attributes
-    return [groups, 0, 0, *a["strides"], *a["low"], *a["high"], *a["input_dilation"], *a["kernel_dilation"]]
+    return [groups, activation, 0, *a["strides"], *a["low"], *a["high"], *a["input_dilation"], *a["kernel_dilation"]]
 
 
 def _is_depthwise(node: Node, weights: Value) -> bool:
@@ -29,13 +30,20 @@ def _as_depthwise(slot: int, weights: Value, groups: int, writer: FunctionWriter
 
 
 def _convolution(node: Node, writer: FunctionWriter) -> None:
+    _convolution_with_tail(node, Tail(node.outputs[0]), writer)
+
+
+@emits_with_tail("convolution")
+def _convolution_with_tail(node: Node, tail: Tail, writer: FunctionWriter) -> None:
     x, w = node.inputs
-    groups, out = node.attributes["groups"], writer.place(node.outputs[0])
+    groups, out = node.attributes["groups"], writer.place(tail.output)
+    bias = -1 if tail.bias is None else writer.place(tail.bias)
     if _is_depthwise(node, w):
-        slots = [writer.place(x), _as_depthwise(writer.place(w), w, groups, writer), -1]
-        writer.instruction("depthwise_convolution", slots, [out], _words(node, 1))
+        slots = [writer.place(x), _as_depthwise(writer.place(w), w, groups, writer), bias]
+        writer.instruction("depthwise_convolution", slots, [out], _words(node, 1, tail.activation))
     else:
-        writer.instruction("convolution", [writer.place(x), writer.place(w), -1], [out], _words(node, groups))
+        slots = [writer.place(x), writer.place(w), bias]
+        writer.instruction("convolution", slots, [out], _words(node, groups, tail.activation))
 
 
 def _input_gradient(node: Node, writer: FunctionWriter) -> None:

@@ -1,0 +1,161 @@
+"""Let groups take in their neighbours: reductions join the chains that feed them, cheap steps move to where they are read, and
+kernels take in the tails that they can do themselves. Never makes a circle of groups, never moves an effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from millstream.base import dtypes
+from millstream.compiler.groups import Group, Groups
+from millstream.program.primitives.reduction import REDUCE
+from millstream.program.primitives.shaping import CONSTANT
+from millstream.program.value import Node, Program, Value
+
+_CHEAP = frozenset(("compare", "convert", "negate", "abs", "select", "logical_not", "bit_and", "bit_or", "maximum", "minimum"))
+NEAR = 24
+"""How many nodes longer a value may live so that a cheap step on it can be done where its result is read."""
+
+
+def absorb(
+    groups: Groups,
+    program: Program,
+    positions: dict[Node, int],
+    lazy: set[Node],
+    takes: Callable[[Node, list[Node]], bool],
+) -> None:
+    """Change `groups` in place, and set what the groups must give to others."""
+    absorber = _Absorber(groups, program, positions, lazy)
+    absorber.sink()
+    absorber.join_reductions()
+    absorber.take_tails(takes)
+    absorber.find_outputs()
+
+
+class _Absorber:
+    def __init__(self, groups: Groups, program: Program, positions: dict[Node, int], lazy: set[Node]) -> None:
+        self.groups = groups
+        self.positions = positions
+        self.lazy = lazy
+        self.kept = set(program.outputs)
+        self.readers: dict[Value, list[Node]] = {}
+        for node in program.nodes:
+            if node not in lazy:
+                for value in dict.fromkeys(map(self._source, node.inputs)):
+                    self.readers.setdefault(value, []).append(node)
+
+    def _source(self, value: Value) -> Value:
+        while value.node is not None and value.node in self.lazy:
+            value = value.node.inputs[0]
+        return value
+
+    def sink(self) -> None:
+        """Do cheap steps where their results are read, where what they read is there anyway."""
+        for index in range(len(self.groups.items)):
+            group = self.groups.items[index]
+            if not group.fused or len(group.nodes) < 2:
+                continue
+            for node in reversed(group.nodes):
+                if node.definition.name in _CHEAP:
+                    self._sink(node, index)
+
+    def _sink(self, node: Node, index: int) -> None:
+        value = node.outputs[0]
+        readers = self.readers.get(value, [])
+        if value in self.kept or len(readers) != 1 or len(self.groups.items[index].nodes) < 2:
+            return
+        reader = readers[0]
+        goal = self.groups.group_of[reader]
+        host = self.groups.items[goal]
+        if goal == index or not host.fused or host.shape != self.groups.items[index].shape or value not in reader.inputs:
+            return
+        when = min(self.positions[n] for n in host.nodes)
+        sources = []
+        for source in map(self._source, node.inputs):
+            made_by = source.node
+            if made_by is not None and made_by.definition is CONSTANT:
+                continue
+            others = [n for n in self.readers[source] if n is not node]
+            if made_by is not None and made_by in self.groups.group_of:
+                origin = self.groups.group_of[made_by]
+                if origin == index and source not in self.kept and all(self.groups.group_of[n] == index for n in others):
+                    return
+                sources.append(origin)
+            until = max((self.positions[n] for n in others), default=-1)
+            if made_by is not None and source not in self.kept and until + NEAR < when:
+                return
+        self.groups.items[index].nodes.remove(node)
+        self.groups.group_of[node] = goal
+        host.nodes = sorted([*host.nodes, node], key=self.positions.__getitem__)
+        self.groups.depend(goal, sources)
+
+    def join_reductions(self) -> None:
+        """Make a reduction part of the chain that gives what it reduces, or of a chain that reads the same over the same axes."""
+        for index in range(len(self.groups.items)):
+            group = self.groups.items[index]
+            if group.fused or len(group.nodes) != 1 or group.nodes[0].definition is not REDUCE:
+                continue
+            node = group.nodes[0]
+            x, axes = node.inputs[0], node.attributes["axes"]
+            if x.dtype == dtypes.string or x.spec.shape is None:
+                continue
+            made_by = self.groups.group_of.get(x.node) if x.node is not None else None
+            for host in dict.fromkeys([made_by, *(self.groups.group_of.get(r) for r in self.readers[x])]):
+                if host is None or host == index or not self._reduces(host, node, axes):
+                    continue
+                if host != made_by and (x not in self._inputs(host) or self.groups.needs(host, index)):
+                    continue
+                chain = self.groups.items[host]
+                chain.axes = axes
+                self.groups.join(host, index, [*chain.nodes, node])
+                break
+
+    def _inputs(self, index: int) -> set[Value]:
+        return {v for n in self.groups.items[index].nodes for v in n.inputs}
+
+    def _reduces(self, index: int, node: Node, axes: tuple[int, ...]) -> bool:
+        group = self.groups.items[index]
+        if not group.fused or group.shape != node.inputs[0].spec.shape or group.axes not in (None, axes):
+            return False
+        if axes == tuple(range(axes[0], axes[-1] + 1)):
+            return True
+        # Results that are stored must come in the order of their elements: the axes that go must then lie together.
+        inside = set(group.nodes) | {node}
+        return not any(
+            v in self.kept or any(r not in inside for r in self.readers.get(v, ()))
+            for n in group.nodes
+            if n.definition is not REDUCE
+            for v in n.outputs
+        )
+
+    def take_tails(self, takes: Callable[[Node, list[Node]], bool]) -> None:
+        """Give kernels the bias, the activation and the transposition behind them, where they can do these."""
+        for index in range(len(self.groups.items)):
+            group = self.groups.items[index]
+            while len(group.nodes) and not group.fused and len(group.nodes[-1].outputs) == 1:
+                value = group.nodes[-1].outputs[0]
+                readers = self.readers.get(value, [])
+                if value in self.kept or not readers:
+                    break
+                other = self.groups.group_of[readers[0]]
+                tail = self.groups.items[other]
+                if other == index or any(self.groups.group_of[r] != other for r in readers) or tail.axes is not None:
+                    break
+                if len(self._given(tail)) != 1 or not takes(group.nodes[0], [*group.nodes[1:], *tail.nodes]):
+                    break
+                if any(self.groups.needs(b, index) for b in self.groups.before[other] if b != index):
+                    break
+                self.groups.join(index, other, [*group.nodes, *tail.nodes])
+
+    def _given(self, group: Group) -> list[Value]:
+        inside = set(group.nodes)
+        return [
+            v
+            for n in group.nodes
+            for v in n.outputs
+            if v in self.kept or any(r not in inside for r in self.readers.get(v, ()))
+        ]
+
+    def find_outputs(self) -> None:
+        for group in self.groups.items:
+            if group.fused:
+                group.outputs = self._given(group)
