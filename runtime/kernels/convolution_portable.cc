@@ -1,6 +1,7 @@
 // Convolution and its gradients as matrix products whose operands are gathered while they are packed. Refuses what has no memory.
 #include <algorithm>
 #include <new>
+#include <numeric>
 
 #include "kernels/convolution.h"
 #include "kernels/gemm.h"
@@ -47,7 +48,7 @@ struct Windows {
   const ConvolutionShape& shape;
   const A* data;         // at the group's first channel
   const int64_t* sizes;  // of `data`
-  const int64_t* around;
+  int64_t around[3], taps[3];
   int64_t channels, group_channels;
   int64_t scale[3], shift[3], step[3], divisor[3];
   bool whole;  // all divisors are 1
@@ -56,11 +57,12 @@ struct Windows {
       : shape(s),
         data(first),
         sizes(back ? s.out : s.in),
-        around(back ? s.in : s.out),
         channels(back ? s.out_channels : s.in_channels),
         group_channels(group),
         whole(true) {
     for (int axis = 0; axis < 3; ++axis) {
+      around[axis] = back ? s.in[axis] : s.out[axis];
+      taps[axis] = s.kernel[axis];
       scale[axis] = back ? s.input_dilation[axis] : s.stride[axis];
       divisor[axis] = back ? s.stride[axis] : s.input_dilation[axis];
       shift[axis] = back ? s.low[axis] : -s.low[axis];
@@ -80,8 +82,7 @@ struct Windows {
   }
 
   Place move_of(int64_t tap) const {
-    const int64_t k[3] = {tap / (shape.kernel[1] * shape.kernel[2]), tap / shape.kernel[2] % shape.kernel[1],
-                          tap % shape.kernel[2]};
+    const int64_t k[3] = {tap / (taps[1] * taps[2]), tap / taps[2] % taps[1], tap % taps[2]};
     return {0, {k[0] * step[0], k[1] * step[1], k[2] * step[2]}};
   }
 
@@ -151,20 +152,82 @@ struct Windows {
   }
 };
 
+// Of a strided convolution's input, the pixels that the same taps reach: every stride-th, through every period-th tap.
+struct Phase {
+  int64_t pixel[3], pixels[3], stride[3];  // first, how many, how far apart
+  int64_t tap[3], taps[3], period[3];
+
+  Phase(const ConvolutionShape& s, const int64_t* first) {
+    for (int axis = 0; axis < 3; ++axis) {
+      pixel[axis] = first[axis];
+      stride[axis] = s.stride[axis];
+      pixels[axis] = (s.in[axis] - first[axis] + stride[axis] - 1) / stride[axis];
+      period[axis] = stride[axis] / std::gcd(stride[axis], s.kernel_dilation[axis]);
+      const int64_t last = std::min(period[axis], s.kernel[axis]);
+      const auto reaches = [&](int64_t k) {
+        return (first[axis] + s.low[axis] - k * s.kernel_dilation[axis]) % stride[axis] == 0;
+      };
+      for (tap[axis] = 0; tap[axis] < last && !reaches(tap[axis]);) ++tap[axis];
+      taps[axis] = tap[axis] < last ? (s.kernel[axis] - tap[axis] + period[axis] - 1) / period[axis] : 0;
+    }
+  }
+
+  // Every pixel and every tap.
+  explicit Phase(const ConvolutionShape& s) {
+    for (int axis = 0; axis < 3; ++axis) {
+      pixel[axis] = tap[axis] = 0;
+      stride[axis] = period[axis] = 1;
+      pixels[axis] = s.in[axis], taps[axis] = s.kernel[axis];
+    }
+  }
+
+  int64_t tap_of(int64_t index, const int64_t* kernel) const {
+    const int64_t k[3] = {index / (taps[1] * taps[2]), index / taps[2] % taps[1], index % taps[2]};
+    int64_t whole = 0;
+    for (int axis = 0; axis < 3; ++axis) whole = whole * kernel[axis] + tap[axis] + k[axis] * period[axis];
+    return whole;
+  }
+};
+
 // Weights [tap, group_in, out] of one group as the right operand of the input gradient: depths are (tap, output channel).
 template <typename A>
 struct TurnedWeights {
   const A* data;
   int64_t group_in, group_out, out;
+  const Phase& phase;
+  const int64_t* kernel;
 
   static void pack(const void* self, A* panel, int width, int64_t line, int64_t count, int64_t depth, int64_t length) {
     const auto& w = *static_cast<const TurnedWeights*>(self);
     while (length > 0) {
-      const int64_t tap = depth / w.group_out, channel = depth % w.group_out;
+      const int64_t tap = w.phase.tap_of(depth / w.group_out, w.kernel), channel = depth % w.group_out;
       const int64_t some = std::min(length, w.group_out - channel);
       const A* first = w.data + (tap * w.group_in + line) * w.out + channel;
       gemm_tiles<A>().pack(panel, width, first, w.out, 1, count, some);
       panel += some * width, depth += some, length -= some;
+    }
+  }
+};
+
+// Carries the finished rows of a phase to where its pixels lie.
+template <typename A>
+struct Spread {
+  const A* from;
+  int64_t width;
+  A* to;
+  int64_t channels;
+  const int64_t* in;
+  const Phase& phase;
+
+  static void run(const void* self, int64_t row, int64_t rows, int64_t column, int64_t columns) {
+    const auto& e = *static_cast<const Spread*>(self);
+    Pixel pixel = pixel_at(row, e.phase.pixels);
+    for (int64_t i = row; i < row + rows; ++i, next(pixel, e.phase.pixels)) {
+      int64_t index = pixel.image;
+      for (int axis = 0; axis < 3; ++axis) {
+        index = index * e.in[axis] + e.phase.pixel[axis] + pixel.at[axis] * e.phase.stride[axis];
+      }
+      std::copy_n(e.from + i * e.width + column, columns, e.to + index * e.channels + column);
     }
   }
 };
@@ -241,16 +304,47 @@ void forward(const Call& call, const ConvolutionShape& s) {
 template <typename A>
 void input_gradient(const Call& call, const ConvolutionShape& s) {
   const int64_t group_in = s.in_channels / s.groups, group_out = s.out_channels / s.groups;
-  for (int64_t g = 0; g < s.groups; ++g) {
-    const Windows<A> windows(s, call.in(1).as<A>() + g * group_out, group_out, true);
-    const TurnedWeights<A> weights{call.in(0).as<A>() + g * group_out, group_in, group_out, s.out_channels};
+  int64_t phases[3];
+  bool plain = true;  // no input dilation, and not so many phases that each is tiny
+  for (int axis = 0; axis < 3; ++axis) {
+    phases[axis] = std::min(s.stride[axis], s.in[axis]);
+    plain = plain && s.input_dilation[axis] == 1 && phases[axis] <= 8;
+  }
+  const int64_t phase_count = plain ? phases[0] * phases[1] * phases[2] : 1;
+  for (int64_t g = 0; g < s.groups * phase_count; ++g) {
+    const int64_t group = g / phase_count, index = g % phase_count;
+    const int64_t first[3] = {index / (phases[1] * phases[2]), index / phases[2] % phases[1], index % phases[2]};
+    const Phase phase = phase_count > 1 ? Phase(s, first) : Phase(s);
+    Windows<A> windows(s, call.in(1).as<A>() + group * group_out, group_out, true);
+    const TurnedWeights<A> weights{
+        call.in(0).as<A>() + group * group_out, group_in, group_out, s.out_channels, phase, s.kernel};
     Gemm<A> gemm{s.batch * s.in_pixels(),
                  group_in,
                  s.taps() * group_out,
                  lines_of(windows),
                  {TurnedWeights<A>::pack, &weights},
-                 call.out(0).as<A>() + g * group_in,
+                 call.out(0).as<A>() + group * group_in,
                  s.in_channels};
+    Spread<A> spread{nullptr, group_in, gemm.z, s.in_channels, s.in, phase};
+    Ref<Buffer> rows;
+    if (phase_count > 1) {
+      for (int axis = 0; axis < 3; ++axis) {
+        windows.around[axis] = phase.pixels[axis];
+        windows.taps[axis] = phase.taps[axis];
+        windows.scale[axis] = windows.divisor[axis] = 1;
+        windows.shift[axis] =
+            (phase.pixel[axis] + s.low[axis] - phase.tap[axis] * s.kernel_dilation[axis]) / s.stride[axis];
+        windows.step[axis] = -(phase.period[axis] * s.kernel_dilation[axis] / s.stride[axis]);
+      }
+      windows.whole = true;
+      gemm.m = s.batch * phase.pixels[0] * phase.pixels[1] * phase.pixels[2];
+      gemm.k = phase.taps[0] * phase.taps[1] * phase.taps[2] * group_out;
+      rows = Buffer::allocate(static_cast<size_t>(gemm.m * group_in) * sizeof(A));
+      gemm.z = static_cast<A*>(rows->data());
+      gemm.z_row = group_in;
+      spread.from = gemm.z;
+      gemm.finish = {Spread<A>::run, &spread};
+    }
     if (s.out_pixels() == 0) gemm.k = 0;
     run_gemm(gemm);
   }

@@ -80,6 +80,27 @@ void test_results_equal_plain_loops(const ConvolutionKernels& kernels) {
   test_convolution(kernels, f,
                    {.in = {150, 150}, .kernel = {3, 3}, .batch = 1, .in_channels = 4, .out_channels = 4, .low = {1, 1}},
                    random);
+  test_convolution(kernels, f,
+                   {.in = {13, 12},
+                    .kernel = {5, 4},
+                    .in_channels = 6,
+                    .out_channels = 5,
+                    .stride = {2, 3},
+                    .low = {2, 1},
+                    .high = {1, 2},
+                    .kernel_dilation = {2, 1}},
+                   random);
+  test_convolution(kernels, f,
+                   {.in = {13, 12},
+                    .kernel = {3, 3},
+                    .in_channels = 4,
+                    .out_channels = 6,
+                    .groups = 2,
+                    .stride = {4, 2},
+                    .low = {1, 1},
+                    .kernel_dilation = {2, 3}},
+                   random);
+  test_convolution(kernels, f, {.in = {30, 3}, .kernel = {2, 3}, .stride = {9, 5}, .low = {0, 2}}, random);
   // Enough pixels for the gradient of the weights to be cut in parts, one of them smaller.
   test_convolution(kernels, f,
                    {.in = {41, 40}, .kernel = {3, 3}, .batch = 7, .in_channels = 4, .out_channels = 3, .low = {1, 1}},
