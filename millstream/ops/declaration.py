@@ -12,6 +12,7 @@ import numpy as np
 
 from millstream.base import dtypes, errors
 from millstream.base.dtypes import DType
+from millstream.base.sizes import Size, Symbol, fresh_symbol, is_known, symbols
 from millstream.base.spec import Spec
 from millstream.program.primitives.core import refuse
 from millstream.program.primitives.shaping import CONSTANT
@@ -320,12 +321,13 @@ class Op(Definition):
         except TypeError:
             key = None
         specs = self._infer(inputs, attributes, constants or {})
+        known = frozenset().union(*(s.symbols() for s in inputs)) if inputs else frozenset()
+        if any(s.shape is None or not s.symbols() <= known for s in specs):
+            return _named(specs, known)
         if key is not None:
-            known = frozenset().union(*(s.symbols() for s in inputs)) if inputs else frozenset()
-            if all(s.shape is not None and s.symbols() <= known for s in specs):
-                if len(self._memo) > 4096:
-                    self._memo.clear()
-                self._memo[key] = specs
+            if len(self._memo) > 4096:
+                self._memo.clear()
+            self._memo[key] = specs
         return specs
 
     def _infer(
@@ -377,6 +379,25 @@ class Op(Definition):
         flat = self.flatten(arguments, complete)
         outputs = current_program().emit(self, flat, complete)
         return outputs[0] if len(outputs) == 1 and len(self.results) == 1 and self.results[0].shape == "one" else outputs
+
+
+def _named(specs: Sequence[Spec], known: frozenset[Symbol]) -> tuple[Spec, ...]:
+    """Give sizes that are worked out of symbols made inside a body names of their own: only names are learned later."""
+    names: dict[Size, Size] = {}
+
+    def name(size: Size) -> Size:
+        if is_known(size) or isinstance(size, Symbol) or symbols(size) <= known:
+            return size
+        return names.setdefault(size, fresh_symbol("n"))
+
+    result = []
+    for spec in specs:
+        shape = None if spec.shape is None else tuple(name(n) for n in spec.shape)
+        value = spec.value
+        if value is not None:
+            value = tuple(name(n) for n in value) if isinstance(value, tuple) else name(value)
+        result.append(Spec(spec.dtype, shape, value, spec.handle))
+    return tuple(result)
 
 
 def op(

@@ -76,6 +76,9 @@ def contents(x: Value) -> tuple[Size, ...]:
 
     if x.spec.value is not None:
         return x.spec.value if isinstance(x.spec.value, tuple) else (x.spec.value,)
+    array = literal(x)
+    if array is not None:
+        return tuple(int(n) for n in array.ravel())
     count = x.shape[0] if x.rank else 1
     if not is_known(count):
         from millstream.program.value import UnknownRank
