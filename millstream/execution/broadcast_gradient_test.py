@@ -21,7 +21,7 @@ def gradients(a, b, function):
     return tape.gradient(y, [a, b])
 
 
-@pytest.mark.parametrize(("left", "right"), itertools.product(SHAPES, SHAPES))
+@pytest.mark.parametrize(("left", "right"), list(itertools.product(SHAPES, SHAPES)))
 def test_open_sizes_give_the_gradients_of_known_ones(left, right):
     random = np.random.default_rng(3)
     a = tf.constant(random.random(left, np.float32))

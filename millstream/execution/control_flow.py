@@ -13,6 +13,7 @@ from millstream.execution.context import current_graph, tracing
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply, apply_flat
 from millstream.execution.func_graph import FuncGraph
+from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.specs import spec_of
 from millstream.execution.staging_values import leaf_tensor, with_leaves
 from millstream.execution.symbolic import SymbolicTensor
@@ -117,12 +118,15 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
 def staged_cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
     """Add a branch to the graph being traced."""
     if pred.shape.rank not in (0, None):
-        raise ValueError(f"Shape must be rank 0 but is rank {pred.shape.rank} for the condition {pred!r}; reduce it to one bool.")
+        raise ValueError(
+            f"Shape must be rank 0 but is rank {pred.shape.rank} for the condition {pred!r}; reduce it to one bool."
+        )
     return finish_cond(pred, [Traced("cond_true", true_fn), Traced("cond_false", false_fn)])
 
 
 def finish_cond(pred: Any, branches: Sequence[Traced]) -> Any:
     """Add the node of a branch whose functions are traced."""
+    branches = _widen_indices(branches)
     _check_branches(branches, ("true_fn", "false_fn"))
     captured = captured_by(*branches)
     then_branch, else_branch = (b.program(captured) for b in branches)
@@ -136,6 +140,25 @@ def finish_cond(pred: Any, branches: Sequence[Traced]) -> Any:
         "output_shapes": (),
     }
     return _pack(branches[0], apply_flat(op, [pred, *captured], attributes))
+
+
+def _widen_indices(branches: Sequence[Traced]) -> Sequence[Traced]:
+    """Make the indices of IndexedSlices int64 where only some branches have them so."""
+    results = [nest.flatten(branch.result) for branch in branches]
+    if len({len(flat) for flat in results}) != 1:
+        return branches
+    changed = False
+    for position, given in enumerate(zip(*results, strict=True)):
+        if all(isinstance(item, IndexedSlices) for item in given) and len({item.indices.dtype for item in given}) > 1:
+            changed = True
+            for branch, flat, item in zip(branches, results, given, strict=True):
+                with tracing(branch.graph):
+                    wide = apply(find("Cast"), item.indices, DstT=dtypes.int64)
+                flat[position] = IndexedSlices(item.values, wide, item.dense_sizes)
+    if not changed:
+        return branches
+    packed = [nest.pack_sequence_as(b.result, flat) for b, flat in zip(branches, results, strict=True)]
+    return [Traced.finished(b.graph, result) for b, result in zip(branches, packed, strict=True)]
 
 
 def _pack(first: Traced, result: Any) -> Any:
@@ -170,7 +193,9 @@ def switch_case(branch_index: Any, branch_fns: Any, default: Callable[[], Any] |
             raise TypeError("'default' must be callable.")
     index = to_tensor(branch_index)
     if index.dtype not in (dtypes.int32,):
-        raise TypeError(f"branch_index must have element type int32, given {index.dtype.name}; convert it with tf.cast.")
+        raise TypeError(
+            f"branch_index must have element type int32, given {index.dtype.name}; convert it with tf.cast."
+        )
     if not isinstance(index, SymbolicTensor):
         number = int(index)
         fallback = default if default is not None else functions[max(functions)]
@@ -230,7 +255,9 @@ def case(pairs: Sequence[tuple[Any, Callable[[], Any]]], default: Callable[[], A
         if is_true(pred) is None:
             from millstream.execution.checking import assert_true
 
-            assert_true(to_tensor(pred), ["None of the conditions evaluated as True: give a default, or one that holds."])
+            assert_true(
+                to_tensor(pred), ["None of the conditions evaluated as True: give a default, or one that holds."]
+            )
         return function()
     return cond(pred, function, lambda: case(rest, default, False))
 
@@ -239,7 +266,9 @@ def raise_none_holds() -> None:
     """Raise what `tf.case` raises where no condition holds and there is no default."""
     from millstream.base import errors
 
-    raise errors.InvalidArgumentError(None, None, "None of the conditions evaluated as True: give a default, or one that holds.")
+    raise errors.InvalidArgumentError(
+        None, None, "None of the conditions evaluated as True: give a default, or one that holds."
+    )
 
 
 def _check_exclusive(preds: Sequence[Any]) -> None:
@@ -269,7 +298,9 @@ def while_loop(
         raise TypeError("'body' must be callable.")
     if current_graph() is None:
         return _eager_loop(cond, body, loop_vars, maximum_iterations)
-    return staged_loop(cond, body, loop_vars, shape_invariants, maximum_iterations, parallel_iterations, name or "while")
+    return staged_loop(
+        cond, body, loop_vars, shape_invariants, maximum_iterations, parallel_iterations, name or "while"
+    )
 
 
 def _packed(result: Any, like: Any) -> Any:
@@ -289,7 +320,13 @@ def _eager_loop(cond: Callable[..., Any], body: Callable[..., Any], loop_vars: A
     while (limit is None or turns < limit) and bool(cond(*values)):
         result = _packed(body(*values), values)
         nest.assert_same_structure(list(values), list(result), check_types=False)
-        values = result if isinstance(result, type(values)) else type(values)(result) if type(values) in (list, tuple) else result
+        values = (
+            result
+            if isinstance(result, type(values))
+            else type(values)(result)
+            if type(values) in (list, tuple)
+            else result
+        )
         turns += 1
     values = nest.map_structure(lambda v: to_tensor(v) if not _is_object(v) else v, values)
     return values[0] if single or (len(values) == 1 and not isinstance(loop_vars, (list, tuple))) else values
@@ -322,7 +359,9 @@ def staged_loop(
     specs = _starting_specs(tensors, values, shape_invariants)
     for _ in range(8):
         turn = _trace_body(body, values, flat, tensors, specs, name)
-        widened = [_check_turn(s, v.spec, t, shape_invariants) for s, v, t in zip(specs, turn.values, tensors, strict=True)]
+        widened = [
+            _check_turn(s, v.spec, t, shape_invariants) for s, v, t in zip(specs, turn.values, tensors, strict=True)
+        ]
         if widened == specs:
             break
         specs = widened
@@ -351,7 +390,9 @@ def _as_given(loop_vars: Any, result: Sequence[Any]) -> Any:
     return type(loop_vars)(result) if type(loop_vars) in (list, tuple) else list(result)
 
 
-def _trace_body(body: Callable[..., Any], values: Any, flat: Sequence[Any], tensors: Sequence[Any], specs: Sequence[Spec], name: str) -> Traced:
+def _trace_body(
+    body: Callable[..., Any], values: Any, flat: Sequence[Any], tensors: Sequence[Any], specs: Sequence[Spec], name: str
+) -> Traced:
     wanted = [v.dtype for v in tensors]
 
     def checked(*arguments: Any) -> Any:
@@ -457,7 +498,9 @@ def _check_turn(start: Spec, after: Spec, tensor: Any, invariants: Any) -> Spec:
         return start
     if after.shape is None:
         return Spec(start.dtype, None, None, start.handle)
-    if len(after.shape) != len(start.shape) or any(is_known(m) and is_known(n) and m != n for m, n in zip(start.shape, after.shape, strict=False)):
+    if len(after.shape) != len(start.shape) or any(
+        is_known(m) and is_known(n) and m != n for m, n in zip(start.shape, after.shape, strict=False)
+    ):
         before = TensorShape([n if is_known(n) else None for n in start.shape])
         now = TensorShape([n if is_known(n) else None for n in after.shape])
         name = getattr(tensor, "name", "") if isinstance(tensor, SymbolicTensor) else "loop variable"
