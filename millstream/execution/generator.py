@@ -15,7 +15,6 @@ from millstream.execution.autotrackable import AutoTrackable
 from millstream.execution.context import init_scope
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
-from millstream.execution.name_scope import named
 from millstream.execution.tensor import Tensor, TensorType, eager_constant
 from millstream.execution.variable import Variable
 from millstream.ops import random as stateless
@@ -104,8 +103,7 @@ class Generator(AutoTrackable):
 
     @staticmethod
     def _variable(state: Any) -> Variable:
-        with named("random_generator"):
-            return Variable(state, dtype=dtypes.int64, trainable=False, name="StateVar")
+        return Variable(state, dtype=dtypes.int64, trainable=False, name="StateVar")
 
     @classmethod
     def from_state(cls, state: Any, alg: Any) -> Generator:

@@ -243,3 +243,12 @@ SEEDED = (
 )
 for _op in SEEDED:
     _op.no_gradient()
+
+_SEEDS = {"seed": 3, "seed2": 5}
+for _op in (random_uniform, random_standard_normal, truncated_normal):
+    _op.cases([(2,)], inputs=([5, 7],), attributes=_SEEDS)
+random_uniform_int.cases([((2,), (), ())], inputs=([5, 7], -3, 100), attributes=_SEEDS)
+random_shuffle.cases([(7, 2), (1,), ()], attributes=_SEEDS, dtypes=[float32, int64], gradient=False)
+multinomial.cases([((3, 5), ())], inputs=(None, 6), attributes=_SEEDS)
+random_gamma.cases([((2,), (3,))], inputs=([5, 3],), low=0.3, high=4.0, attributes=_SEEDS, gradient=False)
+random_poisson.cases([((2,), (3,))], inputs=([5, 3],), low=1.0, high=20.0, attributes=_SEEDS)
