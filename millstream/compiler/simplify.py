@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from millstream.compiler.products import simplify_dot, simplify_sum_of_products
 from millstream.program.primitives.elementwise import ADD, CONVERT, DIVIDE, MULTIPLY, NEGATE, SELECT, SUBTRACT
 from millstream.program.primitives.reduction import REDUCE, reduce
+from millstream.program.primitives.linear import DOT
+from millstream.program.primitives.reduction import REDUCE
 from millstream.program.primitives.shaping import (
     BROADCAST,
     CONSTANT,
@@ -151,6 +154,8 @@ RULES: dict[Definition, Callable[[Sequence[Value], Mapping[str, Any]], Answer]] 
     BROADCAST: _broadcast,
     REDUCE: _reduce,
     STOP_GRADIENT: _stop_gradient,
+    DOT: simplify_dot,
+    REDUCE: simplify_sum_of_products,
 }
 
 

@@ -1,0 +1,173 @@
+"""Tests of what becomes one instruction: chains, reductions with what feeds them, products with what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from millstream import _runtime as runtime
+from millstream.backends.cpu.target import CPU
+from millstream.backends.reference.interpreter import interpret
+from millstream.base import dtypes
+from millstream.base.spec import Spec
+from millstream.compiler.pipeline import compile_program, lower, write_function
+from millstream.compiler.plan import ModuleWriter
+from millstream.execution.convert import to_tensor
+from millstream.program.primitives import elementwise as e
+from millstream.program.primitives.linear import dot
+from millstream.program.primitives.reduction import reduce
+from millstream.program.primitives.shaping import broadcast, full, reshape, spread, transpose
+from millstream.program.value import Program, Value, building
+
+Body = Callable[..., Value | tuple[Value, ...]]
+
+
+def program_of(body: Body, *shapes: tuple[int, ...]) -> Program:
+    program = Program("test")
+    with building(program):
+        made = body(*(program.input(Spec(dtypes.float32, s)) for s in shapes))
+    program.outputs = list(made) if isinstance(made, tuple) else [made]
+    return program
+
+
+def kernels(program: Program) -> list[str]:
+    module = ModuleWriter()
+    write_function(module, lower(program, [v.spec for v in program.inputs], CPU), CPU)
+    return [item.kernel for item in module.functions[0].instructions]
+
+
+def agree(program: Program, seed: int = 0, tolerance: float = 2e-5) -> None:
+    """Run on the cpu and by NumPy, and compare."""
+    random = np.random.default_rng(seed)
+    arrays = [random.standard_normal(v.shape).astype(np.float32) for v in program.inputs]
+    plan = runtime.Plan(compile_program(program, [v.spec for v in program.inputs], CPU))
+    made = plan.run(0, tuple(to_tensor(a) for a in arrays))
+    for ours, theirs in zip(made, interpret(program, arrays), strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs, rtol=tolerance, atol=tolerance)
+
+
+def check(body: Body, *shapes: tuple[int, ...]) -> list[str]:
+    program = program_of(body, *shapes)
+    agree(program)
+    return kernels(program)
+
+
+def test_a_reduction_joins_the_chain_that_feeds_it() -> None:
+    assert check(lambda x: reduce(e.exp(x) * x, "sum", (1,)), (4, 5)) == ["fused_reduce"]
+
+
+def test_reductions_over_axes_apart_join_chains_that_store_nothing() -> None:
+    assert check(lambda x: reduce(x * x, "sum", (0, 2)), (4, 5, 6)) == ["fused_reduce"]
+
+
+def test_reductions_over_axes_apart_leave_chains_that_store() -> None:
+    def body(x: Value) -> tuple[Value, Value]:
+        y = x * x
+        return reduce(y, "sum", (0, 2)), y
+
+    assert check(body, (4, 5, 6)) == ["fused", "reduce"]
+
+
+def test_several_reductions_over_one_space_are_one_instruction() -> None:
+    def body(x: Value, y: Value) -> tuple[Value, ...]:
+        z = x * y
+        return reduce(z, "sum", (0,)), reduce(-z, "max", (0,)), reduce(x, "min", (0,)), z
+
+    assert check(body, (7, 5), (7, 5)) == ["fused_reduce"]
+
+
+def test_a_variance_needs_its_mean_first() -> None:
+    def body(x: Value) -> tuple[Value, Value]:
+        mean = reduce(x, "sum", (0,)) / full((5,), 8, dtypes.float32)
+        apart = x - spread(mean, like=x, axes=(0,))
+        return mean, reduce(apart * apart, "sum", (0,))
+
+    assert check(body, (8, 5)) == ["reduce", "fused", "fused_reduce"]
+
+
+def test_a_chain_does_not_read_its_own_sums() -> None:
+    def body(x: Value) -> Value:
+        weights = e.exp(x)
+        return weights / spread(reduce(weights, "sum", (1,)), like=x, axes=(1,))
+
+    assert check(body, (6, 9)) == ["fused_reduce", "fused"]
+
+
+@pytest.mark.parametrize("activation", [None, "relu", "tanh", "logistic"])
+def test_bias_and_activation_are_done_by_the_product(activation: str | None) -> None:
+    def body(x: Value, w: Value, b: Value) -> Value:
+        y = dot(x, w, ((1,), (0,)))
+        y = y + broadcast(b, y.shape, (1,))
+        if activation == "relu":
+            return e.maximum(y, full(y.shape, 0, dtypes.float32))
+        return y if activation is None else getattr(e, activation)(y)
+
+    assert check(body, (6, 9), (9, 5), (5,)) == ["dot"]
+
+
+def test_a_sum_before_the_activation_that_is_needed_stays() -> None:
+    def body(x: Value, w: Value, b: Value) -> tuple[Value, Value]:
+        y = dot(x, w, ((1,), (0,)))
+        y = y + broadcast(b, y.shape, (1,))
+        return e.tanh(y), y
+
+    assert check(body, (6, 9), (9, 5), (5,)) == ["dot", "fused"]
+
+
+def test_a_bias_made_from_the_product_is_added_afterwards() -> None:
+    def body(x: Value, w: Value) -> Value:
+        y = dot(x, w, ((1,), (0,)))
+        return y + broadcast(reduce(y, "sum", (0,)), y.shape, (1,))
+
+    assert check(body, (6, 9), (9, 5)) == ["dot", "reduce", "fused"]
+
+
+def test_the_mask_of_a_relu_is_computed_where_it_is_used() -> None:
+    def body(x: Value, w: Value, v: Value, dz: Value) -> tuple[Value, Value]:
+        y = dot(x, w, ((1,), (0,)))
+        y = e.maximum(y, full(y.shape, 0, dtypes.float32))
+        mask = e.compare(y, full(y.shape, 0, dtypes.float32), "GT")
+        dy = dot(dz, v, ((1,), (1,)))
+        return dot(y, dz, ((0,), (0,))), e.select(mask, dy, full(y.shape, 0, dtypes.float32))
+
+    assert sorted(check(body, (6, 9), (9, 5), (5, 3), (6, 3))) == ["dot", "dot", "dot", "fused"]
+
+
+def test_attention_needs_no_copies() -> None:
+    def body(q: Value, k: Value, v: Value) -> Value:
+        q, k, v = (transpose(x, (0, 2, 1, 3)) for x in (q, k, v))
+        scores = dot(q, k, ((3,), (3,)), ((0, 1), (0, 1)))
+        mixed = dot(scores, v, ((3,), (2,)), ((0, 1), (0, 1)))
+        return reshape(transpose(mixed, (0, 2, 1, 3)), (2, 5, 12))
+
+    assert [k for k in check(body, (2, 5, 3, 4), (2, 6, 3, 4), (2, 6, 3, 4)) if k != "copy"] == ["dot", "dot"]
+
+
+def test_weights_are_not_repeated_for_each_batch() -> None:
+    def body(x: Value, w: Value) -> Value:
+        return dot(x, broadcast(w, (2, 4, 5), (1, 2)), ((2,), (1,)), ((0,), (0,)))
+
+    assert check(body, (2, 3, 4), (4, 5)) == ["dot"]
+
+
+def test_weight_gradients_are_summed_by_the_product() -> None:
+    def body(x: Value, dz: Value) -> Value:
+        return reduce(dot(x, dz, ((1,), (1,)), ((0,), (0,))), "sum", (0,))
+
+    assert check(body, (3, 4, 5), (3, 4, 6)) == ["dot"]
+
+
+def test_any_order_of_axes_multiplies_alike() -> None:
+    random = np.random.default_rng(3)
+    for _ in range(40):
+        p, q, r = (tuple(int(i) for i in random.permutation(4)) for _ in range(3))
+
+        def body(x: Value, y: Value, p: tuple[int, ...] = p, q: tuple[int, ...] = q, r: tuple[int, ...] = r) -> Value:
+            a, b = transpose(x, p), transpose(y, q)
+            batch, depth = p.index(0), p.index(3)
+            other, side = q.index(0), q.index(3)
+            return transpose(dot(a, b, ((depth,), (side,)), ((batch,), (other,))), (*(i for i in r), 4))
+
+        agree(program_of(body, (2, 3, 4, 5), (2, 2, 3, 5)))
