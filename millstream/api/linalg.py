@@ -8,7 +8,7 @@ import numpy as np
 
 from millstream.api import array
 from millstream.api.calls import call_of
-from millstream.api.math import cast, conj
+from millstream.api.math import conj
 from millstream.api.public import public
 from millstream.base.dtypes import as_dtype
 from millstream.execution.convert import to_tensor
@@ -136,14 +136,3 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Any:
     parts = [known[0][i] if known[0][i] is not None else sizes_a[i] for i in free_a]
     parts += [known[1][i] if known[1][i] is not None else sizes_b[i] for i in free_b]
     return array.reshape(result, parts)
-
-
-@public("linalg.trace")
-def trace(x: Any, name: str | None = None) -> Any:
-    """Return the sums of the diagonals of the matrices."""
-    from millstream.api.reduction import reduce_sum
-
-    return reduce_sum(apply(find("MatrixDiagPart"), to_tensor(x)), -1)
-
-
-__all__ = ["cast"]

@@ -1,0 +1,266 @@
+"""tf.linalg: factorisations, solutions, diagonals and norms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from millstream.api import array
+from millstream.api.calls import unary
+from millstream.api.linalg import matmul
+from millstream.api.math import abs_, cast, multiply, pow_, real
+from millstream.api.public import public
+from millstream.api.reduction import reduce_max, reduce_sum
+from millstream.base import dtypes
+from millstream.base.dtypes import as_dtype
+from millstream.execution.convert import to_tensor
+from millstream.execution.dispatch import apply
+from millstream.execution.tensor import eager_constant
+from millstream.ops.registry import find
+
+cholesky = unary("linalg.cholesky", "Cholesky", "Return lower triangles whose products with their adjoints are the input.", "input")
+unary("linalg.det", "MatrixDeterminant", "Return the determinants of matrices.", "input")
+
+
+@public("linalg.inv")
+def inv(input: Any, adjoint: bool = False, name: str | None = None) -> Any:
+    """Return the inverses of matrices, or of their adjoints."""
+    return apply(find("MatrixInverse"), input, adjoint=bool(adjoint))
+
+
+@public("linalg.solve")
+def solve(matrix: Any, rhs: Any, adjoint: bool = False, name: str | None = None) -> Any:
+    """Return x with matrix x = rhs."""
+    return apply(find("MatrixSolve"), matrix, rhs, adjoint=bool(adjoint))
+
+
+@public("linalg.triangular_solve")
+def triangular_solve(matrix: Any, rhs: Any, lower: bool = True, adjoint: bool = False, name: str | None = None) -> Any:
+    """Return x with matrix x = rhs for triangular matrices."""
+    return apply(find("MatrixTriangularSolve"), matrix, rhs, lower=bool(lower), adjoint=bool(adjoint))
+
+
+@public("linalg.cholesky_solve")
+def cholesky_solve(chol: Any, rhs: Any, name: str | None = None) -> Any:
+    """Return x with a x = rhs, out of a's Cholesky factor."""
+    return triangular_solve(chol, triangular_solve(chol, rhs), adjoint=True)
+
+
+@public("linalg.qr")
+def qr(input: Any, full_matrices: bool = False, name: str | None = None) -> Any:
+    """Return orthogonal columns and an upper triangle that multiply to the input."""
+    return Qr(*apply(find("Qr"), input, full_matrices=bool(full_matrices)))
+
+
+@public("linalg.lu")
+def lu(input: Any, output_idx_type: Any = dtypes.int32, name: str | None = None) -> Any:
+    """Return lower and upper triangle in one matrix, and the order of the rows that they multiply to."""
+    return Lu(*apply(find("Lu"), input, output_idx_type=as_dtype(output_idx_type)))
+
+
+@public("linalg.slogdet")
+def slogdet(input: Any, name: str | None = None) -> Any:
+    """Return the signs of the determinants and the logarithms of their absolute values."""
+    return LogMatrixDeterminant(*apply(find("LogMatrixDeterminant"), input))
+
+
+@public("linalg.logdet")
+def logdet(matrix: Any, name: str | None = None) -> Any:
+    """Return the logarithms of the determinants of positive definite matrices."""
+    factor = cholesky(matrix)
+    diagonal = real(diag_part(factor))
+    return multiply(eager_constant(2, diagonal.dtype), reduce_sum(apply(find("Log"), diagonal), -1))
+
+
+@public("linalg.eigh")
+def eigh(tensor: Any, name: str | None = None) -> Any:
+    """Return eigenvalues, ascending, and eigenvectors of Hermitian matrices."""
+    values, vectors = apply(find("SelfAdjointEigV2"), tensor, compute_v=True)
+    return values, vectors
+
+
+@public("linalg.eigvalsh")
+def eigvalsh(tensor: Any, name: str | None = None) -> Any:
+    """Return the eigenvalues, ascending, of Hermitian matrices."""
+    return apply(find("SelfAdjointEigV2"), tensor, compute_v=False)[0]
+
+
+@public("linalg.svd")
+def svd(tensor: Any, full_matrices: bool = False, compute_uv: bool = True, name: str | None = None) -> Any:
+    """Return singular values, descending, and left and right vectors in columns; only the values without `compute_uv`."""
+    tensor = to_tensor(tensor)
+    s, u, v = apply(find("Svd"), tensor, compute_uv=bool(compute_uv), full_matrices=bool(full_matrices))
+    s = real(s)
+    return (s, u, v) if compute_uv else s
+
+
+def _named(name: str, fields: tuple[str, ...]) -> Any:
+    from collections import namedtuple
+
+    return namedtuple(name, fields)
+
+
+Qr, Lu = _named("Qr", ("q", "r")), _named("Lu", ("lu", "p"))
+LogMatrixDeterminant = _named("LogMatrixDeterminant", ("sign", "log_abs_determinant"))
+
+
+def _padding(value: Any, dtype: Any) -> Any:
+    plain = isinstance(value, (int, float, bool)) and dtype is not dtypes.string
+    if plain:
+        return eager_constant(bool(value) if dtype is dtypes.bool else value, dtype)
+    return to_tensor(value, dtype)
+
+
+@public("linalg.diag_part")
+def diag_part(input: Any, name: str = "diag_part", k: Any = 0, padding_value: Any = 0, align: str = "RIGHT_LEFT") -> Any:
+    """Return diagonals of matrices: one as a vector, several as rows from the highest down."""
+    x = to_tensor(input)
+    return apply(find("MatrixDiagPartV3"), x, array.index_tensor(k), _padding(padding_value, x.dtype), align=align)
+
+
+@public("linalg.diag")
+def diag(
+    diagonal: Any, name: str = "diag", k: Any = 0, num_rows: Any = -1, num_cols: Any = -1, padding_value: Any = 0, align: str = "RIGHT_LEFT"
+) -> Any:
+    """Return matrices that hold the diagonals, and padding elsewhere."""
+    x = to_tensor(diagonal)
+    sizes = array.index_tensor(num_rows), array.index_tensor(num_cols)
+    return apply(find("MatrixDiagV3"), x, array.index_tensor(k), *sizes, _padding(padding_value, x.dtype), align=align)
+
+
+@public("linalg.set_diag")
+def set_diag(input: Any, diagonal: Any, name: str = "set_diag", k: Any = 0, align: str = "RIGHT_LEFT") -> Any:
+    """Return matrices with their diagonals replaced."""
+    return apply(find("MatrixSetDiagV3"), input, diagonal, array.index_tensor(k), align=align)
+
+
+@public("linalg.tensor_diag")
+def tensor_diag(diagonal: Any, name: str | None = None) -> Any:
+    """Return the tensor that holds the elements where both halves of the index are equal."""
+    return apply(find("Diag"), diagonal)
+
+
+@public("linalg.tensor_diag_part")
+def tensor_diag_part(input: Any, name: str | None = None) -> Any:
+    """Return the elements where both halves of the index are equal."""
+    return apply(find("DiagPart"), input)
+
+
+@public("linalg.band_part")
+def band_part(input: Any, num_lower: Any, num_upper: Any, name: str | None = None) -> Any:
+    """Return matrices with 0 outside a band of so many diagonals below and above the main one; below 0: all."""
+    lower = to_tensor(num_lower, None, dtypes.int64)
+    return apply(find("MatrixBandPart"), input, lower, to_tensor(num_upper, None, lower.dtype))
+
+
+@public("linalg.cross")
+def cross(a: Any, b: Any, name: str | None = None) -> Any:
+    """Return the cross products of vectors of 3."""
+    return apply(find("Cross"), a, b)
+
+
+@public("linalg.trace")
+def trace(x: Any, name: str | None = None) -> Any:
+    """Return the sums of the diagonals of matrices."""
+    return reduce_sum(diag_part(x), -1)
+
+
+@public("norm", "linalg.norm")
+def norm(tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: Any = None, name: str | None = None) -> Any:
+    """Return norms of vectors (axis None or one axis) or of matrices (two axes)."""
+    keepdims = bool(keepdims)
+    matrix = isinstance(axis, (tuple, list)) and len(axis) == 2
+    if not matrix and isinstance(axis, (tuple, list)):
+        raise ValueError("'axis' must be None, an integer, or a tuple of 2 unique integers")
+    x = to_tensor(tensor)
+    allowed: list[Any] = ["euclidean", "fro", 1, 2, np.inf] if matrix else ["euclidean", 1, 2, np.inf]
+    if not (ord in allowed or (not matrix and isinstance(ord, (int, float)) and ord > 0)):
+        raise ValueError(f"'ord' must be a supported {'matrix' if matrix else 'vector'} norm in {allowed}, got {ord}")
+    if ord in ("fro", "euclidean", 2):
+        if matrix and ord == 2:
+            rank = x.shape.rank
+            axes = [a % rank for a in axis]
+            order = [i for i in range(rank) if i not in axes] + axes
+            largest = reduce_max(abs_(svd(array.transpose(x, order), compute_uv=False)), -1, True)
+            if not keepdims:
+                return array.squeeze(largest, [-1])
+            wide = array.expand_dims(largest, -1)
+            return array.transpose(wide, [order.index(i) for i in range(rank)])
+        squares = multiply(x, apply(find("Conj"), x)) if x.dtype.is_complex else multiply(x, x)
+        root = apply(find("Sqrt"), reduce_sum(squares, axis, True))
+        root = cast(root, x.dtype.real_dtype)
+        around = list(range(x.shape.rank)) if axis is None else axis
+        return root if keepdims else array.squeeze(root, around)
+    sizes = abs_(x)
+    if ord == 1:
+        if not matrix:
+            return reduce_sum(sizes, axis, keepdims)
+        return _over(sizes, axis[0], axis[1], keepdims)
+    if ord == np.inf:
+        return _over(sizes, axis[1], axis[0], keepdims) if matrix else reduce_max(sizes, axis, keepdims)
+    power = to_tensor(ord, sizes.dtype)
+    return pow_(reduce_sum(pow_(sizes, power), axis, keepdims), apply(find("Reciprocal"), power))
+
+
+def _over(sizes: Any, summed: int, largest: int, keepdims: bool) -> Any:
+    total = reduce_sum(sizes, summed, True)
+    result = reduce_max(total, largest, True)
+    return result if keepdims else array.squeeze(result, [summed, largest])
+
+
+@public("linalg.normalize")
+def normalize(tensor: Any, ord: Any = "euclidean", axis: Any = None, name: str | None = None) -> Any:
+    """Return the tensor divided by its norm, and the norm."""
+    x = to_tensor(tensor)
+    length = cast(norm(x, ord, axis, True), x.dtype)
+    return apply(find("RealDiv"), x, length), length
+
+
+@public("linalg.matrix_rank")
+def matrix_rank(a: Any, tol: Any = None, validate_args: bool = False, name: str | None = None) -> Any:
+    """Return how many singular values are above `tol`."""
+    a = to_tensor(a)
+    s = svd(a, compute_uv=False)
+    if tol is None:
+        eps = np.finfo(a.dtype.real_dtype.as_numpy_dtype).eps
+        most = max(int(n) for n in a.shape.as_list()[-2:])
+        tol = multiply(reduce_max(s, -1, True), eager_constant(eps * most, s.dtype))
+    else:
+        tol = array.expand_dims(to_tensor(tol, s.dtype), -1)
+    return reduce_sum(cast(apply(find("Greater"), s, tol), dtypes.int32), -1)
+
+
+@public("linalg.pinv")
+def pinv(a: Any, rcond: Any = None, validate_args: bool = False, name: str | None = None) -> Any:
+    """Return the Moore-Penrose inverses of matrices."""
+    a = to_tensor(a)
+    if rcond is None:
+        most = max(int(n) for n in a.shape.as_list()[-2:])
+        rcond = 10.0 * most * np.finfo(a.dtype.real_dtype.as_numpy_dtype).eps
+    s, u, v = svd(a)
+    cutoff = multiply(array.expand_dims(to_tensor(rcond, s.dtype), -1), reduce_max(s, -1, True))
+    # What is cut off counts as infinitely long, so that its inverse is 0.
+    safe = apply(find("SelectV2"), apply(find("Greater"), s, cutoff), s, eager_constant(np.inf, s.dtype))
+    scaled = apply(find("RealDiv"), v, cast(array.expand_dims(safe, -2), a.dtype))
+    return matmul(scaled, u, adjoint_b=True)
+
+
+@public("linalg.lstsq")
+def lstsq(matrix: Any, rhs: Any, l2_regularizer: float = 0.0, fast: bool = True, name: str | None = None) -> Any:
+    """Return x for which matrix x is nearest to rhs; of several the shortest."""
+    matrix = to_tensor(matrix)
+    rhs = to_tensor(rhs, None, matrix.dtype)
+    if not fast:
+        return matmul(pinv(matrix), rhs)
+    m, n = matrix.shape.as_list()[-2:]
+    if m is None or n is None:
+        raise ValueError("tf.linalg.lstsq needs matrices of known sizes; give them with tf.ensure_shape.")
+    weight = eager_constant(l2_regularizer, matrix.dtype)
+    small = min(m, n)
+    unit = multiply(weight, array.eye(small, dtype=matrix.dtype))
+    if m >= n:
+        gram = apply(find("AddV2"), matmul(matrix, matrix, adjoint_a=True), unit)
+        return cholesky_solve(cholesky(gram), matmul(matrix, rhs, adjoint_a=True))
+    gram = apply(find("AddV2"), matmul(matrix, matrix, adjoint_b=True), unit)
+    return matmul(matrix, cholesky_solve(cholesky(gram), rhs), adjoint_a=True)
