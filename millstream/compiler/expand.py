@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from millstream.base import dtypes
-from millstream.base.sizes import Expression, Size, Symbol, is_known, substitute
+from millstream.base.sizes import Expression, Size, Symbol, fresh_symbol, is_known, substitute, symbols
 from millstream.base.spec import Spec
-from millstream.compiler.inner_sizes import pass_sizes
+from millstream.compiler.inner_sizes import DECIDED, pass_sizes
 from millstream.compiler.simplify import simplify
 from millstream.ops.declaration import Op
 from millstream.program.primitives.control import BRANCH, CALL, LOOP
@@ -144,13 +144,13 @@ def unify(old: Spec, new: Spec, sizes: dict[Symbol, Size]) -> None:
     """Learn from two specs of one value what the symbols of the older one are."""
     if old.shape is not None and new.shape is not None and len(old.shape) == len(new.shape):
         for a, b in zip(old.shape, new.shape, strict=True):
-            if isinstance(a, Symbol) and a not in sizes and a is not b:
+            if isinstance(a, Symbol) and a not in sizes:
                 sizes[a] = b
     if old.value is not None and new.value is not None:
         olds = old.value if isinstance(old.value, tuple) else (old.value,)
         news = new.value if isinstance(new.value, tuple) else (new.value,)
         for a, b in zip(olds, news, strict=False):
-            if isinstance(a, Symbol) and a not in sizes and a is not b:
+            if isinstance(a, Symbol) and a not in sizes:
                 sizes[a] = b
     if old.handle is not None and new.handle is not None:
         unify(old.handle, new.handle, sizes)
@@ -200,17 +200,21 @@ def expand_into(program: Program, inputs: Sequence[Value], outer: Mapping[Symbol
     result = current_program()
     assert isinstance(result, ExpandedProgram)
     place: dict[Value, Value] = {}
-    sizes: dict[Symbol, Size] = dict(outer)
+    own: dict[Symbol, Size] = {}
     for old, new in zip(program.inputs, inputs, strict=True):
         place[old] = new
-        unify(old.spec, new.spec, sizes)
+        unify(old.spec, new.spec, own)
+    sizes: dict[Symbol, Size] = {**outer, **own}
     before, result.sizes = result.sizes, sizes
     try:
         for node in program.nodes:
             arguments = [place[v] for v in node.inputs]
             attributes = node.attributes
-            if sizes:
-                attributes = {k: substitute_attribute(v, sizes) for k, v in attributes.items()}
+            if attributes:
+                for name in DECIDED.intersection(attributes):
+                    _rename(attributes[name], sizes)
+                if sizes:
+                    attributes = {k: substitute_attribute(v, sizes) for k, v in attributes.items()}
             with from_source(node.source or current_source()):
                 made = result.emit(node.definition, arguments, attributes)
             for old, new in zip(node.outputs, made, strict=True):
@@ -220,6 +224,19 @@ def expand_into(program: Program, inputs: Sequence[Value], outer: Mapping[Symbol
     finally:
         result.sizes = before
     return [place[v] for v in program.outputs]
+
+
+def _rename(attribute: Any, sizes: dict[Symbol, Size]) -> None:
+    """Give sizes that a kernel decides when it runs names of their own in each expansion."""
+    if isinstance(attribute, Expression):
+        for symbol in symbols(attribute):
+            if symbol not in sizes:
+                sizes[symbol] = fresh_symbol("n")
+    elif isinstance(attribute, Spec):
+        _rename(attribute.shape, sizes)
+    elif isinstance(attribute, tuple):
+        for item in attribute:
+            _rename(item, sizes)
 
 
 def _refine(old: Spec, new: Value, sizes: Mapping[Symbol, Size]) -> None:

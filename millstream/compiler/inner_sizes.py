@@ -11,8 +11,9 @@ from millstream.base.spec import Spec
 from millstream.program.primitives.shaping import BIND_SIZES, SIZES
 from millstream.program.value import Node, Program, Value
 
-# Attributes that describe what a kernel decides when it runs, not what it is told.
-_DECIDED = frozenset(("element", "count", "total", "symbols", "outputs"))
+
+DECIDED = frozenset(("element", "count", "total", "symbols", "outputs"))
+"""Attributes that describe what a kernel decides when it runs, not what it is told."""
 
 
 def pass_sizes(outer: Program, programs: Sequence[Program]) -> list[Value]:
@@ -42,7 +43,7 @@ def free_symbols(program: Program) -> list[Symbol]:
         use(_of_shape(value.spec) - bound)
     for node in program.nodes:
         for name, attribute in node.attributes.items():
-            if name not in _DECIDED:
+            if name not in DECIDED:
                 use(_of_attribute(attribute))
         if node.definition is BIND_SIZES:
             bound.update(node.attributes["symbols"])

@@ -11,6 +11,7 @@ from millstream.base.spec import Spec
 from millstream.compiler.expand import ExpandedProgram, expand_inner, inner_constant, is_inner
 from millstream.compiler.inner_sizes import pass_sizes
 from millstream.program.primitives.control import LOOP, merged
+from millstream.program.primitives.lists import EMPTY, PUSH, RESERVE, SET
 from millstream.program.primitives.shaping import CONSTANT
 from millstream.program.primitives.state import IS_SET, READ
 from millstream.program.value import Node, Program, Value, building
@@ -36,9 +37,10 @@ def expand_loop(result: ExpandedProgram, inputs: Sequence[Value], attributes: Ma
     while True:
         inner = expand_inner(body, shown, specs, result.claims, result.sizes)
         widened = [_widened(a, v.spec, own) for a, v in zip(specs, inner.outputs, strict=False)]
-        if all(a == b for a, b in zip(specs, widened, strict=False)):
+        if all(a == b for a, b in zip(specs, widened, strict=False)) and not _narrow(result, inner, values, widened):
             break
         specs[: len(kept)] = widened
+        shown[: len(kept)] = [Value(spec) for spec in widened]
     outer = [v for i, v in enumerate(values) if i < len(kept) or not is_inner(v)]
     turned = expand_inner(condition, shown, specs, result.claims, result.sizes)
     outer += _hoist(result, inner, turned, outer, len(kept))
@@ -76,6 +78,39 @@ def _widened(start: Spec, after: Spec, own: set[Symbol]) -> Spec:
             shape.append(fresh_symbol("n"))
             own.add(shape[-1])  # type: ignore[arg-type]
     return Spec(start.dtype, shape, None, handle)
+
+
+def _narrow(result: ExpandedProgram, body: Program, values: list[Value], specs: list[Spec]) -> bool:
+    """Say of new lists which elements they will hold, where a turn writes elements of one known shape only."""
+    found = False
+    for i, spec in enumerate(specs):
+        node = values[i].node
+        if spec.handle is None or spec.handle.is_static or node is None or node.definition not in (EMPTY, RESERVE):
+            continue
+        element = _written(body.outputs[i], body.inputs[i])
+        if element is None or not element.is_static or element.dtype != spec.handle.dtype or element.handle != spec.handle.handle:
+            continue
+        (values[i],) = result.append(node.definition, node.inputs, {**node.attributes, "element": element})
+        specs[i] = values[i].spec
+        found = True
+    return found
+
+
+def _written(last: Value, first: Value) -> Spec | None:
+    """Return the spec of all elements that are written between two states of a list; None where they differ or are unknown."""
+    element: Spec | None = None
+    while last is not first:
+        node = last.node
+        if node is None or node.definition not in _WRITES:
+            return None
+        item = node.inputs[_WRITES[node.definition]].spec.with_value(None)
+        if element is not None and item != element:
+            return None
+        element, last = item, node.inputs[0]
+    return element
+
+
+_WRITES = {SET: 2, PUSH: 1}
 
 
 def _differ(a: Spec, b: Spec) -> bool:

@@ -53,8 +53,9 @@ class FunctionOp(Definition):
     def reverse_rule(
         self, node: Node, flows: list[Adjoint | None], reached: set[Value], again: Any
     ) -> list[Adjoint | None]:
-        """Make the call give what its reverse needs besides, and emit the reverse."""
-        return reverse_call(node, self.program, lambda p: (FunctionOp(p), {}), flows, reached, again)
+        """Make the call give what its reverse needs besides, and emit the reverse, for the sizes that it is called with."""
+        whole = specialised(self.program, [v.spec for v in node.inputs])
+        return reverse_call(node, whole, lambda p: (FunctionOp(p), {}), flows, reached, again)
 
 
 def _whole(node: Node) -> bool:
@@ -62,17 +63,23 @@ def _whole(node: Node) -> bool:
     return node.definition.name not in CONTROL_RULES and not isinstance(node.definition, FunctionOp)
 
 
+def specialised(program: Program, specs: Sequence[Spec]) -> Program:
+    """Return the program for inputs of `specs`, in whole ops, with what it calls inside."""
+    whole = expand(program, [s.with_value(None) for s in specs], _whole)
+    prune(whole)
+    plain = Program(whole.name)
+    plain.inputs, plain.nodes, plain.outputs = whole.inputs, whole.nodes, whole.outputs
+    return plain
+
+
 class Halves:
     """A program cut in two: forward gives the results and what the backward half needs besides; both are plans."""
 
     def __init__(self, program: Program, specs: Sequence[Spec], wanted: tuple[int, ...]) -> None:
         self.result_count = len(program.outputs)
-        whole = expand(program, specs, _whole)
-        prune(whole)
-        plain = Program(whole.name)
-        plain.inputs, plain.nodes, plain.outputs = whole.inputs, whole.nodes, whole.outputs
+        plain = specialised(program, specs)
         self.wanted = wanted
-        flows = {i: Value(adjoint_spec(v.spec)) for i, v in enumerate(whole.outputs) if differentiable(v.spec)}
+        flows = {i: Value(adjoint_spec(v.spec)) for i, v in enumerate(plain.outputs) if differentiable(v.spec)}
         self.given = list(flows)
         split = Split(plain, flows, wanted, reverse, sparse=True)
         position = {v: i for i, v in enumerate(split.inputs)}

@@ -52,6 +52,19 @@ def _same(value: Spec, *_: Any, **__: Any) -> Spec:
     return Spec(dtypes.variant, (), None, value.handle)
 
 
+def taken(held: Spec, element: Spec) -> Spec:
+    """Return the spec of an element taken out: what is said of it, and what the list knows besides."""
+    known = held.handle
+    if known is None or known.shape is None:
+        return element
+    if element.shape is None:
+        return Spec(element.dtype, known.shape, None, element.handle)
+    if len(known.shape) != len(element.shape):
+        return element
+    shape = tuple(b if is_known(b) and not is_known(a) else a for a, b in zip(element.shape, known.shape, strict=True))
+    return Spec(element.dtype, shape, None, element.handle)
+
+
 def list_zeros(value: Value) -> Value:
     """Return a list as long as `value` whose elements count as zeros."""
     assert value.spec.handle is not None
@@ -116,7 +129,7 @@ def _pop_reverse(dys: Any, ys: Any, held: Value, element: Spec) -> tuple[Value]:
 
 POP = primitive(
     "list_pop",
-    lambda held, element: (_same(held), element),
+    lambda held, element: (_same(held), taken(held, element)),
     lambda held, element: (held[:-1], _filled(held[-1], element)),
     _pop_reverse,
     outputs=2,
@@ -176,6 +189,7 @@ def list_set(held: Value, index: Value, x: Value, grow: bool = False) -> Value:
 
 
 def _stack_infer(held: Spec, element: Spec, count: Size) -> Spec:
+    element = taken(held, element)
     if element.shape is None:
         return Spec(element.dtype, None)
     return Spec(element.dtype, (count, *element.shape))
