@@ -306,6 +306,9 @@ uniform_int.cases([((2,), (1,), (2,), (), (), ())], inputs=([5, 7], _KEY, _COUNT
 gamma.cases([((2,), (1,), (2,), (), (3,))], inputs=([5, 3], _KEY, _COUNTER, 1), low=0.3, high=4.0, gradient=False)
 multinomial.cases([((3, 5), (), (2,))], inputs=(None, 6, [3, 4]))
 poisson.cases([((2,), (2,), (3,))], inputs=([5, 3], [3, 4]), low=1.0, high=20.0)
+binomial.cases(
+    [((2,), (2,), (3,), (3,))], inputs=([5, 3], [3, 4], [5, 40, 100], [0.4, 0.7, 0.3]), dtypes=[float16, float32, float64]
+)
 shuffle.cases([((7, 2), (1,), (2,), ())], inputs=(None, _KEY, _COUNTER, 1), gradient=False, dtypes=[float32, int64])
 for _op in (uniform_of_seed, normal_of_seed, truncated_normal_of_seed, uniform_full_int_of_seed):
     _op.cases([((2,), (2,))], inputs=([5, 7], [3, 4]))

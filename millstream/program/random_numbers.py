@@ -350,6 +350,91 @@ def poisson(key: int, counter: Array, shape: tuple[int, ...], rate: Array, dtype
     return _sampled(flat.size, samples, dtype, draw).reshape(shape)
 
 
+_STIRLING = (
+    0.0810614667953272,
+    0.0413406959554092,
+    0.0276779256849983,
+    0.02079067210376509,
+    0.0166446911898211,
+    0.0138761288230707,
+    0.0118967099458917,
+    0.0104112652619720,
+    0.00925546218271273,
+    0.00833056343336287,
+)
+
+
+def _stirling_tail(k: float) -> float:
+    if k <= 9:
+        return _STIRLING[max(int(k), 0)]
+    square = (k + 1) * (k + 1)
+    return (1 / 12 - (1 / 360 - 1 / 1260 / square) / square) / (k + 1)
+
+
+def _few_successes(uniforms: Any, count: float, p: float) -> float:
+    """Count waiting times until they go beyond `count`."""
+    total, drawn = 0.0, 0
+    while True:
+        total += math.ceil(math.log(next(uniforms)) / math.log1p(-p))
+        if not total <= count:
+            return drawn
+        drawn += 1
+
+
+def _many_successes(uniforms: Any, count: float, p: float) -> float:
+    """Transformed rejection with squeeze."""
+    deviation = math.sqrt(count * p * (1 - p))
+    b = 1.15 + 2.53 * deviation
+    a = -0.0873 + 0.0248 * b + 0.01 * p
+    c, limit, ratio = count * p + 0.5, 0.92 - 4.2 / b, p / (1 - p)
+    alpha, mode = (2.83 + 5.1 / b) * deviation, math.floor((count + 1) * p)
+    while True:
+        u = next(uniforms) - 0.5
+        v = next(uniforms)
+        us = 0.5 - abs(u)
+        k = math.floor((2 * a / us + b) * u + c)
+        if us >= 0.07 and v <= limit:
+            return k
+        if k < 0 or k > count:
+            continue
+        bound = (
+            (mode + 0.5) * math.log((mode + 1) / (ratio * (count - mode + 1)))
+            + (count + 1) * math.log((count - mode + 1) / (count - k + 1))
+            + (k + 0.5) * math.log(ratio * (count - k + 1) / (k + 1))
+            + _stirling_tail(mode)
+            + _stirling_tail(count - mode)
+            - _stirling_tail(k)
+            - _stirling_tail(count - k)
+        )
+        if math.log(v * alpha / (a / (us * us) + b)) <= bound:
+            return k
+
+
+def binomial(key: int, counter: Array, shape: tuple[int, ...], counts: Array, chances: Array, dtype: Any) -> Array:
+    """Return how many of `counts` trials succeed (StatelessRandomBinomial); `shape` ends with theirs, which are equal."""
+    trials = np.asarray(counts).reshape(-1).astype(np.float64)
+    given = np.asarray(chances).reshape(-1).astype(np.float64)
+    narrow = np.float32 if np.asarray(counts).dtype == np.float32 else np.float64
+
+    def draw(output: int, parameter: int) -> float:
+        count, probability = float(trials[parameter]), float(given[parameter])
+        if count <= 0 or probability <= 0:
+            return 0
+        if math.isnan(count) or math.isnan(probability) or math.isinf(count):
+            return math.nan
+        if probability >= 1:
+            return count
+        mirrored = probability > 0.5
+        p = float(narrow(1 - probability)) if mirrored else probability
+        if float(narrow(count * p)) >= 10:
+            k = _many_successes(_shuffled_words(key, counter, output, 256), count, p)
+        else:
+            k = _few_successes(_shuffled_words(key, counter, output, 42), count, p)
+        return count - k if mirrored else k
+
+    return _sampled(trials.size, math.prod(shape) // max(trials.size, 1), dtype, draw).reshape(shape)
+
+
 def multinomial(key: int, counter: Array, logits: Array, samples: int, dtype: Any = np.int64) -> Array:
     """Return class numbers [batch, samples] (StatelessMultinomial), as one of TensorFlow's threads draws them."""
     values = np.asarray(logits).astype(np.float64)

@@ -117,9 +117,11 @@ def _distribution_meaning(
             return numbers.gamma(number, counter, shape, given[0])
         case "poisson":
             return numbers.poisson(number, counter, shape, given[0], element)
+        case "binomial":
+            return numbers.binomial(number, counter, shape, given[0], given[1], element)
         case "multinomial":
             return numbers.multinomial(number, counter, given[0], shape[1], element)
-    raise NotImplementedError(f"The reference back end does not draw {kind} numbers; run them on the cpu back end.")
+    raise ValueError(f"random_distribution: kind {kind!r}; choose one of {', '.join(KINDS)}.")
 
 
 DISTRIBUTION = primitive(
