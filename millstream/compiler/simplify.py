@@ -11,7 +11,6 @@ from millstream.compiler.products import simplify_dot, simplify_sum_of_products
 from millstream.program.primitives.elementwise import ADD, CONVERT, DIVIDE, MULTIPLY, NEGATE, SELECT, SUBTRACT
 from millstream.program.primitives.reduction import REDUCE, reduce
 from millstream.program.primitives.linear import DOT
-from millstream.program.primitives.reduction import REDUCE
 from millstream.program.primitives.shaping import (
     BROADCAST,
     CONSTANT,
@@ -128,10 +127,10 @@ def _broadcast(inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Answer
 
 
 def _reduce(inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Answer:
-    """A reduction over axes of one element changes the shape only."""
+    """A reduction over axes of one element changes the shape only; a sum of products is a product."""
     x, axes = inputs[0], attributes["axes"]
     if x.spec.shape is None or not any(x.shape[i] == 1 for i in axes):
-        return None
+        return simplify_sum_of_products(inputs, attributes)
     kept = [i for i in range(x.rank) if i not in axes or x.shape[i] != 1]
     rest = [place for place, i in enumerate(kept) if i in axes]
     return (reduce(reshape(x, [x.shape[i] for i in kept]), attributes["kind"], rest),)
@@ -155,7 +154,6 @@ RULES: dict[Definition, Callable[[Sequence[Value], Mapping[str, Any]], Answer]] 
     REDUCE: _reduce,
     STOP_GRADIENT: _stop_gradient,
     DOT: simplify_dot,
-    REDUCE: simplify_sum_of_products,
 }
 
 

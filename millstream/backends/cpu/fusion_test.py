@@ -159,6 +159,10 @@ def test_weight_gradients_are_summed_by_the_product() -> None:
     assert check(body, (3, 4, 5), (3, 4, 6)) == ["dot"]
 
 
+def test_sums_over_axes_of_one_element_are_no_sums() -> None:
+    assert "reduce" not in check(lambda x: reduce(-x, "sum", (0, 2)), (1, 5, 1))
+
+
 def test_any_order_of_axes_multiplies_alike() -> None:
     random = np.random.default_rng(3)
     for _ in range(40):
