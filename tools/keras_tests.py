@@ -4,7 +4,7 @@
 
 A DIRECTORY is below keras/src: `layers/core`, `losses`, or a file `layers/core/dense_test.py`. Without any, the
 directories that the issue names. Each file runs in a process of its own, so that one that crashes takes no other with
-it. Prints a table by directory; writes failures.tsv (test, reason) and outcomes.tsv into FOLDER.
+it. Tests of trainers need jax and grain beside Keras: in PY, or in a folder that PYTHONPATH names. Prints a table by directory; writes failures.tsv (test, reason) and outcomes.tsv into FOLDER.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def run_file(python: str, folder: Path, path: Path, scratch: Path, engine: str) 
     environment = {
         **os.environ,
         "MILLSTREAM_KERAS_TESTS_ENGINE": engine,
-        "PYTHONPATH": str(HERE),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")])),
         "PYTHONWARNINGS": "ignore",
     }
     command = [python, "-m", "pytest", "-q", "-p", "keras_pytest_plugin", "-p", "no:cacheprovider", "-c", os.devnull]
