@@ -1,1 +1,5 @@
-"""See ARCHITECTURE.md: the room `compiler`."""
+"""From graphs to plans: pipeline.py lists the passes. Importing `loops` here adds how loops expand."""
+
+from millstream.compiler import loops
+
+__all__ = ["loops"]

@@ -13,11 +13,19 @@ from millstream.base.sizes import Expression, Size, Symbol, fresh_symbol, is_kno
 from millstream.base.spec import Spec
 from millstream.compiler.inner_sizes import DECIDED, pass_sizes
 from millstream.compiler.simplify import simplify
-from millstream.ops.declaration import Op
-from millstream.program.primitives.control import BRANCH, CALL, LOOP
+from millstream.program.primitives.control import BRANCH, CALL
 from millstream.program.primitives.core import Primitive
 from millstream.program.primitives.shaping import BROADCAST, CONSTANT
-from millstream.program.value import Definition, Node, Program, Value, building, current_program, current_source, from_source
+from millstream.program.value import (
+    Definition,
+    Node,
+    Program,
+    Value,
+    building,
+    current_program,
+    current_source,
+    from_source,
+)
 
 LARGEST_FOLDED = 1024
 """Constants are folded up to this many elements; larger ones are cheaper to compute than to store."""
@@ -39,12 +47,14 @@ class ExpandedProgram(Program):
         """The program that all of this comes from, and numbers for its random streams: each inlined copy has its own."""
 
     def emit(self, definition: Definition, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
-        control = _CONTROL.get(definition)
+        control = CONTROL.get(definition)
         if control is not None:
             return tuple(control(self, inputs, attributes))
         return self.append(definition, inputs, attributes)
 
-    def append(self, definition: Definition, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
+    def append(
+        self, definition: Definition, inputs: Sequence[Value], attributes: Mapping[str, Any]
+    ) -> tuple[Value, ...]:
         """Add a node, unless it can be simplified, folded, shared or must be expanded."""
         simple = simplify(definition, inputs, attributes)
         if simple is not None:
@@ -105,7 +115,12 @@ def fold(node: Node) -> np.ndarray | None:
     # A repeated number stays a broadcast: that it is one number is worth knowing.
     if definition is BROADCAST and not (spec.dtype.is_integer and len(spec.shape or ()) <= 1):
         return None
-    if definition.meaning is None or spec.dtype in (dtypes.string, dtypes.variant, dtypes.resource) or not spec.is_static or spec.count > LARGEST_FOLDED:  # type: ignore[operator]
+    if (
+        definition.meaning is None
+        or spec.dtype in (dtypes.string, dtypes.variant, dtypes.resource)
+        or not spec.is_static
+        or spec.count > LARGEST_FOLDED
+    ):  # type: ignore[operator]
         return None
     arrays = []
     for value in node.inputs:
@@ -178,7 +193,9 @@ def expand_inner(
     if isinstance(around, ExpandedProgram):
         result.origin, result.ordinals = around.origin, around.ordinals
     with building(result):
-        arguments = [inner_constant(v) if is_inner(v) else result.input(spec) for v, spec in zip(inputs, specs, strict=True)]
+        arguments = [
+            inner_constant(v) if is_inner(v) else result.input(spec) for v, spec in zip(inputs, specs, strict=True)
+        ]
         result.outputs = expand_into(program, arguments, outer)
     return result
 
@@ -245,8 +262,12 @@ def _refine(old: Spec, new: Value, sizes: Mapping[Symbol, Size]) -> None:
         return
     if new.spec.shape is None:
         new.spec = Spec(new.spec.dtype, tuple(substitute(n, sizes) for n in old.shape), None, new.spec.handle)
-    elif len(old.shape) == len(new.spec.shape) and any(is_known(a) and isinstance(b, Symbol) for a, b in zip(old.shape, new.spec.shape, strict=True)):
-        shape = tuple(a if is_known(a) and isinstance(b, Symbol) else b for a, b in zip(old.shape, new.spec.shape, strict=True))
+    elif len(old.shape) == len(new.spec.shape) and any(
+        is_known(a) and isinstance(b, Symbol) for a, b in zip(old.shape, new.spec.shape, strict=True)
+    ):
+        shape = tuple(
+            a if is_known(a) and isinstance(b, Symbol) else b for a, b in zip(old.shape, new.spec.shape, strict=True)
+        )
         new.spec = new.spec.with_shape(shape)
 
 
@@ -267,10 +288,5 @@ def _expand_branch(result: ExpandedProgram, inputs: Sequence[Value], attributes:
     return result.append(BRANCH, [inputs[0], *outer], {"programs": expanded})
 
 
-def _expand_loop(result: ExpandedProgram, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Sequence[Value]:
-    from millstream.compiler.loops import expand_loop
-
-    return expand_loop(result, inputs, attributes)
-
-
-_CONTROL: dict[Definition, Callable[..., Sequence[Value]]] = {CALL: _expand_call, BRANCH: _expand_branch, LOOP: _expand_loop}
+CONTROL: dict[Definition, Callable[..., Sequence[Value]]] = {CALL: _expand_call, BRANCH: _expand_branch}
+"""How the primitives that run programs are expanded; `loops` adds its own."""

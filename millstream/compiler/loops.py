@@ -8,7 +8,7 @@ from typing import Any
 from millstream.base import dtypes
 from millstream.base.sizes import Size, Symbol, fresh_symbol, is_known
 from millstream.base.spec import Spec
-from millstream.compiler.expand import ExpandedProgram, expand_inner, inner_constant, is_inner
+from millstream.compiler.expand import CONTROL, ExpandedProgram, expand_inner, inner_constant, is_inner
 from millstream.compiler.inner_sizes import pass_sizes
 from millstream.program.primitives.control import LOOP, merged
 from millstream.program.primitives.lists import EMPTY, PUSH, RESERVE, SET
@@ -17,7 +17,18 @@ from millstream.program.primitives.state import IS_SET, READ
 from millstream.program.value import Node, Program, Value, building
 
 _WORTH_HOISTING = frozenset(
-    ("dot", "convolution", "transpose", "concatenate", "reduce", "reduce_window", "cumulative", "sort", "convert", "read")
+    (
+        "dot",
+        "convolution",
+        "transpose",
+        "concatenate",
+        "reduce",
+        "reduce_window",
+        "cumulative",
+        "sort",
+        "convert",
+        "read",
+    )
 )
 
 
@@ -88,7 +99,12 @@ def _narrow(result: ExpandedProgram, body: Program, values: list[Value], specs: 
         if spec.handle is None or spec.handle.is_static or node is None or node.definition not in (EMPTY, RESERVE):
             continue
         element = _written(body.outputs[i], body.inputs[i])
-        if element is None or not element.is_static or element.dtype != spec.handle.dtype or element.handle != spec.handle.handle:
+        if (
+            element is None
+            or not element.is_static
+            or element.dtype != spec.handle.dtype
+            or element.handle != spec.handle.handle
+        ):
             continue
         (values[i],) = result.append(node.definition, node.inputs, {**node.attributes, "element": element})
         specs[i] = values[i].spec
@@ -119,14 +135,20 @@ def _differ(a: Spec, b: Spec) -> bool:
     return len(a.shape) != len(b.shape) or any(m != n and is_known(m) for m, n in zip(a.shape, b.shape, strict=True))
 
 
-def _hoist(result: ExpandedProgram, body: Program, condition: Program, outer: Sequence[Value], carried: int) -> list[Value]:
+def _hoist(
+    result: ExpandedProgram, body: Program, condition: Program, outer: Sequence[Value], carried: int
+) -> list[Value]:
     """Compute before the loop what is the same in each turn, where that is worth it; return the new inputs of the loop."""
     place: dict[Value, Value] = dict(zip(body.inputs[carried:], outer[carried:], strict=True))
     changed = _changed_handles(body) | _changed_handles(condition)
     movable: dict[Value, Node] = {}
     for node in body.nodes:
-        pure = not node.definition.effects or (node.definition is READ and node.inputs[0] in place and node.inputs[0] not in changed)
-        if pure and (node.definition is CONSTANT or (node.inputs and all(v in place or v in movable for v in node.inputs))):
+        pure = not node.definition.effects or (
+            node.definition is READ and node.inputs[0] in place and node.inputs[0] not in changed
+        )
+        if pure and (
+            node.definition is CONSTANT or (node.inputs and all(v in place or v in movable for v in node.inputs))
+        ):
             movable.update((v, node) for v in node.outputs)
     wanted: dict[Node, None] = {}
     for node in dict.fromkeys(movable.values()):
@@ -174,3 +196,6 @@ def _replace(program: Program, old: Value, new: Value) -> None:
 
 
 __all__ = ["expand_loop", "inner_constant"]
+
+
+CONTROL[LOOP] = expand_loop

@@ -295,3 +295,5 @@ for _op in (floor_divide, floor_mod, truncate_divide, divide):
     _op.cases([((6,), (6,))], inputs=([-7, 7, -7, 7, 0, -1], [2, -2, -2, 2, 5, 3]), dtypes=SIGNED)
 add_v1.cases([((3,), (3,))], dtypes=[float32, int32, complex64])
 add_n.cases([((3,), (3,), (3,)), (("batch", 2),)], dtypes=[float32, float64, int32, bfloat16, complex128])
+complex_.cases([((3,), (3,)), (("batch", 2), (2,))], attributes={"Tout": complex64}, dtypes=[float32])
+complex_.cases([((3,), (3,))], attributes={"Tout": complex128}, dtypes=[float64])

@@ -470,10 +470,15 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "GE": lambda x, y: x >= y,
 }
 
+def _compare_meaning(x: Any, y: Any, direction: str) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return np.asarray(_COMPARISONS[direction](x, y))
+
+
 COMPARE = primitive(
     "compare",
     _to_dtype("compare", _bool),
-    lambda x, y, direction: np.asarray(_COMPARISONS[direction](x, y)),
+    _compare_meaning,
     lambda dy, z, x, y, direction: (None, None),
     elementwise=True,
 )
