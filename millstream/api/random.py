@@ -153,8 +153,8 @@ def categorical(logits: Any, num_samples: Any, dtype: Any = None, seed: Any = No
         return apply(stateful.multinomial, logits, samples, output_dtype=chosen, **_seeds(seed))
     blocks = 0
     if len(logits._shape) == 2 and samples._count == 1:
-        blocks = stateful.multinomial_blocks(logits._shape[0], max(int(samples.numpy()), 0))
-    stream = take(("Multinomial", logits.dtype, chosen), seed, int(blocks))
+        blocks = int(stateful.multinomial_blocks(logits._shape[0], max(int(samples.numpy()), 0)))  # type: ignore[arg-type]
+    stream = take(("Multinomial", logits.dtype, chosen), seed, blocks)
     return apply(stateless.multinomial_at, logits, samples, *stream, output_dtype=chosen)
 
 

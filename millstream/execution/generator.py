@@ -156,7 +156,7 @@ class Generator(AutoTrackable):
     @property
     def key(self) -> Any:
         """The key, a scalar."""
-        return self._state_var[-1]
+        return self._state_var.value()[-1]
 
     def skip(self, delta: Any) -> Any:
         """Move on as if `delta` numbers were drawn; return the state from before."""

@@ -97,7 +97,7 @@ def take(name: Any, seed: Any, blocks: int) -> tuple[Any, Any]:
     """
     first, second = op_seeds(seed)
     if first is None or second is None:
-        stream = (name, None)
+        stream: tuple[Any, ...] = (name, None)
     elif seed is None:
         # A seed that was drawn is not drawn again: nothing has to be kept.
         return _word(first), _counter(second << 64)
