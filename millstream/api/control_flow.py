@@ -29,7 +29,9 @@ def smart_cond(pred: Any, true_fn: Any = None, false_fn: Any = None, name: str |
 
 
 @public("case")
-def case(pred_fn_pairs: Any, default: Any = None, exclusive: bool = False, strict: bool = False, name: str = "case") -> Any:
+def case(
+    pred_fn_pairs: Any, default: Any = None, exclusive: bool = False, strict: bool = False, name: str = "case"
+) -> Any:
     """Return what the function of the first condition that holds gives, else the default's."""
     return control_flow.case(list(pred_fn_pairs), default, exclusive)
 
@@ -64,7 +66,9 @@ def while_loop(
       swap_memory: a hint.
       maximum_iterations: stop after so many.
     """
-    return control_flow.while_loop(cond, body, loop_vars, shape_invariants, maximum_iterations, parallel_iterations, name)
+    return control_flow.while_loop(
+        cond, body, loop_vars, shape_invariants, maximum_iterations, parallel_iterations, name
+    )
 
 
 @public("map_fn")

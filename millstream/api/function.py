@@ -136,7 +136,9 @@ def py_function(func: Any = None, inp: Any = None, Tout: Any = None, name: str |
 
 
 @public("numpy_function")
-def numpy_function(func: Any = None, inp: Any = None, Tout: Any = None, stateful: bool = True, name: str | None = None) -> Any:
+def numpy_function(
+    func: Any = None, inp: Any = None, Tout: Any = None, stateful: bool = True, name: str | None = None
+) -> Any:
     """Call a Python function on NumPy arrays, now or when the graph runs; no gradients flow through it."""
     return host.call_python(func, nest.flatten(inp), Tout, numpy=True)
 

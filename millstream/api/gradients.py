@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from millstream.api.public import public, publish
@@ -42,8 +43,14 @@ def gradients(
 ) -> list[Any]:
     """Return the gradients of the sum of `ys` with respect to each of `xs`, inside a function being traced."""
     if current_graph() is None:
-        raise RuntimeError("tf.gradients is not supported when eager execution is enabled. Use tf.GradientTape instead.")
+        raise RuntimeError(
+            "tf.gradients is not supported when eager execution is enabled. Use tf.GradientTape instead."
+        )
     return graph_gradients(nest.flatten(ys), nest.flatten(xs), grad_ys, stop_gradients, unconnected_gradients)
+
+
+def _gradient_of(y: Any, x: Any, dy: Any) -> list[Any]:
+    return gradients([y], [x], [dy])
 
 
 @public("hessians")
@@ -56,7 +63,7 @@ def hessians(
     found = []
     for x in nest.flatten(xs):
         (first,) = gradients(ys, [x])
-        found += jacobian(lambda dy, x=x, first=first: gradients([first], [x], [dy]), first, [x])
+        found += jacobian(partial(_gradient_of, first, x), first, [x])
     return found
 
 

@@ -61,7 +61,12 @@ def changed(
 
 
 def reverse_call(
-    node: Node, program: Program, rebuilt: Callable[[Program], tuple[Definition, dict[str, Any]]], flows: Flows, reached: set[Value], reverse: Reverse
+    node: Node,
+    program: Program,
+    rebuilt: Callable[[Program], tuple[Definition, dict[str, Any]]],
+    flows: Flows,
+    reached: set[Value],
+    reverse: Reverse,
 ) -> Flows:
     """Reverse a call of `program`; `rebuilt` gives the definition and attributes that call another program."""
     wanted = [i for i, v in enumerate(node.inputs) if v in reached and differentiable(v.spec)]
@@ -107,7 +112,9 @@ def reverse_branch(
         splits.append((Split(copy, own := {i: Value(copy.outputs[i].spec) for i in given}, wanted, reverse), own))
     saved = [[v for v in split.needed if v not in split.inputs] for split, _ in splits]
     elements = [v.spec.with_value(None) for values in saved for v in values]
-    forwards = [_keeping(p, split, saved, which) for which, (p, (split, _)) in enumerate(zip(programs, splits, strict=True))]
+    forwards = [
+        _keeping(p, split, saved, which) for which, (p, (split, _)) in enumerate(zip(programs, splits, strict=True))
+    ]
     extra = [Spec(dtypes.variant, (), None, element) for element in elements]
     outputs = changed(node, BRANCH, [index, *inputs], {"programs": tuple(forwards)}, extra)
     lists = outputs[len(flows) :]

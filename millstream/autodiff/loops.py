@@ -30,7 +30,9 @@ from millstream.program.value import Node, Program, Value, building
 
 
 def _reverse_loop(node: Node, flows: Flows, reached: set[Value], reverse: Reverse) -> Flows:
-    return reverse_loop(node, node.attributes["condition"], node.attributes["body"], node.attributes["carried"], flows, reached, reverse)
+    return reverse_loop(
+        node, node.attributes["condition"], node.attributes["body"], node.attributes["carried"], flows, reached, reverse
+    )
 
 
 class _Plan:
@@ -43,7 +45,9 @@ class _Plan:
         live = {i for i, v in enumerate(node.inputs) if v in reached and differentiable(inputs[i].spec)}
         while True:
             depends = reached_values(body.nodes, {inputs[i] for i in live})
-            more = {i for i in turning if i not in live and body.outputs[i] in depends and differentiable(inputs[i].spec)}
+            more = {
+                i for i in turning if i not in live and body.outputs[i] in depends and differentiable(inputs[i].spec)
+            }
             if not more:
                 break
             live |= more
@@ -103,7 +107,10 @@ def _steady(body: Program, i: int) -> Spec:
         return adjoint_spec(before)
     if before.shape == after.shape:
         return adjoint_spec(before)
-    sizes = [m if m == n or is_known(m) and is_known(n) else fresh_symbol("n") for m, n in zip(before.shape, after.shape, strict=True)]
+    sizes = [
+        m if m == n or (is_known(m) and is_known(n)) else fresh_symbol("n")
+        for m, n in zip(before.shape, after.shape, strict=True)
+    ]
     return Spec(before.dtype, sizes, None, before.handle)
 
 
@@ -114,7 +121,11 @@ def _hoisted_reads(node: Node, body: Program, count: int) -> tuple[Program, list
     """
     fixed = {v: i for i, v in enumerate(body.inputs) if i >= count or body.outputs[i] is v}
     changed_handles = {
-        v for n in body.nodes if n.definition.effects and not _is_reading(n) for v in n.inputs if v.dtype == dtypes.resource
+        v
+        for n in body.nodes
+        if n.definition.effects and not _is_reading(n)
+        for v in n.inputs
+        if v.dtype == dtypes.resource
     }
     inputs, readings = list(node.inputs), {}
     known: dict[Any, Value] = {}
@@ -141,7 +152,7 @@ def _hoisted_reads(node: Node, body: Program, count: int) -> tuple[Program, list
 
 def _is_reading(node: Node) -> bool:
     definition = node.definition
-    return definition in (READ, IS_SET) or isinstance(definition, Op) and definition.name == "ReadVariableOp"
+    return definition in (READ, IS_SET) or (isinstance(definition, Op) and definition.name == "ReadVariableOp")
 
 
 def _read_again(node: Node, handle: Value) -> Value:
@@ -178,7 +189,13 @@ def _keep(
 
 
 def _backward_body(
-    name: str, split: Split, plan: _Plan, outgoing: dict[int, Value], totals: dict[int, Value], saved: Sequence[Value], lists: Sequence[Value]
+    name: str,
+    split: Split,
+    plan: _Plan,
+    outgoing: dict[int, Value],
+    totals: dict[int, Value],
+    saved: Sequence[Value],
+    lists: Sequence[Value],
 ) -> Program:
     back = Program(f"{name}_reverse")
     turns = back.input(Spec(dtypes.int32, ()))

@@ -7,18 +7,16 @@ from typing import Any
 
 from millstream.autodiff import control_ops, loops  # noqa: F401  (their rules)
 from millstream.autodiff.control import CONTROL_RULES
-from millstream.program.slices import Adjoint, Slices, accumulate, dense
 from millstream.base import dtypes, errors
 from millstream.ops.declaration import Op
 from millstream.program.primitives.core import Primitive
 from millstream.program.primitives.lists import list_zeros
 from millstream.program.primitives.shaping import full
+from millstream.program.slices import Adjoint, Slices, accumulate, dense
 from millstream.program.value import Node, Value, current_program, from_source
 
 
-def reverse(
-    nodes: Sequence[Node], adjoints: Mapping[Value, Adjoint], sources: Iterable[Value]
-) -> dict[Value, Adjoint]:
+def reverse(nodes: Sequence[Node], adjoints: Mapping[Value, Adjoint], sources: Iterable[Value]) -> dict[Value, Adjoint]:
     """Emit, into the current program, what flows back from `adjoints` through `nodes` to `sources`.
 
     Returns the adjoint of each source that anything flows to. Values of `nodes` must be visible to the current program.
@@ -32,7 +30,7 @@ def reverse(
         if not any(v in reached for v in node.inputs):
             continue
         with from_source(node.source):
-            flows = [found[v] if v in found else None for v in node.outputs]
+            flows = [found.get(v) for v in node.outputs]
             for value, adjoint in zip(node.inputs, _reverse_node(node, flows, reached), strict=True):
                 if adjoint is not None and value in reached:
                     found[value] = adjoint if value not in found else accumulate(found[value], adjoint)
@@ -91,7 +89,9 @@ def _reverse_op(op: Op, node: Node, flows: list[Adjoint | None]) -> Sequence[Adj
     if op.gradient_rule is not None:
         # A rule that passes its adjoint on as it is takes sparse ones, too.
         plain = (lambda f: f) if getattr(op.gradient_rule, "takes_slices", False) else dense
-        dys: list[Any] = [plain(f) if f is not None else zeros_or_none(v) for f, v in zip(flows, node.outputs, strict=True)]
+        dys: list[Any] = [
+            plain(f) if f is not None else zeros_or_none(v) for f, v in zip(flows, node.outputs, strict=True)
+        ]
         single = len(dys) == 1
         result = op.gradient_rule(
             dys[0] if single else tuple(dys),

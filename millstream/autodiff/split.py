@@ -109,7 +109,9 @@ class Split:
             self.results: list[Adjoint | None] = []
             for i in wanted:
                 adjoint = answers.get(program.inputs[i])
-                self.results.append(adjoint if adjoint is None or sparse and isinstance(adjoint, Slices) else dense(adjoint))
+                self.results.append(
+                    adjoint if adjoint is None or (sparse and isinstance(adjoint, Slices)) else dense(adjoint)
+                )
         cut = next((i + 1 for i, n in enumerate(program.nodes) if n is last), 0) if last is not None else 0
         self.forward, self.backward = program.nodes[:cut], program.nodes[cut:]
         self._settle([*flows.values(), *(totals or {}).values()])
@@ -154,7 +156,10 @@ class Split:
                 stack.extend(again[v] for v in node.inputs if v in again)
         if not chosen:
             return
-        self.backward = [*(n for n in self.forward if n in chosen), *self.backward]
+        # What is computed again may read the constants that the backward part has taken along: they stay first.
+        first = [n for n in self.backward if not n.inputs and not n.definition.effects]
+        rest = [n for n in self.backward if n.inputs or n.definition.effects]
+        self.backward = [*first, *(n for n in self.forward if n in chosen), *rest]
         needed = dict.fromkeys(v for v in self.needed if v not in again)
         needed.update(dict.fromkeys(v for n in chosen for v in n.inputs if v in fixed))
         self.needed = list(needed)

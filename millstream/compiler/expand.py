@@ -119,8 +119,8 @@ def fold(node: Node) -> np.ndarray | None:
         definition.meaning is None
         or spec.dtype in (dtypes.string, dtypes.variant, dtypes.resource)
         or not spec.is_static
-        or spec.count > LARGEST_FOLDED
-    ):  # type: ignore[operator]
+        or spec.count > LARGEST_FOLDED  # type: ignore[operator]
+    ):
         return None
     arrays = []
     for value in node.inputs:

@@ -11,7 +11,6 @@ from millstream.base.spec import Spec
 from millstream.program.primitives.shaping import BIND_SIZES, SIZES
 from millstream.program.value import Node, Program, Value
 
-
 DECIDED = frozenset(("element", "count", "total", "symbols", "outputs"))
 """Attributes that describe what a kernel decides when it runs, not what it is told."""
 

@@ -43,7 +43,9 @@ def _protect_lists(function: FunctionWriter) -> None:
         item = function.instructions[time]
         if item.kernel in _CHANGES_ITS_LIST and last.get(item.inputs[0], -1) > time:
             copy = function.slot(function.slots[item.inputs[0]].spec, HEAP)
-            protected.append(Instruction(item.kernel, [copy, *item.inputs[1:]], item.outputs, item.attributes, item.source))
+            protected.append(
+                Instruction(item.kernel, [copy, *item.inputs[1:]], item.outputs, item.attributes, item.source)
+            )
             protected.append(Instruction("copy", [item.inputs[0]], [copy], [], item.source))
         else:
             protected.append(item)

@@ -48,7 +48,7 @@ def _binders(program: Program) -> dict[Node, list[Symbol]]:
     known = {s for v in program.inputs for s in v.spec.symbols()}
     found: dict[Node, list[Symbol]] = {}
     for node in program.nodes:
-        new = [s for s in node.attributes["symbols"]] if node.definition is BIND_SIZES else []
+        new = list(node.attributes["symbols"]) if node.definition is BIND_SIZES else []
         for value in node.outputs:
             new += [n for n in value.spec.shape or () if isinstance(n, Symbol)]
         for symbol in new:

@@ -188,9 +188,8 @@ def _check_branches(branches: Sequence[Traced], names: Sequence[str]) -> None:
 def switch_case(branch_index: Any, branch_fns: Any, default: Callable[[], Any] | None = None) -> Any:
     """Return what the branch picked by `branch_index` gives; out of range picks the default, or the last one."""
     functions = _indexed(branch_fns)
-    if default is not None:
-        if not callable(default):
-            raise TypeError("'default' must be callable.")
+    if default is not None and not callable(default):
+        raise TypeError("'default' must be callable.")
     index = to_tensor(branch_index)
     if index.dtype not in (dtypes.int32,):
         raise TypeError(
@@ -511,9 +510,7 @@ def _check_turn(start: Spec, after: Spec, tensor: Any, invariants: Any) -> Spec:
         )
     sizes = []
     for m, n in zip(start.shape, after.shape, strict=True):
-        if m == n or (not is_known(m) and str(m).startswith("loop")):
-            sizes.append(m)
-        elif invariants is not None and not is_known(m):
+        if m == n or (not is_known(m) and str(m).startswith("loop")) or (invariants is not None and not is_known(m)):
             sizes.append(m)
         else:
             sizes.append(fresh_symbol("loop"))

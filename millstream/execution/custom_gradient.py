@@ -61,19 +61,27 @@ def _check_variables(grad_fn: Callable[..., Any], variables: Sequence[Any]) -> N
         )
 
 
-def _gradients(grad_fn: Callable[..., Any], dys: Sequence[Any], args: Sequence[Any], variables: Sequence[Any]) -> list[Any]:
+def _gradients(
+    grad_fn: Callable[..., Any], dys: Sequence[Any], args: Sequence[Any], variables: Sequence[Any]
+) -> list[Any]:
     """Call the gradient function; return one gradient or None for each argument, then for each variable."""
     if variables:
         answer = grad_fn(*dys, variables=list(variables))
         if not isinstance(answer, (tuple, list)) or len(answer) != 2:
-            raise ValueError("grad_fn must return (gradients of the arguments, gradients of `variables`) where variables are used.")
+            raise ValueError(
+                "grad_fn must return (gradients of the arguments, gradients of `variables`) where variables are used."
+            )
         for_args, for_variables = answer
         for_variables = list(for_variables) if isinstance(for_variables, (tuple, list)) else [for_variables]
         if len(for_variables) != len(variables):
             raise ValueError("Must return gradient for each variable from @custom_gradient grad_fn.")
     else:
         for_args, for_variables = grad_fn(*dys), []
-    flat = list(nest.flatten(for_args)) if not isinstance(for_args, (tuple, list)) else [g for part in for_args for g in nest.flatten(part)]
+    flat = (
+        list(nest.flatten(for_args))
+        if not isinstance(for_args, (tuple, list))
+        else [g for part in for_args for g in nest.flatten(part)]
+    )
     if len(flat) != len(args):
         raise ValueError(
             f"custom_gradient function expected to return {len(args)} gradients, but returned {len(flat)} instead."
@@ -86,7 +94,9 @@ class _EagerCustom(Definition):
 
     effects = True
 
-    def __init__(self, name: str, grad_fn: Callable[..., Any], args: Sequence[Any], variables: Sequence[Any], count: int) -> None:
+    def __init__(
+        self, name: str, grad_fn: Callable[..., Any], args: Sequence[Any], variables: Sequence[Any], count: int
+    ) -> None:
         self.name = name
         self.grad_fn = grad_fn
         self.args = args
@@ -124,7 +134,9 @@ def _eagerly(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
 
 
 def _can_be_tensor(value: Any) -> bool:
-    return value is not None and (hasattr(value, "dtype") or isinstance(value, (int, float, complex, bool, str, bytes, list)))
+    return value is not None and (
+        hasattr(value, "dtype") or isinstance(value, (int, float, complex, bool, str, bytes, list))
+    )
 
 
 def _another(tensor: Any) -> Any:
@@ -154,7 +166,9 @@ class _GraphCustom(Definition):
     def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
         return tuple(inputs[: self.count])
 
-    def reverse_rule(self, node: Node, flows: Sequence[Adjoint | None], reached: set[Value], again: Any) -> list[Adjoint | None]:
+    def reverse_rule(
+        self, node: Node, flows: Sequence[Adjoint | None], reached: set[Value], again: Any
+    ) -> list[Adjoint | None]:
         """Emit the gradient function's program."""
         dys = [full(v.shape, 0, v.dtype) if f is None else dense(f) for f, v in zip(flows, node.outputs, strict=True)]
         found = inline(self.gradient, [*dys, *node.inputs[self.count + self.args :]])
@@ -187,7 +201,9 @@ def _in_graph(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
 
     def gradient(*dys: Any) -> list[Any]:
         flat: list[Any] = []
-        for found, source in zip(_gradients(grad_fn, dys, inputs, variables), (*inputs, *(v.handle for v in variables)), strict=True):
+        for found, source in zip(
+            _gradients(grad_fn, dys, inputs, variables), (*inputs, *(v.handle for v in variables)), strict=True
+        ):
             if isinstance(found, IndexedSlices):
                 held = spec_of(source)
                 held = held.handle if held.dtype is dtypes.resource and held.handle is not None else held
@@ -203,7 +219,9 @@ def _in_graph(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     captured = [t for t, _ in traced.captures]
     program = traced.program(captured)
     handles = [v.handle for v in variables]
-    definition = _GraphCustom(getattr(function, "__name__", "custom"), len(outputs), len(inputs) + len(handles), program, layout)
+    definition = _GraphCustom(
+        getattr(function, "__name__", "custom"), len(outputs), len(inputs) + len(handles), program, layout
+    )
     made = graph.create(definition, [*outputs, *inputs, *handles, *captured], {})
     return with_leaves(result, made)
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from millstream.autodiff.reverse import _reverse_node, by_position, reverse
-from millstream.program.slices import Adjoint, Slices, dense
 from millstream.base.spec import Spec
+from millstream.program.slices import Adjoint, Slices, dense
 from millstream.program.value import Definition, Node, Program, Value, building, current_program
 
 
@@ -20,7 +20,9 @@ class GradientOp(Definition):
 
     effects = False
 
-    def __init__(self, forward: Definition, attributes: Mapping[str, Any], given: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    def __init__(
+        self, forward: Definition, attributes: Mapping[str, Any], given: tuple[int, ...], wanted: tuple[int, ...]
+    ) -> None:
         self.name = f"{forward.name}:gradient"
         self.forward = forward
         self.attributes = dict(attributes)
@@ -52,14 +54,22 @@ class GradientOp(Definition):
         layout: list[int] = []
         for i in self.wanted:
             adjoint = adjoints[i]
-            parts = [] if adjoint is None else [adjoint.values, adjoint.indices] if isinstance(adjoint, Slices) else [dense(adjoint)]
+            parts = (
+                []
+                if adjoint is None
+                else [adjoint.values, adjoint.indices]
+                if isinstance(adjoint, Slices)
+                else [dense(adjoint)]
+            )
             layout.append(len(parts))
             flat.extend(parts)
         self.layout = tuple(layout)
         self.plain = all(n == 1 for n in layout)
         return tuple(flat)
 
-    def reverse_rule(self, node: Node, flows: Sequence[Adjoint | None], reached: set[Value], again: Any) -> list[Adjoint | None]:
+    def reverse_rule(
+        self, node: Node, flows: Sequence[Adjoint | None], reached: set[Value], again: Any
+    ) -> list[Adjoint | None]:
         """Reverse the gradient's own nodes."""
         program = current_program()
         start = len(program.nodes)

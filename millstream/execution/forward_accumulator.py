@@ -21,7 +21,9 @@ from millstream.program.value import Definition, Node, Program, Value, building,
 class TangentOp(Definition):
     """The tangents of one call of `forward`: (inputs, outputs, tangents of the inputs `moved`) -> tangents of the outputs."""
 
-    def __init__(self, forward: Definition, attributes: Mapping[str, Any], moved: tuple[int, ...], outputs: tuple[int, ...]) -> None:
+    def __init__(
+        self, forward: Definition, attributes: Mapping[str, Any], moved: tuple[int, ...], outputs: tuple[int, ...]
+    ) -> None:
         self.name = f"{forward.name}:tangent"
         self.forward = forward
         self.attributes = dict(attributes)
@@ -54,9 +56,7 @@ class TangentOp(Definition):
                 value = dense(adjoint)
                 flows[value] = tangent if value not in flows else flows[value] + tangent
         found = reverse(program.nodes[start:], flows, list(us.values()))
-        return tuple(
-            dense(found[us[i]]) if us[i] in found else full(ys[i].shape, 0, ys[i].dtype) for i in self.outputs
-        )
+        return tuple(dense(found[us[i]]) if us[i] in found else full(ys[i].shape, 0, ys[i].dtype) for i in self.outputs)
 
     def reverse_rule(self, node: Node, flows: Any, reached: set[Value], again: Any) -> Any:
         """Reverse the tangents' own nodes."""
@@ -82,12 +82,16 @@ class ForwardAccumulator:
 
     def _watch(self, primal: Any, tangent: Any) -> None:
         if current_graph() is not None:
-            raise NotImplementedError("A ForwardAccumulator works on eager calls; inside tf.function use two nested tapes.")
+            raise NotImplementedError(
+                "A ForwardAccumulator works on eager calls; inside tf.function use two nested tapes."
+            )
         if not primal.dtype.is_floating and not primal.dtype.is_complex:
             return
         tensor = to_tensor(tangent, primal.dtype)
         if not primal.shape.is_compatible_with(tensor.shape):
-            raise ValueError(f"Expected the tangent of a primal of shape {primal.shape} to have its shape, given {tensor.shape}.")
+            raise ValueError(
+                f"Expected the tangent of a primal of shape {primal.shape} to have its shape, given {tensor.shape}."
+            )
         handle = handle_of_source(primal)
         known = self._tangents.get(handle._id)
         self._tangents[handle._id] = tensor if known is None else tapes.add_adjoints(known, tensor)

@@ -111,7 +111,9 @@ class Function:
         concrete = self._find(arguments)
         tensors = arguments.tensors
         if concrete.plain and not kwargs and current_graph() is None and not tapes.recording():
-            direct = len(args) == len(tensors) and all(a is b and isinstance(a, EagerTensor) for a, b in zip(args, tensors, strict=True))
+            direct = len(args) == len(tensors) and all(
+                a is b and isinstance(a, EagerTensor) for a, b in zip(args, tensors, strict=True)
+            )
             if direct and not concrete._inner_graphs:
                 inputs = (*args, *concrete._captured)
                 self._cache.add(args, concrete.plan(inputs), 0, concrete._captured, concrete.single)
@@ -184,18 +186,27 @@ class Function:
     def _chosen_kinds(self, arguments: Arguments, bucket: Sequence[ConcreteFunction]) -> Sequence[Kind]:
         """Return the kinds to trace for: those of the signature, of this call, or relaxed where shapes keep varying."""
         if self._input_signature is not None:
-            specs = [s for s in nest.flatten(self._input_signature, expand_composites=True)]
+            specs = list(nest.flatten(self._input_signature, expand_composites=True))
             wanted = Arguments(tuple(specs)).kinds
             extra = arguments.kinds[len(wanted) :]
-            return [*(Kind(w.dtype, w.dims, k.handle, w.name) for w, k in zip(wanted, arguments.kinds, strict=False)), *extra]
+            return [
+                *(Kind(w.dtype, w.dims, k.handle, w.name) for w, k in zip(wanted, arguments.kinds, strict=False)),
+                *extra,
+            ]
         kinds: Sequence[Kind] = arguments.kinds
-        similar = [c for c in bucket if len(c.kinds) == len(kinds) and relaxed(c.kinds, kinds) is not None and not accepts(c.kinds, kinds)]
+        similar = [
+            c
+            for c in bucket
+            if len(c.kinds) == len(kinds) and relaxed(c.kinds, kinds) is not None and not accepts(c.kinds, kinds)
+        ]
         if similar and (self._reduce_retracing or len(similar) >= MOST_SHAPES):
             for known in similar:
                 kinds = relaxed(known.kinds, kinds) or kinds
         return kinds
 
-    def _trace(self, arguments: Arguments, kinds: Sequence[Kind], bucket: Sequence[ConcreteFunction]) -> ConcreteFunction:
+    def _trace(
+        self, arguments: Arguments, kinds: Sequence[Kind], bucket: Sequence[ConcreteFunction]
+    ) -> ConcreteFunction:
         if self._tracing_count and "retrace" in flags().show:
             self._report(arguments, kinds, bucket)
         python_function = self._python_function
@@ -233,7 +244,9 @@ class Function:
         lines = [f"retrace {self._tracing_count} of {self._name}, called at {errors.user_line()}"]
         if bucket:
             names = [self._path_name(p) for p in arguments.paths]
-            lines += [f"  {d}" for d in differences(bucket[-1].kinds, arguments.kinds, names)] or ["  what it captured is not in reach here"]
+            lines += [f"  {d}" for d in differences(bucket[-1].kinds, arguments.kinds, names)] or [
+                "  what it captured is not in reach here"
+            ]
         else:
             last = next((b[-1] for b in reversed(list(self._buckets.values())) if b), None)
             lines.append(f"  Python values or structure: {_key_difference(last, arguments)}")

@@ -37,7 +37,12 @@ class Kind:
         self.name = name
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Kind) and self.dtype is other.dtype and self.dims == other.dims and self.handle == other.handle
+        return (
+            isinstance(other, Kind)
+            and self.dtype is other.dtype
+            and self.dims == other.dims
+            and self.handle == other.handle
+        )
 
     def __hash__(self) -> int:
         return hash((self.dtype, self.dims, self.handle))
@@ -240,7 +245,7 @@ def accepts(traced: Sequence[Kind], given: Sequence[Kind]) -> bool:
     """Return whether a trace for the kinds `traced` serves a call with `given`."""
     bound: dict[int, int] = {}
     for a, b in zip(traced, given, strict=True):
-        if a is b or a == b and (a.dims is None or all(n >= 0 for n in a.dims)):
+        if a is b or (a == b and (a.dims is None or all(n >= 0 for n in a.dims))):
             continue
         if a.dtype is not b.dtype or a.handle != b.handle:
             return False

@@ -39,8 +39,11 @@ class ConcreteFunction:
         self._flat = nest.flatten(self.structure, expand_composites=True)
         self._finish_graph()
         self.single = isinstance(self.structure, Tensor)
-        self.plain = not self.op.lists and self.single or (
-            self.structure.__class__ is tuple and bool(self.structure) and all(isinstance(v, Tensor) for v in self.structure) and not self.op.lists
+        self.plain = (not self.op.lists and self.single) or (
+            self.structure.__class__ is tuple
+            and bool(self.structure)
+            and all(isinstance(v, Tensor) for v in self.structure)
+            and not self.op.lists
         )
         self._argument_names: list[str] = []
         self._plans: dict[Any, Any] = {}
@@ -137,7 +140,11 @@ class ConcreteFunction:
         if not verbose:
             return f"{self._python_name}({', '.join(parts)}) -> {self.structured_outputs!r}"
         lines = ["Input Parameters:", *(f"  {p}" for p in parts), "Output Type:", f"  {self.structured_outputs!r}"]
-        lines += ["Captures:", *(f"  {t.dtype.name}{t.shape}" for t in self._captured)] if self._captured else ["Captures:", "  None"]
+        lines += (
+            ["Captures:", *(f"  {t.dtype.name}{t.shape}" for t in self._captured)]
+            if self._captured
+            else ["Captures:", "  None"]
+        )
         return "\n".join(lines)
 
     _parameter_names: Sequence[str] = ()
@@ -189,8 +196,7 @@ class ConcreteFunction:
 
     def pack(self, result: Sequence[Any]) -> Any:
         """Return flat results in the traced structure."""
-        if isinstance(result, Tensor):
-            result = (result,)
+        result = [result] if isinstance(result, Tensor) else list(result)
         for i, element in self.op.lists:
             if isinstance(result[i], EagerTensor):
                 result[i].element_spec = element
@@ -258,7 +264,11 @@ _NUMBERS = (int, float, complex, bool, str, bytes)
 
 def _as_leaf(value: Any) -> Any:
     """A result as it is kept: variables are their values, numbers are tensors."""
-    if value is None or hasattr(value, "traced_flow") or isinstance(value, (SymbolicTensor, CompositeTensor)) and not hasattr(value, "_handle"):
+    if (
+        value is None
+        or hasattr(value, "traced_flow")
+        or (isinstance(value, (SymbolicTensor, CompositeTensor)) and not hasattr(value, "_handle"))
+    ):
         return value
     return value if isinstance(value, Tensor) else to_tensor(value)
 

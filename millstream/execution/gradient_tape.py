@@ -108,7 +108,9 @@ class GradientTape:
         tape = self._ensure()
         for item in nest.flatten(tensor, expand_composites=True):
             if not isinstance(item, Tensor) and not hasattr(item, "handle") and not hasattr(item, "__tf_tensor__"):
-                raise ValueError(f"Passed in object {item} of type {type(item).__name__!r}, not tf.Tensor or tf.Variable or ExtensionType.")
+                raise ValueError(
+                    f"Passed in object {item} of type {type(item).__name__!r}, not tf.Tensor or tf.Variable or ExtensionType."
+                )
             dtype = dtypes.as_dtype(item.dtype)
             if not (dtype.is_floating or dtype.is_complex):
                 log.warning("The dtype of the watched tensor must be floating (e.g. tf.float32), got %r", dtype)
@@ -166,15 +168,23 @@ class GradientTape:
         if self._recording and not self._persistent:
             self._pop()
         if target is None:
-            raise TypeError("Argument `target` should be a list or nested structure of Tensors, Variables or CompositeTensors to be differentiated, but received None.")
+            raise TypeError(
+                "Argument `target` should be a list or nested structure of Tensors, Variables or CompositeTensors to be differentiated, but received None."
+            )
         targets = _targets(target)
         given = [None] * len(targets) if output_gradients is None else nest.flatten(output_gradients)
-        dys = [None if d is None else (d if isinstance(d, IndexedSlices) else to_tensor(d, t.dtype)) for d, t in zip(given, targets, strict=True)]
+        dys = [
+            None if d is None else (d if isinstance(d, IndexedSlices) else to_tensor(d, t.dtype))
+            for d, t in zip(given, targets, strict=True)
+        ]
         flat = nest.flatten(sources)
         for source in flat:
             dtype = getattr(source, "dtype", None)
             if dtype is not None and not (dtypes.as_dtype(dtype).is_floating or dtypes.as_dtype(dtype).is_complex):
-                log.warning("The dtype of the source tensor must be floating (e.g. tf.float32) when calling GradientTape.gradient, got %r", dtype)
+                log.warning(
+                    "The dtype of the source tensor must be floating (e.g. tf.float32) when calling GradientTape.gradient, got %r",
+                    dtype,
+                )
         found = self._flat_gradient(tape, targets, dys, flat)
         if unconnected is UnconnectedGradients.ZERO:
             found = [_zeros(s) if g is None else g for s, g in zip(flat, found, strict=True)]
@@ -189,13 +199,17 @@ class GradientTape:
             )
         return self._tape
 
-    def _flat_gradient(self, tape: tapes.Tape, targets: Sequence[Any], dys: Sequence[Any], flat: Sequence[Any]) -> list[Any]:
+    def _flat_gradient(
+        self, tape: tapes.Tape, targets: Sequence[Any], dys: Sequence[Any], flat: Sequence[Any]
+    ) -> list[Any]:
         pairs = [(t, d) for t, d in zip(targets, dys, strict=True) if _is_differentiable(t)]
         handles = [handle_of_source(s) for s in flat]
         if self._graph is not None and current_graph() is not None:
             return self._in_graph([t for t, _ in pairs], [d for _, d in pairs], handles)
         if any(isinstance(t, SymbolicTensor) for t, _ in pairs):
-            raise RuntimeError("A tape that was opened outside of a function cannot differentiate the function's own tensors; open it inside.")
+            raise RuntimeError(
+                "A tape that was opened outside of a function cannot differentiate the function's own tensors; open it inside."
+            )
         flows: dict[int, Any] = {}
         for target, dy in pairs:
             flow = ones_like(target) if dy is None else dy
@@ -210,7 +224,9 @@ class GradientTape:
         assert graph is not None
         nodes = self._nodes()
         sources = [graph.value_of(h) for h in handles]
-        reached = reached_values(nodes, {*self._watched, *(v for h, v in zip(handles, sources, strict=True) if self._follows(h))})
+        reached = reached_values(
+            nodes, {*self._watched, *(v for h, v in zip(handles, sources, strict=True) if self._follows(h))}
+        )
         chosen = [i for i, v in enumerate(sources) if v in reached]
         found = tapes.graph_gradient(graph, nodes, targets, dys, [handles[i] for i in chosen])
         place = dict(zip(chosen, found, strict=True))
@@ -221,7 +237,9 @@ class GradientTape:
         if isinstance(handle, SymbolicTensor):
             return False
         tape = self._tape
-        return tape is not None and (handle._id in tape.watched or (self._watch_variables and handle._id in tapes.trainable))
+        return tape is not None and (
+            handle._id in tape.watched or (self._watch_variables and handle._id in tapes.trainable)
+        )
 
     def jacobian(
         self,
@@ -261,7 +279,9 @@ class GradientTape:
             self._pop()
         target = _target(target)
         if target.shape.rank is not None and target.shape.rank < 2:
-            raise ValueError("Expected target of rank at least 2 (a batch of vectors): use jacobian for one of rank below.")
+            raise ValueError(
+                "Expected target of rank at least 2 (a batch of vectors): use jacobian for one of rank below."
+            )
         rows, source_rows = target.shape[0], source.shape[0]
         if rows is not None and source_rows is not None and rows != source_rows:
             raise ValueError(
@@ -276,7 +296,9 @@ class GradientTape:
         return found
 
 
-def graph_gradients(ys: Sequence[Any], xs: Sequence[Any], grad_ys: Any, stop: Any, unconnected_gradients: Any) -> list[Any]:
+def graph_gradients(
+    ys: Sequence[Any], xs: Sequence[Any], grad_ys: Any, stop: Any, unconnected_gradients: Any
+) -> list[Any]:
     """Return the gradients of `ys` for each of `xs` through the graph being traced; nothing flows through `stop`."""
     graph = current_graph()
     assert graph is not None
@@ -310,7 +332,10 @@ def _is_differentiable(target: Any) -> bool:
     dtype = target.dtype
     if dtype.is_floating or dtype.is_complex or dtype in (dtypes.resource, dtypes.variant):
         return True
-    log.warning("The dtype of the target tensor must be floating (e.g. tf.float32) when calling GradientTape.gradient, got %r", dtype)
+    log.warning(
+        "The dtype of the target tensor must be floating (e.g. tf.float32) when calling GradientTape.gradient, got %r",
+        dtype,
+    )
     return False
 
 
@@ -322,7 +347,11 @@ def _zeros(source: Any) -> Any:
 
 def _zero_jacobian(target: Any, source: Any) -> Any:
     shape = [*_target(target).shape.as_list(), *source.shape.as_list()]
-    return apply(find("Fill"), constant_of(shape, dtypes.int32) if shape else to_tensor([], dtypes.int32), to_tensor(0, _target(target).dtype))
+    return apply(
+        find("Fill"),
+        constant_of(shape, dtypes.int32) if shape else to_tensor([], dtypes.int32),
+        to_tensor(0, _target(target).dtype),
+    )
 
 
 __all__ = ["GradientTape", "IndexedSlices", "UnconnectedGradients"]

@@ -31,14 +31,18 @@ class HostFunction(Definition):
 
     effects = True
 
-    def __init__(self, name: str, outputs: Sequence[Spec], backward: HostFunction | None = None, handle: Any = None) -> None:
+    def __init__(
+        self, name: str, outputs: Sequence[Spec], backward: HostFunction | None = None, handle: Any = None
+    ) -> None:
         self.name = name
         self.outputs = tuple(outputs)
         self.backward_call = backward
         self.backward_handle = handle
 
     def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
-        return self.outputs or tuple(i.with_value(None) for i in inputs[attributes.get("like", len(inputs)) :][: attributes.get("count", 0)])
+        return self.outputs or tuple(
+            i.with_value(None) for i in inputs[attributes.get("like", len(inputs)) :][: attributes.get("count", 0)]
+        )
 
     def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
         return host_call(inputs[0], inputs[1:], self.infer([v.spec for v in inputs], attributes))
@@ -52,7 +56,11 @@ class HostFunction(Definition):
         made = current_program().emit(
             self.backward_call, (node.inputs[1], node.inputs[1], *xs, *dys), {"like": 2, "count": len(xs)}
         )
-        return [None, None, *(m if x.dtype.is_floating or x.dtype.is_complex else None for m, x in zip(made, xs, strict=True))]
+        return [
+            None,
+            None,
+            *(m if x.dtype.is_floating or x.dtype.is_complex else None for m, x in zip(made, xs, strict=True)),
+        ]
 
 
 def _at_once(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -124,7 +132,13 @@ def print_values(values: Sequence[Any], words: Mapping[str, Any]) -> None:
     leaves: list[Any] = []
 
     def take(leaf: Any) -> Any:
-        tensor = leaf if isinstance(leaf, Tensor) else to_tensor(leaf) if hasattr(leaf, "__tf_tensor__") or hasattr(leaf, "_handle") else None
+        tensor = (
+            leaf
+            if isinstance(leaf, Tensor)
+            else to_tensor(leaf)
+            if hasattr(leaf, "__tf_tensor__") or hasattr(leaf, "_handle")
+            else None
+        )
         if tensor is None:
             return leaf
         leaves.append(tensor)

@@ -27,7 +27,7 @@ def _sizes(target: Any) -> list[int]:
             f"The shape of the target of a jacobian, {target.shape}, must be known while tracing; give the function an "
             "input_signature of known sizes, or call it eagerly."
         )
-    return sizes
+    return [int(n or 0) for n in sizes]
 
 
 def jacobian(gradient: Gradient, target: Any, sources: Sequence[Any]) -> list[Any]:
@@ -46,7 +46,11 @@ def jacobian(gradient: Gradient, target: Any, sources: Sequence[Any]) -> list[An
             found.append(None)
             continue
         stacked = apply(find("Pack"), parts, axis=0)
-        shape = constant_of([*sizes, *source.shape.as_list()], dtypes.int32) if (sizes or source.shape.rank) else to_tensor([], dtypes.int32)
+        shape = (
+            constant_of([*sizes, *source.shape.as_list()], dtypes.int32)
+            if (sizes or source.shape.rank)
+            else to_tensor([], dtypes.int32)
+        )
         found.append(apply(find("Reshape"), stacked, shape))
     return found
 
@@ -55,7 +59,9 @@ def batch_jacobian(gradient: Callable[[Any], Any], target: Any, source: Any) -> 
     """Return the jacobian of each row of `target` by the same row of `source`, stacked; None where nothing flows."""
     rows, *sizes = target.shape.as_list()
     if any(n is None for n in sizes):
-        raise ValueError(f"All sizes of the target of a batch_jacobian but the first must be known, given {target.shape}.")
+        raise ValueError(
+            f"All sizes of the target of a batch_jacobian but the first must be known, given {target.shape}."
+        )
     count = int(np.prod(sizes))
     parts = []
     ones = apply(find("OnesLike"), target)

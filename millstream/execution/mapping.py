@@ -76,7 +76,10 @@ def map_fn(fn: Callable[..., Any], elems: Any, signature: Any, infer_shape: bool
 
     def flat_result(result: Any) -> list[Any]:
         nest.assert_same_structure(structure, result, check_types=False, expand_composites=True)
-        found = [to_tensor(r, None if hasattr(r, "dtype") else t) for r, t in zip(nest.flatten(result, expand_composites=True), types, strict=True)]
+        found = [
+            to_tensor(r, None if hasattr(r, "dtype") else t)
+            for r, t in zip(nest.flatten(result, expand_composites=True), types, strict=True)
+        ]
         for tensor, dtype in zip(found, types, strict=True):
             if tensor.dtype is not dtype:
                 raise TypeError(
@@ -96,11 +99,11 @@ def map_fn(fn: Callable[..., Any], elems: Any, signature: Any, infer_shape: bool
 
     def body(i: Any, arrays: Any) -> Any:
         found = flat_result(fn(_row(parts, i, elems)))
-        return apply(find("AddV2"), i, constant_of(1, dtypes.int32)), tuple(a.write(i, r) for a, r in zip(arrays, found, strict=True))
+        return apply(find("AddV2"), i, constant_of(1, dtypes.int32)), tuple(
+            a.write(i, r) for a, r in zip(arrays, found, strict=True)
+        )
 
-    _, arrays = while_loop(
-        lambda i, _: apply(find("Less"), i, total), body, (constant_of(0, dtypes.int32), outputs)
-    )
+    _, arrays = while_loop(lambda i, _: apply(find("Less"), i, total), body, (constant_of(0, dtypes.int32), outputs))
     columns = [_with_count(a.stack(), count) for a in arrays]
     return nest.pack_sequence_as(structure, columns, expand_composites=True)
 
@@ -108,15 +111,21 @@ def map_fn(fn: Callable[..., Any], elems: Any, signature: Any, infer_shape: bool
 def _stacked(rows: Sequence[Any], dtype: DType, shape: Any) -> Any:
     if rows:
         return apply(find("Pack"), list(rows), axis=0)
-    sizes = [0, *(n or 0 for n in (TensorShape(shape).as_list() if shape is not None and TensorShape(shape).rank is not None else []))]
+    sizes = [
+        0,
+        *(
+            n or 0
+            for n in (TensorShape(shape).as_list() if shape is not None and TensorShape(shape).rank is not None else [])
+        ),
+    ]
     return apply(find("Fill"), constant_of(sizes, dtypes.int32), to_tensor(0, dtype))
 
 
 def vectorized_map(fn: Callable[..., Any], elems: Any) -> Any:
     """Apply `fn` to each row of `elems` and stack the results, whatever their structure."""
-    flat, total, count = _rows(elems)
+    flat, _total, count = _rows(elems)
     if count is not None and any(t.shape[0] == 1 != count for t in flat if t.shape.rank):
-        ones = [t for t in flat]
+        ones = list(flat)
         flat = [_repeated(t, count) if t.shape[0] == 1 and count != 1 else t for t in ones]
         elems = nest.pack_sequence_as(elems, flat, expand_composites=True)
     if current_graph() is None:
@@ -124,7 +133,9 @@ def vectorized_map(fn: Callable[..., Any], elems: Any) -> Any:
         results = [fn(_row(parts, i, elems)) for i in range(count or 0)]
         if not results:
             raise ValueError("vectorized_map needs at least one row.")
-        return nest.map_structure(lambda *rows: apply(find("Pack"), [to_tensor(r) for r in rows], axis=0), *results, expand_composites=True)
+        return nest.map_structure(
+            lambda *rows: apply(find("Pack"), [to_tensor(r) for r in rows], axis=0), *results, expand_composites=True
+        )
     probe = FuncGraph("probe", current_graph())
     with tracing(probe):
         rows = [probe.placeholder(spec_of(t).with_shape(spec_of(t).shape[1:])) for t in flat]  # type: ignore[index]
@@ -152,9 +163,13 @@ def fold(fn: Callable[..., Any], elems: Any, initializer: Any, *, backwards: boo
         start = apply(find("Sub" if backwards else "AddV2"), start, one)
     else:
         state = nest.map_structure(to_tensor, initializer)
-    step, test = ("Sub", lambda i: apply(find("GreaterEqual"), i, constant_of(0, dtypes.int32))) if backwards else (
-        "AddV2",
-        lambda i: apply(find("Less"), i, total),
+    step, test = (
+        ("Sub", lambda i: apply(find("GreaterEqual"), i, constant_of(0, dtypes.int32)))
+        if backwards
+        else (
+            "AddV2",
+            lambda i: apply(find("Less"), i, total),
+        )
     )
 
     def body(i: Any, state: Any) -> Any:
@@ -175,7 +190,13 @@ def scan(fn: Callable[..., Any], elems: Any, initializer: Any, *, backwards: boo
     state = _row(parts, start, elems) if first else nest.map_structure(to_tensor, initializer)
     states = nest.flatten(state, expand_composites=True)
     arrays = tuple(
-        TensorArray(s.dtype, size=total if count is None else count, element_shape=s.shape if infer_shape else None, infer_shape=infer_shape, clear_after_read=False)
+        TensorArray(
+            s.dtype,
+            size=total if count is None else count,
+            element_shape=s.shape if infer_shape else None,
+            infer_shape=infer_shape,
+            clear_after_read=False,
+        )
         for s in states
     )
     if first:

@@ -54,11 +54,13 @@ class Staging:
         flow = getattr(value, "traced_flow", None)
         if flow is not None:
             return Described(Spec(dtypes.variant, ()))
-        if value is None or isinstance(value, type) or callable(value) and not hasattr(value, "__tf_tensor__"):
+        if value is None or isinstance(value, type) or (callable(value) and not hasattr(value, "__tf_tensor__")):
             return None
-        if not isinstance(value, (int, float, complex, bool, str, bytes, np.ndarray, np.generic)) and not hasattr(
-            value, "__tf_tensor__"
-        ) and not hasattr(value, "_handle"):
+        if (
+            not isinstance(value, (int, float, complex, bool, str, bytes, np.ndarray, np.generic))
+            and not hasattr(value, "__tf_tensor__")
+            and not hasattr(value, "_handle")
+        ):
             return None
         try:
             return Described(spec_of(to_tensor(value)))
@@ -169,7 +171,15 @@ class Staging:
         specs = nest.flatten(iterated.element_spec, expand_composites=True)
         from millstream.execution.function_arguments import Kind, placeholder_specs
 
-        kinds = [Kind(s.dtype, None if s.shape.rank is None else tuple(-1 - i if n is None else n for i, n in enumerate(s.shape.as_list()))) for s in specs]
+        kinds = [
+            Kind(
+                s.dtype,
+                None
+                if s.shape.rank is None
+                else tuple(-1 - i if n is None else n for i, n in enumerate(s.shape.as_list())),
+            )
+            for s in specs
+        ]
         placeholders = [graph.placeholder(spec) for spec in placeholder_specs(kinds)]
         return nest.pack_sequence_as(iterated.element_spec, placeholders, expand_composites=True)
 
@@ -201,7 +211,11 @@ class Staging:
         """Stage a print."""
         import sys
 
-        words = {"output_stream": words.get("file") or sys.stdout, "sep": words.get("sep", " "), "end": words.get("end", "\n")}
+        words = {
+            "output_stream": words.get("file") or sys.stdout,
+            "sep": words.get("sep", " "),
+            "end": words.get("end", "\n"),
+        }
         host.print_values(values, words)
 
     def builtin(self, name: str, *arguments: Any, **words: Any) -> Any:
@@ -232,7 +246,11 @@ class Staging:
         if words:
             return NotImplemented
         if len(arguments) == 1:
-            return self._reduced(reduce, arguments[0]) if isinstance(arguments[0], Tensor) else self._extreme(reduce, pairwise, arguments[0], {})
+            return (
+                self._reduced(reduce, arguments[0])
+                if isinstance(arguments[0], Tensor)
+                else self._extreme(reduce, pairwise, arguments[0], {})
+            )
         dtype = next(a.dtype for a in arguments if isinstance(a, Tensor))
         result = to_tensor(arguments[0], None if isinstance(arguments[0], Tensor) else dtype)
         for other in arguments[1:]:
@@ -249,7 +267,11 @@ class Staging:
         if not isinstance(x, Tensor):
             return NotImplemented
         total = self._reduced("Sum", x)
-        return total if isinstance(start, int) and start == 0 else apply(find("AddV2"), total, to_tensor(start, total.dtype))
+        return (
+            total
+            if isinstance(start, int) and start == 0
+            else apply(find("AddV2"), total, to_tensor(start, total.dtype))
+        )
 
     def _builtin_all(self, x: Any) -> Any:
         return self._reduced("All", x) if isinstance(x, Tensor) else NotImplemented

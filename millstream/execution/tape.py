@@ -86,7 +86,9 @@ class Tape:
 
     def wants(self, tensor: Any) -> bool:
         """Return whether a call on `tensor` is to be written down."""
-        return tensor._id in self.watched or (self.watch_variables and tensor._dtype == RESOURCE and tensor._id in trainable)
+        return tensor._id in self.watched or (
+            self.watch_variables and tensor._dtype == RESOURCE and tensor._id in trainable
+        )
 
     def record(self, item: Record) -> None:
         """Write down a call if it touches what the tape follows."""
@@ -234,7 +236,9 @@ def backward(tape: Tape, flows: dict[int, Any], sources: set[int]) -> dict[int, 
     return {i: flows[i] for i in sources if i in flows}
 
 
-def _backward_one(item: Record, given: tuple[int, ...], wanted: tuple[int, ...], flows: dict[int, Any]) -> Sequence[Any]:
+def _backward_one(
+    item: Record, given: tuple[int, ...], wanted: tuple[int, ...], flows: dict[int, Any]
+) -> Sequence[Any]:
     own = getattr(item.definition, "backward", None)
     dys = [flows[item.output_ids[i]] for i in given]
     if own is not None:
@@ -303,11 +307,13 @@ def graph_gradient(
             flow = graph.value_of(dy) if dy is not None else full(value.shape, 1, value.dtype)
             flows[value] = flow if value not in flows else program.emit(ADD, (flows[value], flow), {})[0]
         found = reverse(nodes, flows, values)
-        results = []
+        results: list[Any] = []
         for value in values:
             adjoint = found.get(value)
             if isinstance(adjoint, Slices):
-                results.append(IndexedSlices(graph.tensor(adjoint.values), graph.tensor(adjoint.indices), adjoint.shape))
+                results.append(
+                    IndexedSlices(graph.tensor(adjoint.values), graph.tensor(adjoint.indices), adjoint.shape)
+                )
             else:
                 results.append(None if adjoint is None else graph.tensor(dense(adjoint)))
     return results

@@ -62,7 +62,11 @@ class TensorArray:
             self._items = [None] * int(size)
         else:
             count = to_tensor(size, dtypes.int32) if not isinstance(size, Tensor) else size
-            self._size = None if self._dynamic_size else (int(size) if not isinstance(size, SymbolicTensor) else spec_of(size).value)
+            self._size = (
+                None
+                if self._dynamic_size
+                else (int(size) if not isinstance(size, SymbolicTensor) else spec_of(size).value)
+            )
             self._flow = apply(ops.tensor_list_reserve, self._shape_tensor(), count, element_dtype=self._dtype)
 
     def _shape_tensor(self, shape: TensorShape | None = None) -> Any:
@@ -83,7 +87,9 @@ class TensorArray:
         if self._items is None:
             return self._flow
         flow = apply(
-            ops.tensor_list_reserve, self._shape_tensor(), constant_of(np.asarray(len(self._items), np.int32), dtypes.int32),
+            ops.tensor_list_reserve,
+            self._shape_tensor(),
+            constant_of(np.asarray(len(self._items), np.int32), dtypes.int32),
             element_dtype=self._dtype,
         )
         for i, item in enumerate(self._items):
@@ -130,7 +136,9 @@ class TensorArray:
 
     def grad(self, source: Any, flow: Any = None, name: Any = None) -> Any:
         """Refuse: gradients of arrays are taken by tapes."""
-        raise NotImplementedError("TensorArray.grad is not supported when executing eagerly; eager's gradient implementation does not use/need this function to compute gradients of operations that use TensorArrays.")
+        raise NotImplementedError(
+            "TensorArray.grad is not supported when executing eagerly; eager's gradient implementation does not use/need this function to compute gradients of operations that use TensorArrays."
+        )
 
     def _merge(self, shape: TensorShape) -> None:
         if not self._infer_shape:
@@ -143,7 +151,9 @@ class TensorArray:
         if isinstance(value, Tensor):
             if value.dtype is not self._dtype:
                 raise errors.InvalidArgumentError(
-                    None, None, f"TensorArray dtype is {self._dtype.name} but Op is trying to write dtype {value.dtype.name} "
+                    None,
+                    None,
+                    f"TensorArray dtype is {self._dtype.name} but Op is trying to write dtype {value.dtype.name} ",
                 )
             return value
         return to_tensor(value, self._dtype)
@@ -192,7 +202,9 @@ class TensorArray:
         if i < 0:
             raise errors.OutOfRangeError(None, None, f"Reading from negative indices (index {i}) is not allowed.")
         if i >= len(self._items):
-            raise errors.OutOfRangeError(None, None, f"Tried to read from index {i} but array size is: {len(self._items)} ")
+            raise errors.OutOfRangeError(
+                None, None, f"Tried to read from index {i} but array size is: {len(self._items)} "
+            )
         if i in self._cleared:
             raise errors.InvalidArgumentError(
                 None,
@@ -225,10 +237,16 @@ class TensorArray:
         flow = self._staged()
         if flow is not None:
             count = -1 if self._size is None else self._size
-            return apply(ops.tensor_list_stack, flow, self._shape_tensor(), element_dtype=self._dtype, num_elements=count)
+            return apply(
+                ops.tensor_list_stack, flow, self._shape_tensor(), element_dtype=self._dtype, num_elements=count
+            )
         assert self._items is not None
         if not self._items:
-            shape = [0 if n is None else n for n in self._element.shape.as_list()] if self._element.shape.rank is not None else []
+            shape = (
+                [0 if n is None else n for n in self._element.shape.as_list()]
+                if self._element.shape.rank is not None
+                else []
+            )
             return constant_of(np.zeros([0, *shape], self._dtype.as_numpy_dtype), self._dtype)
         return apply(find("Pack"), [self._filled(i) for i in range(len(self._items))], axis=0)
 
@@ -236,9 +254,7 @@ class TensorArray:
         """Return the elements at `indices` as one tensor."""
         flow = self._staged()
         if flow is not None:
-            return apply(
-                ops.tensor_list_gather, flow, _index(indices), self._shape_tensor(), element_dtype=self._dtype
-            )
+            return apply(ops.tensor_list_gather, flow, _index(indices), self._shape_tensor(), element_dtype=self._dtype)
         found = [self._filled(int(i)) for i in np.ravel(to_tensor(indices).numpy())]
         return apply(find("Pack"), found, axis=0)
 
@@ -250,9 +266,7 @@ class TensorArray:
             shape = self._element.shape
             if shape.rank is not None and shape.rank:
                 shape = TensorShape([None, *shape.as_list()[1:]])
-            return apply(
-                ops.tensor_list_concat, flow, self._shape_tensor(shape), lengths, element_dtype=self._dtype
-            )[0]
+            return apply(ops.tensor_list_concat, flow, self._shape_tensor(shape), lengths, element_dtype=self._dtype)[0]
         assert self._items is not None
         parts = [self._filled(i) for i in range(len(self._items))]
         for i, part in enumerate(parts):

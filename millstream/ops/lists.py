@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from millstream.base import dtypes
-from millstream.base.dtypes import DType, variant as VARIANT
+from millstream.base.dtypes import DType
+from millstream.base.dtypes import variant as VARIANT
 from millstream.base.shapes import TensorShape
 from millstream.base.sizes import Size, fresh_symbol, is_known
 from millstream.base.spec import Spec
@@ -24,8 +25,6 @@ def element(shape: Value, dtype: DType) -> Spec:
     if shape.spec.shape is None or not is_known(shape.spec.shape[0]):
         return Spec(dtype, None)
     return Spec(dtype, tuple(fresh_symbol("n") if is_known(n) and n < 0 else n for n in contents(shape)))
-
-
 
 
 @op("EmptyTensorList", outputs="handle")
@@ -54,7 +53,7 @@ tensor_list_length.no_gradient()
 
 
 @op("TensorListElementShape", outputs="element_shape")
-def tensor_list_element_shape(input_handle: Tensor[VARIANT], *, shape_type: S) -> Tensor["shape_type"]:  # type: ignore[type-arg,valid-type]  # noqa: F821
+def tensor_list_element_shape(input_handle: Tensor[VARIANT], *, shape_type: S) -> Tensor["shape_type"]:  # type: ignore[type-arg,valid-type]  # noqa: F821, UP037
     """Return the shape of the elements as far as it is known, -1 where it is open."""
     spec = input_handle.spec.handle
     shape: tuple[Size, ...] = () if spec is None or spec.shape is None else spec.shape
@@ -67,14 +66,18 @@ tensor_list_element_shape.no_gradient()
 @op("TensorListGetItem", outputs="item")
 def tensor_list_get_item(
     input_handle: Tensor[VARIANT], index: Tensor[dtypes.int32], element_shape: Known[Tensor[P]], *, element_dtype: DType
-) -> Tensor["element_dtype"]:  # type: ignore[type-arg]  # noqa: F821
+) -> Tensor["element_dtype"]:  # type: ignore[type-arg]  # noqa: F821, UP037
     """Return the element at `index`; one never set is zeros."""
     return lists.list_get(input_handle, index, element(element_shape, element_dtype))
 
 
 @op("TensorListSetItem", outputs="output_handle")
 def tensor_list_set_item(
-    input_handle: Tensor[VARIANT], index: Tensor[dtypes.int32], item: Tensor[E], *, resize_if_index_out_of_bounds: bool = False
+    input_handle: Tensor[VARIANT],
+    index: Tensor[dtypes.int32],
+    item: Tensor[E],
+    *,
+    resize_if_index_out_of_bounds: bool = False,
 ) -> Tensor[VARIANT]:
     """Return the list with `item` at `index`."""
     return lists.list_set(input_handle, index, item, resize_if_index_out_of_bounds)
@@ -89,15 +92,19 @@ def tensor_list_push_back(input_handle: Tensor[VARIANT], tensor: Tensor[E]) -> T
 @op("TensorListPopBack", outputs=("output_handle", "tensor"))
 def tensor_list_pop_back(
     input_handle: Tensor[VARIANT], element_shape: Known[Tensor[dtypes.int32]], *, element_dtype: DType
-) -> tuple[Tensor[VARIANT], Tensor["element_dtype"]]:  # type: ignore[type-arg]  # noqa: F821
+) -> tuple[Tensor[VARIANT], Tensor["element_dtype"]]:  # type: ignore[type-arg]  # noqa: F821, UP037
     """Return the list without its last element, and that element."""
     return lists.list_pop(input_handle, element(element_shape, element_dtype))
 
 
 @op("TensorListStack", outputs="tensor")
 def tensor_list_stack(
-    input_handle: Tensor[VARIANT], element_shape: Known[Tensor[dtypes.int32]], *, element_dtype: DType, num_elements: int = -1
-) -> Tensor["element_dtype"]:  # type: ignore[type-arg]  # noqa: F821
+    input_handle: Tensor[VARIANT],
+    element_shape: Known[Tensor[dtypes.int32]],
+    *,
+    element_dtype: DType,
+    num_elements: int = -1,
+) -> Tensor["element_dtype"]:  # type: ignore[type-arg]  # noqa: F821, UP037
     """Return all elements as one tensor."""
     count = None if is_known(num_elements) and num_elements < 0 else num_elements
     return lists.list_stack(input_handle, element(element_shape, element_dtype), count)
@@ -116,7 +123,7 @@ def tensor_list_gather(
     element_shape: Known[Tensor[dtypes.int32]],
     *,
     element_dtype: DType,
-) -> Tensor["element_dtype"]:  # type: ignore[type-arg]  # noqa: F821
+) -> Tensor["element_dtype"]:  # type: ignore[type-arg]  # noqa: F821, UP037
     """Return the elements at `indices` as one tensor."""
     return lists.list_gather(input_handle, indices, element(element_shape, element_dtype))
 
@@ -131,7 +138,10 @@ def tensor_list_scatter(
 
 @op("TensorListScatterV2", outputs="output_handle")
 def tensor_list_scatter_v2(
-    tensor: Tensor[E], indices: Tensor[dtypes.int32], element_shape: Known[Tensor[S]], num_elements: Tensor[dtypes.int32]
+    tensor: Tensor[E],
+    indices: Tensor[dtypes.int32],
+    element_shape: Known[Tensor[S]],
+    num_elements: Tensor[dtypes.int32],
 ) -> Tensor[VARIANT]:
     """Return the list of `num_elements` elements (-1: as long as needed) with the parts of `tensor` at `indices`."""
     return lists.list_scatter(tensor, indices, num_elements, element(element_shape, tensor.dtype))
@@ -147,8 +157,12 @@ def tensor_list_scatter_into(
 
 @op("TensorListConcatV2", outputs=("tensor", "lengths"))
 def tensor_list_concat(
-    input_handle: Tensor[VARIANT], element_shape: Known[Tensor[S]], leading_dims: Tensor[dtypes.int64], *, element_dtype: DType
-) -> tuple[Tensor["element_dtype"], Tensor[dtypes.int64]]:  # type: ignore[type-arg]  # noqa: F821
+    input_handle: Tensor[VARIANT],
+    element_shape: Known[Tensor[S]],
+    leading_dims: Tensor[dtypes.int64],
+    *,
+    element_dtype: DType,
+) -> tuple[Tensor["element_dtype"], Tensor[dtypes.int64]]:  # type: ignore[type-arg]  # noqa: F821, UP037
     """Return the elements joined along their first axis, and the size of each along it."""
     return lists.list_concat(input_handle, element(element_shape, element_dtype))
 

@@ -49,4 +49,5 @@ def accumulate(a: Adjoint, b: Adjoint) -> Adjoint:
         a, b = b, a
     if isinstance(b, Slices):
         return scatter_nd(dense(a), reshape(b.indices, (*b.indices.shape, 1)), b.values, "add")
+    assert isinstance(a, Value)
     return list_add(a, b) if a.dtype == dtypes.variant else a + b

@@ -41,10 +41,14 @@ def _branch_infer(index: Spec, *inputs: Spec, programs: tuple[Program, ...]) -> 
     results = [v.spec for v in programs[0].outputs]
     for program in programs[1:]:
         if len(program.outputs) != len(results):
-            raise refuse("branch", f"{len(program.outputs)} and {len(results)} results", "all branches return the same number")
+            raise refuse(
+                "branch", f"{len(program.outputs)} and {len(results)} results", "all branches return the same number"
+            )
         for i, value in enumerate(program.outputs):
             if value.spec.dtype != results[i].dtype:
-                raise refuse("branch", f"results {results[i]} and {value.spec}", "all branches return the same element types")
+                raise refuse(
+                    "branch", f"results {results[i]} and {value.spec}", "all branches return the same element types"
+                )
             results[i] = merged(results[i], value.spec)
     return outside(results, inputs)
 
@@ -75,7 +79,9 @@ def outside(results: Sequence[Spec], inputs: Sequence[Spec]) -> tuple[Spec, ...]
 LOOP = primitive("loop", _loop_infer, effects=True)
 
 
-def loop(condition: Program, body: Program, carried: Sequence[Value], invariant: Sequence[Value] = ()) -> tuple[Value, ...]:
+def loop(
+    condition: Program, body: Program, carried: Sequence[Value], invariant: Sequence[Value] = ()
+) -> tuple[Value, ...]:
     """While `condition` holds, replace the carried values by what `body` returns; both take carried then invariant."""
     return emit(LOOP, *carried, *invariant, condition=condition, body=body, carried=len(carried))
 

@@ -226,7 +226,7 @@ def list_from_tensor(x: Value, element: Spec | None = None) -> Value:
     if x.rank < 1:
         raise refuse("list_from_tensor", str(x.spec), "give a tensor of rank 1 or more")
     own = Spec(x.dtype, x.shape[1:])
-    return emit(FROM_TENSOR, x, element=own if element is None or element.shape is None else own)[0]
+    return emit(FROM_TENSOR, x, element=own)[0]
 
 
 LENGTH = primitive(
