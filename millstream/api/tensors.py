@@ -27,7 +27,6 @@ publish("IndexedSlices", IndexedSlices)
 publish("Operation", Operation)
 publish("__internal__.EagerTensor", EagerTensor)
 publish("__internal__.types.Tensor", TensorType)
-publish("experimental.numpy.ndarray", Tensor)
 
 
 def in_graph(tensor: Any) -> Any:

@@ -71,9 +71,9 @@ def _has_fields(cls: type) -> bool:
     return isinstance(fields, Sequence) and all(isinstance(field, str) for field in fields)
 
 
-def is_nested(structure: Any) -> bool:
+def is_nested(seq: Any) -> bool:
     """Whether the value is a structure rather than a leaf."""
-    return 0 < _kind(structure) < _COMPOSITE
+    return 0 < _kind(seq) < _COMPOSITE
 
 
 def is_nested_or_composite(structure: Any) -> bool:
@@ -278,19 +278,19 @@ def _shortened(value: Any) -> str:
     return text if len(text) <= 100 else text[:100] + "..."
 
 
-def map_structure(func: Callable[..., Any], *structure: Any, **options: Any) -> Any:
+def map_structure(func: Callable[..., Any], *structure: Any, **kwargs: Any) -> Any:
     """The structure with `func` applied to the corresponding leaves of all given ones."""
     if not callable(func):
         raise TypeError(f"func must be callable, got: {func}")
     if not structure:
         raise ValueError("Must provide at least one structure")
     check_types = expand_composites = None
-    if options:
-        check_types = options.pop("check_types", None)
-        expand_composites = options.pop("expand_composites", None)
-        if options:
+    if kwargs:
+        check_types = kwargs.pop("check_types", None)
+        expand_composites = kwargs.pop("expand_composites", None)
+        if kwargs:
             raise ValueError(
-                f"Only valid keyword arguments are `check_types` and `expand_composites`, not: `{'`, `'.join(options)}`"
+                f"Only valid keyword arguments are `check_types` and `expand_composites`, not: `{'`, `'.join(kwargs)}`"
             )
     first = structure[0]
     expand = bool(expand_composites)

@@ -46,7 +46,7 @@ class Tensor(TensorType):
     __array_priority__ = 100
     _nested_as = "leaf"
 
-    def __init__(self, *_: Any, **__: Any) -> None:
+    def __init__(self) -> None:
         raise TypeError("tf.Tensor is not made by calling it; use tf.constant or tf.convert_to_tensor.")
 
     @property
