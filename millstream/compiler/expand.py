@@ -13,6 +13,7 @@ from millstream.base.sizes import Expression, Size, Symbol, fresh_symbol, is_kno
 from millstream.base.spec import Spec
 from millstream.compiler.inner_sizes import DECIDED, pass_sizes
 from millstream.compiler.simplify import simplify
+from millstream.ops.declaration import Op
 from millstream.program.primitives.control import BRANCH, CALL
 from millstream.program.primitives.core import Primitive
 from millstream.program.primitives.shaping import BROADCAST, CONSTANT
@@ -79,9 +80,19 @@ class ExpandedProgram(Program):
             if folded is not None:
                 return self.emit(CONSTANT, (), {"value": folded, "dtype": node.outputs[0].dtype})
         elif not self.claims(node):
-            return definition.run_body(node.inputs, node.attributes)
+            if isinstance(definition, Op):
+                return definition.run_body(node.inputs, node.attributes)
+            return self._differentiated(node)
         self.nodes.append(node)
         return node.outputs
+
+    def _differentiated(self, node: Node) -> tuple[Value, ...]:
+        """Expand a gradient from its plain nodes: shared and simplified ones would hide the ways that it flows back."""
+        plain = Program(node.definition.name)
+        with building(plain):
+            inputs = [plain.input(v.spec) for v in node.inputs]
+            plain.outputs = list(node.definition.run_body(inputs, node.attributes))
+        return tuple(expand_into(plain, node.inputs, self.sizes))
 
 
 def _key(item: tuple[str, Any]) -> Any:
