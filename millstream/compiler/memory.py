@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from millstream.base.sizes import evaluate
-from millstream.compiler.plan import ALIAS, ARENA, CONSTANT, HEAP, FunctionWriter, Instruction
-
-ALIGNMENT = 64
+from millstream.compiler.arena import place, write_over_dying
+from millstream.compiler.plan import ARENA, HEAP, FunctionWriter, Instruction
 
 
 def plan_memory(function: FunctionWriter) -> None:
@@ -13,8 +11,9 @@ def plan_memory(function: FunctionWriter) -> None:
     _put_outputs_on_heap(function)
     _protect_lists(function)
     first, last = _lifetimes(function)
+    write_over_dying(function, last)
     _release_heap(function, last)
-    _place_arena(function, first, last)
+    place(function, first, last)
 
 
 def _put_outputs_on_heap(function: FunctionWriter) -> None:
@@ -76,27 +75,4 @@ def _release_heap(function: FunctionWriter, last: dict[int, int]) -> None:
             function.instructions[time].releases.append(slot)
 
 
-def _place_arena(function: FunctionWriter, first: dict[int, int], last: dict[int, int]) -> None:
-    """Place large slots first, each at the lowest offset free during its whole life."""
-    sizes: dict[int, int] = {}
-    for index, slot in enumerate(function.slots):
-        if slot.storage == ARENA and index in first:
-            count = evaluate(slot.spec.count or 0)
-            sizes[index] = max(ALIGNMENT, -(-count * slot.spec.dtype.size // ALIGNMENT) * ALIGNMENT)
-    placed: list[tuple[int, int, int, int]] = []
-    arena = 0
-    for index in sorted(sizes, key=lambda i: (-sizes[i], first[i])):
-        begin, end, size = first[index], last[index], sizes[index]
-        taken = sorted((o, o + s) for b, e, o, s in placed if b <= end and begin <= e)
-        offset = 0
-        for low, high in taken:
-            if offset + size <= low:
-                break
-            offset = max(offset, high)
-        placed.append((begin, end, offset, size))
-        function.slots[index].location = offset
-        arena = max(arena, offset + size)
-    function.arena_bytes = arena
-
-
-__all__ = ["ALIAS", "CONSTANT", "plan_memory"]
+__all__ = ["plan_memory"]

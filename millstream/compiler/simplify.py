@@ -9,8 +9,8 @@ import numpy as np
 
 from millstream.compiler.products import simplify_dot, simplify_sum_of_products
 from millstream.program.primitives.elementwise import ADD, CONVERT, DIVIDE, MULTIPLY, NEGATE, SELECT, SUBTRACT
-from millstream.program.primitives.reduction import REDUCE, reduce
 from millstream.program.primitives.linear import DOT
+from millstream.program.primitives.reduction import REDUCE, reduce
 from millstream.program.primitives.shaping import (
     BROADCAST,
     CONSTANT,

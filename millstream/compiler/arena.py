@@ -1,0 +1,96 @@
+"""Give the values of a function places in one arena: chains write over what ends with them, the rest lies where it fits best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from millstream.base.sizes import Size, evaluate, is_known
+from millstream.compiler.plan import ALIAS, ARENA, FunctionWriter, Instruction
+
+ALIGNMENT = 64
+STORE = 0
+"""The kind of a chain's output that is no reduction."""
+
+
+def write_over_dying(function: FunctionWriter, last: dict[int, int]) -> None:
+    """Let each fused chain write its results over inputs that nobody reads later, where it reads them in the same order."""
+    for time, item in enumerate(function.instructions):
+        if item.kernel not in ("fused", "fused_reduce"):
+            continue
+        dying = _dying(function, item, time, last)
+        kinds = item.attributes[-3 * len(item.outputs) + 2 :: 3]
+        for output, kind in zip(item.outputs, kinds, strict=True):
+            slot = function.slots[output]
+            if slot.storage != ARENA or kind != STORE or (item.kernel == "fused_reduce" and not slot.spec.dtype.is_floating):
+                continue
+            for root, given in list(dying.items()):
+                spec = function.slots[given].spec
+                if spec.dtype == slot.spec.dtype and spec.shape == slot.spec.shape and root < output and given < output:
+                    slot.storage, slot.location = ALIAS, given
+                    last[root] = max(last[root], last.pop(output, time))
+                    del dying[root]
+                    break
+
+
+def _dying(function: FunctionWriter, item: Instruction, time: int, last: dict[int, int]) -> dict[int, int]:
+    """Return the inputs, by their roots, that end with this instruction and are read once, densely."""
+    roots = [function.root(i) for i in item.inputs]
+    rank, dims = item.attributes[1], []
+    assert isinstance(rank, int)
+    dims = item.attributes[8 : 8 + rank]
+    if not all(map(is_known, dims)):
+        return {}
+    found: dict[int, int] = {}
+    for k, (given, root) in enumerate(zip(item.inputs, roots, strict=True)):
+        at = 8 + rank + k * (2 + rank)
+        if (
+            function.slots[root].storage == ARENA
+            and last.get(root) == time
+            and roots.count(root) == 1
+            and item.attributes[at + 1] == 0
+            and _is_dense(dims, item.attributes[at + 2 : at + 2 + rank])
+        ):
+            found[root] = given
+    return found
+
+
+def _is_dense(dims: Sequence[Size], strides: Sequence[Size]) -> bool:
+    step: Size = 1
+    for n, stride in zip(reversed(dims), reversed(strides), strict=True):
+        if n != 1 and stride != step:
+            return False
+        step = step * n
+    return True
+
+
+def place(function: FunctionWriter, first: dict[int, int], last: dict[int, int]) -> None:
+    """Place large slots first, each in the smallest gap that is free during its whole life."""
+    sizes: dict[int, int] = {}
+    for index, slot in enumerate(function.slots):
+        if slot.storage == ARENA and index in first:
+            count = evaluate(slot.spec.count or 0)
+            sizes[index] = max(ALIGNMENT, -(-count * slot.spec.dtype.size // ALIGNMENT) * ALIGNMENT)
+    order = sorted(sizes, key=lambda i: (-sizes[i], first[i]))
+    begins, ends, lows, highs = (np.zeros(len(order), np.int64) for _ in range(4))
+    arena = 0
+    for k, index in enumerate(order):
+        begin, end, size = first[index], last[index], sizes[index]
+        (others,) = np.nonzero((begins[:k] <= end) & (ends[:k] >= begin))
+        offset = _best_gap(lows[others], highs[others], size)
+        begins[k], ends[k], lows[k], highs[k] = begin, end, offset, offset + size
+        function.slots[index].location = offset
+        arena = max(arena, offset + size)
+    function.arena_bytes = arena
+
+
+def _best_gap(lows: np.ndarray, highs: np.ndarray, size: int) -> int:
+    if not len(lows):
+        return 0
+    order = np.argsort(lows)
+    starts = np.concatenate([[0], np.maximum.accumulate(highs[order])])
+    gaps = lows[order] - starts[:-1]
+    (fitting,) = np.nonzero(gaps >= size)
+    best = fitting[np.argmin(gaps[fitting])] if len(fitting) else len(order)
+    return int(starts[best])
