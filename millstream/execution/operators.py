@@ -382,8 +382,44 @@ for _name in ("__bool__", "__int__", "__float__", "__complex__", "__index__"):
 Tensor.OVERLOADABLE_OPERATORS = frozenset(  # type: ignore[attr-defined]
     f"__{name}__"
     for name in (
-        *["add", "radd", "sub", "rsub", "mul", "rmul", "div", "rdiv", "truediv", "rtruediv", "floordiv", "rfloordiv", "mod", "rmod", "lt", "le", "gt", "ge", "ne", "eq"],
-        *["and", "rand", "or", "ror", "xor", "rxor", "getitem", "pow", "rpow", "invert", "neg", "abs", "matmul", "rmatmul"],
+        *[
+            "add",
+            "radd",
+            "sub",
+            "rsub",
+            "mul",
+            "rmul",
+            "div",
+            "rdiv",
+            "truediv",
+            "rtruediv",
+            "floordiv",
+            "rfloordiv",
+            "mod",
+            "rmod",
+            "lt",
+            "le",
+            "gt",
+            "ge",
+            "ne",
+            "eq",
+        ],
+        *[
+            "and",
+            "rand",
+            "or",
+            "ror",
+            "xor",
+            "rxor",
+            "getitem",
+            "pow",
+            "rpow",
+            "invert",
+            "neg",
+            "abs",
+            "matmul",
+            "rmatmul",
+        ],
     )
 )
 Tensor._USE_EQUALITY = True  # type: ignore[attr-defined]
