@@ -17,7 +17,7 @@ from millstream.base.dtypes import as_dtype
 from millstream.base.shapes import TensorShape
 from millstream.base.specs import TensorSpec, TypeSpec
 from millstream.data.iterator import OwnedIterator
-from millstream.data.optional import spec_of_element
+from millstream.data.optional import NoneTensorSpec, spec_of_element
 from millstream.data.options import Options
 from millstream.execution.context import init_scope
 from millstream.execution.convert import to_tensor
@@ -81,7 +81,7 @@ class Dataset(CompositeTensor):
     def as_numpy_iterator(self) -> PythonIterator[Any]:
         """Iterate over the elements as NumPy arrays."""
         for element in self:
-            yield nest.map_structure(lambda t: t.numpy(), element)
+            yield nest.map_structure(lambda t: None if t is None else t.numpy(), element)
 
     @staticmethod
     def from_tensors(tensors: Any, name: str | None = None) -> Dataset:
@@ -93,19 +93,24 @@ class Dataset(CompositeTensor):
     def from_tensor_slices(tensors: Any, name: str | None = None) -> Dataset:
         """Return a dataset of the rows of tensors along their first axis."""
         element = _to_tensors(tensors)
-        flat = nest.flatten(element)
+        leaves = nest.flatten(element)
+        flat = [t for t in leaves if t is not None]
         if any(t.shape.rank == 0 for t in flat):
             raise ValueError("Unbatching a tensor is only supported for rank >= 1")
         sizes = {t.shape.as_list()[0] if t.shape.rank else None for t in flat} - {None}
         if len(sizes) > 1:
             raise ValueError(f"Dimensions {' and '.join(map(str, sorted(sizes)))} are not compatible")
         count = sizes.pop() if sizes else UNKNOWN
-        spec = nest.map_structure(lambda t: TensorSpec(t.shape[1:], t.dtype), element)
+        spec = nest.map_structure(
+            lambda t: NoneTensorSpec() if t is None else TensorSpec(t.shape[1:], t.dtype), element
+        )
 
         def iterate() -> PythonIterator[Any]:
-            arrays = [t._array() for t in flat]
-            for i in range(len(arrays[0])):
-                rows = [eager_constant(a[i], t.dtype) for a, t in zip(arrays, flat, strict=True)]
+            arrays = [None if t is None else t._array() for t in leaves]
+            for i in range(flat[0].shape[0]):
+                rows = [
+                    None if a is None else eager_constant(a[i], t.dtype) for a, t in zip(arrays, leaves, strict=True)
+                ]
                 yield nest.pack_sequence_as(element, rows)
 
         return Dataset(spec, iterate, count)
@@ -150,8 +155,14 @@ class Dataset(CompositeTensor):
         if output_signature is None:
             if output_types is None:
                 raise TypeError("Either `output_signature` or `output_types` must be specified.")
-            shapes = nest.map_structure(lambda _: TensorShape(None), output_types) if output_shapes is None else output_shapes
-            output_signature = nest.map_structure_up_to(output_types, lambda t, s: TensorSpec(s, t), output_types, shapes)
+            shapes = (
+                nest.map_structure(lambda _: TensorShape(None), output_types)
+                if output_shapes is None
+                else output_shapes
+            )
+            output_signature = nest.map_structure_up_to(
+                output_types, lambda t, s: TensorSpec(s, t), output_types, shapes
+            )
         given = () if args is None else tuple(to_tensor(a).numpy() for a in args)
 
         def iterate() -> PythonIterator[Any]:
@@ -204,7 +215,7 @@ class Dataset(CompositeTensor):
         """Join `batch_size` elements along a new first axis."""
         size = int(batch_size)
         lead = size if drop_remainder else None
-        spec = nest.map_structure(lambda s: TensorSpec([lead, *s.shape.as_list()] if s.shape.rank is not None else None, s.dtype), self._spec)
+        spec = nest.map_structure(lambda s: _batched_spec(s, lead), self._spec)
 
         def iterate() -> PythonIterator[Any]:
             elements = self._iterate()
@@ -219,7 +230,9 @@ class Dataset(CompositeTensor):
 
     def unbatch(self, name: str | None = None) -> Dataset:
         """Cut each element along its first axis."""
-        spec = nest.map_structure(lambda s: TensorSpec(s.shape[1:], s.dtype), self._spec)
+        spec = nest.map_structure(
+            lambda s: s if isinstance(s, NoneTensorSpec) else TensorSpec(s.shape[1:], s.dtype), self._spec
+        )
 
         def iterate() -> PythonIterator[Any]:
             for element in self._iterate():
@@ -263,19 +276,24 @@ class Dataset(CompositeTensor):
         """Pair each element with its number."""
         spec = (TensorSpec([], dtypes.int64), self._spec)
         return self._then(
-            spec, lambda: ((eager_constant(i, dtypes.int64), e) for i, e in enumerate(self._iterate(), start)), self._count
+            spec,
+            lambda: ((eager_constant(i, dtypes.int64), e) for i, e in enumerate(self._iterate(), start)),
+            self._count,
         )
 
     def concatenate(self, dataset: Dataset, name: str | None = None) -> Dataset:
         """Go through another dataset after this one."""
         counts = (self._count, dataset._count)
         total = INFINITE if INFINITE in counts else UNKNOWN if UNKNOWN in counts else sum(counts)
-        return self._then(self._spec, lambda: itertools.chain(self._iterate(), dataset._iterate()), total)
+        spec = nest.map_structure(_common_spec, self._spec, dataset._spec)
+        return self._then(spec, lambda: itertools.chain(self._iterate(), dataset._iterate()), total)
 
     def cache(self, filename: str = "", name: str | None = None) -> Dataset:
         """Keep the elements of the first whole iteration in memory."""
         if filename:
-            raise NotImplementedError("Dataset.cache on a file is not supported yet; call cache() to keep elements in memory.")
+            raise NotImplementedError(
+                "Dataset.cache on a file is not supported yet; call cache() to keep elements in memory."
+            )
         kept: list[Any] = []
         done = [False]
 
@@ -343,7 +361,9 @@ class Dataset(CompositeTensor):
         if len(rows) != 1:
             from millstream.base import errors
 
-            raise errors.InvalidArgumentError(None, None, f"Dataset had {'no' if not rows else 'more than one'} element(s); it must have exactly one.")
+            raise errors.InvalidArgumentError(
+                None, None, f"Dataset had {'no' if not rows else 'more than one'} element(s); it must have exactly one."
+            )
         return rows[0]
 
 
@@ -392,6 +412,22 @@ def _output_spec(value: Any) -> Any:
     return value if isinstance(value, TypeSpec) else spec_of_element(value)
 
 
+def _batched_spec(spec: Any, lead: int | None) -> Any:
+    if isinstance(spec, NoneTensorSpec):
+        return spec
+    return TensorSpec([lead, *spec.shape.as_list()] if spec.shape.rank is not None else None, spec.dtype)
+
+
+def _common_spec(first: Any, second: Any) -> Any:
+    common = first.most_specific_common_supertype([second])
+    if common is None:
+        raise TypeError(
+            f"Incompatible dataset elements: {first} cannot be joined with {second}: give datasets of the same structure "
+            "and element types."
+        )
+    return common
+
+
 def _inner_spec(function: Callable[..., Any], spec: Any) -> Any:
     found: list[Any] = []
 
@@ -410,7 +446,8 @@ def _call(function: Callable[..., Any], element: Any) -> Any:
 
 
 def _to_tensors(value: Any) -> Any:
-    return nest.map_structure(lambda v: v if isinstance(v, CompositeTensor) else to_tensor(v), _lists_as_tensors(value))
+    kept = (CompositeTensor, type(None))
+    return nest.map_structure(lambda v: v if isinstance(v, kept) else to_tensor(v), _lists_as_tensors(value))
 
 
 def _lists_as_tensors(value: Any) -> Any:
@@ -427,7 +464,9 @@ def _conform(element: Any, signature: Any) -> Any:
     flat = nest.flatten_up_to(signature, element)
     leaves = []
     for spec, value in zip(nest.flatten(signature), flat, strict=True):
-        leaves.append(to_tensor(value, spec.dtype) if isinstance(spec, TensorSpec) and not isinstance(value, Tensor) else value)
+        leaves.append(
+            to_tensor(value, spec.dtype) if isinstance(spec, TensorSpec) and not isinstance(value, Tensor) else value
+        )
     return nest.pack_sequence_as(signature, leaves)
 
 
@@ -435,8 +474,8 @@ def _stacked(rows: list[Any]) -> Any:
     columns = zip(*(nest.flatten(r) for r in rows), strict=True)
     joined = []
     for column in columns:
-        first: EagerTensor = column[0]
-        joined.append(eager_constant(np.stack([t._array() for t in column]), first.dtype))
+        first: EagerTensor | None = column[0]
+        joined.append(None if first is None else eager_constant(np.stack([t._array() for t in column]), first.dtype))
     return nest.pack_sequence_as(rows[0], joined)
 
 

@@ -97,3 +97,33 @@ def test_options_merge_and_refuse_unknown_names() -> None:
     assert merged.experimental_distribute.auto_shard_policy == tf.data.experimental.AutoShardPolicy.DATA
     with pytest.raises(AttributeError, match="choose one of"):
         options.no_such_option = 1
+
+
+def test_iterators_keep_the_sizes_of_elements_in_traces() -> None:
+    dataset = Dataset.from_tensor_slices(np.zeros([5, 3], np.float32)).batch(2)
+    seen = []
+
+    def step(iterator: Any) -> Any:
+        element = iterator.get_next()
+        seen.append(element.shape.as_list())
+        return element
+
+    assert Function(step)(iter(dataset)).shape.as_list() == [2, 3]
+    assert seen == [[None, 3]]
+
+
+def test_concatenate_opens_the_sizes_that_differ() -> None:
+    longer = Dataset.from_tensors(np.zeros([4, 3], np.float32))
+    shorter = Dataset.from_tensors(np.zeros([2, 3], np.float32))
+    assert longer.concatenate(shorter).element_spec.shape.as_list() == [None, 3]
+    with pytest.raises(TypeError, match="Incompatible dataset elements"):
+        longer.concatenate(Dataset.range(3))
+
+
+def test_none_is_a_part_of_elements_without_tensors() -> None:
+    dataset = Dataset.from_tensor_slices(([1.0, 2.0], None)).batch(2).map(lambda a, b: (b, a + 1.0))
+    assert repr(dataset.element_spec[0]) == "NoneTensorSpec()"
+    missing, present = next(iter(dataset))
+    assert missing is None and present.numpy().tolist() == [2.0, 3.0]
+    missing, present = Function(lambda iterator: iterator.get_next())(iter(dataset))
+    assert missing is None and present.numpy().tolist() == [2.0, 3.0]

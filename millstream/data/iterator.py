@@ -36,6 +36,10 @@ class IteratorSpec(TypeSpec):
     def _component_specs(self) -> Any:
         return [TensorSpec([], dtypes.resource)]
 
+    def _with_tensor_ranks_only(self) -> IteratorSpec:
+        # Its component is a handle: sizes of elements are part of what a function is traced for.
+        return self
+
     def _to_components(self, value: Any) -> list[Any]:
         return [value._resource]
 
@@ -74,7 +78,7 @@ class OwnedIterator(CompositeTensor, Iterator):
         element = next(self._elements, _END)
         if element is _END:
             raise errors.OutOfRangeError(None, None, "End of sequence")
-        return tuple(nest.flatten(element, expand_composites=True))
+        return tuple(t for t in nest.flatten(element, expand_composites=True) if t is not None)
 
     def __iter__(self) -> OwnedIterator:
         return self

@@ -17,7 +17,35 @@ def spec_of_element(value: Any) -> Any:
     return nest.map_structure(_leaf_spec, value)
 
 
+class NoneTensorSpec(TypeSpec):
+    """The type of None as a part of an element. It has no tensors."""
+
+    __slots__ = []
+
+    @property
+    def value_type(self) -> type:
+        return type(None)
+
+    def _serialize(self) -> tuple[Any, ...]:
+        return ()
+
+    @property
+    def _component_specs(self) -> Any:
+        return []
+
+    def _to_components(self, value: Any) -> list[Any]:
+        return []
+
+    def _from_components(self, components: Sequence[Any]) -> None:
+        return None
+
+    def __repr__(self) -> str:
+        return "NoneTensorSpec()"
+
+
 def _leaf_spec(value: Any) -> Any:
+    if value is None:
+        return NoneTensorSpec()
     if isinstance(value, CompositeTensor):
         return value._type_spec
     dtype = getattr(value, "dtype", None)

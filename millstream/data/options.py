@@ -35,7 +35,9 @@ class _Group:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in self.names:
-            raise AttributeError(f"Cannot set the property {name} on {type(self).__name__}; choose one of {', '.join(self.names)}.")
+            raise AttributeError(
+                f"Cannot set the property {name} on {type(self).__name__}; choose one of {', '.join(self.names)}."
+            )
         object.__setattr__(self, name, value)
 
     def __eq__(self, other: object) -> bool:
