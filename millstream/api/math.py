@@ -52,13 +52,13 @@ _FUNCTIONS = {
     "math.ceil": ("Ceil", "Return the smallest whole number that is not below x, elementwise."),
     "math.rint": ("Rint", "Return the nearest whole number elementwise; halves go to the even one."),
     "logical_not math.logical_not": ("LogicalNot", "Return not x elementwise."),
-    "math.is_nan debugging.is_nan": ("IsNan", "Return which elements are NaN."),
-    "math.is_inf debugging.is_inf": ("IsInf", "Return which elements are infinite."),
-    "math.is_finite debugging.is_finite": ("IsFinite", "Return which elements are finite."),
+    "math.is_nan": ("IsNan", "Return which elements are NaN."),
+    "math.is_inf": ("IsInf", "Return which elements are infinite."),
+    "math.is_finite": ("IsFinite", "Return which elements are finite."),
     "math.invert_permutation": ("InvertPermutation", "Return y with y[x[i]] = i."),
 }
 for _names, (_op, _doc) in _FUNCTIONS.items():
-    unary(" ".join(n for n in _names.split() if not n.startswith("debugging.")), _op, _doc)
+    unary(_names, _op, _doc)
 
 _PAIRS = {
     "math.floormod math.mod": ("FloorMod", "Return the remainder of x / y elementwise, with y's sign."),

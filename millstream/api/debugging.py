@@ -1,0 +1,275 @@
+"""tf.debugging: checks of values, shapes and element types. What is known while tracing is checked at once, the rest when it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from millstream.api import array
+from millstream.api.public import public
+from millstream.base import dtypes, errors
+from millstream.base.dtypes import as_dtype
+from millstream.execution.context import current_graph
+from millstream.execution.convert import to_tensor
+from millstream.execution.dispatch import apply
+from millstream.execution.static_value import static_value
+from millstream.execution.tensor import EagerTensor, Tensor, eager_constant
+from millstream.ops.registry import find
+
+
+def _refused(message: str) -> errors.InvalidArgumentError:
+    return errors.InvalidArgumentError(None, None, message)
+
+
+def _words(text: str) -> Any:
+    return eager_constant(text, dtypes.string)
+
+
+def _all(condition: Any) -> Any:
+    rank = condition.shape.rank
+    axes = list(range(rank)) if rank is not None else array.range_(apply(find("Rank"), condition))
+    return apply(find("All"), condition, array.index_tensor(axes), keep_dims=False)
+
+
+def _require(condition: Any, message: str, data: list[Any], summarize: int | None) -> Any:
+    """Stop with the message where `condition` does not hold: now if that is known, else when the graph runs."""
+    holds = _all(condition)
+    known = static_value(holds)
+    if known is not None:
+        if not bool(known):
+            raise _refused(message)
+        return None
+    return apply(find("Assert"), holds, [_words(message), *data], summarize=3 if summarize is None else summarize)
+
+
+def _shown(x: Any) -> str:
+    return str(np.asarray(x.numpy())) if isinstance(x, EagerTensor) else str(getattr(x, "name", x))
+
+
+_RELATIONS = {
+    "equal": ("Equal", "==", "debugging.assert_equal assert_equal"),
+    "less": ("Less", "<", "debugging.assert_less assert_less"),
+    "less_equal": ("LessEqual", "<=", "debugging.assert_less_equal"),
+    "greater": ("Greater", ">", "debugging.assert_greater assert_greater"),
+    "greater_equal": ("GreaterEqual", ">=", "debugging.assert_greater_equal"),
+}
+
+
+def _compare(op_name: str, sign: str, x: Any, y: Any, message: str | None, summarize: int | None) -> Any:
+    if x is y and sign in ("==", "<=", ">="):
+        return None
+    x = to_tensor(x, None, y.dtype if isinstance(y, Tensor) else None)
+    y = to_tensor(y, None, x.dtype)
+    holds = apply(find(op_name), x, y)
+    head = f"{message}\n" if message else ""
+    text = f"{head}Condition x {sign} y did not hold.\nx (shape={x.shape} dtype={x.dtype.name}) = {_shown(x)}\ny (shape={y.shape} dtype={y.dtype.name}) = {_shown(y)}"
+    return _require(holds, text, [x, y], summarize)
+
+
+def _relation(name: str, op_name: str, sign: str, names: str) -> Callable[..., Any]:
+    def function(x: Any, y: Any, message: str | None = None, summarize: int | None = None, name: str | None = None) -> Any:
+        return _compare(op_name, sign, x, y, message, summarize)
+
+    function.__name__ = function.__qualname__ = f"assert_{name}"
+    function.__doc__ = f"Stop where x {sign} y does not hold elementwise."
+    return public(*names.split())(function)
+
+
+for _name, (_op, _sign, _names) in _RELATIONS.items():
+    globals()[f"assert_{_name}"] = _relation(_name, _op, _sign, _names)
+
+
+@public("debugging.assert_none_equal")
+def assert_none_equal(x: Any, y: Any, summarize: int | None = None, message: str | None = None, name: str | None = None) -> Any:
+    """Stop where x != y does not hold elementwise."""
+    return _compare("NotEqual", "!=", x, y, message, summarize)
+
+
+def _sign_check(name: str, op_name: str, words: str) -> None:
+    def function(x: Any, message: str | None = None, summarize: int | None = None, name: str | None = None) -> Any:
+        x = to_tensor(x)
+        return _compare(op_name, {"Less": "<", "Greater": ">", "LessEqual": "<=", "GreaterEqual": ">="}[op_name], x, eager_constant(0, x.dtype), message, summarize)
+
+    function.__name__ = function.__qualname__ = f"assert_{name}"
+    function.__doc__ = f"Stop where an element is not {words}."
+    public(f"debugging.assert_{name}")(function)
+
+
+_sign_check("negative", "Less", "below 0")
+_sign_check("positive", "Greater", "above 0")
+_sign_check("non_negative", "GreaterEqual", "0 or above")
+_sign_check("non_positive", "LessEqual", "0 or below")
+
+
+@public("debugging.assert_near")
+def assert_near(
+    x: Any, y: Any, rtol: Any = None, atol: Any = None, message: str | None = None, summarize: int | None = None, name: str | None = None
+) -> Any:
+    """Stop where abs(x - y) > atol + rtol * abs(y)."""
+    x = to_tensor(x)
+    y = to_tensor(y, None, x.dtype)
+    real = x.dtype.real_dtype
+    # 10 units in the last place, unless given.
+    eps = 10.0 * float(np.finfo(real.as_numpy_dtype).eps if real.is_floating and real is not dtypes.bfloat16 else 2**-7)
+    relative = to_tensor(eps if rtol is None else rtol, real)
+    absolute = to_tensor(eps if atol is None else atol, real)
+    holds = apply(find("LessEqual"), abs(x - y), absolute + relative * abs(y))
+    head = f"{message}\n" if message else ""
+    return _require(holds, f"{head}x and y not equal to tolerance rtol = {_shown(relative)}, atol = {_shown(absolute)}", [x, y], summarize)
+
+
+@public("debugging.check_numerics")
+def check_numerics(tensor: Any, message: str, name: str | None = None) -> Any:
+    """Return the tensor; stop with `message` where an element is NaN or infinite."""
+    return apply(find("CheckNumerics"), tensor, message=message)
+
+
+@public("debugging.assert_all_finite")
+def assert_all_finite(x: Any, message: str, name: str | None = None) -> Any:
+    """Return the tensor; stop with `message` where an element is NaN or infinite."""
+    return check_numerics(x, message)
+
+
+def _check_rank(x: Any, allowed: Callable[[int], bool], what: str, message: str | None) -> None:
+    rank = array.static_shape(x).rank
+    if rank is not None and not allowed(rank):
+        raise ValueError(f"{message + chr(10) if message else ''}Tensor must have rank {what}. Received rank {rank}, shape {array.static_shape(x)}")
+
+
+def _number(rank: Any) -> int:
+    known = static_value(rank) if isinstance(rank, Tensor) else rank
+    if known is None:
+        raise ValueError("The rank to check for must be known while tracing; give a Python number.")
+    if np.ndim(known):
+        raise ValueError("Rank must be a scalar.")
+    if not isinstance(known, (int, np.integer, np.ndarray)):
+        raise TypeError(f"Rank must be an integer, got {rank}.")
+    return int(known)
+
+
+@public("debugging.assert_rank", "assert_rank")
+def assert_rank(x: Any, rank: Any, message: str | None = None, name: str | None = None) -> None:
+    """Stop where x has another rank."""
+    wanted = _number(rank)
+    _check_rank(x, lambda r: r == wanted, str(wanted), message)
+
+
+@public("debugging.assert_rank_at_least")
+def assert_rank_at_least(x: Any, rank: Any, message: str | None = None, name: str | None = None) -> None:
+    """Stop where x has a lower rank."""
+    wanted = _number(rank)
+    _check_rank(x, lambda r: r >= wanted, f"at least {wanted}", message)
+
+
+@public("debugging.assert_rank_in")
+def assert_rank_in(x: Any, ranks: Iterable[Any], message: str | None = None, name: str | None = None) -> None:
+    """Stop where x has none of the ranks."""
+    wanted = [_number(r) for r in ranks]
+    _check_rank(x, lambda r: r in wanted, f"in {wanted}", message)
+
+
+@public("debugging.assert_scalar")
+def assert_scalar(tensor: Any, message: str | None = None, name: str | None = None) -> None:
+    """Stop where the tensor is no scalar."""
+    tensor = to_tensor(tensor)
+    if tensor.shape.rank not in (0, None):
+        raise ValueError(f"{message or ''}Expected scalar shape, saw shape: {tensor.shape}.")
+
+
+@public("debugging.assert_type")
+def assert_type(tensor: Any, tf_type: Any, message: str | None = None, name: str | None = None) -> None:
+    """Stop where the element type is another."""
+    wanted, found = as_dtype(tf_type), to_tensor(tensor).dtype
+    if found is not wanted:
+        raise TypeError(f"{message or ''} Tensor must be of type {wanted!r}; got {found!r}")
+
+
+@public("debugging.assert_integer")
+def assert_integer(x: Any, message: str | None = None, name: str | None = None) -> None:
+    """Stop where the elements are no integers."""
+    found = to_tensor(x).dtype
+    if not found.is_integer:
+        raise TypeError(f"{message + ' ' if message else ''}Expected \"x\" to be integer type. Found: {found}")
+
+
+@public("debugging.is_numeric_tensor")
+def is_numeric_tensor(tensor: Any) -> bool:
+    """Return whether this is a tensor of numbers."""
+    if not isinstance(tensor, Tensor):
+        return False
+    d = tensor.dtype
+    return bool(d.is_floating or d.is_complex or d.is_integer)
+
+
+@public("debugging.assert_proper_iterable")
+def assert_proper_iterable(values: Any) -> None:
+    """Stop where `values` is a tensor, text or nothing to iterate over."""
+    if isinstance(values, (Tensor, np.ndarray, bytes, str)):
+        raise TypeError(f"Expected argument 'values' to be a 'proper' iterable. Found: {type(values)}")
+    if not hasattr(values, "__iter__"):
+        raise TypeError(f"Expected argument 'values' to be iterable. Found: {type(values)}")
+
+
+@public("debugging.assert_same_float_dtype")
+def assert_same_float_dtype(tensors: Any = None, dtype: Any = None) -> Any:
+    """Return the one floating element type of the tensors; stop where they differ."""
+    wanted = None if dtype is None else as_dtype(dtype)
+    for tensor in tensors or []:
+        if tensor is None:
+            continue
+        if wanted is not None and tensor.dtype.base_dtype is not wanted:
+            raise ValueError(f"Expected {wanted}, got {tensor.dtype.base_dtype} of {tensor}.")
+        wanted = tensor.dtype.base_dtype
+    wanted = dtypes.float32 if wanted is None else wanted
+    if not wanted.is_floating:
+        raise ValueError(f"Expected floating point type, got {wanted}.")
+    return wanted
+
+
+@public("debugging.assert_shapes")
+def assert_shapes(shapes: Any, data: Any = None, summarize: int | None = None, message: str | None = None, name: str | None = None) -> Any:
+    """Stop where tensors have other sizes than given: numbers, None, or names that stand for one size throughout."""
+    pairs = list(shapes.items()) if isinstance(shapes, dict) else list(shapes)
+    named: dict[str, Any] = {}
+    head = f"{message}.  " if message else ""
+    for x, wanted in pairs:
+        shape = array.static_shape(x)
+        if shape.rank is None:
+            continue
+        sizes = tuple(wanted) if not isinstance(wanted, (int, str)) else (wanted,)
+        loose = bool(sizes) and (sizes[0] is ... or sizes[0] == "*")
+        tail = bool(sizes) and (sizes[-1] is ... or sizes[-1] == "*")
+        inner = sizes[1:] if loose else sizes[:-1] if tail else sizes
+        if shape.rank < len(inner) or (not (loose or tail) and shape.rank != len(inner)):
+            raise ValueError(f"{head}Specified by tensor {_shown(x)} dimension: tensor has shape {shape}, rank must be {len(inner)}.")
+        found = shape.as_list()[shape.rank - len(inner) :] if loose else shape.as_list()[: len(inner)]
+        for i, (size, n) in enumerate(zip(found, inner, strict=True)):
+            if n is None or n == "." or size is None:
+                continue
+            known = named.setdefault(n, size) if isinstance(n, str) and not n.isdigit() else int(n)
+            if known != size:
+                raise ValueError(f"{head}Specified by tensor {_shown(x)} dimension {i}. Tensor dimension must have size {known}. Received size {size}, shape {shape}")
+    return None if current_graph() is None else apply(find("NoOp"))
+
+
+_state = {"filtering": True}
+
+
+@public("debugging.enable_traceback_filtering")
+def enable_traceback_filtering() -> None:
+    """Leave Millstream's own lines out of tracebacks."""
+    _state["filtering"] = True
+
+
+@public("debugging.disable_traceback_filtering")
+def disable_traceback_filtering() -> None:
+    """Show Millstream's own lines in tracebacks."""
+    _state["filtering"] = False
+
+
+@public("debugging.is_traceback_filtering_enabled")
+def is_traceback_filtering_enabled() -> bool:
+    """Return whether Millstream's own lines are left out of tracebacks."""
+    return _state["filtering"]

@@ -1,0 +1,94 @@
+"""tf.signal's Fourier transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from millstream.api import array
+from millstream.api.calls import unary
+from millstream.api.public import public
+from millstream.base import dtypes
+from millstream.execution.convert import to_tensor
+from millstream.execution.dispatch import apply
+from millstream.ops.registry import find
+
+for _suffix, _axes in (("", "axis"), ("2d", "2 axes"), ("3d", "3 axes")):
+    unary(f"signal.fft{_suffix}", f"FFT{_suffix.upper()}", f"Return the Fourier transform of the last {_axes}.", "input")
+    unary(f"signal.ifft{_suffix}", f"IFFT{_suffix.upper()}", f"Return the inverse Fourier transform of the last {_axes}.", "input")
+
+
+def _lengths(x: Any, axes: int, given: Any, inverse: bool) -> Any:
+    """Return the lengths as a tensor: those given, else the sizes of the axes."""
+    if given is not None:
+        return array.shape_tensor(given)
+    known = x.shape.as_list()[-axes:] if x.shape.rank is not None else [None]
+    if None in known:
+        sizes = array.shape(x)[-axes:]
+        if not inverse:
+            return sizes
+        last = apply(find("Maximum"), (sizes[-1:] - 1) * 2, array.index_tensor([0]))
+        return array.concat([sizes[:-1], last], 0)
+    if inverse:
+        known[-1] = max(0, 2 * (known[-1] - 1))
+    return array.shape_tensor(known)
+
+
+def _real(suffix: str, axes: int) -> Callable[..., Any]:
+    op = find(f"RFFT{suffix.upper()}")
+
+    def function(input_tensor: Any, fft_length: Any = None, name: str | None = None) -> Any:
+        x = to_tensor(input_tensor, None, dtypes.float32)
+        if x.dtype not in (dtypes.float32, dtypes.float64):
+            raise ValueError(f"RFFT requires tf.float32 or tf.float64 inputs, got: {x}")
+        out = dtypes.complex64 if x.dtype is dtypes.float32 else dtypes.complex128
+        return apply(op, x, _lengths(x, axes, fft_length, False), Tcomplex=out)
+
+    function.__name__ = function.__qualname__ = f"rfft{suffix}"
+    function.__doc__ = f"Return the Fourier transform of real numbers along the last {axes} axes, its second half left out."
+    return public(f"signal.rfft{suffix}")(function)
+
+
+def _real_inverse(suffix: str, axes: int) -> Callable[..., Any]:
+    op = find(f"IRFFT{suffix.upper()}")
+
+    def function(input_tensor: Any, fft_length: Any = None, name: str | None = None) -> Any:
+        x = to_tensor(input_tensor, None, dtypes.complex64)
+        if not x.dtype.is_complex:
+            raise ValueError(f"IRFFT requires tf.complex64 or tf.complex128 inputs, got: {x}")
+        return apply(op, x, _lengths(x, axes, fft_length, True), Treal=x.dtype.real_dtype)
+
+    function.__name__ = function.__qualname__ = f"irfft{suffix}"
+    function.__doc__ = f"Return the real numbers whose Fourier transform along the last {axes} axes this is."
+    return public(f"signal.irfft{suffix}")(function)
+
+
+rfft, irfft = _real("", 1), _real_inverse("", 1)
+for _suffix, _count in (("2d", 2), ("3d", 3)):
+    _real(_suffix, _count)
+    _real_inverse(_suffix, _count)
+
+
+def _shifted(x: Any, axes: Any, back: bool) -> Any:
+    x = to_tensor(x)
+    rank = x.shape.rank
+    if rank is None:
+        raise ValueError("Shifting needs a tensor of known rank; give it with tf.ensure_shape.")
+    chosen = list(range(rank)) if axes is None else [axes] if isinstance(axes, int) else list(axes)
+    sizes = array.shape(x)
+    shifts = [(sizes[a] // 2) * (-1 if back else 1) for a in chosen]
+    return array.roll(x, array.stack(shifts), chosen)
+
+
+@public("signal.fftshift")
+def fftshift(x: Any, axes: Any = None, name: str | None = None) -> Any:
+    """Move the element of frequency 0 to the middle of each axis."""
+    return _shifted(x, axes, False)
+
+
+@public("signal.ifftshift")
+def ifftshift(x: Any, axes: Any = None, name: str | None = None) -> Any:
+    """Undo fftshift."""
+    return _shifted(x, axes, True)
+
+
