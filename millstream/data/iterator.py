@@ -63,6 +63,9 @@ class OwnedIterator(CompositeTensor, Iterator):
         self._elements = elements
         self._element_spec = element_spec
         self._resource = runtime.make_host(self._next_flat) if resource is None else resource
+        if resource is None:
+            # Functions whose first act is to take an element take it before they run, so that its sizes are known.
+            self._resource.next_flat = self._next_flat
 
     @property
     def _type_spec(self) -> IteratorSpec:
@@ -84,6 +87,8 @@ class OwnedIterator(CompositeTensor, Iterator):
         return self
 
     def __next__(self) -> Any:
+        if current_graph() is not None:
+            return self.get_next()
         assert self._elements is not None
         return next(self._elements)
 
@@ -95,10 +100,11 @@ class OwnedIterator(CompositeTensor, Iterator):
         """Return the next element; OutOfRangeError at the end."""
         graph = current_graph()
         if graph is None:
-            try:
-                return next(self)
-            except StopIteration:
-                raise errors.OutOfRangeError(None, None, "End of sequence") from None
+            assert self._elements is not None
+            element = next(self._elements, _END)
+            if element is _END:
+                raise errors.OutOfRangeError(None, None, "End of sequence")
+            return element
         specs = [
             Spec(s.dtype, to_spec_shape(s.shape, "n")) for s in nest.flatten(self._element_spec, expand_composites=True)
         ]

@@ -145,7 +145,7 @@ class Arguments:
         for part in nest.flatten(spec, expand_composites=True):
             if isinstance(part, TensorSpec):
                 self._spec(part, path)
-        return ("composite", spec._with_tensor_ranks_only())
+        return ("composite", spec)
 
     def _read_composite(self, value: Any, spec: Any, path: str) -> Hashable:
         for part in nest.flatten(value, expand_composites=True):
@@ -153,7 +153,7 @@ class Arguments:
                 self._tensor(part, path)
             else:
                 self._tensor(to_tensor(part), path)
-        return ("composite", spec._with_tensor_ranks_only())
+        return ("composite", spec)
 
     def _read_other(self, value: Any, path: str) -> Hashable:
         if isinstance(value, Mapping):
@@ -209,7 +209,7 @@ def _rebuilt(value: Any, tensors: Iterator[Any]) -> Any:
         return value
     if isinstance(value, CompositeTensor):
         count = len(nest.flatten(value, expand_composites=True))
-        spec = value._type_spec._with_tensor_ranks_only()
+        spec = value._type_spec
         return nest.pack_sequence_as(spec, [next(tensors) for _ in range(count)], expand_composites=True)
     if isinstance(value, Mapping):
         parts = {k: _rebuilt(value[k], tensors) for k in _sorted(value)}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millstream import _runtime as runtime
+from millstream.autodiff.split import acts
 from millstream.backends.cpu.device import load
 from millstream.base import nest
 from millstream.base.composite import CompositeTensor
@@ -24,6 +25,8 @@ from millstream.execution.staging_values import leaf_tensor, with_leaves
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import EagerTensor, Tensor
 from millstream.execution.variable_scatter import tell_graphs
+from millstream.program.primitives.control import HOST_CALL
+from millstream.program.value import Program
 
 _serial = itertools.count()
 
@@ -48,6 +51,8 @@ class ConcreteFunction:
         self._argument_names: list[str] = []
         self._plans: dict[Any, Any] = {}
         self._cache = runtime.CallCache(self._miss)
+        self._fetch = self._find_fetch() if not self.op.lists else None
+        self._fetched = runtime.CallCache(self._miss_fetched)
         self._inner_graphs = [g for g in (getattr(t, "graph", None) for t in self._captured) if g is not None]
         self._variables = [weakref.ref(v) for v in graph.variables]
         graph.variables = []
@@ -168,8 +173,40 @@ class ConcreteFunction:
             found = self._plans[specs] = load(self._graph.program, specs)
         return found
 
+    def _find_fetch(self) -> tuple[int, Program] | None:
+        """Where the first thing that the program does is to take an element from an iterator, return which input that is.
+
+        Then the element is taken before the call, and the plan is made for the sizes that it has.
+        """
+        program = self._graph.program
+        for node in program.nodes:
+            if node.definition is HOST_CALL and node.inputs[0] in program.inputs:
+                rest = Program(program.name)
+                rest.inputs = [*node.outputs, *program.inputs]
+                rest.nodes = [n for n in program.nodes if n is not node]
+                rest.outputs = program.outputs
+                return program.inputs.index(node.inputs[0]), rest
+            if acts(node):
+                break
+        return None
+
+    def _call_fetched(self, tensors: tuple[Any, ...], next_flat: Callable[[], tuple[Any, ...]]) -> Any:
+        return self._fetched(*next_flat(), *tensors)
+
+    def _miss_fetched(self, *tensors: Any) -> Any:
+        assert self._fetch is not None
+        inputs = (*tensors, *self._captured)
+        plan = load(self._fetch[1], [spec_of(t) for t in inputs])
+        self._fetched.add(tensors, plan, 0, self._captured, self.single)
+        outputs = plan.run(0, inputs)
+        return outputs[0] if self.single else outputs
+
     def _miss(self, *tensors: Any) -> Any:
         inputs = (*tensors, *self._captured)
+        if self._fetch is not None and current_graph() is None and not tapes.recording() and not self._inner_graphs:
+            next_flat = getattr(inputs[self._fetch[0]], "next_flat", None)
+            if next_flat is not None:
+                return self._call_fetched(tensors, next_flat)
         if current_graph() is not None or tapes.recording():
             self._tell()
             outputs = call_program(self.op, inputs)
