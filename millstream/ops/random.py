@@ -23,15 +23,16 @@ from millstream.base.sizes import Size, is_known
 from millstream.ops.declaration import Known, Op, Tensor, Types, op
 from millstream.program import random_numbers
 from millstream.program.primitives.core import refuse
-from millstream.program.primitives.elementwise import convert
+from millstream.program.primitives.elementwise import RANDOM_GAMMA_GRADIENT, convert
 from millstream.program.primitives.indexing import gather
 from millstream.program.primitives.random import (
     random_distribution,
     random_key_counter,
     random_permutation,
 )
-from millstream.program.primitives.shaping import broadcast_together, constant, contents, literal
-from millstream.program.value import Value
+from millstream.program.primitives.reduction import reduce
+from millstream.program.primitives.shaping import broadcast_together, constant, contents, literal, spread_to
+from millstream.program.value import Value, emit
 
 S = Types("Tshape", int32, int64, default=int32)
 T = Types("T", int32, int64, default=int32)
@@ -163,6 +164,32 @@ def gamma(
     return draw("gamma", "StatelessRandomGammaV3", alpha.dtype, shape, key, counter, alg, alpha)
 
 
+@op("RandomGammaGrad")
+def gamma_gradient(
+    alpha: Tensor[Types("T", float32, float64)], sample: Tensor[Types("T", float32, float64)]
+) -> Tensor[Types("T", float32, float64)]:
+    """Return how gamma samples move with their alpha."""
+    return emit(RANDOM_GAMMA_GRADIENT, *broadcast_together(alpha, sample, what="RandomGammaGrad"))[0]
+
+
+gamma_gradient.no_gradient()
+
+
+def alpha_adjoint(dy: Value, samples: Value, alpha: Value) -> Value:
+    """Return the adjoint of alpha where `samples` move with it: the sum over the samples of each alpha."""
+    wide = float64 if alpha.dtype == float64 else float32
+    moves = gamma_gradient(convert(spread_to(alpha, samples.shape), wide), convert(samples, wide))
+    outer = range(samples.rank - alpha.rank)
+    return reduce(dy * convert(moves, alpha.dtype), "sum", tuple(outer))
+
+
+@gamma.gradient
+def _gamma_gradient(
+    dy: Value, y: Value, shape: Value, key: Value, counter: Value, alg: Value, alpha: Value
+) -> Sequence[Value | None]:
+    return None, None, None, None, alpha_adjoint(dy, y, alpha)
+
+
 def class_numbers(logits: Value, num_samples: Value, key: Value, counter: Value, dtype: DType) -> Value:
     """Draw `num_samples` class numbers for each row of logits."""
     if logits.rank != 2:
@@ -274,7 +301,12 @@ def gamma_of_seed(
     return random_distribution("gamma", sizes, alpha.dtype, *random_key_counter(seed), alpha)
 
 
-_ALL: Sequence = (
+@gamma_of_seed.gradient
+def _gamma_of_seed_gradient(dy: Value, y: Value, shape: Value, seed: Value, alpha: Value) -> Sequence[Value | None]:
+    return None, None, alpha_adjoint(dy, y, alpha)
+
+
+_ALL: Sequence[Op] = (
     get_key_counter,
     get_alg,
     get_key_counter_alg,
@@ -313,6 +345,7 @@ shuffle.cases([((7, 2), (1,), (2,), ())], inputs=(None, _KEY, _COUNTER, 1), grad
 for _op in (uniform_of_seed, normal_of_seed, truncated_normal_of_seed, uniform_full_int_of_seed):
     _op.cases([((2,), (2,))], inputs=([5, 7], [3, 4]))
 uniform_int_of_seed.cases([((2,), (2,), (), ())], inputs=([5, 7], [3, 4], -3, 100))
+gamma_gradient.cases([((3, 4), (3, 4))], low=0.4, high=6.0, dtypes=[float32])
 gamma_of_seed.cases([((2,), (2,), (3,))], inputs=([5, 3], [3, 4]), low=0.3, high=4.0, gradient=False)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from millstream.base.dtypes import DType, bfloat16, float16, float32, float64, int32, int64, uint64
 from millstream.base.dtypes import resource as RESOURCE
 from millstream.base.sizes import Size, is_known, maximum, product
@@ -11,6 +13,7 @@ from millstream.ops.random import (
     Classes,
     Logits,
     algorithm_of,
+    alpha_adjoint,
     binomial_numbers,
     class_numbers,
     shuffled,
@@ -120,6 +123,13 @@ def random_gamma(
     return random_distribution("gamma", sizes, alpha.dtype, *stream, alpha)
 
 
+@random_gamma.gradient
+def _gamma_gradient(
+    dy: Value, y: Value, shape: Value, alpha: Value, *, seed: int, seed2: int
+) -> Sequence[Value | None]:
+    return None, alpha_adjoint(dy, y, alpha)
+
+
 @op("RandomPoissonV2", stateful=True)
 def random_poisson(
     shape: Known[Tensor[Types("S", int32, int64)]],
@@ -225,7 +235,16 @@ def stateful_binomial(
     return binomial_numbers(sizes, counts, probs, dtype, key, counter)
 
 
+@op("NonDeterministicInts", stateful=True)
+def non_deterministic_ints(
+    shape: Known[Tensor[ShapeType]], *, dtype: WholeType = int64
+) -> Tensor["dtype"]:
+    """Return whole numbers that nobody can foretell."""
+    return next_numbers("uniform_full_int", "NonDeterministicInts", dtype, shape, 0, 0)
+
+
 SEEDED = (
+    non_deterministic_ints,
     random_uniform,
     random_standard_normal,
     truncated_normal,

@@ -121,6 +121,55 @@ double incomplete_gamma(double a, double x, bool upper) {
   return upper ? front * h : 1 - front * h;
 }
 
+// A number and its derivative by a.
+struct Slope {
+  double value, by_a;
+};
+Slope operator*(Slope p, Slope q) { return {p.value * q.value, p.by_a * q.value + p.value * q.by_a}; }
+Slope operator+(Slope p, Slope q) { return {p.value + q.value, p.by_a + q.by_a}; }
+Slope inverse(Slope p) { return {1 / p.value, -p.by_a / (p.value * p.value)}; }
+
+// The derivative of the lower incomplete gamma function by a, without the factor x^a exp(-x) / gamma(a).
+double incomplete_gamma_slope(double a, double x) {
+  const Slope outer{1, std::log(x) - digamma(a)};  // the factor's own derivative, as a part of it
+  if (x < a + 1) {
+    Slope n{a, 1}, term = inverse(n), sum = term;
+    for (int i = 0; i < 20000 && std::fabs(term.by_a) > std::fabs(sum.by_a) * 1e-17; ++i) {
+      n.value += 1;
+      term = term * Slope{x, 0} * inverse(n);
+      sum = sum + term;
+    }
+    return (outer * sum).by_a;
+  }
+  constexpr double tiny = 1e-300;
+  Slope b{x + 1 - a, -1}, c{1 / tiny, 0}, d = inverse(b), h = d;
+  for (int i = 1; i < 20000; ++i) {
+    const Slope an{-i * (i - a), static_cast<double>(i)};
+    b.value += 2;
+    d = an * d + b;
+    if (std::fabs(d.value) < tiny) d.value = tiny;
+    d = inverse(d);
+    c = b + an * inverse(c);
+    if (std::fabs(c.value) < tiny) c.value = tiny;
+    const Slope factor = c * d;
+    h = h * factor;
+    if (std::fabs(factor.value - 1) < 1e-16 && std::fabs(factor.by_a) < 1e-16) break;
+  }
+  return -(outer * h).by_a;
+}
+
+double igamma_gradient(double a, double x) {
+  if (!(a > 0) || !(x >= 0) || std::isinf(a)) return not_a_number;
+  if (x == 0 || std::isinf(x)) return 0;
+  return incomplete_gamma_slope(a, x) * std::exp(a * std::log(x) - x - lgamma_of(a));
+}
+
+// How a gamma sample x moves with its parameter a: minus the slope of the distribution by a over its density at x.
+double random_gamma_gradient(double a, double x) {
+  if (!(a > 0) || !(x >= 0) || std::isinf(a) || std::isinf(x)) return not_a_number;
+  return x == 0 ? 0 : -x * incomplete_gamma_slope(a, x);
+}
+
 // Hurwitz's zeta by Euler and Maclaurin.
 double zeta(double x, double q) {
   if (std::isnan(x) || std::isnan(q) || x < 1) return not_a_number;
@@ -250,6 +299,10 @@ StepFunction floating(TileOp op) {
       return two<T, [](T x, T y) { return incomplete_gamma(x, y, false); }>;
     case TileOp::igammac:
       return two<T, [](T x, T y) { return incomplete_gamma(x, y, true); }>;
+    case TileOp::igamma_gradient:
+      return two<T, [](T x, T y) { return igamma_gradient(x, y); }>;
+    case TileOp::random_gamma_gradient:
+      return two<T, [](T x, T y) { return random_gamma_gradient(x, y); }>;
     case TileOp::zeta:
       return two<T, [](T x, T y) { return zeta(x, y); }>;
     case TileOp::polygamma:

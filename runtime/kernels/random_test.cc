@@ -6,6 +6,8 @@
 namespace millstream {
 void register_random_bits(Registry&);
 void register_random_fill(Registry&);
+void register_random_state(Registry&);
+void forget_random_states();
 }  // namespace millstream
 
 using namespace millstream;
@@ -125,6 +127,27 @@ void test_bits_begin_anywhere_and_skip_carries() {
                                                                  0x73ef0dec}));
 }
 
+uint64_t next_counter(const std::vector<int64_t>& words, uint64_t blocks, uint64_t& key) {
+  const Tensor delta = tensor_of<uint64_t>({}, {blocks});
+  Stream stream{empty(DType::uint64, {1}), empty(DType::uint64, {2})};
+  EXPECT(run(registry, "random_next", {&delta}, {&stream.key, &stream.counter}, words).ok());
+  key = stream.key.as<uint64_t>()[0];
+  return stream.counter.as<uint64_t>()[0];
+}
+
+void test_streams_of_equal_names_go_on_until_they_are_forgotten() {
+  uint64_t key = 0, other = 0;
+  EXPECT(next_counter({1, 0, 7, 9}, 256, key) == 0 && key == 7);
+  EXPECT(next_counter({1, 0, 7, 9}, 3, key) == 256);
+  EXPECT(next_counter({1, 1, 7, 9}, 3, key) == 0);
+  EXPECT(next_counter({2, 0, 7, 9}, 3, key) == 0);
+  EXPECT(next_counter({1, 0, 7, 9}, 3, key) == 259);
+  forget_random_states();
+  EXPECT(next_counter({1, 0, 7, 9}, 3, key) == 0);
+  EXPECT(next_counter({1, 0, 0, 0}, 3, key) == 0 && next_counter({2, 0, 0, 0}, 3, other) == 0);
+  EXPECT(key != other);
+}
+
 void test_bad_calls_are_refused() {
   const Stream stream = stream_of(1, 2);
   Tensor y = empty(DType::float32, {4}), whole = empty(DType::int32, {4});
@@ -156,12 +179,14 @@ void test_bad_calls_are_refused() {
 int main() {
   register_random_bits(registry);
   register_random_fill(registry);
+  register_random_state(registry);
   test_a_seed_is_scrambled_as_in_tensorflow();
   test_large_fills_equal_tensorflow_bit_for_bit();
   test_normal_numbers_are_near_everywhere();
   test_samples_equal_tensorflow();
   test_a_shuffle_takes_tensorflows_order();
   test_bits_begin_anywhere_and_skip_carries();
+  test_streams_of_equal_names_go_on_until_they_are_forgotten();
   test_bad_calls_are_refused();
   std::puts("ok");
   return 0;

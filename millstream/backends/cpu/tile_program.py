@@ -77,6 +77,8 @@ OPS: Final[dict[str, tuple[int, int]]] = {
     "igammac": (76, 2),
     "zeta": (77, 2),
     "polygamma": (78, 2),
+    "igamma_gradient": (86, 2),
+    "random_gamma_gradient": (87, 2),
     "complex": (79, 2),
     "compare_eq": (80, 2),
     "compare_ne": (81, 2),

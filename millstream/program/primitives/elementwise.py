@@ -441,6 +441,7 @@ def _igamma_reverse(sign_of_slope: int) -> Callable[..., Any]:
 IGAMMA = _binary("igamma", special.igamma, _igamma_reverse(1))
 IGAMMAC = _binary("igammac", special.igammac, _igamma_reverse(-1))
 IGAMMA_GRADIENT = _binary("igamma_gradient", special.igamma_gradient, _none(2))
+RANDOM_GAMMA_GRADIENT = _binary("random_gamma_gradient", special.random_gamma_gradient, _none(2))
 ZETA = _binary("zeta", special.zeta, lambda dy, z, x, q: (None, dy * (-x) * emit(ZETA, x + 1, q)[0]))
 POLYGAMMA = _binary("polygamma", special.polygamma, lambda dy, z, n, x: (None, dy * polygamma(n + 1, x)))
 

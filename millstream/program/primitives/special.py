@@ -80,6 +80,15 @@ def igamma_gradient(a: Array, x: Array) -> Array:
     return np.asarray((4 * difference(step / 2) - difference(step)) / 3).astype(x.dtype)
 
 
+def random_gamma_gradient(a: Array, x: Array) -> Array:
+    """How a gamma sample x moves with its parameter a: minus igamma's derivative by a over the density at x."""
+    from scipy import special
+
+    wide_a, wide_x = a.astype(np.float64), x.astype(np.float64)
+    density = np.exp((wide_a - 1) * np.log(wide_x) - wide_x - special.gammaln(wide_a))
+    return np.asarray(-igamma_gradient(wide_a, wide_x) / density).astype(x.dtype)
+
+
 def shift_left(x: Array, y: Array) -> Array:
     """x << y with y clamped to the width, as on common processors for sane y."""
     width = x.dtype.itemsize * 8
