@@ -71,7 +71,9 @@ class Function:
         self._read_parameters()
         self._input_signature = self._checked_signature(input_signature)
         if not isinstance(python_function, types.MethodType):
-            functools.update_wrapper(self, python_function)
+            # A callable object's attributes are its own: `_lock` of a Keras layer is not ours.
+            updated = ("__dict__",) if isinstance(python_function, types.FunctionType) else ()
+            functools.update_wrapper(self, python_function, updated=updated)
         _all.add(self)
 
     def _read_parameters(self) -> None:
