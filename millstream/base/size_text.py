@@ -87,4 +87,5 @@ class _Reader:
             right = self.sum()
             self.expect(")")
             return OPERATIONS[kinds[word]](left, right)
-        return self.known.get(word) or Symbol(word)
+        found = self.known.get(word)
+        return Symbol(word) if found is None else found
