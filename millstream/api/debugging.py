@@ -69,7 +69,9 @@ def _compare(op_name: str, sign: str, x: Any, y: Any, message: str | None, summa
 
 
 def _relation(name: str, op_name: str, sign: str, names: str) -> Callable[..., Any]:
-    def function(x: Any, y: Any, message: str | None = None, summarize: int | None = None, name: str | None = None) -> Any:
+    def function(
+        x: Any, y: Any, message: str | None = None, summarize: int | None = None, name: str | None = None
+    ) -> Any:
         return _compare(op_name, sign, x, y, message, summarize)
 
     function.__name__ = function.__qualname__ = f"assert_{name}"
@@ -82,7 +84,9 @@ for _name, (_op, _sign, _names) in _RELATIONS.items():
 
 
 @public("debugging.assert_none_equal")
-def assert_none_equal(x: Any, y: Any, summarize: int | None = None, message: str | None = None, name: str | None = None) -> Any:
+def assert_none_equal(
+    x: Any, y: Any, summarize: int | None = None, message: str | None = None, name: str | None = None
+) -> Any:
     """Stop where x != y does not hold elementwise."""
     return _compare("NotEqual", "!=", x, y, message, summarize)
 
@@ -90,7 +94,14 @@ def assert_none_equal(x: Any, y: Any, summarize: int | None = None, message: str
 def _sign_check(name: str, op_name: str, words: str) -> None:
     def function(x: Any, message: str | None = None, summarize: int | None = None, name: str | None = None) -> Any:
         x = to_tensor(x)
-        return _compare(op_name, {"Less": "<", "Greater": ">", "LessEqual": "<=", "GreaterEqual": ">="}[op_name], x, eager_constant(0, x.dtype), message, summarize)
+        return _compare(
+            op_name,
+            {"Less": "<", "Greater": ">", "LessEqual": "<=", "GreaterEqual": ">="}[op_name],
+            x,
+            eager_constant(0, x.dtype),
+            message,
+            summarize,
+        )
 
     function.__name__ = function.__qualname__ = f"assert_{name}"
     function.__doc__ = f"Stop where an element is not {words}."
@@ -105,7 +116,13 @@ _sign_check("non_positive", "LessEqual", "0 or below")
 
 @public("debugging.assert_near")
 def assert_near(
-    x: Any, y: Any, rtol: Any = None, atol: Any = None, message: str | None = None, summarize: int | None = None, name: str | None = None
+    x: Any,
+    y: Any,
+    rtol: Any = None,
+    atol: Any = None,
+    message: str | None = None,
+    summarize: int | None = None,
+    name: str | None = None,
 ) -> Any:
     """Stop where abs(x - y) > atol + rtol * abs(y)."""
     x = to_tensor(x)
@@ -117,7 +134,12 @@ def assert_near(
     absolute = to_tensor(eps if atol is None else atol, real)
     holds = apply(find("LessEqual"), abs(x - y), absolute + relative * abs(y))
     head = f"{message}\n" if message else ""
-    return _require(holds, f"{head}x and y not equal to tolerance rtol = {_shown(relative)}, atol = {_shown(absolute)}", [x, y], summarize)
+    return _require(
+        holds,
+        f"{head}x and y not equal to tolerance rtol = {_shown(relative)}, atol = {_shown(absolute)}",
+        [x, y],
+        summarize,
+    )
 
 
 @public("debugging.check_numerics")
@@ -135,7 +157,9 @@ def assert_all_finite(x: Any, message: str, name: str | None = None) -> Any:
 def _check_rank(x: Any, allowed: Callable[[int], bool], what: str, message: str | None) -> None:
     rank = array.static_shape(x).rank
     if rank is not None and not allowed(rank):
-        raise ValueError(f"{message + chr(10) if message else ''}Tensor must have rank {what}. Received rank {rank}, shape {array.static_shape(x)}")
+        raise ValueError(
+            f"{message + chr(10) if message else ''}Tensor must have rank {what}. Received rank {rank}, shape {array.static_shape(x)}"
+        )
 
 
 def _number(rank: Any) -> int:
@@ -191,7 +215,7 @@ def assert_integer(x: Any, message: str | None = None, name: str | None = None) 
     """Stop where the elements are no integers."""
     found = to_tensor(x).dtype
     if not found.is_integer:
-        raise TypeError(f"{message + ' ' if message else ''}Expected \"x\" to be integer type. Found: {found}")
+        raise TypeError(f'{message + " " if message else ""}Expected "x" to be integer type. Found: {found}')
 
 
 @public("debugging.is_numeric_tensor")
@@ -229,7 +253,9 @@ def assert_same_float_dtype(tensors: Any = None, dtype: Any = None) -> Any:
 
 
 @public("debugging.assert_shapes")
-def assert_shapes(shapes: Any, data: Any = None, summarize: int | None = None, message: str | None = None, name: str | None = None) -> Any:
+def assert_shapes(
+    shapes: Any, data: Any = None, summarize: int | None = None, message: str | None = None, name: str | None = None
+) -> Any:
     """Stop where tensors have other sizes than given: numbers, None, or names that stand for one size throughout."""
     pairs = list(shapes.items()) if isinstance(shapes, dict) else list(shapes)
     named: dict[str, Any] = {}
@@ -243,14 +269,18 @@ def assert_shapes(shapes: Any, data: Any = None, summarize: int | None = None, m
         tail = bool(sizes) and (sizes[-1] is ... or sizes[-1] == "*")
         inner = sizes[1:] if loose else sizes[:-1] if tail else sizes
         if shape.rank < len(inner) or (not (loose or tail) and shape.rank != len(inner)):
-            raise ValueError(f"{head}Specified by tensor {_shown(x)} dimension: tensor has shape {shape}, rank must be {len(inner)}.")
+            raise ValueError(
+                f"{head}Specified by tensor {_shown(x)} dimension: tensor has shape {shape}, rank must be {len(inner)}."
+            )
         found = shape.as_list()[shape.rank - len(inner) :] if loose else shape.as_list()[: len(inner)]
         for i, (size, n) in enumerate(zip(found, inner, strict=True)):
             if n is None or n == "." or size is None:
                 continue
             known = named.setdefault(n, size) if isinstance(n, str) and not n.isdigit() else int(n)
             if known != size:
-                raise ValueError(f"{head}Specified by tensor {_shown(x)} dimension {i}. Tensor dimension must have size {known}. Received size {size}, shape {shape}")
+                raise ValueError(
+                    f"{head}Specified by tensor {_shown(x)} dimension {i}. Tensor dimension must have size {known}. Received size {size}, shape {shape}"
+                )
     return None if current_graph() is None else apply(find("NoOp"))
 
 

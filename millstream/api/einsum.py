@@ -11,7 +11,6 @@ from millstream.execution.tensor import Tensor
 from millstream.ops.registry import find
 
 
-
 def _completed(equation: str) -> str:
     """Return the equation with its right side: without one, the labels that occur once, in order."""
     equation = equation.replace(" ", "")
@@ -27,7 +26,9 @@ def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Any:
     """Return the sum of products that the equation names: "ij,jk->ik" is the product of matrices."""
     unknown = set(kwargs) - {"name", "optimize"}
     if unknown:
-        raise TypeError(f"Invalid keyword arguments for einsum: {', '.join(sorted(unknown))}. Expected: name, optimize.")
+        raise TypeError(
+            f"Invalid keyword arguments for einsum: {', '.join(sorted(unknown))}. Expected: name, optimize."
+        )
     if not inputs:
         raise ValueError("einsum needs at least one tensor.")
     tensors: list[Any] = together(inputs)

@@ -56,13 +56,21 @@ def matmul(
         b = conj(b)
     flags = {"adj_x": bool(transpose_a or adjoint_a), "adj_y": bool(transpose_b or adjoint_b)}
     if not plain or a.dtype is not b.dtype:
-        return apply(find("BatchMatMulV3"), a, b, Tout=as_dtype(output_type) if output_type is not None else a.dtype, **flags)
+        return apply(
+            find("BatchMatMulV3"), a, b, Tout=as_dtype(output_type) if output_type is not None else a.dtype, **flags
+        )
     return apply(find("BatchMatMulV2"), a, b, **flags)
 
 
 @public("linalg.matvec")
 def matvec(
-    a: Any, b: Any, transpose_a: bool = False, adjoint_a: bool = False, a_is_sparse: bool = False, b_is_sparse: bool = False, name: str | None = None
+    a: Any,
+    b: Any,
+    transpose_a: bool = False,
+    adjoint_a: bool = False,
+    a_is_sparse: bool = False,
+    b_is_sparse: bool = False,
+    name: str | None = None,
 ) -> Any:
     """Return products of matrices and vectors."""
     column = array.expand_dims(to_tensor(b, None, getattr(a, "dtype", None)), -1)
@@ -77,7 +85,9 @@ def matrix_transpose(a: Any, name: str = "matrix_transpose", conjugate: bool = F
     if rank is None:
         raise ValueError("tf.linalg.matrix_transpose needs a tensor of known rank; give it with tf.ensure_shape.")
     if rank < 2:
-        raise ValueError(f"Argument `a` should be a (batch) matrix with rank >= 2. Received `a` = {a} with shape: {a.shape}")
+        raise ValueError(
+            f"Argument `a` should be a (batch) matrix with rank >= 2. Received `a` = {a} with shape: {a.shape}"
+        )
     return array.transpose(a, [*range(rank - 2), rank - 1, rank - 2], conjugate)
 
 
@@ -98,7 +108,10 @@ def _flattened(x: Any, order: list[int], rows: list[int], columns: list[int]) ->
     if None in sizes:
         shape = array.shape(x)
         product = find("Prod")
-        parts = [apply(product, array.gather(shape, axes), array.index_tensor([0]), keep_dims=False) for axes in (rows, columns)]
+        parts = [
+            apply(product, array.gather(shape, axes), array.index_tensor([0]), keep_dims=False)
+            for axes in (rows, columns)
+        ]
         return array.reshape(turned, array.stack(parts)), shape
     counts = [int(np.prod([sizes[i] for i in axes], dtype=np.int64)) for axes in (rows, columns)]
     return array.reshape(turned, counts), sizes
@@ -117,7 +130,9 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Any:
         if axes < 0:
             raise ValueError(f"`axes` must be at least 0. Received: {axes}.")
         if axes > a.shape.rank:
-            raise ValueError(f"`axes` must not be larger than the number of dimensions of tensor {a}. Received {axes}, vs tensor dimensions {a.shape.rank}.")
+            raise ValueError(
+                f"`axes` must not be larger than the number of dimensions of tensor {a}. Received {axes}, vs tensor dimensions {a.shape.rank}."
+            )
         over_a, over_b = list(range(a.shape.rank - axes, a.shape.rank)), list(range(axes))
     else:
         if len(axes) != 2:

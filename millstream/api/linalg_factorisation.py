@@ -19,7 +19,9 @@ from millstream.execution.dispatch import apply
 from millstream.execution.tensor import eager_constant
 from millstream.ops.registry import find
 
-cholesky = unary("linalg.cholesky", "Cholesky", "Return lower triangles whose products with their adjoints are the input.", "input")
+cholesky = unary(
+    "linalg.cholesky", "Cholesky", "Return lower triangles whose products with their adjoints are the input.", "input"
+)
 unary("linalg.det", "MatrixDeterminant", "Return the determinants of matrices.", "input")
 
 
@@ -113,7 +115,9 @@ def _padding(value: Any, dtype: Any) -> Any:
 
 
 @public("linalg.diag_part")
-def diag_part(input: Any, name: str = "diag_part", k: Any = 0, padding_value: Any = 0, align: str = "RIGHT_LEFT") -> Any:
+def diag_part(
+    input: Any, name: str = "diag_part", k: Any = 0, padding_value: Any = 0, align: str = "RIGHT_LEFT"
+) -> Any:
     """Return diagonals of matrices: one as a vector, several as rows from the highest down."""
     x = to_tensor(input)
     return apply(find("MatrixDiagPartV3"), x, array.index_tensor(k), _padding(padding_value, x.dtype), align=align)
@@ -121,7 +125,13 @@ def diag_part(input: Any, name: str = "diag_part", k: Any = 0, padding_value: An
 
 @public("linalg.diag")
 def diag(
-    diagonal: Any, name: str = "diag", k: Any = 0, num_rows: Any = -1, num_cols: Any = -1, padding_value: Any = 0, align: str = "RIGHT_LEFT"
+    diagonal: Any,
+    name: str = "diag",
+    k: Any = 0,
+    num_rows: Any = -1,
+    num_cols: Any = -1,
+    padding_value: Any = 0,
+    align: str = "RIGHT_LEFT",
 ) -> Any:
     """Return matrices that hold the diagonals, and padding elsewhere."""
     x = to_tensor(diagonal)

@@ -46,8 +46,14 @@ _FUNCTIONS = {
     "math.erfinv": ("Erfinv", "Return the inverse of the error function elementwise."),
     "math.lgamma": ("Lgamma", "Return the logarithm of the gamma function's absolute value elementwise."),
     "math.digamma": ("Digamma", "Return the derivative of lgamma elementwise."),
-    "math.bessel_i0e math.special.bessel_i0e": ("BesselI0e", "Return exp(-abs(x)) times the Bessel function I0 elementwise."),
-    "math.bessel_i1e math.special.bessel_i1e": ("BesselI1e", "Return exp(-abs(x)) times the Bessel function I1 elementwise."),
+    "math.bessel_i0e math.special.bessel_i0e": (
+        "BesselI0e",
+        "Return exp(-abs(x)) times the Bessel function I0 elementwise.",
+    ),
+    "math.bessel_i1e math.special.bessel_i1e": (
+        "BesselI1e",
+        "Return exp(-abs(x)) times the Bessel function I1 elementwise.",
+    ),
     "floor math.floor": ("Floor", "Return the largest whole number that is not above x, elementwise."),
     "math.ceil": ("Ceil", "Return the smallest whole number that is not below x, elementwise."),
     "math.rint": ("Rint", "Return the nearest whole number elementwise; halves go to the even one."),
@@ -196,7 +202,9 @@ def logical_xor(x: Any, y: Any, name: str = "LogicalXor") -> Any:
 def add_n(inputs: Any, name: str | None = None) -> Any:
     """Return the sum of tensors of one shape."""
     if isinstance(inputs, Tensor) or not isinstance(inputs, Sequence) or not inputs:
-        raise ValueError("Inputs must be an iterable of at least one Tensor/IndexedSlices with the same dtype and shape.")
+        raise ValueError(
+            "Inputs must be an iterable of at least one Tensor/IndexedSlices with the same dtype and shape."
+        )
     tensors = [to_tensor(x) for x in inputs]
     return tensors[0] if len(tensors) == 1 else apply(find("AddN"), tensors)
 
@@ -334,10 +342,18 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Any:
     kind = value.dtype.as_numpy_dtype
     if own_low < low:
         bound = kind(low)
-        value = apply(find("Maximum"), value, eager_constant(np.nextafter(bound, kind(0)) if float(bound) < low else bound, value.dtype))
+        value = apply(
+            find("Maximum"),
+            value,
+            eager_constant(np.nextafter(bound, kind(0)) if float(bound) < low else bound, value.dtype),
+        )
     if own_high > high:
         bound = kind(high)
-        value = apply(find("Minimum"), value, eager_constant(np.nextafter(bound, kind(0)) if float(bound) > high else bound, value.dtype))
+        value = apply(
+            find("Minimum"),
+            value,
+            eager_constant(np.nextafter(bound, kind(0)) if float(bound) > high else bound, value.dtype),
+        )
     return cast(value, wanted)
 
 
@@ -393,7 +409,12 @@ def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int
 
     shape = array.broadcast_dynamic_shape(array.shape(start), array.shape(stop))
     start, stop = array.broadcast_to(start, shape), array.broadcast_to(stop, shape)
-    unit = apply(find("LinSpace"), eager_constant(0, start.dtype), eager_constant(1, start.dtype), to_tensor(num, None, dtypes.int32))
+    unit = apply(
+        find("LinSpace"),
+        eager_constant(0, start.dtype),
+        eager_constant(1, start.dtype),
+        to_tensor(num, None, dtypes.int32),
+    )
     rank = start.shape.rank
     at = axis if axis >= 0 else rank + 1 + axis
     steps = array.reshape(unit, [1] * at + [-1] + [1] * (rank - at))

@@ -110,7 +110,11 @@ def log_softmax(logits: Any, axis: int | None = None, name: str | None = None) -
 @public("nn.bias_add")
 def bias_add(value: Any, bias: Any, data_format: str | None = None, name: str | None = None) -> Any:
     """Return value plus one bias for each channel."""
-    if data_format is not None and not data_format.startswith("NC") and not (data_format.startswith("N") and data_format.endswith("C")):
+    if (
+        data_format is not None
+        and not data_format.startswith("NC")
+        and not (data_format.startswith("N") and data_format.endswith("C"))
+    ):
         raise ValueError(f"`data_format` must be of the form `N...C` or `NC...`. Received: {data_format}")
     layout = "NCHW" if data_format is not None and data_format.startswith("NC") else "NHWC"
     return _BIAS[layout](value, bias)
@@ -190,10 +194,19 @@ def batch_normalization(
 
 @public("nn.batch_norm_with_global_normalization")
 def batch_norm_with_global_normalization(
-    input: Any, mean: Any, variance: Any, beta: Any, gamma: Any, variance_epsilon: Any, scale_after_normalization: Any, name: str | None = None
+    input: Any,
+    mean: Any,
+    variance: Any,
+    beta: Any,
+    gamma: Any,
+    variance_epsilon: Any,
+    scale_after_normalization: Any,
+    name: str | None = None,
 ) -> Any:
     """Return batch_normalization, with the scale only where `scale_after_normalization`."""
-    return batch_normalization(input, mean, variance, beta, gamma if scale_after_normalization else None, variance_epsilon)
+    return batch_normalization(
+        input, mean, variance, beta, gamma if scale_after_normalization else None, variance_epsilon
+    )
 
 
 @public("compat.v1.nn.fused_batch_norm")
@@ -212,7 +225,9 @@ def fused_batch_norm(
     """Return x normalised channel by channel, and the mean and variance used or updated."""
     x = to_tensor(x)
     if is_training and exponential_avg_factor == 1.0 and (mean is not None or variance is not None):
-        raise ValueError("Both `mean` and `variance` must be `None` when `is_training` is True and `exponential_avg_factor` == 1.0.")
+        raise ValueError(
+            "Both `mean` and `variance` must be `None` when `is_training` is True and `exponential_avg_factor` == 1.0."
+        )
     wide = dtypes.float32
     empty = eager_constant(np.zeros(0, np.float32), wide)
     mean = empty if mean is None else to_tensor(mean, None, wide)

@@ -30,7 +30,9 @@ def spread_values(value: Any, n: int, first: bool, name: str) -> tuple[int, ...]
     if len(values) == 1:
         values = values * n
     elif len(values) != n:
-        raise ValueError(f"{name} should be of length 1, {n} or {n + 2}. Received: {name}={value} of length {len(values)}")
+        raise ValueError(
+            f"{name} should be of length 1, {n} or {n + 2}. Received: {name}={value} of length {len(values)}"
+        )
     return (1, 1, *values) if first else (1, *values, 1)
 
 
@@ -51,7 +53,9 @@ def _padding(padding: Any, n: int) -> dict[str, Any]:
         raise ValueError("If padding is not a string, it must be a list of pairs, one for each axis.")
     pairs = [list(pair) for pair in padding]
     if len(pairs) != n + 2 or any(len(pair) != 2 for pair in pairs):
-        raise ValueError(f"When padding is a list, each element must be a list of size 2, one for each of {n + 2} axes. Received: padding={padding}")
+        raise ValueError(
+            f"When padding is a list, each element must be a list of size 2, one for each of {n + 2} axes. Received: padding={padding}"
+        )
     return {"padding": "EXPLICIT", "explicit_paddings": tuple(int(p) for pair in pairs for p in pair)}
 
 
@@ -97,7 +101,15 @@ def _convolve(x: Any, filters: Any, n: int, strides: Any, padding: Any, data_for
     first = _is_first(data_format, n)
     steps, gaps = spread_values(strides, n, first, "strides"), spread_values(dilations, n, first, "dilations")
     if n == 1:
-        wide = _convolve(_expanded(x, first), array.expand_dims(filters, 0), 2, _two(steps, first), _two_pads(padding, first), _LAYOUTS[2][first], _two(gaps, first))
+        wide = _convolve(
+            _expanded(x, first),
+            array.expand_dims(filters, 0),
+            2,
+            _two(steps, first),
+            _two_pads(padding, first),
+            _LAYOUTS[2][first],
+            _two(gaps, first),
+        )
         return _squeezed(wide, first)
     if n == 3:
         pads = _padding(padding, n)
@@ -105,7 +117,15 @@ def _convolve(x: Any, filters: Any, n: int, strides: Any, padding: Any, data_for
             pairs = np.reshape(pads["explicit_paddings"], (-1, 2))
             x, pads = array.pad(x, pairs.tolist()), {"padding": "VALID"}
         return apply(find("Conv3D"), x, filters, strides=steps, dilations=gaps, data_format=_LAYOUTS[3][first], **pads)
-    return apply(find("Conv2D"), x, filters, strides=steps, dilations=gaps, data_format=_LAYOUTS[2][first], **_padding(padding, n))
+    return apply(
+        find("Conv2D"),
+        x,
+        filters,
+        strides=steps,
+        dilations=gaps,
+        data_format=_LAYOUTS[2][first],
+        **_padding(padding, n),
+    )
 
 
 def _operands(x: Any, filters: Any) -> tuple[Any, Any]:
@@ -115,7 +135,13 @@ def _operands(x: Any, filters: Any) -> tuple[Any, Any]:
 
 @public("nn.convolution")
 def convolution(
-    input: Any, filters: Any, strides: Any = None, padding: Any = "VALID", data_format: str | None = None, dilations: Any = None, name: str | None = None
+    input: Any,
+    filters: Any,
+    strides: Any = None,
+    padding: Any = "VALID",
+    data_format: str | None = None,
+    dilations: Any = None,
+    name: str | None = None,
 ) -> Any:
     """Convolve with filters of [spatial axes…, channels, filters], in 1 to 3 spatial axes."""
     x, filters = _operands(input, filters)
@@ -124,30 +150,58 @@ def convolution(
         raise ValueError("rank of input or filter must be known.")
     n = rank - 2
     if not 1 <= n <= 3:
-        raise ValueError(f"`filters.shape.rank` must be between 3 and 5. Received: filters.shape={filters.shape} of rank {rank}")
+        raise ValueError(
+            f"`filters.shape.rank` must be between 3 and 5. Received: filters.shape={filters.shape} of rank {rank}"
+        )
     return _flat_batch(x, n, lambda flat: _convolve(flat, filters, n, strides, padding, data_format, dilations))
 
 
-def _of_rank(n: int, input: Any, filters: Any, strides: Any, padding: Any, data_format: str | None, dilations: Any) -> Any:
+def _of_rank(
+    n: int, input: Any, filters: Any, strides: Any, padding: Any, data_format: str | None, dilations: Any
+) -> Any:
     x, filters = _operands(input, filters)
     return _flat_batch(x, n, lambda flat: _convolve(flat, filters, n, strides, padding, data_format, dilations))
 
 
 @public("nn.conv1d")
-def conv1d(input: Any, filters: Any, stride: Any, padding: Any, data_format: str = "NWC", dilations: Any = None, name: str | None = None) -> Any:
+def conv1d(
+    input: Any,
+    filters: Any,
+    stride: Any,
+    padding: Any,
+    data_format: str = "NWC",
+    dilations: Any = None,
+    name: str | None = None,
+) -> Any:
     """Convolve sequences."""
     layout = {"NHWC": "NWC", "NCHW": "NCW"}.get(data_format, data_format)
     return _of_rank(1, input, filters, stride, padding, layout, dilations)
 
 
 @public("nn.conv2d")
-def conv2d(input: Any, filters: Any, strides: Any, padding: Any, data_format: str = "NHWC", dilations: Any = None, name: str | None = None) -> Any:
+def conv2d(
+    input: Any,
+    filters: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str = "NHWC",
+    dilations: Any = None,
+    name: str | None = None,
+) -> Any:
     """Convolve images."""
     return _of_rank(2, input, filters, strides, padding, data_format, dilations)
 
 
 @public("nn.conv3d")
-def conv3d(input: Any, filters: Any, strides: Any, padding: Any, data_format: str = "NDHWC", dilations: Any = None, name: str | None = None) -> Any:
+def conv3d(
+    input: Any,
+    filters: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str = "NDHWC",
+    dilations: Any = None,
+    name: str | None = None,
+) -> Any:
     """Convolve volumes."""
     return _of_rank(3, input, filters, strides, padding, data_format, dilations)
 
@@ -158,25 +212,66 @@ def atrous_conv2d(value: Any, filters: Any, rate: int, padding: Any, name: str |
     return _of_rank(2, value, filters, 1, padding, "NHWC", rate)
 
 
-def _transposed(n: int, input: Any, filters: Any, output_shape: Any, strides: Any, padding: Any, data_format: str | None, dilations: Any) -> Any:
+def _transposed(
+    n: int,
+    input: Any,
+    filters: Any,
+    output_shape: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str | None,
+    dilations: Any,
+) -> Any:
     x, filters = _operands(input, filters)
     first = _is_first(data_format, n)
     steps, gaps = spread_values(strides, n, first, "strides"), spread_values(dilations, n, first, "dilations")
     sizes = array.shape_tensor(output_shape)
     if n == 1:
         at = 2 if first else 1
-        wide = array.concat([sizes[:at], array.index_tensor([1]) if sizes.dtype is dtypes.int32 else array.shape_tensor([1], sizes.dtype), sizes[at:]], 0)
-        y = _transposed(2, _expanded(x, first), array.expand_dims(filters, 0), wide, _two(steps, first), _two_pads(padding, first), _LAYOUTS[2][first], _two(gaps, first))
+        wide = array.concat(
+            [
+                sizes[:at],
+                array.index_tensor([1]) if sizes.dtype is dtypes.int32 else array.shape_tensor([1], sizes.dtype),
+                sizes[at:],
+            ],
+            0,
+        )
+        y = _transposed(
+            2,
+            _expanded(x, first),
+            array.expand_dims(filters, 0),
+            wide,
+            _two(steps, first),
+            _two_pads(padding, first),
+            _LAYOUTS[2][first],
+            _two(gaps, first),
+        )
         return _squeezed(y, first)
     if sizes.dtype is not dtypes.int32:
         sizes = apply(find("Cast"), sizes, DstT=dtypes.int32)
     name = "Conv2DBackpropInput" if n == 2 else "Conv3DBackpropInputV2"
-    return apply(find(name), sizes, filters, x, strides=steps, dilations=gaps, data_format=_LAYOUTS[n][first], **_padding(padding, n))
+    return apply(
+        find(name),
+        sizes,
+        filters,
+        x,
+        strides=steps,
+        dilations=gaps,
+        data_format=_LAYOUTS[n][first],
+        **_padding(padding, n),
+    )
 
 
 @public("nn.conv_transpose")
 def conv_transpose(
-    input: Any, filters: Any, output_shape: Any, strides: Any, padding: Any = "SAME", data_format: str | None = None, dilations: Any = None, name: str | None = None
+    input: Any,
+    filters: Any,
+    output_shape: Any,
+    strides: Any,
+    padding: Any = "SAME",
+    data_format: str | None = None,
+    dilations: Any = None,
+    name: str | None = None,
 ) -> Any:
     """Return what a convolution's gradient gives for its input; filters are [spatial axes…, filters, channels]."""
     filters = to_tensor(filters)
@@ -188,7 +283,14 @@ def conv_transpose(
 
 @public("nn.conv1d_transpose")
 def conv1d_transpose(
-    input: Any, filters: Any, output_shape: Any, strides: Any, padding: Any = "SAME", data_format: str = "NWC", dilations: Any = None, name: str | None = None
+    input: Any,
+    filters: Any,
+    output_shape: Any,
+    strides: Any,
+    padding: Any = "SAME",
+    data_format: str = "NWC",
+    dilations: Any = None,
+    name: str | None = None,
 ) -> Any:
     """Return what conv1d's gradient gives for its input."""
     return _transposed(1, input, filters, output_shape, strides, padding, data_format, dilations)
@@ -196,7 +298,14 @@ def conv1d_transpose(
 
 @public("nn.conv2d_transpose")
 def conv2d_transpose(
-    input: Any, filters: Any, output_shape: Any, strides: Any, padding: Any = "SAME", data_format: str = "NHWC", dilations: Any = None, name: str | None = None
+    input: Any,
+    filters: Any,
+    output_shape: Any,
+    strides: Any,
+    padding: Any = "SAME",
+    data_format: str = "NHWC",
+    dilations: Any = None,
+    name: str | None = None,
 ) -> Any:
     """Return what conv2d's gradient gives for its input."""
     return _transposed(2, input, filters, output_shape, strides, padding, data_format, dilations)
@@ -204,45 +313,100 @@ def conv2d_transpose(
 
 @public("nn.conv3d_transpose")
 def conv3d_transpose(
-    input: Any, filters: Any, output_shape: Any, strides: Any, padding: Any = "SAME", data_format: str = "NDHWC", dilations: Any = None, name: str | None = None
+    input: Any,
+    filters: Any,
+    output_shape: Any,
+    strides: Any,
+    padding: Any = "SAME",
+    data_format: str = "NDHWC",
+    dilations: Any = None,
+    name: str | None = None,
 ) -> Any:
     """Return what conv3d's gradient gives for its input."""
     return _transposed(3, input, filters, output_shape, strides, padding, data_format, dilations)
 
 
 @public("nn.atrous_conv2d_transpose")
-def atrous_conv2d_transpose(value: Any, filters: Any, output_shape: Any, rate: int, padding: Any, name: str | None = None) -> Any:
+def atrous_conv2d_transpose(
+    value: Any, filters: Any, output_shape: Any, rate: int, padding: Any, name: str | None = None
+) -> Any:
     """Return what atrous_conv2d's gradient gives for its input."""
     return _transposed(2, value, filters, output_shape, 1, padding, "NHWC", rate)
 
 
 @public("nn.depthwise_conv2d")
 def depthwise_conv2d(
-    input: Any, filter: Any, strides: Any, padding: Any, data_format: str | None = None, dilations: Any = None, name: str | None = None
+    input: Any,
+    filter: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str | None = None,
+    dilations: Any = None,
+    name: str | None = None,
 ) -> Any:
     """Convolve each channel with filters of its own, [height, width, channels, filters each]."""
     x, filters = _operands(input, filter)
     first = _is_first(data_format, 2)
     steps, gaps = spread_values(strides, 2, first, "strides"), spread_values(dilations, 2, first, "dilations")
-    return apply(find("DepthwiseConv2dNative"), x, filters, strides=steps, dilations=gaps, data_format=_LAYOUTS[2][first], **_padding(padding, 2))
+    return apply(
+        find("DepthwiseConv2dNative"),
+        x,
+        filters,
+        strides=steps,
+        dilations=gaps,
+        data_format=_LAYOUTS[2][first],
+        **_padding(padding, 2),
+    )
 
 
 @public("nn.depthwise_conv2d_backprop_input")
 def depthwise_conv2d_backprop_input(
-    input_sizes: Any, filter: Any, out_backprop: Any, strides: Any, padding: Any, data_format: str = "NHWC", dilations: Any = (1, 1, 1, 1), name: str | None = None
+    input_sizes: Any,
+    filter: Any,
+    out_backprop: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str = "NHWC",
+    dilations: Any = (1, 1, 1, 1),
+    name: str | None = None,
 ) -> Any:
     """Return depthwise_conv2d's gradient by its input."""
     kind, sizes = find("DepthwiseConv2dNativeBackpropInput"), array.shape_tensor(input_sizes)
-    return apply(kind, sizes, filter, out_backprop, strides=tuple(strides), dilations=tuple(dilations), data_format=data_format, **_padding(padding, 2))
+    return apply(
+        kind,
+        sizes,
+        filter,
+        out_backprop,
+        strides=tuple(strides),
+        dilations=tuple(dilations),
+        data_format=data_format,
+        **_padding(padding, 2),
+    )
 
 
 @public("nn.depthwise_conv2d_backprop_filter")
 def depthwise_conv2d_backprop_filter(
-    input: Any, filter_sizes: Any, out_backprop: Any, strides: Any, padding: Any, data_format: str = "NHWC", dilations: Any = (1, 1, 1, 1), name: str | None = None
+    input: Any,
+    filter_sizes: Any,
+    out_backprop: Any,
+    strides: Any,
+    padding: Any,
+    data_format: str = "NHWC",
+    dilations: Any = (1, 1, 1, 1),
+    name: str | None = None,
 ) -> Any:
     """Return depthwise_conv2d's gradient by its filters."""
     kind, sizes = find("DepthwiseConv2dNativeBackpropFilter"), array.shape_tensor(filter_sizes)
-    return apply(kind, input, sizes, out_backprop, strides=tuple(strides), dilations=tuple(dilations), data_format=data_format, **_padding(padding, 2))
+    return apply(
+        kind,
+        input,
+        sizes,
+        out_backprop,
+        strides=tuple(strides),
+        dilations=tuple(dilations),
+        data_format=data_format,
+        **_padding(padding, 2),
+    )
 
 
 @public("nn.separable_conv2d")
@@ -268,11 +432,21 @@ def _pool(kind: str, n: int, x: Any, ksize: Any, strides: Any, padding: Any, dat
     first = _is_first(data_format, n)
     window, steps = spread_values(ksize, n, first, "ksize"), spread_values(strides, n, first, "strides")
     if n == 1:
-        wide = _pool(kind, 2, _expanded(x, first), _two(window, first), _two(steps, first), _two_pads(padding, first), _LAYOUTS[2][first])
+        wide = _pool(
+            kind,
+            2,
+            _expanded(x, first),
+            _two(window, first),
+            _two(steps, first),
+            _two_pads(padding, first),
+            _LAYOUTS[2][first],
+        )
         return _squeezed(wide, first)
     pads = _padding(padding, n)
     if "explicit_paddings" in pads and (kind, n) != ("MAX", 2):
-        raise ValueError("Explicit padding is not supported for average pooling and pooling of volumes; pad with tf.pad first.")
+        raise ValueError(
+            "Explicit padding is not supported for average pooling and pooling of volumes; pad with tf.pad first."
+        )
     return apply(find(_POOLS[kind, n]), x, ksize=window, strides=steps, data_format=_LAYOUTS[n][first], **pads)
 
 
@@ -280,54 +454,72 @@ def _pool_any(kind: str, input: Any, ksize: Any, strides: Any, padding: Any, dat
     x = to_tensor(input)
     n = len(data_format) - 2 if data_format is not None else (x.shape.rank or 0) - 2
     if not 1 <= n <= 3:
-        raise ValueError(f"`input.shape.rank` must be 3, 4 or 5. Received: input.shape={x.shape} of rank {x.shape.rank}")
+        raise ValueError(
+            f"`input.shape.rank` must be 3, 4 or 5. Received: input.shape={x.shape} of rank {x.shape.rank}"
+        )
     return _pool(kind, n, x, ksize, strides, padding, data_format)
 
 
 @public("nn.max_pool")
-def max_pool(input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = None, name: str | None = None) -> Any:
+def max_pool(
+    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = None, name: str | None = None
+) -> Any:
     """Return the largest element of each window."""
     return _pool_any("MAX", input, ksize, strides, padding, data_format)
 
 
 @public("nn.avg_pool")
-def avg_pool(input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = None, name: str | None = None) -> Any:
+def avg_pool(
+    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = None, name: str | None = None
+) -> Any:
     """Return the mean of each window; padding does not count."""
     return _pool_any("AVG", input, ksize, strides, padding, data_format)
 
 
 @public("nn.max_pool1d")
-def max_pool1d(input: Any, ksize: Any, strides: Any, padding: Any, data_format: str = "NWC", name: str | None = None) -> Any:
+def max_pool1d(
+    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str = "NWC", name: str | None = None
+) -> Any:
     """Return the largest element of each window of a sequence."""
     return _pool("MAX", 1, to_tensor(input), ksize, strides, padding, data_format)
 
 
 @public("nn.max_pool2d")
-def max_pool2d(input: Any, ksize: Any, strides: Any, padding: Any, data_format: str = "NHWC", name: str | None = None) -> Any:
+def max_pool2d(
+    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str = "NHWC", name: str | None = None
+) -> Any:
     """Return the largest element of each window of an image."""
     return _pool("MAX", 2, to_tensor(input), ksize, strides, padding, data_format)
 
 
 @public("nn.max_pool3d")
-def max_pool3d(input: Any, ksize: Any, strides: Any, padding: Any, data_format: str = "NDHWC", name: str | None = None) -> Any:
+def max_pool3d(
+    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str = "NDHWC", name: str | None = None
+) -> Any:
     """Return the largest element of each window of a volume."""
     return _pool("MAX", 3, to_tensor(input), ksize, strides, padding, data_format)
 
 
 @public("nn.avg_pool1d")
-def avg_pool1d(input: Any, ksize: Any, strides: Any, padding: Any, data_format: str = "NWC", name: str | None = None) -> Any:
+def avg_pool1d(
+    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str = "NWC", name: str | None = None
+) -> Any:
     """Return the mean of each window of a sequence."""
     return _pool("AVG", 1, to_tensor(input), ksize, strides, padding, data_format)
 
 
 @public("nn.avg_pool2d")
-def avg_pool2d(input: Any, ksize: Any, strides: Any, padding: Any, data_format: str = "NHWC", name: str | None = None) -> Any:
+def avg_pool2d(
+    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str = "NHWC", name: str | None = None
+) -> Any:
     """Return the mean of each window of an image."""
     return _pool("AVG", 2, to_tensor(input), ksize, strides, padding, data_format)
 
 
 @public("nn.avg_pool3d")
-def avg_pool3d(input: Any, ksize: Any, strides: Any, padding: Any, data_format: str = "NDHWC", name: str | None = None) -> Any:
+def avg_pool3d(
+    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str = "NDHWC", name: str | None = None
+) -> Any:
     """Return the mean of each window of a volume."""
     return _pool("AVG", 3, to_tensor(input), ksize, strides, padding, data_format)
 
@@ -347,6 +539,8 @@ def pool(
     if pooling_type not in ("MAX", "AVG"):
         raise ValueError(f"Invalid pooling_type {pooling_type!r}: choose 'MAX' or 'AVG'.")
     if dilations is not None and any(d != 1 for d in np.ravel(dilations)):
-        raise NotImplementedError("tf.nn.pool with dilations is not supported; move space to batch with tf.space_to_batch first.")
+        raise NotImplementedError(
+            "tf.nn.pool with dilations is not supported; move space to batch with tf.space_to_batch first."
+        )
     n = 1 if isinstance(window_shape, int) else len(window_shape)
     return _pool(pooling_type, n, to_tensor(input), window_shape, strides, padding, data_format)

@@ -80,7 +80,9 @@ def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: str
 
 def _check_shapes(what: str, labels: Any, logits: Any) -> None:
     if not labels.shape.is_compatible_with(logits.shape):
-        raise ValueError(f"`logits` and `labels` must have the same shape, received ({logits.shape} vs {labels.shape}) by {what}.")
+        raise ValueError(
+            f"`logits` and `labels` must have the same shape, received ({logits.shape} vs {labels.shape}) by {what}."
+        )
 
 
 @public("nn.sigmoid_cross_entropy_with_logits")
@@ -121,7 +123,9 @@ def log_poisson_loss(targets: Any, log_input: Any, compute_full_loss: bool = Fal
         return result
     half, turn = eager_constant(0.5, targets.dtype), eager_constant(2 * np.pi, targets.dtype)
     log = apply(find("Log"), targets)
-    stirling = add(subtract(multiply(targets, log), targets), multiply(half, apply(find("Log"), multiply(turn, targets))))
+    stirling = add(
+        subtract(multiply(targets, log), targets), multiply(half, apply(find("Log"), multiply(turn, targets)))
+    )
     small = apply(find("LessEqual"), targets, eager_constant(1, targets.dtype))
     return add(result, _select(small, apply(find("ZerosLike"), targets), stirling))
 

@@ -65,8 +65,12 @@ reduce_prod = _reduction("reduce_prod math.reduce_prod", "Prod", "Return the pro
 reduce_mean = _reduction("reduce_mean math.reduce_mean", "Mean", "Return the mean over the axes.")
 reduce_max = _reduction("reduce_max math.reduce_max", "Max", "Return the largest element over the axes.")
 reduce_min = _reduction("reduce_min math.reduce_min", "Min", "Return the smallest element over the axes.")
-reduce_all = _reduction("reduce_all math.reduce_all", "All", "Return whether all elements over the axes hold.", dtypes.bool)
-reduce_any = _reduction("reduce_any math.reduce_any", "Any", "Return whether any element over the axes holds.", dtypes.bool)
+reduce_all = _reduction(
+    "reduce_all math.reduce_all", "All", "Return whether all elements over the axes hold.", dtypes.bool
+)
+reduce_any = _reduction(
+    "reduce_any math.reduce_any", "Any", "Return whether any element over the axes holds.", dtypes.bool
+)
 reduce_euclidean_norm = _reduction(
     "math.reduce_euclidean_norm", "EuclideanNorm", "Return the square root of the sum of squares over the axes."
 )
@@ -79,9 +83,13 @@ def reduce_variance(input_tensor: Any, axis: Any = None, keepdims: bool = False,
     x = to_tensor(input_tensor)
     means = reduce_mean(x, axis, True)
     if means.dtype.is_integer:
-        raise TypeError(f"Input must be either real or complex. Received integer type {means.dtype}. Convert with tf.cast.")
+        raise TypeError(
+            f"Input must be either real or complex. Received integer type {means.dtype}. Convert with tf.cast."
+        )
     distance = subtract(x, means)
-    squared = real(multiply(apply(find("Conj"), distance), distance)) if distance.dtype.is_complex else _square(distance)
+    squared = (
+        real(multiply(apply(find("Conj"), distance), distance)) if distance.dtype.is_complex else _square(distance)
+    )
     return reduce_mean(squared, axis, keepdims)
 
 
@@ -105,7 +113,9 @@ def reduce_logsumexp(input_tensor: Any, axis: Any = None, keepdims: bool = False
 
 
 @public("math.count_nonzero")
-def count_nonzero(input: Any, axis: Any = None, keepdims: Any = None, dtype: Any = dtypes.int64, name: str | None = None) -> Any:
+def count_nonzero(
+    input: Any, axis: Any = None, keepdims: Any = None, dtype: Any = dtypes.int64, name: str | None = None
+) -> Any:
     """Return the number of elements that are not 0 (not empty, of strings) over the axes."""
     x, wanted = to_tensor(input), as_dtype(dtype)
     if x.dtype is dtypes.bool:
@@ -125,7 +135,12 @@ def zero_fraction(value: Any, name: str | None = None) -> Any:
 def _arg(op_name: str, input: Any, axis: Any, output_type: Any) -> Any:
     axis = 0 if axis is None else axis
     x = input if isinstance(input, Tensor) else to_tensor(input)
-    return apply(find(op_name), x, axes_tensor(x, axis) if isinstance(axis, Tensor) else _axis(axis), output_type=as_dtype(output_type))
+    return apply(
+        find(op_name),
+        x,
+        axes_tensor(x, axis) if isinstance(axis, Tensor) else _axis(axis),
+        output_type=as_dtype(output_type),
+    )
 
 
 def _axis(axis: Any) -> Any:
@@ -149,7 +164,13 @@ def argmin(input: Any, axis: Any = None, output_type: Any = dtypes.int64, name: 
 
 
 def _cumulative(op_name: str, x: Any, axis: Any, exclusive: bool, reverse: bool) -> Any:
-    return apply(find(op_name), to_tensor(x), axis if isinstance(axis, Tensor) else _axis(axis), exclusive=bool(exclusive), reverse=bool(reverse))
+    return apply(
+        find(op_name),
+        to_tensor(x),
+        axis if isinstance(axis, Tensor) else _axis(axis),
+        exclusive=bool(exclusive),
+        reverse=bool(reverse),
+    )
 
 
 @public("cumsum", "math.cumsum")
@@ -165,7 +186,9 @@ def cumprod(x: Any, axis: Any = 0, exclusive: bool = False, reverse: bool = Fals
 
 
 @public("math.cumulative_logsumexp")
-def cumulative_logsumexp(x: Any, axis: Any = 0, exclusive: bool = False, reverse: bool = False, name: str | None = None) -> Any:
+def cumulative_logsumexp(
+    x: Any, axis: Any = 0, exclusive: bool = False, reverse: bool = False, name: str | None = None
+) -> Any:
     """Return running log(sum(exp(x))) along `axis`."""
     return _cumulative("CumulativeLogsumexp", x, axis, exclusive, reverse)
 
@@ -194,7 +217,11 @@ def global_norm(t_list: Any, name: str | None = None) -> Any:
 
     if isinstance(t_list, Tensor) or not isinstance(t_list, (list, tuple)):
         raise TypeError(f"`t_list` should be a sequence of tensors. Received {type(t_list)}.")
-    halves = [apply(find("L2Loss"), to_tensor(t.values if isinstance(t, IndexedSlices) else t)) for t in t_list if t is not None]
+    halves = [
+        apply(find("L2Loss"), to_tensor(t.values if isinstance(t, IndexedSlices) else t))
+        for t in t_list
+        if t is not None
+    ]
     total = add_n(halves)
     return _sqrt(multiply(total, eager_constant(2, total.dtype)))
 
@@ -208,7 +235,9 @@ def clip_by_global_norm(t_list: Any, clip_norm: Any, use_norm: Any = None, name:
         raise TypeError(f"`t_list` should be a sequence of tensors. Received {type(t_list)}.")
     norm = global_norm(t_list) if use_norm is None else to_tensor(use_norm)
     one = eager_constant(1, norm.dtype)
-    scale = multiply(clip_norm, apply(find("Minimum"), apply(find("RealDiv"), one, norm), apply(find("RealDiv"), one, clip_norm)))
+    scale = multiply(
+        clip_norm, apply(find("Minimum"), apply(find("RealDiv"), one, norm), apply(find("RealDiv"), one, clip_norm))
+    )
     # NaN where the length is not finite.
     scale = add(scale, subtract(norm, norm))
     clipped: list[Any] = []

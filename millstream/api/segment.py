@@ -28,7 +28,9 @@ def _unsorted(kind: str) -> Callable[..., Any]:
         return call(to_tensor(data), to_tensor(segment_ids, None, dtypes.int32), count)
 
     function.__name__ = function.__qualname__ = f"unsorted_segment_{kind}"
-    function.__doc__ = f"Return the {_WORDS[kind]} of the rows of each of `num_segments` segments; ids below 0 are dropped."
+    function.__doc__ = (
+        f"Return the {_WORDS[kind]} of the rows of each of `num_segments` segments; ids below 0 are dropped."
+    )
     return public(f"math.unsorted_segment_{kind}")(function)
 
 
@@ -114,7 +116,12 @@ def bincount(
 
 @public("math.confusion_matrix")
 def confusion_matrix(
-    labels: Any, predictions: Any, num_classes: Any = None, weights: Any = None, dtype: Any = dtypes.int32, name: str | None = None
+    labels: Any,
+    predictions: Any,
+    num_classes: Any = None,
+    weights: Any = None,
+    dtype: Any = dtypes.int32,
+    name: str | None = None,
 ) -> Any:
     """Return how often each label (row) was predicted as each class (column)."""
     labels, predictions = cast(to_tensor(labels), dtypes.int64), cast(to_tensor(predictions), dtypes.int64)
@@ -130,5 +137,3 @@ def confusion_matrix(
     count = cast(to_tensor(num_classes), dtypes.int64)
     values = array.ones_like(predictions, wanted) if weights is None else cast(weights, wanted)
     return array.scatter_nd(array.stack([labels, predictions], 1), values, array.stack([count, count]))
-
-

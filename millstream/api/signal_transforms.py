@@ -14,15 +14,22 @@ from millstream.execution.dispatch import apply
 from millstream.ops.registry import find
 
 for _suffix, _axes in (("", "axis"), ("2d", "2 axes"), ("3d", "3 axes")):
-    unary(f"signal.fft{_suffix}", f"FFT{_suffix.upper()}", f"Return the Fourier transform of the last {_axes}.", "input")
-    unary(f"signal.ifft{_suffix}", f"IFFT{_suffix.upper()}", f"Return the inverse Fourier transform of the last {_axes}.", "input")
+    unary(
+        f"signal.fft{_suffix}", f"FFT{_suffix.upper()}", f"Return the Fourier transform of the last {_axes}.", "input"
+    )
+    unary(
+        f"signal.ifft{_suffix}",
+        f"IFFT{_suffix.upper()}",
+        f"Return the inverse Fourier transform of the last {_axes}.",
+        "input",
+    )
 
 
 def _lengths(x: Any, axes: int, given: Any, inverse: bool) -> Any:
     """Return the lengths as a tensor: those given, else the sizes of the axes."""
     if given is not None:
         return array.shape_tensor(given)
-    known = x.shape.as_list()[-axes:] if x.shape.rank is not None else [None]
+    known: list[Any] = x.shape.as_list()[-axes:] if x.shape.rank is not None else [None]
     if None in known:
         sizes = array.shape(x)[-axes:]
         if not inverse:
@@ -45,7 +52,9 @@ def _real(suffix: str, axes: int) -> Callable[..., Any]:
         return apply(op, x, _lengths(x, axes, fft_length, False), Tcomplex=out)
 
     function.__name__ = function.__qualname__ = f"rfft{suffix}"
-    function.__doc__ = f"Return the Fourier transform of real numbers along the last {axes} axes, its second half left out."
+    function.__doc__ = (
+        f"Return the Fourier transform of real numbers along the last {axes} axes, its second half left out."
+    )
     return public(f"signal.rfft{suffix}")(function)
 
 
@@ -90,5 +99,3 @@ def fftshift(x: Any, axes: Any = None, name: str | None = None) -> Any:
 def ifftshift(x: Any, axes: Any = None, name: str | None = None) -> Any:
     """Undo fftshift."""
     return _shifted(x, axes, True)
-
-

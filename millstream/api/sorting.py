@@ -55,7 +55,9 @@ def _sorted_places(values: Any, axis: int, direction: str, stable: bool) -> tupl
     if rank is None:
         raise ValueError("tf.sort needs a tensor of known rank; give the rank with tf.ensure_shape.")
     if not -rank <= axis < rank:
-        raise ValueError(f"Argument `axis` = {axis} out of range for a tensor of rank {rank}: choose one in [{-rank}, {rank}).")
+        raise ValueError(
+            f"Argument `axis` = {axis} out of range for a tensor of rank {rank}: choose one in [{-rank}, {rank})."
+        )
     axis %= rank
     last = axis == rank - 1
     rows = values if last else _turned(values, axis, rank)
@@ -76,13 +78,17 @@ def sort(values: Any, axis: int = -1, direction: str = "ASCENDING", name: str | 
 
 
 @public("argsort")
-def argsort(values: Any, axis: int = -1, direction: str = "ASCENDING", stable: bool = False, name: str | None = None) -> Any:
+def argsort(
+    values: Any, axis: int = -1, direction: str = "ASCENDING", stable: bool = False, name: str | None = None
+) -> Any:
     """Return the places that sort the elements along an axis; equal ones keep their order."""
     return _sorted_places(values, axis, direction, stable)[1]
 
 
 @public("searchsorted")
-def searchsorted(sorted_sequence: Any, values: Any, side: str = "left", out_type: Any = dtypes.int32, name: str | None = None) -> Any:
+def searchsorted(
+    sorted_sequence: Any, values: Any, side: str = "left", out_type: Any = dtypes.int32, name: str | None = None
+) -> Any:
     """Return, row by row, where each value is to be put in to keep the order."""
     if side not in ("left", "right"):
         raise ValueError(f"Argument `side` must be either 'right' or 'left'. Saw: {side}.")
@@ -91,7 +97,9 @@ def searchsorted(sorted_sequence: Any, values: Any, side: str = "left", out_type
     length, count = _last_size(rows), _last_size(wanted)
     flat = array.reshape(rows, array.stack([-1, length]) if isinstance(length, Tensor) else [-1, length])
     flat_values = array.reshape(wanted, array.stack([-1, count]) if isinstance(count, Tensor) else [-1, count])
-    places = apply(find("UpperBound" if side == "right" else "LowerBound"), flat, flat_values, out_type=as_dtype(out_type))
+    places = apply(
+        find("UpperBound" if side == "right" else "LowerBound"), flat, flat_values, out_type=as_dtype(out_type)
+    )
     return array.reshape(places, array.shape(wanted))
 
 

@@ -19,7 +19,9 @@ from millstream.ops.registry import find
 @public("space_to_batch", "nn.space_to_batch", "space_to_batch_nd")
 def space_to_batch(input: Any, block_shape: Any, paddings: Any, name: str | None = None) -> Any:
     """Move blocks of the axes after the first into the first one, after padding with zeros."""
-    return apply(find("SpaceToBatchND"), input, array.shape_tensor(block_shape), to_tensor(paddings, None, dtypes.int32))
+    return apply(
+        find("SpaceToBatchND"), input, array.shape_tensor(block_shape), to_tensor(paddings, None, dtypes.int32)
+    )
 
 
 @public("batch_to_space")
@@ -29,12 +31,22 @@ def batch_to_space(input: Any, block_shape: Any, crops: Any, name: str | None = 
 
 
 @public("required_space_to_batch_paddings")
-def required_space_to_batch_paddings(input_shape: Any, block_shape: Any, base_paddings: Any = None, name: str | None = None) -> Any:
+def required_space_to_batch_paddings(
+    input_shape: Any, block_shape: Any, base_paddings: Any = None, name: str | None = None
+) -> Any:
     """Return paddings that make sizes multiples of the blocks, and the crops that undo them."""
     sizes, block = to_tensor(input_shape, None, dtypes.int32), to_tensor(block_shape, None, dtypes.int32)
-    known = static_value(sizes), static_value(block), 0 if base_paddings is None else static_value(to_tensor(base_paddings))
+    known = (
+        static_value(sizes),
+        static_value(block),
+        0 if base_paddings is None else static_value(to_tensor(base_paddings)),
+    )
     if any(v is None for v in known):
-        base = array.zeros([block.shape[0], 2], dtypes.int32) if base_paddings is None else to_tensor(base_paddings, dtypes.int32)
+        base = (
+            array.zeros([block.shape[0], 2], dtypes.int32)
+            if base_paddings is None
+            else to_tensor(base_paddings, dtypes.int32)
+        )
         low, high = base[:, 0], base[:, 1]
         extra = apply(find("FloorMod"), block - apply(find("FloorMod"), sizes + low + high, block), block)
         return array.stack([low, high + extra], 1), array.stack([array.zeros_like(extra), extra], 1)
@@ -83,7 +95,9 @@ def max_pool_with_argmax(
     from millstream.api.nn_convolution import spread_values
 
     if data_format != "NHWC":
-        raise ValueError(f"`data_format` values other than 'NHWC' are not supported. Received: data_format={data_format}")
+        raise ValueError(
+            f"`data_format` values other than 'NHWC' are not supported. Received: data_format={data_format}"
+        )
     return apply(
         find("MaxPoolWithArgmax"),
         input,
@@ -96,11 +110,19 @@ def max_pool_with_argmax(
 
 
 @public("reverse_sequence")
-def reverse_sequence(input: Any, seq_lengths: Any, seq_axis: int | None = None, batch_axis: int | None = None, name: str | None = None) -> Any:
+def reverse_sequence(
+    input: Any, seq_lengths: Any, seq_axis: int | None = None, batch_axis: int | None = None, name: str | None = None
+) -> Any:
     """Turn round the first seq_lengths[i] elements of sequence i."""
     if seq_axis is None:
         raise ValueError("Argument `seq_axis` must be given.")
-    return apply(find("ReverseSequence"), input, to_tensor(seq_lengths, None, dtypes.int64), seq_dim=int(seq_axis), batch_dim=int(batch_axis or 0))
+    return apply(
+        find("ReverseSequence"),
+        input,
+        to_tensor(seq_lengths, None, dtypes.int64),
+        seq_dim=int(seq_axis),
+        batch_dim=int(batch_axis or 0),
+    )
 
 
 @public("dynamic_stitch")
@@ -112,7 +134,12 @@ def dynamic_stitch(indices: Any, data: Any, name: str | None = None) -> Any:
 @public("dynamic_partition")
 def dynamic_partition(data: Any, partitions: Any, num_partitions: int, name: str | None = None) -> Any:
     """Return for each partition the rows of `data` whose number it is."""
-    return apply(find("DynamicPartition"), to_tensor(data), to_tensor(partitions, dtypes.int32), num_partitions=int(num_partitions))
+    return apply(
+        find("DynamicPartition"),
+        to_tensor(data),
+        to_tensor(partitions, dtypes.int32),
+        num_partitions=int(num_partitions),
+    )
 
 
 @public("compat.v1.setdiff1d")

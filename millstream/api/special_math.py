@@ -12,8 +12,12 @@ from millstream.execution.dispatch import apply
 from millstream.ops.registry import find
 
 unary("math.ndtri", "Ndtri", "Return the number below which a normal number is with probability x, elementwise.")
-unary("math.bessel_i0 math.special.bessel_i0", "BesselI0", "Return the modified Bessel function of order 0, elementwise.")
-unary("math.bessel_i1 math.special.bessel_i1", "BesselI1", "Return the modified Bessel function of order 1, elementwise.")
+unary(
+    "math.bessel_i0 math.special.bessel_i0", "BesselI0", "Return the modified Bessel function of order 0, elementwise."
+)
+unary(
+    "math.bessel_i1 math.special.bessel_i1", "BesselI1", "Return the modified Bessel function of order 1, elementwise."
+)
 
 
 @public("math.igamma")
@@ -45,5 +49,3 @@ def lbeta(x: Any, name: str | None = None) -> Any:
     """Return log(abs(Beta(x))) along the last axis."""
     x = to_tensor(x)
     return reduce_sum(apply(find("Lgamma"), x), -1) - apply(find("Lgamma"), reduce_sum(x, -1))
-
-

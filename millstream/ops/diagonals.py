@@ -15,7 +15,18 @@ from millstream.program.primitives import elementwise as e
 from millstream.program.primitives.core import refuse
 from millstream.program.primitives.factorisation import least
 from millstream.program.primitives.indexing import gather
-from millstream.program.primitives.shaping import broadcast, concatenate, constant, contents, full, iota, pad, reshape, scalar_size, slice_axis
+from millstream.program.primitives.shaping import (
+    broadcast,
+    concatenate,
+    constant,
+    contents,
+    full,
+    iota,
+    pad,
+    reshape,
+    scalar_size,
+    slice_axis,
+)
 from millstream.program.value import UnknownRank, Value
 
 Any = Types("T")
@@ -134,7 +145,9 @@ def _with_diagonals(base: Value, diagonal: Value, low: int, high: int, align: st
 
 
 @op("MatrixSetDiagV3", outputs="output")
-def matrix_set_diag(input: Tensor[Any], diagonal: Tensor[Any], k: Known[Tensor[int32]], *, align: Align = "RIGHT_LEFT") -> Tensor[Any]:
+def matrix_set_diag(
+    input: Tensor[Any], diagonal: Tensor[Any], k: Known[Tensor[int32]], *, align: Align = "RIGHT_LEFT"
+) -> Tensor[Any]:
     """Return matrices with their diagonals replaced."""
     low, high = _band(k, "MatrixSetDiagV3")
     return _with_diagonals(input, diagonal, low, high, align, "MatrixSetDiagV3")
@@ -162,7 +175,11 @@ def matrix_diag(
     if diagonal.rank < (1 if low == high else 2):
         raise refuse(what, f"rank {diagonal.rank}", "diagonal must be at least 1-dim, with one more axis for several")
     if low != high and is_known(diagonal.shape[-2]) and diagonal.shape[-2] != high - low + 1:
-        raise refuse(what, f"{diagonal.shape[-2]} rows for the diagonals {low} to {high}", "The number of diagonals must match the rows")
+        raise refuse(
+            what,
+            f"{diagonal.shape[-2]} rows for the diagonals {low} to {high}",
+            "The number of diagonals must match the rows",
+        )
     longest = diagonal.shape[-1]
     rows, columns = contents(num_rows)[0], contents(num_cols)[0]
     smallest = longest - min(high, 0), longest + max(low, 0)
@@ -234,7 +251,9 @@ def cross(a: Tensor[Real], b: Tensor[Real]) -> Tensor[Real]:
     """Return the cross products of vectors of 3 along the last axis."""
     last = a.rank - 1
     if a.rank < 1 or (is_known(a.shape[-1]) and a.shape[-1] != 3) or a.shape != b.shape:
-        raise refuse("Cross", f"{a.spec} and {b.spec}", "Both inputs must be of same shape, with 3 elements along the last axis")
+        raise refuse(
+            "Cross", f"{a.spec} and {b.spec}", "Both inputs must be of same shape, with 3 elements along the last axis"
+        )
     x, y = ([slice_axis(v, last, i, i + 1) for i in range(3)] for v in (a, b))
     return concatenate([x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]], last)
 
@@ -246,9 +265,15 @@ for _k in (1, -1):
     matrix_diag.cases([((2, 3), (), (), (), ())], inputs=(None, _k, -1, -1, None), dtypes=FEW)
     matrix_set_diag.cases([((3, 3), (2,), ())], inputs=(None, None, _k), dtypes=FEW)
 for _align in ("LEFT_RIGHT", "RIGHT_LEFT", "LEFT_LEFT", "RIGHT_RIGHT"):
-    matrix_diag_part.cases([((2, 3, 4), (2,), ())], inputs=(None, [-1, 2], None), attributes={"align": _align}, dtypes=FEW)
-    matrix_diag.cases([((2, 3, 3), (2,), (), (), ())], inputs=(None, [-1, 1], 3, 4, None), attributes={"align": _align}, dtypes=FEW)
-    matrix_set_diag.cases([((2, 3, 3), (2, 3, 3), (2,))], inputs=(None, None, [-1, 1]), attributes={"align": _align}, dtypes=FEW)
+    matrix_diag_part.cases(
+        [((2, 3, 4), (2,), ())], inputs=(None, [-1, 2], None), attributes={"align": _align}, dtypes=FEW
+    )
+    matrix_diag.cases(
+        [((2, 3, 3), (2,), (), (), ())], inputs=(None, [-1, 1], 3, 4, None), attributes={"align": _align}, dtypes=FEW
+    )
+    matrix_set_diag.cases(
+        [((2, 3, 3), (2, 3, 3), (2,))], inputs=(None, None, [-1, 1]), attributes={"align": _align}, dtypes=FEW
+    )
 matrix_diag.cases([((2, 3), (), (), (), ())], inputs=(None, 0, 4, 3, None), dtypes=FEW)
 for _op in (matrix_diag_part_v1, matrix_diag_v1):
     _op.cases([(2, 3, 3), ("batch", 4, 4)], dtypes=FEW)

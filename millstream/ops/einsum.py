@@ -26,7 +26,11 @@ def read_labels(term: str, rank: int | None, equation: str) -> Labels:
     if not (front + back).isalpha() and front + back:
         raise refuse("Einsum", f"the equation {equation!r}", "use letters and '...' only")
     if rank is not None and (named > rank or (not dots and named != rank)):
-        raise refuse("Einsum", f"a tensor of rank {rank} for {term!r} in {equation!r}", f"give rank {named}{' or more' if dots else ''}")
+        raise refuse(
+            "Einsum",
+            f"a tensor of rank {rank} for {term!r} in {equation!r}",
+            f"give rank {named}{' or more' if dots else ''}",
+        )
     hidden = (rank - named) if rank is not None and dots else 0
     return (*front, *(f"...{i}" for i in range(hidden, 0, -1)), *back)
 
@@ -73,7 +77,12 @@ def _pair(x: Value, a: Labels, y: Value, b: Labels, wanted: set[str]) -> tuple[V
     y, b = _without_ones(y, b, x, a)
     both = [label for label in a if label in b]
     batch, over = [n for n in both if n in wanted], [n for n in both if n not in wanted]
-    product = dot(x, y, ([a.index(n) for n in over], [b.index(n) for n in over]), ([a.index(n) for n in batch], [b.index(n) for n in batch]))
+    product = dot(
+        x,
+        y,
+        ([a.index(n) for n in over], [b.index(n) for n in over]),
+        ([a.index(n) for n in batch], [b.index(n) for n in batch]),
+    )
     return product, (*batch, *(n for n in a if n not in both), *(n for n in b if n not in both))
 
 
@@ -98,7 +107,11 @@ def contract(values: Sequence[Value], equation: str) -> Value:
     left, arrow, right = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     if not arrow or len(terms) != len(values):
-        raise refuse("Einsum", f"{len(values)} tensors for {equation!r}", "name the axes of each tensor and, after '->', of the result")
+        raise refuse(
+            "Einsum",
+            f"{len(values)} tensors for {equation!r}",
+            "name the axes of each tensor and, after '->', of the result",
+        )
     labels = [read_labels(term, v.rank, equation) for term, v in zip(terms, values, strict=True)]
     hidden = max((sum(n.startswith("...") for n in row) for row in labels), default=0)
     named = len(right.replace("...", ""))
@@ -106,7 +119,9 @@ def contract(values: Sequence[Value], equation: str) -> Value:
     known = {n for row in labels for n in row}
     missing = [n for n in target if n not in known]
     if missing:
-        raise refuse("Einsum", f"the equation {equation!r}: {missing[0]!r} is on its right side only", "name it in an input")
+        raise refuse(
+            "Einsum", f"the equation {equation!r}: {missing[0]!r} is on its right side only", "name it in an input"
+        )
     parts = [_diagonals(v, row) for v, row in zip(values, labels, strict=True)]
     for label in known:
         size: Size = 1

@@ -37,7 +37,9 @@ def cholesky(input: Tensor[T]) -> Tensor[T]:
 
 
 @op("MatrixTriangularSolve", outputs="output")
-def triangular_solve(matrix: Tensor[Triangular], rhs: Tensor[Triangular], *, lower: bool = True, adjoint: bool = False) -> Tensor[Triangular]:
+def triangular_solve(
+    matrix: Tensor[Triangular], rhs: Tensor[Triangular], *, lower: bool = True, adjoint: bool = False
+) -> Tensor[Triangular]:
     """Return x with matrix x = rhs for triangular matrices; leading axes broadcast."""
     if matrix.rank < 2 or rhs.rank < 2:
         raise refuse("MatrixTriangularSolve", f"ranks {matrix.rank} and {rhs.rank}", "give matrices")
@@ -93,7 +95,9 @@ def eigh(input: Tensor[T], *, compute_v: bool = True) -> tuple[Tensor[T], Tensor
 
 
 @op("Svd", outputs=("s", "u", "v"))
-def svd(input: Tensor[T], *, compute_uv: bool = True, full_matrices: bool = False) -> tuple[Tensor[T], Tensor[T], Tensor[T]]:
+def svd(
+    input: Tensor[T], *, compute_uv: bool = True, full_matrices: bool = False
+) -> tuple[Tensor[T], Tensor[T], Tensor[T]]:
     """Return singular values, descending, and left and right vectors in columns."""
     if not compute_uv:
         none = full((0,), 0, input.dtype)
@@ -122,7 +126,12 @@ REAL = [float32, float64]
 cholesky.cases([((2, 3, 3),)], inputs=(_definite,), dtypes=REAL, gradient=False)
 for _lower in (True, False):
     for _adjoint in (True, False):
-        triangular_solve.cases([((2, 3, 3), (2, 3, 2))], inputs=(_good, None), attributes={"lower": _lower, "adjoint": _adjoint}, dtypes=KINDS)
+        triangular_solve.cases(
+            [((2, 3, 3), (2, 3, 2))],
+            inputs=(_good, None),
+            attributes={"lower": _lower, "adjoint": _adjoint},
+            dtypes=KINDS,
+        )
 triangular_solve.cases([((2, 3, 3), (3, 2))], inputs=(_good, None), dtypes=REAL)
 for _adjoint in (True, False):
     solve.cases([((2, 3, 3), (2, 3, 2))], inputs=(_good, None), attributes={"adjoint": _adjoint}, dtypes=KINDS)
@@ -134,4 +143,3 @@ qr.cases([(3, 3), (2, 4, 3), (2, 3)], dtypes=REAL)
 qr.cases([(4, 3)], attributes={"full_matrices": True}, dtypes=REAL, gradient=False)
 eigh.cases([((2, 3, 3),)], inputs=(_definite,), attributes={"compute_v": False}, dtypes=REAL)
 svd.cases([(3, 3), (2, 4, 3), (2, 3)], attributes={"compute_uv": False}, dtypes=REAL)
-

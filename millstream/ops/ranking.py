@@ -18,7 +18,11 @@ Target = Types("T", int32, int64, default=int32)
 def in_top_k(predictions: Tensor[float32], targets: Tensor[Target], k: Tensor[Target]) -> Tensor[dtypes.bool]:
     """Return for each row whether fewer than k predictions are above the target's; never where one is not finite."""
     if predictions.rank != 2 or targets.rank != 1:
-        raise refuse("InTopKV2", f"{predictions.spec} and {targets.spec}", "give predictions [batch, classes] and targets [batch]")
+        raise refuse(
+            "InTopKV2",
+            f"{predictions.spec} and {targets.spec}",
+            "give predictions [batch, classes] and targets [batch]",
+        )
     hot = one_hot(targets, predictions.shape[1], -1, dtypes.bool)  # type: ignore[arg-type]
     wanted = reduce(e.select(hot, predictions, full(hot.shape, 0, float32)), "sum", (1,))
     above = e.compare(predictions, spread(wanted, like=predictions, axes=(1,)), "GT")

@@ -13,7 +13,17 @@ from millstream.program.primitives.indexing import scatter_nd
 from millstream.program.primitives.reduction import reduce
 from millstream.program.primitives.searching import search_sorted
 from millstream.program.primitives.segments import segment_reduce
-from millstream.program.primitives.shaping import broadcast, concatenate, constant, contents, full, iota, reshape, scalar_size, slice_axis
+from millstream.program.primitives.shaping import (
+    broadcast,
+    concatenate,
+    constant,
+    contents,
+    full,
+    iota,
+    reshape,
+    scalar_size,
+    slice_axis,
+)
 from millstream.program.value import Value
 
 T = Types("T", *NUMBERS, *QUANTIZED)
@@ -37,19 +47,25 @@ def unsorted_segment_sum(data: Tensor[T], segment_ids: Tensor[Ids], num_segments
 
 
 @op("UnsortedSegmentProd", outputs="output")
-def unsorted_segment_product(data: Tensor[T], segment_ids: Tensor[Wide], num_segments: Known[Tensor[Count]]) -> Tensor[T]:
+def unsorted_segment_product(
+    data: Tensor[T], segment_ids: Tensor[Wide], num_segments: Known[Tensor[Count]]
+) -> Tensor[T]:
     """Return the products of the rows of each segment; 1 for an empty one."""
     return _unsorted("product", data, segment_ids, num_segments, "UnsortedSegmentProd")
 
 
 @op("UnsortedSegmentMax", outputs="output")
-def unsorted_segment_max(data: Tensor[Real], segment_ids: Tensor[Wide], num_segments: Known[Tensor[Count]]) -> Tensor[Real]:
+def unsorted_segment_max(
+    data: Tensor[Real], segment_ids: Tensor[Wide], num_segments: Known[Tensor[Count]]
+) -> Tensor[Real]:
     """Return the largest elements of each segment; the lowest number for an empty one."""
     return _unsorted("max", data, segment_ids, num_segments, "UnsortedSegmentMax")
 
 
 @op("UnsortedSegmentMin", outputs="output")
-def unsorted_segment_min(data: Tensor[Real], segment_ids: Tensor[Wide], num_segments: Known[Tensor[Count]]) -> Tensor[Real]:
+def unsorted_segment_min(
+    data: Tensor[Real], segment_ids: Tensor[Wide], num_segments: Known[Tensor[Count]]
+) -> Tensor[Real]:
     """Return the smallest elements of each segment; the highest number for an empty one."""
     return _unsorted("min", data, segment_ids, num_segments, "UnsortedSegmentMin")
 
@@ -122,7 +138,9 @@ def _bins(ids: Value, size: Size, weights: Value, binary: bool, dtype: dtypes.DT
 
 
 @op("DenseBincount", outputs="output")
-def dense_bincount(input: Tensor[Bin], size: Known[Tensor[Bin]], weights: Tensor[Weight], *, binary_output: bool = False) -> Tensor[Weight]:
+def dense_bincount(
+    input: Tensor[Bin], size: Known[Tensor[Bin]], weights: Tensor[Weight], *, binary_output: bool = False
+) -> Tensor[Weight]:
     """Count how often each number below `size` occurs in a vector, or in each row of a matrix; or add weights up."""
     if input.rank > 2:
         raise refuse("DenseBincount", f"rank {input.rank}", "Shape must be at most rank 2")
@@ -149,14 +167,26 @@ def bucketize(input: Tensor[Weight], *, boundaries: list[float]) -> Tensor[int32
 
 
 for _op in (unsorted_segment_sum, unsorted_segment_product, unsorted_segment_max, unsorted_segment_min):
-    _op.cases([((4, 3), (4,), ())], inputs=(None, [0, 2, 0, -1], 3), dtypes=[float32, float64, dtypes.bfloat16, int32, int64], gradient=False)
-    _op.cases([((2, 3, 3), (2, 3), ())], inputs=(None, [[0, 2, -1], [2, 1, 0]], 3), dtypes=[float32, float64, int32, int64])
+    _op.cases(
+        [((4, 3), (4,), ())],
+        inputs=(None, [0, 2, 0, -1], 3),
+        dtypes=[float32, float64, dtypes.bfloat16, int32, int64],
+        gradient=False,
+    )
+    _op.cases(
+        [((2, 3, 3), (2, 3), ())], inputs=(None, [[0, 2, -1], [2, 1, 0]], 3), dtypes=[float32, float64, int32, int64]
+    )
 for _op in (segment_sum, segment_product, segment_max, segment_min, segment_mean):
     _op.cases([((4, 3), (4,))], inputs=(None, [0, 0, 2, 2]), dtypes=[float32, float64, int32, int64])
 for _op in (dense_bincount, bincount, bucketize):
     _op.no_gradient()
 dense_bincount.cases([((5,), (), (0,))], inputs=([1, 0, 1, 3, 9], 4, None), dtypes=[int32, int64, float32])
 dense_bincount.cases([((2, 3), (), (2, 3))], inputs=([[1, 0, 1], [2, 2, 2]], 4, None), dtypes=[int32, float32])
-dense_bincount.cases([((2, 3), (), (0,))], inputs=([[1, 0, 1], [2, 2, 2]], 4, None), attributes={"binary_output": True}, dtypes=[int32, float32])
+dense_bincount.cases(
+    [((2, 3), (), (0,))],
+    inputs=([[1, 0, 1], [2, 2, 2]], 4, None),
+    attributes={"binary_output": True},
+    dtypes=[int32, float32],
+)
 bincount.cases([((5,), (), (0,))], inputs=([1, 0, 1, 3, 9], 4, None), dtypes=[int32, float32])
 bucketize.cases([(3, 4)], attributes={"boundaries": (-1.0, 0.0, 1.5)}, dtypes=[float32, float64, int32, int64])

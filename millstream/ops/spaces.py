@@ -46,7 +46,9 @@ def _pairs(value: Value, count: int) -> list[tuple[Size, Size]]:
 
 def _divided(n: Size, by: Size, what: str) -> Size:
     if is_known(n) and is_known(by) and int(n) % int(by):  # type: ignore[arg-type]
-        raise refuse(what, f"a size of {n} in blocks of {by}", "the size, padding included, must be a multiple of the block")
+        raise refuse(
+            what, f"a size of {n} in blocks of {by}", "the size, padding included, must be a multiple of the block"
+        )
     return n // by  # type: ignore[operator]
 
 
@@ -127,7 +129,9 @@ def _cut(x: Value, at: tuple[int, int], sizes: Sequence[Size], strides: Sequence
     return slice_(x, [0, *starts, 0], [x.shape[0], *limits, x.shape[3]], [1, *strides, 1])
 
 
-def _windowed(x: Value, kernel: Sequence[int], strides: Sequence[int], rates: Sequence[int], padding: str, fill: object) -> tuple[Value, list[Size], tuple[Size, ...]]:
+def _windowed(
+    x: Value, kernel: Sequence[int], strides: Sequence[int], rates: Sequence[int], padding: str, fill: object
+) -> tuple[Value, list[Size], tuple[Size, ...]]:
     low, high = pads(padding, x.shape[1:3], kernel, strides, rates, (), "NHWC")
     wide = pad(x, [0, *low, 0], [0, *high, 0], None, constant(fill, x.dtype))
     sizes = [(n - (k - 1) * r - 1) // s + 1 for n, k, s, r in zip(wide.shape[1:3], kernel, strides, rates, strict=True)]
@@ -183,7 +187,9 @@ def max_pool_with_argmax(
     return best, e.convert(where_, Targmax)
 
 
-def _flat_places(found: Value, at: tuple[int, int], steps: Sequence[int], low: Sequence[Size], w: Size, c: Size) -> Value:
+def _flat_places(
+    found: Value, at: tuple[int, int], steps: Sequence[int], low: Sequence[Size], w: Size, c: Size
+) -> Value:
     row = iota(found.shape, 1, int64) * steps[0] + broadcast(scalar_size(at[0] - low[0], int64), found.shape, ())
     column = iota(found.shape, 2, int64) * steps[1] + broadcast(scalar_size(at[1] - low[1], int64), found.shape, ())
     width, depth = (broadcast(scalar_size(v, int64), found.shape, ()) for v in (w, c))
@@ -208,7 +214,9 @@ Length = Types("Tlen", int32, int64, default=int64)
 
 
 @op("ReverseSequence", outputs="output")
-def reverse_sequence(input: Tensor[Any], seq_lengths: Tensor[Length], *, seq_dim: int, batch_dim: int = 0) -> Tensor[Any]:
+def reverse_sequence(
+    input: Tensor[Any], seq_lengths: Tensor[Length], *, seq_dim: int, batch_dim: int = 0
+) -> Tensor[Any]:
     """Turn round the first seq_lengths[i] elements of sequence i."""
     s, b = seq_dim % input.rank, batch_dim % input.rank
     if s == b:
@@ -234,7 +242,9 @@ def dynamic_stitch(indices: Tensors[int32, "N"], data: Tensors[Any, "N"]) -> Ten
 
 
 @op("DynamicPartition", outputs="outputs")
-def dynamic_partition(data: Tensor[Any], partitions: Tensor[int32], *, num_partitions: int) -> Tensors[Any, "num_partitions"]:
+def dynamic_partition(
+    data: Tensor[Any], partitions: Tensor[int32], *, num_partitions: int
+) -> Tensors[Any, "num_partitions"]:
     """Return for each partition the rows of `data` whose number it is."""
     count = product(partitions.shape)
     rows = reshape(data, (count, *data.shape[partitions.rank :]))
@@ -286,8 +296,12 @@ FEW = [float32, float64, int32]
 space_to_batch.cases([((2, 3, 4, 2), (2,), (2, 2))], inputs=(None, [2, 2], [[1, 0], [0, 2]]), dtypes=FEW)
 batch_to_space.cases([((8, 2, 3, 2), (2,), (2, 2))], inputs=(None, [2, 2], [[1, 0], [0, 2]]), dtypes=FEW)
 for _format in ("NHWC", "NCHW"):
-    space_to_depth.cases([(2, 4, 4, 4), ("batch", 4, 4, 4)], attributes={"block_size": 2, "data_format": _format}, dtypes=FEW)
-    depth_to_space.cases([(2, 4, 4, 4), ("batch", 4, 4, 4)], attributes={"block_size": 2, "data_format": _format}, dtypes=FEW)
+    space_to_depth.cases(
+        [(2, 4, 4, 4), ("batch", 4, 4, 4)], attributes={"block_size": 2, "data_format": _format}, dtypes=FEW
+    )
+    depth_to_space.cases(
+        [(2, 4, 4, 4), ("batch", 4, 4, 4)], attributes={"block_size": 2, "data_format": _format}, dtypes=FEW
+    )
 for _kernel, _strides, _rates, _padding in (
     ((1, 2, 2, 1), (1, 2, 2, 1), (1, 1, 1, 1), "VALID"),
     ((1, 2, 3, 1), (1, 2, 1, 1), (1, 1, 1, 1), "SAME"),
@@ -297,11 +311,19 @@ for _kernel, _strides, _rates, _padding in (
     extract_image_patches.cases([(2, 5, 6, 3), ("batch", 5, 6, 3)], attributes=_more, dtypes=FEW)
 for _padding in ("VALID", "SAME"):
     max_pool_with_argmax.cases(
-        [(2, 5, 6, 3)], attributes={"ksize": (1, 2, 2, 1), "strides": (1, 2, 2, 1), "padding": _padding, "include_batch_in_index": True}, dtypes=FEW
+        [(2, 5, 6, 3)],
+        attributes={
+            "ksize": (1, 2, 2, 1),
+            "strides": (1, 2, 2, 1),
+            "padding": _padding,
+            "include_batch_in_index": True,
+        },
+        dtypes=FEW,
     )
 local_response_normalization.cases([(2, 3, 3, 7)], attributes={"depth_radius": 2}, dtypes=[float32])
-reverse_sequence.cases([((3, 4, 2), (3,))], inputs=(None, [2, 4, 0]), attributes={"seq_dim": 1, "batch_dim": 0}, dtypes=FEW)
+reverse_sequence.cases(
+    [((3, 4, 2), (3,))], inputs=(None, [2, 4, 0]), attributes={"seq_dim": 1, "batch_dim": 0}, dtypes=FEW
+)
 dynamic_partition.cases([((5, 2), (5,))], inputs=(None, [1, 0, 1, 1, 2]), attributes={"num_partitions": 3}, dtypes=FEW)
 list_diff.cases([((5,), (2,))], inputs=([1, 2, 3, 2, 5], [2, 9]), dtypes=[int32, int64, float32])
 broadcast_gradient_args.cases([((3,), (2,))], inputs=([2, 1, 3], [4, 1]), dtypes=[int32, int64])
-

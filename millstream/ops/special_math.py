@@ -36,9 +36,15 @@ def _pair(name: str, types: Types, names: tuple[str, str], function: Callable[[V
     return declared
 
 
-igamma = _pair("Igamma", Float, ("a", "x"), e.igamma, "Return the lower regularised incomplete gamma function of a at x.")
-igammac = _pair("Igammac", Float, ("a", "x"), e.igammac, "Return the upper regularised incomplete gamma function of a at x.")
-zeta = _pair("Zeta", Wide, ("x", "q"), e.zeta, "Return the Hurwitz zeta function: the sum of (q + n) to the power of -x.")
+igamma = _pair(
+    "Igamma", Float, ("a", "x"), e.igamma, "Return the lower regularised incomplete gamma function of a at x."
+)
+igammac = _pair(
+    "Igammac", Float, ("a", "x"), e.igammac, "Return the upper regularised incomplete gamma function of a at x."
+)
+zeta = _pair(
+    "Zeta", Wide, ("x", "q"), e.zeta, "Return the Hurwitz zeta function: the sum of (q + n) to the power of -x."
+)
 polygamma = _pair("Polygamma", Wide, ("a", "x"), e.polygamma, "Return the derivative of order a of digamma at x.")
 
 
@@ -159,4 +165,3 @@ ndtri.cases([(7,)], inputs=([0.0, 1.0, 1e-30, 1e-5, 0.999, -1.0, 0.5],), dtypes=
 for _op in (bessel_i0, bessel_i1):
     _op.cases([(4,), ("batch", 2)], dtypes=TWO)
 check_numerics.cases([(3,)], attributes={"message": "here"}, dtypes=TWO)
-

@@ -58,4 +58,9 @@ for _axes, _suffix in ((1, ""), (2, "2D"), (3, "3D")):
         for _r, _c in _pairs:
             _more = {"Tcomplex": _c} if _kind == "RFFT" else {"Treal": _r}
             for _n in ([4, 3, 5], [4, 2, 8]):
-                _op.cases([(_shape, (_axes,))], inputs=(None, _n[3 - _axes :]), attributes=_more, dtypes=[_r if _kind == "RFFT" else _c])
+                _op.cases(
+                    [(_shape, (_axes,))],
+                    inputs=(None, _n[3 - _axes :]),
+                    attributes=_more,
+                    dtypes=[_r if _kind == "RFFT" else _c],
+                )

@@ -68,7 +68,12 @@ def _each(function: Callable[..., Any], results: int) -> Callable[..., Any]:
         with np.errstate(all="ignore"):
             found = [function(*(r[i] for r in rows), **attributes) for i in range(rows[0].shape[0])]
             if not found:
-                found = [function(*(np.zeros(r.shape[1:], r.dtype) + np.eye(*r.shape[1:], dtype=r.dtype) for r in rows), **attributes)]
+                found = [
+                    function(
+                        *(np.zeros(r.shape[1:], r.dtype) + np.eye(*r.shape[1:], dtype=r.dtype) for r in rows),
+                        **attributes,
+                    )
+                ]
                 columns = list(zip(*found, strict=True)) if results > 1 else [found]
                 parts = [np.asarray(c[0])[None][:0].reshape(*lead, *np.shape(c[0])) for c in columns]
                 return tuple(parts) if results > 1 else parts[0]
@@ -97,7 +102,9 @@ def _cholesky_reverse(dy: Value, y: Value, x: Value) -> tuple[Value]:
     return ((whole + adjoint(whole)) * half,)
 
 
-CHOLESKY = primitive("cholesky", lambda x: Spec(x.dtype, _matrices("Cholesky", x)), _each(_one_cholesky, 1), _cholesky_reverse)
+CHOLESKY = primitive(
+    "cholesky", lambda x: Spec(x.dtype, _matrices("Cholesky", x)), _each(_one_cholesky, 1), _cholesky_reverse
+)
 
 
 def cholesky(x: Value) -> Value:
@@ -402,7 +409,9 @@ def _svd_reverse(dys: Any, ys: Any, x: Value, whole: bool) -> tuple[Value]:
     f = e.convert(_differences(s, inner, True), kind)
     zero = full(s.shape, 0, s.dtype)
     empty = e.compare(s, zero, "EQ")
-    over = e.convert(e.select(empty, zero, full(s.shape, 1, s.dtype) / e.select(empty, full(s.shape, 1, s.dtype), s)), kind)
+    over = e.convert(
+        e.select(empty, zero, full(s.shape, 1, s.dtype) / e.select(empty, full(s.shape, 1, s.dtype), s)), kind
+    )
     left = f * (inner - adjoint(inner))
     other = matmul(adjoint(v), dv)
     right = f * (other - adjoint(other))
@@ -444,5 +453,3 @@ SINGULAR_VALUES = primitive(
 def singular_values(x: Value) -> Value:
     """Return the singular values, descending."""
     return emit(SINGULAR_VALUES, x)[0]
-
-

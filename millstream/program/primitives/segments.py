@@ -33,7 +33,11 @@ def _identity(kind: str, x: np.ndarray, ascending: bool) -> object:
 def _meaning(x: np.ndarray, ids: np.ndarray, kind: str, count: int, ascending: bool) -> np.ndarray:
     rows, flat = x.reshape(-1, *x.shape[ids.ndim :]), ids.reshape(-1)
     if ascending and np.any(np.diff(flat) < 0):
-        raise refuse("segment_reduce", "ids that are not sorted", "segment ids are not increasing; use an unsorted segment function")
+        raise refuse(
+            "segment_reduce",
+            "ids that are not sorted",
+            "segment ids are not increasing; use an unsorted segment function",
+        )
     if np.any(flat >= count):
         raise refuse("segment_reduce", f"the id {flat.max()} of {count} segments", f"give ids below {count}")
     kept = flat >= 0
@@ -56,7 +60,9 @@ def _rows(y: Value, ids: Value, like: Value, kept: Value) -> Value:
     return e.select(kept, rows, full(like.shape, 0, like.dtype))
 
 
-def _reverse(dy: Value, y: Value, x: Value, ids: Value, kind: str, count: Size, ascending: bool) -> tuple[Value | None, None]:
+def _reverse(
+    dy: Value, y: Value, x: Value, ids: Value, kind: str, count: Size, ascending: bool
+) -> tuple[Value | None, None]:
     lead = range(ids.rank)
     kept = broadcast(e.compare(ids, full(ids.shape, 0, ids.dtype), "GE"), x.shape, lead)
     if kind == "sum":

@@ -25,7 +25,9 @@ def _infer(x: Spec, kind: str, lengths: Sizes) -> Spec:
     shape, n = known_shape(x), len(lengths)
     kinds: dict[DType, Any] = _COMPLEX if kind == "rfft" else _REAL
     if x.dtype not in kinds or len(shape) < n:
-        raise refuse("fft", f"{kind} of {x}", f"give {'real' if kind == 'rfft' else 'complex'} numbers of rank {n} or more")
+        raise refuse(
+            "fft", f"{kind} of {x}", f"give {'real' if kind == 'rfft' else 'complex'} numbers of rank {n} or more"
+        )
     if kind in ("fft", "ifft"):
         return x if x.shape == shape else Spec(x.dtype, shape)
     last = lengths[-1] // 2 + 1 if kind == "rfft" else lengths[-1]
