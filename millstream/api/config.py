@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from millstream import _runtime as runtime
 from millstream.api.public import public, publish
 from millstream.base import errors
-from millstream.execution.dispatch import apply
 from millstream.execution.convert import to_tensor
+from millstream.execution.dispatch import apply
 from millstream.ops.picking import dynamic_update_slice as _update_op
 
 
@@ -97,6 +100,32 @@ def set_soft_device_placement(enabled: bool) -> None:
 def get_soft_device_placement() -> bool:
     """Return whether soft placement is on."""
     return _settings["soft_placement"]
+
+
+_DEVICE_PARTS = re.compile(
+    r"(job):([a-z_]\w*)|(replica):(\d+)|(task):(\d+)|(?:device:([a-z]\w*)|(cpu|gpu|tpu))(?::(\d+|\*))?", re.I
+)
+
+
+@public("device")
+@contextmanager
+def device(device_name: str | None) -> Iterator[None]:
+    """Place what is computed inside on a device. The cpu takes what other devices would, unless soft placement is off."""
+    if callable(device_name):
+        raise RuntimeError("tf.device does not support functions.")
+    for part in filter(None, (device_name or "").split("/")):
+        found = _DEVICE_PARTS.fullmatch(part)
+        if found is None:
+            attribute = part.partition(":")[0]
+            raise ValueError(
+                f"Unknown attribute '{attribute}' is encountered while parsing the device spec: '{device_name}'."
+            )
+        kind = found[7] or found[8]
+        elsewhere = (found[2] or "localhost") != "localhost" or int(found[4] or 0) + int(found[6] or 0) > 0
+        other = kind is not None and (kind.upper() != "CPU" or found[9] not in (None, "*", "0"))
+        if elsewhere or (other and not get_soft_device_placement()):
+            raise errors.InvalidArgumentError(None, None, f"{device_name} unknown device. Choose '/device:CPU:0'.")
+    yield
 
 
 class Context:

@@ -249,7 +249,7 @@ class SparseTensorSpec(BatchableTypeSpec):
 
     def _from_components(self, components: Any) -> Any:
         made = installed("SparseTensor")(*components)
-        made._dense_shape_default = made._dense_shape_default.merge_with(self._shape)
+        made.set_shape(self._shape)
         return made
 
     @property

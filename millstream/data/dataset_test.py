@@ -127,3 +127,11 @@ def test_none_is_a_part_of_elements_without_tensors() -> None:
     assert missing is None and present.numpy().tolist() == [2.0, 3.0]
     missing, present = Function(lambda iterator: iterator.get_next())(iter(dataset))
     assert missing is None and present.numpy().tolist() == [2.0, 3.0]
+
+
+def test_next_of_an_iterator_inside_a_trace_reads_when_it_runs() -> None:
+    iterator = iter(Dataset.range(3))
+    step = Function(lambda iterator: next(iterator) + next(iterator))
+    assert step(iterator).numpy() == 1
+    with pytest.raises(tf.errors.OutOfRangeError):
+        step(iterator)
