@@ -80,3 +80,16 @@ def test_dropout_lets_gradients_through_what_it_keeps() -> None:
         tape.watch(x)
         y = tf.nn.experimental.stateless_dropout(x, 0.5, [1, 2])
     np.testing.assert_allclose(tape.gradient(y, x), np.where(y.numpy() != 0, 2.0, 0.0))
+
+
+def test_an_exported_plan_draws_new_numbers_at_each_run(tmp_path: Path) -> None:
+    from millstream import _runtime as runtime
+    from millstream.saving.export import export_plan
+
+    tf.random.set_seed(7)
+    draw = tf.function(lambda: tf.random.uniform([2]))
+    export_plan(draw, tmp_path / "draw.plan", [])
+    plan = runtime.Plan((tmp_path / "draw.plan").read_bytes())
+    made = [plan.run(0, ())[0].numpy().tolist() for _ in range(2)]
+    tf.random.set_seed(7)
+    assert made == [draw().numpy().tolist() for _ in range(2)]
