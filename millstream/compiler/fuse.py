@@ -39,9 +39,10 @@ class _Fusion:
         self.positions = {n: i for i, n in enumerate(program.nodes)}
         self.fusable = {n for n in program.nodes if fuses(n)}
         self.lazy = self._find_lazy()
+        self.changes: dict[object, int] = {}
+        self.readings: dict[object, list[int]] = {}
 
     def run(self) -> list[Group]:
-        last: dict[object, int] = {}
         for node in self.program.nodes:
             if node in self.lazy or node.definition is CONSTANT:
                 continue
@@ -49,7 +50,7 @@ class _Fusion:
                 self._place(node)
             else:
                 index = self.groups.add(Group([node], False), self._sources(node))
-                self._order_effects(node, index, last)
+                self._order_effects(node, index)
         absorb(self.groups, self.program, self.positions, self.lazy, self.takes)
         return self.groups.in_order(self.positions)
 
@@ -72,22 +73,21 @@ class _Fusion:
             if made_by is not None and made_by in self.groups.group_of:
                 yield self.groups.group_of[made_by]
 
-    def _order_effects(self, node: Node, index: int, last: dict[object, int]) -> None:
+    def _order_effects(self, node: Node, index: int) -> None:
         """Effects on one handle, and all effects without a handle, keep their order."""
         if not node.definition.effects:
             return
         handles: list[object] = [v for v in node.inputs if v.dtype == dtypes.resource] or ["world"]
-        readings = node.definition in (READ, IS_SET)
         for handle in handles:
-            if readings:
-                if handle in last:
-                    self.groups.depend(index, [last[handle]])
-                last.setdefault((handle, "readings"), [])  # type: ignore[arg-type]
-                last[(handle, "readings")].append(index)  # type: ignore[attr-defined]
+            changed = self.changes.get(handle)
+            readings = self.readings.setdefault(handle, [])
+            self.groups.depend(index, [] if changed is None else [changed])
+            if node.definition in (READ, IS_SET):
+                readings.append(index)
             else:
-                before = last.pop((handle, "readings"), [])  # type: ignore[arg-type]
-                self.groups.depend(index, [*before, *([last[handle]] if handle in last else [])])  # type: ignore[misc]
-                last[handle] = index
+                self.groups.depend(index, readings)
+                self.changes[handle] = index
+                self.readings[handle] = []
 
     def _place(self, node: Node) -> None:
         shape = node.outputs[0].spec.shape

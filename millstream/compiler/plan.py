@@ -274,10 +274,10 @@ class _FunctionEncoder:
                     self.operand(size)
                     bindings += [self.symbols[size], position, axis]
         values: list[int] = []
-        for slot in function.slots:
-            shape = slot.spec.shape if slot.spec.shape is not None else ()
+        for held in function.slots:
+            shape = held.spec.shape if held.spec.shape is not None else ()
             dims = add([self.operand(n) for n in shape])[0]
-            values += [slot.spec.dtype.as_datatype_enum, len(shape), dims, slot.storage, slot.location, slot.flags]
+            values += [held.spec.dtype.as_datatype_enum, len(shape), dims, held.storage, held.location, held.flags]
         instructions: list[int] = []
         for item in function.instructions:
             instructions += self._instruction(item)

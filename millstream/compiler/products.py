@@ -85,4 +85,5 @@ def simplify_sum_of_products(inputs: Sequence[Value], attributes: Mapping[str, A
     left = [k for k in range(len(batch[0])) if k not in axes]
     over = [(*(side[k] for k in axes), *more) for side, more in zip(batch, contract, strict=True)]
     shared = [tuple(side[k] for k in left) for side in batch]
-    return (dot(*node.inputs, (over[0], over[1]), (shared[0], shared[1])),)
+    x, y = node.inputs
+    return (dot(x, y, (over[0], over[1]), (shared[0], shared[1])),)

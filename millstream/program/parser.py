@@ -248,10 +248,10 @@ class _Reader:
     def size_until(self, *ends: str) -> Size:
         """Read a size up to and over one of `ends` that lies outside its parentheses."""
         start, depth = self.at, 0
-        for self.at in range(start, len(self.text)):
-            letter = self.text[self.at]
+        for at in range(start, len(self.text)):
+            letter = self.text[at]
             if letter in ends and not depth:
-                self.at += 1
-                return size_text.parse(self.text[start : self.at - 1], self.sizes)
+                self.at = at + 1
+                return size_text.parse(self.text[start:at], self.sizes)
             depth += (letter == "(") - (letter == ")")
         raise self.error(" or ".join(map(repr, ends)))
