@@ -1,0 +1,263 @@
+"""Tests of traced functions: when they are traced again, what they capture, and what they refuse."""
+
+# mypy: ignore-errors
+
+from __future__ import annotations
+
+import gc
+
+import numpy as np
+import pytest
+
+import millstream as tf
+from millstream.base import errors
+
+
+def counted(**options):
+    """Return a function of two arguments that counts its traces."""
+    traces = []
+
+    @tf.function(**options)
+    def double(x, factor=2.0):
+        traces.append(x.shape.as_list() if hasattr(x, "shape") else x)
+        return x * factor
+
+    return double, traces
+
+
+def test_one_trace_serves_all_calls_of_one_kind():
+    double, traces = counted()
+    assert [float(double(tf.constant(v))) for v in (1.0, 2.0, 3.0)] == [2.0, 4.0, 6.0]
+    assert traces == [[]]
+    assert double.experimental_get_tracing_count() == 1
+
+
+def test_another_element_type_shape_or_python_value_traces_again():
+    double, traces = counted()
+    double(tf.constant(1.0))
+    double(tf.constant([1.0]))
+    double(tf.constant(1.0), 3.0)
+    double(tf.constant(1.0, tf.float64), tf.constant(1.0, tf.float64))
+    assert len(traces) == 4
+    double(x=tf.constant(1.0), factor=3.0)
+    assert len(traces) == 4
+
+
+def test_sizes_that_vary_are_left_open_when_asked():
+    double, traces = counted(reduce_retracing=True)
+    for n in range(1, 6):
+        np.testing.assert_array_equal(double(tf.ones([n, 3])).numpy(), np.full([n, 3], 2.0))
+    assert traces == [[1, 3], [None, 3]]
+
+
+def test_sizes_that_keep_varying_are_left_open_unasked():
+    double, traces = counted()
+    for n in range(1, 20):
+        double(tf.ones([n]))
+    assert len(traces) == 6
+    assert traces[-1] == [None]
+
+
+def test_an_input_signature_allows_one_trace_and_refuses_other_shapes():
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32)])
+    def double(x):
+        return x + x
+
+    assert double([[1, 2]]).numpy().tolist() == [[2.0, 4.0]]
+    assert double(np.ones([3, 2], np.float32)).shape.as_list() == [3, 2]
+    assert double.experimental_get_tracing_count() == 1
+    with pytest.raises(TypeError, match="Can not cast TensorSpec"):
+        double(tf.ones([3]))
+
+
+def test_structures_and_none_go_in_and_out():
+    @tf.function
+    def swap(pair):
+        return {"a": pair["b"], "rest": [None, (pair["a"],)]}
+
+    found = swap({"a": tf.constant(1.0), "b": tf.constant(2)})
+    assert int(found["a"]) == 2
+    assert found["rest"][0] is None
+    assert float(found["rest"][1][0]) == 1.0
+
+
+def test_variables_are_made_on_the_first_call_only():
+    class Layer:
+        def __init__(self):
+            self.weight = None
+
+        @tf.function
+        def __call__(self, x):
+            if self.weight is None:
+                self.weight = tf.Variable(2.0)
+            return x * self.weight
+
+    layer, other = Layer(), Layer()
+    assert float(layer(tf.constant(3.0))) == 6.0
+    layer.weight.assign(5.0)
+    assert float(layer(tf.constant(3.0))) == 15.0
+    assert float(other(tf.constant(3.0))) == 6.0
+
+    @tf.function
+    def wrong(x):
+        return tf.Variable(1.0) * x
+
+    with pytest.raises(ValueError, match=r"only supports singleton tf\.Variables"):
+        wrong(tf.constant(1.0))
+
+
+def test_a_method_does_not_keep_its_object_alive():
+    class Model:
+        @tf.function
+        def call(self, x):
+            return x + 1.0
+
+    model = Model()
+    model.call(tf.constant(1.0))
+    import weakref
+
+    gone = weakref.ref(model)
+    del model
+    gc.collect()
+    assert gone() is None
+
+
+def test_variables_are_captured_by_reference_and_listed():
+    v, fixed = tf.Variable(1.0), tf.Variable(2.0, trainable=False)
+
+    @tf.function
+    def add(x):
+        return x + v + fixed
+
+    assert float(add(tf.constant(1.0))) == 4.0
+    v.assign(10.0)
+    assert float(add(tf.constant(1.0))) == 13.0
+    concrete = add.get_concrete_function(tf.constant(1.0))
+    assert {id(x) for x in concrete.variables} == {id(v), id(fixed)}
+    assert [id(x) for x in concrete.trainable_variables] == [id(v)]
+    assert len(concrete.captured_inputs) == 2
+
+
+def test_functions_call_functions_with_what_they_capture():
+    @tf.function
+    def outer(a):
+        @tf.function
+        def inner(b):
+            return a * b
+
+        return inner(a) + inner(a * 2.0)
+
+    assert float(outer(tf.constant(3.0))) == 27.0
+
+
+def test_a_tensor_leaked_from_a_trace_is_refused():
+    leaked = []
+
+    @tf.function
+    def leak(x):
+        leaked.append(x * 2.0)
+        return x
+
+    leak(tf.constant(1.0))
+    with pytest.raises(TypeError, match="out of scope"):
+        _ = leaked[0] + 1.0
+
+    with pytest.raises(errors.InaccessibleTensorError, match="not accessible here"):
+        tf.function(lambda x: x + leaked[0])(tf.constant(1.0))
+
+
+def test_a_constant_that_a_tape_follows_later_is_differentiated():
+    x = tf.constant(3.0)
+
+    @tf.function
+    def square():
+        return x * x
+
+    assert float(square()) == 9.0
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = square()
+    assert float(tape.gradient(y, x)) == 6.0
+
+
+def test_run_functions_eagerly_runs_the_python_code():
+    double, traces = counted()
+    double(tf.constant(1.0))
+    tf.config.run_functions_eagerly(True)
+    try:
+        assert tf.config.functions_run_eagerly()
+        double(tf.constant(1.0))
+        double(tf.constant(1.0))
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert len(traces) == 3
+
+
+def test_a_concrete_function_is_called_by_position_or_name():
+    double, _ = counted()
+    concrete = double.get_concrete_function(tf.TensorSpec([None], tf.float32))
+    assert concrete(tf.constant([1.0, 2.0])).numpy().tolist() == [2.0, 4.0]
+    assert concrete(x=tf.constant([1.0])).numpy().tolist() == [2.0]
+    assert concrete.structured_input_signature[0][0] == tf.TensorSpec([None], tf.float32)
+    with pytest.raises(TypeError):
+        concrete(tf.constant([1]))
+
+
+def test_what_is_no_tensor_cannot_be_returned():
+    with pytest.raises(TypeError, match="must return zero or more Tensors"):
+        tf.function(lambda: object())()
+
+
+def test_the_first_element_of_an_iterator_is_taken_before_the_call():
+    dataset = tf.data.Dataset.from_generator(
+        lambda: (np.full([n, 2], n, np.float32) for n in (1, 2, 1)),
+        output_signature=tf.TensorSpec([None, 2], tf.float32),
+    )
+    iterator = iter(dataset)
+
+    @tf.function
+    def step(it):
+        x = it.get_next()
+        return tf.reduce_sum(x), tf.shape(x)
+
+    assert [[float(a), b.numpy().tolist()] for a, b in (step(iterator) for _ in range(3))] == [
+        [2.0, [1, 2]],
+        [8.0, [2, 2]],
+        [2.0, [1, 2]],
+    ]
+    with pytest.raises(errors.OutOfRangeError):
+        step(iterator)
+
+
+def test_python_functions_run_inside_of_graphs_and_are_differentiated():
+    @tf.function
+    def cube(x):
+        y = tf.py_function(lambda a: a * a * a, [x], tf.float32)
+        y.set_shape(x.shape)
+        return y * 2.0
+
+    x = tf.constant([1.0, 2.0])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = cube(x)
+    assert y.numpy().tolist() == [2.0, 16.0]
+    assert tape.gradient(y, x).numpy().tolist() == [6.0, 24.0]
+
+
+def test_print_writes_tensors_as_tensorflow_does(capsys):
+    import sys
+
+    tf.print(1.0, tf.constant([1.0, 2.5]), "a", tf.constant("b"), {"k": tf.constant([1, 2])}, output_stream=sys.stdout)
+    tf.function(lambda x: tf.print("x is", x, tf.range(10), output_stream=sys.stdout))(tf.constant(3.0))
+    assert capsys.readouterr().out == "1.0 [1 2.5] a \"b\" {'k': [1 2]}\nx is 3 [0 1 2 ... 7 8 9]\n"
+
+
+def test_an_assertion_stops_the_run_and_shows_its_data():
+    @tf.function
+    def checked(x):
+        tf.debugging.Assert(x > 2.0, [x, "is small"])
+        return x
+
+    assert float(checked(tf.constant(3.0))) == 3.0
+    with pytest.raises(errors.InvalidArgumentError, match=r"assertion failed.*is small"):
+        checked(tf.constant(1.0))
