@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -148,7 +149,12 @@ class Op(Definition):
         self.module = body.__module__
 
     def _read_signature(self, body: Callable[..., Any]) -> None:
-        hints = typing.get_type_hints(body, include_extras=True, localns={"Literal": Literal})
+        # Not typing.get_type_hints: it compiles each annotation anew, a quarter of the time that an import takes.
+        names = {**body.__globals__, "Literal": Literal, **inspect.getclosurevars(body).nonlocals} if body.__closure__ else {
+            "Literal": Literal,
+            **body.__globals__,
+        }
+        hints = {k: eval(_compiled(v), names) if isinstance(v, str) else v for k, v in body.__annotations__.items()}
         for parameter in inspect.signature(body).parameters.values():
             hint = hints[parameter.name]
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
@@ -379,6 +385,11 @@ class Op(Definition):
         flat = self.flatten(arguments, complete)
         outputs = current_program().emit(self, flat, complete)
         return outputs[0] if len(outputs) == 1 and len(self.results) == 1 and self.results[0].shape == "one" else outputs
+
+
+@functools.cache
+def _compiled(annotation: str) -> Any:
+    return compile(annotation, "<annotation>", "eval")
 
 
 def _named(specs: Sequence[Spec], known: frozenset[Symbol]) -> tuple[Spec, ...]:
