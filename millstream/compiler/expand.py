@@ -62,7 +62,7 @@ class ExpandedProgram(Program):
             return simple
         key = None
         if not definition.effects:
-            key = (definition, *map(id, inputs), *(_key(v) for v in attributes.items()))
+            key = (definition, *map(id, inputs), *(attribute_key(v) for v in attributes.items()))
             known = self.seen.get(key)
             if known is not None:
                 return known
@@ -95,7 +95,8 @@ class ExpandedProgram(Program):
         return tuple(expand_into(plain, node.inputs, self.sizes))
 
 
-def _key(item: tuple[str, Any]) -> Any:
+def attribute_key(item: tuple[str, Any]) -> Any:
+    """Return what two equal attributes, names with values, have in common; it can be hashed."""
     name, value = item
     if isinstance(value, np.ndarray):
         return (name, value.dtype.str, value.shape, value.tobytes() if value.dtype != object else tuple(value.ravel()))

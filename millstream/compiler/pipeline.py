@@ -12,6 +12,7 @@ from millstream.compiler.fuse import Group, fuse, through_broadcast
 from millstream.compiler.memory import plan_memory
 from millstream.compiler.plan import CONSTANT, HEAP, INPUT, FunctionWriter, ModuleWriter
 from millstream.compiler.prune import prune
+from millstream.compiler.share import share
 from millstream.compiler.state import forward_state
 from millstream.compiler.target import Target
 from millstream.program.primitives.control import programs_of
@@ -53,7 +54,8 @@ def lower(program: Program, specs: Sequence[Spec], target: Target) -> ExpandedPr
 
 def tidy(program: Program) -> None:
     """Run the passes that shorten a program of primitives, in the programs inside it, too."""
-    forward_state(program)
+    if forward_state(program):
+        share(program)
     prune(program)
     for node in program.nodes:
         for inner in programs_of(node.definition, node.attributes):

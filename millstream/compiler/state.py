@@ -7,8 +7,11 @@ from millstream.program.primitives.state import IS_SET, READ, WRITE
 from millstream.program.value import Node, Program, Value
 
 
-def forward_state(program: Program) -> None:
-    """Replace, in place, reads of a handle whose content is known, and drop writes that are overwritten unseen."""
+def forward_state(program: Program) -> bool:
+    """Replace, in place, reads of a handle whose content is known, and drop writes that are overwritten unseen.
+
+    Returns whether a read was replaced.
+    """
     held: dict[Value, Value] = {}
     last_write: dict[Value, Node] = {}
     replaced: dict[Value, Value] = {}
@@ -38,3 +41,4 @@ def forward_state(program: Program) -> None:
         kept.append(node)
     program.nodes = [n for n in kept if id(n) not in dropped]
     program.outputs = [replaced.get(v, v) for v in program.outputs]
+    return bool(replaced)

@@ -131,3 +131,16 @@ def test_what_is_written_from_a_matrix_product_is_not_copied():
     tf.function(step, autograph=False)()
     tf.function(step, autograph=False)()
     np.testing.assert_allclose(v, [[7.0, 10.0], [15.0, 22.0]])
+
+
+def test_what_two_readings_of_a_variable_lead_to_is_computed_once():
+    step, a, b = tf.Variable(3.0), tf.Variable([1.0, 2.0]), tf.Variable([[1.0]])
+
+    def update():
+        for v in (a, b):
+            v.assign_sub(v * tf.exp(step.value()), read_value=False)
+
+    assert kernels(update).count("fused") == 3
+    tf.function(update, autograph=False)()
+    np.testing.assert_allclose(a, np.float32([1.0, 2.0]) * (1 - np.exp(np.float32(3))), rtol=1e-6)
+    np.testing.assert_allclose(b, [[1 - np.exp(np.float32(3))]], rtol=1e-6)
