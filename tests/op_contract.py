@@ -64,21 +64,18 @@ class Trial:
             return self.choice[element.name]
         return element if isinstance(element, DType) else self.choice["*"]
 
+    def _counts(self) -> list[int]:
+        """How many flat inputs each parameter takes: lists share what the others leave over."""
+        lists = sum(p.shape != "one" for p in self.op.inputs)
+        rest = len(self.shapes) - (len(self.op.inputs) - lists)
+        return [1 if p.shape == "one" else rest // lists for p in self.op.inputs]
+
     def _parameter(self, i: int) -> Any:
-        if not self.op.structured:
-            return self.op.inputs[i]
-        # A list takes all inputs that the others leave over.
-        ones_after = 0
-        for parameter in reversed(self.op.inputs):
-            if parameter.shape != "one":
-                break
-            ones_after += 1
-        before = len(self.op.inputs) - ones_after - 1
-        if i < before:
-            return self.op.inputs[i]
-        if i >= len(self.shapes) - ones_after:
-            return self.op.inputs[i - len(self.shapes)]
-        return self.op.inputs[before]
+        for parameter, count in zip(self.op.inputs, self._counts(), strict=True):
+            if i < count:
+                return parameter
+            i -= count
+        raise IndexError(i)
 
     def _array(self, i: int) -> np.ndarray:
         given = self.case.inputs[i] if i < len(self.case.inputs) else None
@@ -113,19 +110,11 @@ class Trial:
 
     def arguments(self, flat: Sequence[Any]) -> list[Any]:
         """Group flat values as the signature has them."""
-        if not self.op.structured:
-            return list(flat)
         grouped: list[Any] = []
         at = 0
-        for k, parameter in enumerate(self.op.inputs):
-            if parameter.shape == "one":
-                grouped.append(flat[at])
-                at += 1
-            else:
-                ones_after = sum(p.shape == "one" for p in self.op.inputs[k + 1 :])
-                end = len(flat) - ones_after
-                grouped.append(list(flat[at:end]))
-                at = end
+        for parameter, count in zip(self.op.inputs, self._counts(), strict=True):
+            grouped.append(flat[at] if parameter.shape == "one" else list(flat[at : at + count]))
+            at += count
         return grouped
 
     def program(self, *, symbolic: bool) -> Program:

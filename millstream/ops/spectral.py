@@ -9,7 +9,7 @@ from millstream.program.primitives.shaping import contents
 from millstream.program.primitives.spectral import fft, fitted
 from millstream.program.value import Value
 
-C = Types("Tcomplex", complex64, complex128)
+C = Types("Tcomplex", complex64, complex128, default=complex64)
 R = Types("Treal", float32, float64, default=float32)
 
 
