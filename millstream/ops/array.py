@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from millstream.base import dtypes
 from millstream.base.dtypes import int8, int32, int64
 from millstream.base.sizes import Size, is_known, product, select_nonnegative
@@ -178,6 +180,13 @@ def unpack(value: Tensor[T], *, num: int, axis: int = 0) -> Tensors[T, "num"]:
     return [s.reshape(s.slice_axis(value, at, i, i + 1), rest) for i in range(num)]
 
 
+@unpack.gradient
+def _unpack_gradient(dy: Any, y: Any, value: Value, *, num: int, axis: int) -> tuple[Value]:
+    at = axis % value.rank
+    parts = [insert_axis(v, at) for v in (dy if isinstance(dy, tuple) else (dy,))]
+    return (s.concatenate(parts, at) if parts else s.full(value.shape, 0, value.dtype),)
+
+
 @op("Split", outputs="output")
 def split(split_dim: Known[Tensor[int32]], value: Tensor[T], *, num_split: int) -> Tensors[T, "num_split"]:
     """Cut a tensor into `num_split` equal parts along an axis."""
@@ -187,6 +196,12 @@ def split(split_dim: Known[Tensor[int32]], value: Tensor[T], *, num_split: int) 
         raise refuse("Split", f"size {n} in {num_split} parts", f"num_split must divide {n}")
     each = n // num_split
     return [s.slice_axis(value, axis, each * i, each * (i + 1)) for i in range(num_split)]
+
+
+@split.gradient
+def _split_gradient(dy: Any, y: Any, split_dim: Value, value: Value, *, num_split: int) -> tuple[None, Value]:
+    axis = read_axes(value, split_dim, "Split")[0]
+    return None, s.concatenate(list(dy) if isinstance(dy, tuple) else [dy], axis)
 
 
 Tlen = Types("Tlen", int8, int32, int64, default=int64)
@@ -214,6 +229,14 @@ def split_v(
         result.append(s.slice_axis(value, axis, start, start + m))
         start = start + m
     return result
+
+
+@split_v.gradient
+def _split_v_gradient(
+    dy: Any, y: Any, value: Value, size_splits: Value, split_dim: Value, *, num_split: int
+) -> tuple[Value, None, None]:
+    axis = read_axes(value, split_dim, "SplitV")[0]
+    return s.concatenate(list(dy) if isinstance(dy, tuple) else [dy], axis), None, None
 
 
 Dim = Types("Tdim", int32, int64, default=int32)
@@ -329,7 +352,9 @@ def invert_permutation(x: Tensor[Shape]) -> Tensor[Shape]:
 
 
 @op("ConcatOffset", outputs="offset")
-def concat_offset(concat_dim: Known[Tensor[int32]], shape: Tensors[Types("shape_type", int32, int64, default=int32), "N"]) -> Tensors[Types("shape_type"), "N"]:
+def concat_offset(
+    concat_dim: Known[Tensor[int32]], shape: Tensors[Types("shape_type", int32, int64, default=int32), "N"]
+) -> Tensors[Types("shape_type"), "N"]:
     """Return where each of several shapes begins in their concatenation."""
     axis = s.contents(concat_dim)[0]
     results, before = [], s.constant(0, shape[0].dtype)
@@ -351,7 +376,13 @@ for _op in (identity, stop_gradient, snapshot):
     _op.cases([(2, 3), ("batch", 4)], dtypes=MOST, gradient=_op is not stop_gradient)
 transpose.cases([((2, 3, 4), (3,)), (("batch", 3, 4), (3,))], inputs=(None, [2, 0, 1]), dtypes=MOST)
 conjugate_transpose.cases([((2, 3), (2,))], inputs=(None, [1, 0]), dtypes=MOST)
-concat.cases([((2, 3), (4, 3), (1, 3), ()), ], inputs=(None, None, None, 0), dtypes=MOST)
+concat.cases(
+    [
+        ((2, 3), (4, 3), (1, 3), ()),
+    ],
+    inputs=(None, None, None, 0),
+    dtypes=MOST,
+)
 concat.cases([(("batch", 3), ("batch", 1), ())], inputs=(None, None, -1))
 concat_v1.cases([((), (2, 3), (4, 3))], inputs=(0,))
 pack.cases([((2, 3), (2, 3)), (("batch", 3), ("batch", 3), ("batch", 3))], dtypes=MOST)
