@@ -1,0 +1,138 @@
+"""tf.nn.ctc_loss and tf.nn.ctc_greedy_decoder: labels of sequences whose alignment is unknown. The beam search is not here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from millstream.api import array
+from millstream.api.control_flow import while_loop
+from millstream.api.math import cast
+from millstream.api.nn import log_softmax
+from millstream.api.public import public
+from millstream.api.reduction import argmax, cumsum, reduce_logsumexp, reduce_max, reduce_sum
+from millstream.base import dtypes
+from millstream.execution.convert import to_tensor
+from millstream.execution.dispatch import apply
+from millstream.execution.sparse_tensor import SparseTensor
+from millstream.execution.tensor import eager_constant
+from millstream.ops.registry import find
+
+_NOWHERE = -1e30
+"""The logarithm of the probability outside of all states. Not -inf: differences of infinities would be NaN in the gradient."""
+
+_PENALTY = -float(np.log(np.finfo(np.float64).max))
+"""What a step that cannot be costs, as in TensorFlow: labels that do not fit into the frames have a large loss, not an infinite one."""
+
+
+def _int(value: Any) -> Any:
+    return cast(to_tensor(value, None, dtypes.int32), dtypes.int32)
+
+
+def _dense_labels(labels: Any, label_length: Any) -> tuple[Any, Any]:
+    """Return labels [batch, most] and their lengths."""
+    if not isinstance(labels, SparseTensor):
+        if label_length is None:
+            raise ValueError("Argument `label_length` must be provided when labels is a dense tensor.")
+        return _int(labels), _int(label_length)
+    shape = labels.dense_shape
+    rows = labels.indices[:, 0]
+    lengths = apply(find("UnsortedSegmentSum"), array.ones_like(rows, dtypes.int32), rows, shape[0])
+    zero = eager_constant(0, labels.values.dtype)
+    dense = apply(find("SparseToDense"), labels.indices, shape, labels.values, zero, validate_indices=True)
+    return _int(dense), lengths
+
+
+def _interleaved(labels: Any, blank: Any) -> Any:
+    """Return labels with a blank before, between and after them, [batch, 2 * most + 1]."""
+    blanks = array.zeros_like(labels) + blank
+    pairs = array.reshape(array.stack([blanks, labels], 2), array.stack([array.shape(labels)[0], -1]))
+    return array.concat([pairs, pairs[:, :1] * 0 + blank], 1)
+
+
+def _moved(x: Any, by: int) -> Any:
+    """Return x with its columns moved right."""
+    return array.pad(x, [[0, 0], [by, 0]], constant_values=_NOWHERE)[:, : array.shape(x)[1]]
+
+
+@public("nn.ctc_loss")
+def ctc_loss(
+    labels: Any,
+    logits: Any,
+    label_length: Any,
+    logit_length: Any,
+    logits_time_major: bool = True,
+    unique: Any = None,
+    blank_index: Any = None,
+    name: str | None = None,
+) -> Any:
+    """Return for each sequence -log of the probability that its frames spell its labels, blanks and repeats left out."""
+    if isinstance(labels, SparseTensor) and blank_index is None:
+        raise ValueError("Argument `blank_index` must be provided when labels is a SparseTensor.")
+    logits = to_tensor(logits)
+    kind = logits.dtype
+    wide = cast(logits, dtypes.float32) if kind in (dtypes.float16, dtypes.bfloat16) else logits
+    frames = wide if not logits_time_major else array.transpose(wide, [1, 0, 2])
+    labels, label_length = _dense_labels(labels, label_length)
+    logit_length = _int(logit_length)
+    classes = frames.shape[2] if frames.shape[2] is not None else array.shape(frames)[2]
+    blank = 0 if blank_index is None else blank_index
+    if isinstance(blank, int) and blank < 0:
+        blank = blank + classes
+    place = array.reshape(array.range_(array.shape(labels)[1]), [1, -1])
+    inside = apply(find("Less"), place, array.expand_dims(label_length, 1))
+    labels = array.where(inside, labels, array.zeros_like(labels))
+    states = _interleaved(labels, blank)
+    logs = log_softmax(frames)
+    each = array.transpose(array.gather(logs, states, axis=2, batch_dims=1), [1, 0, 2])
+    penalty, nowhere, free = (eager_constant(v, wide.dtype) for v in (_PENALTY, _NOWHERE, 0))
+    # A state is reached from the one two before where it is a label other than that one.
+    two_before = array.pad(states, [[0, 0], [2, 0]], constant_values=-1)[:, : array.shape(states)[1]]
+    odd = apply(find("Equal"), array.range_(array.shape(states)[1]) % 2, eager_constant(1, dtypes.int32))
+    skips = apply(find("LogicalAnd"), odd, apply(find("NotEqual"), states, two_before))
+    first = apply(find("Less"), array.range_(array.shape(states)[1]), eager_constant(2, dtypes.int32))
+    alpha = each[0] + array.where(first, free, penalty)
+    jump = array.where(skips, free, penalty)
+
+    def step(t: Any, alpha: Any) -> Any:
+        total = reduce_logsumexp(array.stack([alpha, _moved(alpha, 1), _moved(alpha, 2) + jump], 0), 0) + each[t]
+        running = array.expand_dims(apply(find("Less"), t, logit_length), 1)
+        return t + 1, array.where(running, total, alpha)
+
+    count = array.shape(each)[0]
+    start = eager_constant(1, dtypes.int32)
+    alpha = while_loop(lambda t, alpha: apply(find("Less"), t, count), step, (start, alpha))[1]
+    last = array.stack(
+        [2 * label_length, apply(find("Maximum"), 2 * label_length - 1, eager_constant(0, dtypes.int32))], 1
+    )
+    ends = array.gather(alpha, last, axis=1, batch_dims=1)
+    empty = array.expand_dims(apply(find("Equal"), label_length, eager_constant(0, dtypes.int32)), 1)
+    ends = array.where(apply(find("LogicalAnd"), empty, eager_constant([False, True], dtypes.bool)), nowhere, ends)
+    return cast(apply(find("Neg"), reduce_logsumexp(ends, 1)), kind)
+
+
+@public("nn.ctc_greedy_decoder")
+def ctc_greedy_decoder(inputs: Any, sequence_length: Any, merge_repeated: bool = True, blank_index: Any = None) -> Any:
+    """Return the likeliest class of each frame [frames, batch, classes], repeats (if asked) and blanks left out, as one sparse tensor in a list, and the negative sums of logits."""
+    x, lengths = to_tensor(inputs), _int(sequence_length)
+    classes = x.shape[2] if x.shape[2] is not None else array.shape(x)[2]
+    blank = classes - 1 if blank_index is None else blank_index
+    if isinstance(blank, int) and blank < 0:
+        blank = blank + classes
+    best = array.transpose(argmax(x, 2), [1, 0])
+    place = array.reshape(array.range_(array.shape(best)[1]), [1, -1])
+    running = apply(find("Less"), place, array.expand_dims(lengths, 1))
+    kept = apply(find("LogicalAnd"), running, apply(find("NotEqual"), best, cast(to_tensor(blank), dtypes.int64)))
+    if merge_repeated:
+        before = array.pad(best, [[0, 0], [1, 0]], constant_values=-1)[:, : array.shape(best)[1]]
+        kept = apply(find("LogicalAnd"), kept, apply(find("NotEqual"), best, before))
+    ordinal = cumsum(cast(kept, dtypes.int64), 1)
+    at = array.where(kept)
+    column = array.gather_nd(ordinal, at) - 1
+    indices = array.stack([at[:, 0], column], 1)
+    most = reduce_max(array.concat([array.reshape(ordinal, [-1]), eager_constant([0], dtypes.int64)], 0))
+    shape = array.stack([cast(array.shape(best)[0], dtypes.int64), most])
+    peak = array.transpose(reduce_max(x, 2), [1, 0])
+    score = apply(find("Neg"), reduce_sum(array.where(running, peak, array.zeros_like(peak)), 1, True))
+    return [SparseTensor(indices, array.gather_nd(best, at), shape)], score
