@@ -301,7 +301,8 @@ class Op(Definition):
         """Return the flat positions of the inputs whose content decides shapes."""
         if not self.structured:
             return self.known_inputs
-        found, at = [], 0
+        found: list[int] = []
+        at = 0
         for parameter in self.inputs:
             count = 1
             if parameter.shape != "one":

@@ -186,10 +186,12 @@ if __name__ == "__main__":
         recorded |= answers(tensorflow, chosen)
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).with_name("random.npz")
     # One array an element type, and where each answer lies in it: thousands of small files would be ten times as large.
-    index, parts = [], {}
+    index: list[str] = []
+    parts: dict[str, list[Any]] = {}
     for name, array in recorded.items():
         held = parts.setdefault(array.dtype.name, [])
         index.append(f"{name}|{array.dtype.name}|{sum(a.size for a in held)}|{','.join(map(str, array.shape))}")
         held.append(array.ravel())
-    joined = {dtype: np.concatenate(arrays) for dtype, arrays in parts.items()}
-    np.savez_compressed(target, index=np.array("\n".join(index)), **joined)
+    joined: dict[str, Any] = {dtype: np.concatenate(arrays) for dtype, arrays in parts.items()}
+    joined["index"] = np.array("\n".join(index))
+    np.savez_compressed(target, allow_pickle=False, **joined)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 # Numbers and operand counts of runtime/kernels/fused_ops.h; tile_program_test.py compares the two.
 OPS: Final[dict[str, tuple[int, int]]] = {
@@ -99,7 +99,7 @@ _FORMATS: Final[dict[int, str]] = {
     29: "<b", 30: "<B",
 }  # fmt: skip
 
-Size = object  # an int, or what `patches` hands back
+Size = Any  # an int, or what `patches` hands back
 
 
 class Register:

@@ -113,6 +113,14 @@ def scalar_like(x: Value, number: complex) -> Value:
     return one if x.shape == () else emit(PRIMITIVES["broadcast"], one, shape=x.shape, axes=())[0]
 
 
+cos: Callable[[Value], Value]
+cosh: Callable[[Value], Value]
+digamma: Callable[[Value], Value]
+bessel_i1e: Callable[[Value], Value]
+complex_: Callable[[Value, Value], Value]
+polygamma: Callable[[Value, Value], Value]
+ZETA: Primitive
+
 CONJ = primitive("conj", _same("conj"), rounded(np.conj), lambda dy, y, x: (conjugate(dy),), elementwise=True)
 NEGATE = primitive(
     "negate",

@@ -276,8 +276,8 @@ def least(a: Size, b: Size, what: str) -> Size:
     """Return the smaller of two sizes, which must be known unless they are one."""
     if a == b:
         return a
-    if is_known(a) and is_known(b):
-        return a if int(a) < int(b) else b
+    if isinstance(a, int) and isinstance(b, int):
+        return min(a, b)
     from millstream.program.value import UnknownRank
 
     raise UnknownRank(f"{what}: the sizes of the matrices are unknown here.")

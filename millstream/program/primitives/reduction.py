@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from typing import Any
+
 import numpy as np
 
 from millstream.base import dtypes
@@ -48,7 +50,7 @@ def _reduce_meaning(x: np.ndarray, kind: str, axes: tuple[int, ...]) -> np.ndarr
         elif kind == "or":
             answer = np.any(wide, axes)
         else:
-            start = (lowest if kind == "max" else highest)(dtypes.as_dtype(x.dtype))
+            start: Any = (lowest if kind == "max" else highest)(dtypes.as_dtype(x.dtype))
             answer = (np.max if kind == "max" else np.min)(wide, axes, initial=start)
     return np.asarray(answer).astype(x.dtype)
 
@@ -123,7 +125,7 @@ def arg_reduce(x: Value, kind: str, axis: int, dtype: DType) -> Value:
 def _cumulative_meaning(x: np.ndarray, kind: str, axis: int, exclusive: bool, reverse: bool) -> np.ndarray:
     function = {"sum": np.add, "product": np.multiply, "max": np.maximum, "min": np.minimum, "logsumexp": np.logaddexp}[kind]
     dtype = dtypes.as_dtype(x.dtype)
-    start = {"sum": 0, "product": 1, "max": None, "min": None, "logsumexp": None}[kind]
+    start: Any = {"sum": 0, "product": 1, "max": None, "min": None, "logsumexp": None}[kind]
     if start is None:
         start = highest(dtype) if kind == "min" else (dtype.min if kind == "logsumexp" else lowest(dtype))
     wide = x.astype(np.float32) if dtype in NARROW else x

@@ -80,7 +80,7 @@ def contents(x: Value) -> tuple[Size, ...]:
     if array is not None:
         return tuple(int(n) for n in array.ravel())
     count = x.shape[0] if x.rank else 1
-    if not is_known(count):
+    if not isinstance(count, int):
         from millstream.program.value import UnknownRank
 
         raise UnknownRank(f"The length of {x!r}, which says a shape, is unknown here.")
@@ -92,8 +92,9 @@ def contents(x: Value) -> tuple[Size, ...]:
 
 def _iota_infer(shape: tuple[Size, ...], axis: int, dtype: DType) -> Spec:
     value = None
-    if len(shape) == 1 and dtype.is_integer and is_known(shape[0]) and shape[0] <= LARGEST_SIZE_TENSOR:
-        value = tuple(range(shape[0]))
+    n = shape[0] if len(shape) == 1 else None
+    if dtype.is_integer and isinstance(n, int) and n <= LARGEST_SIZE_TENSOR:
+        value = tuple(range(n))
     return Spec(dtype, tuple(shape), value)
 
 
@@ -325,7 +326,8 @@ def slice_(x: Value, start: Sizes, limit: Sizes, stride: Sequence[int] | None = 
 
 def slice_axis(x: Value, axis: int, start: Size, limit: Size, stride: int = 1) -> Value:
     """Cut start:limit:stride out of one axis."""
-    starts, limits, strides = [0] * x.rank, list(x.shape), [1] * x.rank
+    starts: list[Size] = [0] * x.rank
+    limits, strides = list(x.shape), [1] * x.rank
     starts[axis], limits[axis], strides[axis] = start, limit, stride
     return slice_(x, starts, limits, strides)
 
@@ -345,11 +347,17 @@ def _dynamic_slice_meaning(x: np.ndarray, start: np.ndarray, sizes: tuple[int, .
     return x[tuple(slice(a, a + s) for a, s in zip(begin, sizes, strict=True))].copy()
 
 
+def _dynamic_slice_reverse(dy: Value, y: Value, x: Value, start: Value, sizes: tuple[Size, ...]) -> tuple[Any, None]:
+    from millstream.program.slices import Window
+
+    return Window(start, dy, x), None
+
+
 DYNAMIC_SLICE = primitive(
     "dynamic_slice",
     _dynamic_slice_infer,
     _dynamic_slice_meaning,
-    lambda dy, y, x, start, sizes: (dynamic_update_slice(full(x.shape, 0, x.dtype), dy, start), None),
+    _dynamic_slice_reverse,
 )
 
 
@@ -446,7 +454,8 @@ def _concatenate_infer(*xs: Spec, axis: int) -> Spec:
 
 
 def _concatenate_reverse(dy: Value, y: Value, *xs: Value, axis: int) -> tuple[Value, ...]:
-    parts, start = [], 0
+    parts: list[Value] = []
+    start: Size = 0
     for x in xs:
         end = start + x.shape[axis]
         parts.append(slice_axis(dy, axis, start, end))

@@ -17,7 +17,7 @@ from millstream.program.value import Value, emit
 
 _COMPLEX = {dtypes.float32: dtypes.complex64, dtypes.float64: dtypes.complex128}
 _REAL = {dtypes.complex64: dtypes.float32, dtypes.complex128: dtypes.float64}
-_NUMPY = {"fft": np.fft.fftn, "ifft": np.fft.ifftn, "rfft": np.fft.rfftn, "irfft": np.fft.irfftn}
+_NUMPY: dict[str, Any] = {"fft": np.fft.fftn, "ifft": np.fft.ifftn, "rfft": np.fft.rfftn, "irfft": np.fft.irfftn}
 Sizes = tuple[Size, ...]
 
 
@@ -39,7 +39,8 @@ def _meaning(x: np.ndarray, kind: str, lengths: tuple[int, ...]) -> np.ndarray:
     found = _NUMPY[kind](x, s=lengths, axes=tuple(axes)) if x.size else None
     spec = _infer(Spec(dtypes.as_dtype(x.dtype), x.shape), kind, lengths)
     if found is None:
-        return np.zeros(spec.shape or (), spec.dtype.as_numpy_dtype)
+        shape: Any = spec.shape
+        return np.zeros(shape, spec.dtype.as_numpy_dtype)
     return np.asarray(found).astype(spec.dtype.as_numpy_dtype)
 
 
@@ -84,7 +85,7 @@ def fitted(x: Value, sizes: Sizes) -> Value:
         if known and n < x.shape[axis]:
             x = slice_axis(x, axis, 0, n)
         else:
-            high = [0] * x.rank
-            high[axis] = n - x.shape[axis]  # type: ignore[call-overload]
+            high: list[Size] = [0] * x.rank
+            high[axis] = n - x.shape[axis]
             x = pad(x, [0] * x.rank, high)
     return x
