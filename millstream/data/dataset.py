@@ -97,10 +97,10 @@ class Dataset(CompositeTensor):
         flat = [t for t in leaves if t is not None]
         if any(t.shape.rank == 0 for t in flat):
             raise ValueError("Unbatching a tensor is only supported for rank >= 1")
-        sizes = {t.shape.as_list()[0] if t.shape.rank else None for t in flat} - {None}
+        sizes: set[Any] = {t.shape.as_list()[0] if t.shape.rank else None for t in flat} - {None}
         if len(sizes) > 1:
             raise ValueError(f"Dimensions {' and '.join(map(str, sorted(sizes)))} are not compatible")
-        count = sizes.pop() if sizes else UNKNOWN
+        count: int = sizes.pop() if sizes else UNKNOWN
         spec = nest.map_structure(
             lambda t: NoneTensorSpec() if t is None else TensorSpec(t.shape[1:], t.dtype), element
         )

@@ -135,3 +135,33 @@ def test_next_of_an_iterator_inside_a_trace_reads_when_it_runs() -> None:
     assert step(iterator).numpy() == 1
     with pytest.raises(tf.errors.OutOfRangeError):
         step(iterator)
+
+
+def test_optionals_are_carried_by_loops_that_say_late_what_they_hold() -> None:
+    def steps(iterator: Any) -> Any:
+        result = tf.experimental.Optional.empty(None)
+
+        def body(turn: Any, last: Any, coming: Any) -> Any:
+            def step() -> Any:
+                made = tf.experimental.Optional.from_value(coming.get_value() * 2.0)
+                result._element_spec = made.element_spec
+                return made
+
+            def stay() -> Any:
+                last._element_spec = result._element_spec
+                return last
+
+            return turn + 1, tf.cond(coming.has_value(), step, stay), iterator.get_next_as_optional()
+
+        variables = [tf.constant(0), result, iterator.get_next_as_optional()]
+        turns, last, _ = tf.while_loop(lambda turn, last, coming: (turn < 4) & coming.has_value(), body, variables)
+        last._element_spec = result.element_spec
+        return turns, last
+
+    iterator = iter(Dataset.from_tensor_slices(np.arange(10, dtype=np.float32)).batch(2))
+    run = Function(steps)
+    turns, last = run(iterator)
+    assert turns.numpy() == 4 and last.get_value().numpy().tolist() == [12.0, 14.0]
+    assert iterator.get_next_as_optional().has_value().numpy() == False  # noqa: E712
+    turns, last = run(iterator)
+    assert turns.numpy() == 0 and not last.has_value()

@@ -12,8 +12,9 @@ from millstream.base.composite import CompositeTensor
 from millstream.base.shapes import to_spec_shape
 from millstream.base.spec import Spec
 from millstream.base.specs import TensorSpec, TypeSpec
-from millstream.data.optional import Optional
+from millstream.data.optional import Optional, flat_specs, zeros_of
 from millstream.execution.context import current_graph
+from millstream.execution.convert import to_tensor
 from millstream.program.primitives.control import HOST_CALL
 
 
@@ -76,12 +77,16 @@ class OwnedIterator(CompositeTensor, Iterator):
         """The structure of type specs of the elements."""
         return self._element_spec
 
-    def _next_flat(self, *_: Any) -> tuple[Any, ...]:
+    def _next_flat(self, *optional: Any) -> tuple[Any, ...]:
+        """Return the tensors of the next element; with an input, whether there is one before them."""
         assert self._elements is not None
         element = next(self._elements, _END)
+        if element is _END and optional:
+            return to_tensor(False), *(zeros_of(s) for s in flat_specs(self._element_spec))
         if element is _END:
             raise errors.OutOfRangeError(None, None, "End of sequence")
-        return tuple(t for t in nest.flatten(element, expand_composites=True) if t is not None)
+        tensors = [t for t in nest.flatten(element, expand_composites=True) if t is not None]
+        return (to_tensor(True), *tensors) if optional else tuple(tensors)
 
     def __iter__(self) -> OwnedIterator:
         return self
@@ -105,18 +110,21 @@ class OwnedIterator(CompositeTensor, Iterator):
             if element is _END:
                 raise errors.OutOfRangeError(None, None, "End of sequence")
             return element
-        specs = [
-            Spec(s.dtype, to_spec_shape(s.shape, "n")) for s in nest.flatten(self._element_spec, expand_composites=True)
-        ]
-        tensors = graph.create(HOST_CALL, [self._resource], {"outputs": tuple(specs)})
+        tensors = graph.create(HOST_CALL, [self._resource], {"outputs": self._outputs()})
         return nest.pack_sequence_as(self._element_spec, list(tensors), expand_composites=True)
+
+    def _outputs(self) -> tuple[Spec, ...]:
+        return tuple(Spec(s.dtype, to_spec_shape(s.shape, "n")) for s in flat_specs(self._element_spec))
 
     def get_next_as_optional(self, name: str | None = None) -> Optional:
         """Return the next element as an Optional, empty at the end."""
-        try:
-            return Optional.from_value(next(self))
-        except StopIteration:
-            return Optional.empty(self._element_spec)
+        graph = current_graph()
+        if graph is None:
+            has, *tensors = self._next_flat(True)
+        else:
+            outputs = (Spec(dtypes.bool, ()), *self._outputs())
+            has, *tensors = graph.create(HOST_CALL, [self._resource, to_tensor(True)], {"outputs": outputs})
+        return Optional(has, tensors, self._element_spec)
 
 
 _END = object()

@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from millstream.base import dtypes, errors, nest
 from millstream.base.composite import CompositeTensor
 from millstream.base.specs import TensorSpec, TypeSpec, type_spec_from_value
 from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
+
+
+def flat_specs(element_spec: Any) -> list[TensorSpec]:
+    """Return the specs of the tensors of an element; none where nothing is known of it."""
+    return [] if element_spec is None else nest.flatten(element_spec, expand_composites=True)
+
+
+def zeros_of(spec: TensorSpec) -> Any:
+    """Return what stands for a missing tensor: zeros, of size 0 where sizes are open."""
+    shape = [] if spec.shape.rank is None else [n or 0 for n in spec.shape.as_list()]
+    return to_tensor(np.full(shape, "" if spec.dtype is dtypes.string else 0, spec.dtype.as_numpy_dtype), spec.dtype)
 
 
 def spec_of_element(value: Any) -> Any:
@@ -20,7 +33,7 @@ def spec_of_element(value: Any) -> Any:
 class NoneTensorSpec(TypeSpec):
     """The type of None as a part of an element. It has no tensors."""
 
-    __slots__ = []
+    __slots__: list[str] = []
 
     @property
     def value_type(self) -> type:
@@ -72,7 +85,7 @@ class OptionalSpec(TypeSpec):
 
     @property
     def _component_specs(self) -> Any:
-        return [TensorSpec([], dtypes.bool), *nest.flatten(self._element_spec, expand_composites=True)]
+        return [TensorSpec([], dtypes.bool), *flat_specs(self._element_spec)]
 
     def _to_components(self, value: Any) -> list[Any]:
         return [value._has, *value._tensors]
@@ -91,8 +104,13 @@ class Optional(CompositeTensor):
 
     def __init__(self, has: Any, tensors: list[Any], element_spec: Any) -> None:
         self._has = has
-        self._tensors = tensors
+        self._held = tensors
         self._element_spec = element_spec
+
+    @property
+    def _tensors(self) -> list[Any]:
+        # An empty one may be told late what it would hold.
+        return self._held or [zeros_of(spec) for spec in flat_specs(self._element_spec)]
 
     @property
     def _type_spec(self) -> OptionalSpec:

@@ -353,11 +353,16 @@ def staged_loop(
         values, cond, body = _counted(values, cond, body, limit)
         if shape_invariants is not None:
             shape_invariants = (None, *(shape_invariants if not single else (shape_invariants,)))
-    flat = [leaf_tensor(v) for v in nest.flatten(values, expand_composites=True)]
-    tensors = [v for v in flat if v is not None]
-    specs = _starting_specs(tensors, values, shape_invariants)
+    flat, tensors, specs = _entering(values, shape_invariants)
     for _ in range(8):
-        turn = _trace_body(body, values, flat, tensors, specs, name)
+        try:
+            turn = _trace_body(body, values, flat, tensors, specs, name)
+        except (TypeError, ValueError):
+            # The body may say what an empty tf.experimental.Optional among the loop variables would hold.
+            if len(nest.flatten(values, expand_composites=True)) == len(flat):
+                raise
+            flat, tensors, specs = _entering(values, shape_invariants)
+            continue
         widened = [
             _check_turn(s, v.spec, t, shape_invariants) for s, v, t in zip(specs, turn.values, tensors, strict=True)
         ]
@@ -381,6 +386,13 @@ def staged_loop(
     if counted:
         result = result[1:]
     return result[0] if single else _as_given(loop_vars, result)
+
+
+def _entering(values: Any, shape_invariants: Any) -> tuple[list[Any], list[Any], list[Spec]]:
+    """Return the leaves of loop variables, the tensors among them, and the specs that the first turn is traced for."""
+    flat = [leaf_tensor(v) for v in nest.flatten(values, expand_composites=True)]
+    tensors = [v for v in flat if v is not None]
+    return flat, tensors, _starting_specs(tensors, values, shape_invariants)
 
 
 def _as_given(loop_vars: Any, result: Sequence[Any]) -> Any:

@@ -180,7 +180,7 @@ class ConcreteFunction:
         """
         program = self._graph.program
         for node in program.nodes:
-            if node.definition is HOST_CALL and node.inputs[0] in program.inputs:
+            if node.definition is HOST_CALL and len(node.inputs) == 1 and node.inputs[0] in program.inputs:
                 rest = Program(program.name)
                 rest.inputs = [*node.outputs, *program.inputs]
                 rest.nodes = [n for n in program.nodes if n is not node]
