@@ -171,7 +171,8 @@ def parts(adjoint: Adjoint | None) -> tuple[Value, ...]:
         return ()
     if isinstance(adjoint, Slices):
         return (adjoint.values, adjoint.indices)
-    return (adjoint,) if isinstance(adjoint, Value) else (adjoint.index, adjoint.value, adjoint.of)
+    assert isinstance(adjoint, Value), "Adjoints of elements and blocks are made dense before they leave a program."
+    return (adjoint,)
 
 
 def copy_program(program: Program) -> Program:

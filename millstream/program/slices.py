@@ -8,7 +8,14 @@ from millstream.base import dtypes
 from millstream.base.sizes import Size
 from millstream.program.primitives.indexing import scatter_nd
 from millstream.program.primitives.lists import ListItem, list_add, list_get, list_set, list_zeros
-from millstream.program.primitives.shaping import concatenate, full, reshape
+from millstream.program.primitives.shaping import (
+    Window,
+    concatenate,
+    dynamic_slice,
+    dynamic_update_slice,
+    full,
+    reshape,
+)
 from millstream.program.value import Value
 
 
@@ -21,7 +28,7 @@ class Slices:
     shape: tuple[Size, ...]
 
 
-Adjoint = Value | Slices | ListItem
+Adjoint = Value | Slices | ListItem | Window
 
 
 def dense(adjoint: Adjoint) -> Value:
@@ -30,6 +37,8 @@ def dense(adjoint: Adjoint) -> Value:
         return adjoint
     if isinstance(adjoint, ListItem):
         return list_set(list_zeros(adjoint.of), adjoint.index, adjoint.value)
+    if isinstance(adjoint, Window):
+        return dynamic_update_slice(full(adjoint.of.shape, 0, adjoint.value.dtype), adjoint.value, adjoint.start)
     zeros = full(adjoint.shape, 0, adjoint.values.dtype)
     return scatter_nd(zeros, reshape(adjoint.indices, (*adjoint.indices.shape, 1)), adjoint.values, "add")
 
@@ -45,6 +54,12 @@ def accumulate(a: Adjoint, b: Adjoint) -> Adjoint:
         before = list_get(held, b.index, b.value.spec.with_value(None))
         added = list_add(before, b.value) if before.dtype == dtypes.variant else before + b.value
         return list_set(held, b.index, added)
+    if isinstance(a, Window) and not isinstance(b, Window):
+        a, b = b, a
+    if isinstance(b, Window):
+        whole = dense(a)
+        added = dynamic_slice(whole, b.start, b.value.shape) + b.value
+        return dynamic_update_slice(whole, added, b.start)
     if isinstance(a, Slices):
         a, b = b, a
     if isinstance(b, Slices):

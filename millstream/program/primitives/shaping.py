@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -347,9 +348,16 @@ def _dynamic_slice_meaning(x: np.ndarray, start: np.ndarray, sizes: tuple[int, .
     return x[tuple(slice(a, a + s) for a, s in zip(begin, sizes, strict=True))].copy()
 
 
-def _dynamic_slice_reverse(dy: Value, y: Value, x: Value, start: Value, sizes: tuple[Size, ...]) -> tuple[Any, None]:
-    from millstream.program.slices import Window
+@dataclass(frozen=True)
+class Window:
+    """An adjoint: a block to be added at `start` of zeros like `of`. `program.slices` adds such."""
 
+    start: Value
+    value: Value
+    of: Value
+
+
+def _dynamic_slice_reverse(dy: Value, y: Value, x: Value, start: Value, sizes: tuple[Size, ...]) -> tuple[Any, None]:
     return Window(start, dy, x), None
 
 
