@@ -123,7 +123,7 @@ class Arguments:
             return self._add(value, Kind(value.dtype, value._shape), path)
         kind = value.__class__
         if value is None or kind in (int, float, bool, str, bytes, complex):
-            return (kind, value)
+            return ("value", value)
         if isinstance(value, Tensor):
             return self._tensor(value, path)
         if kind is list or kind is tuple:
