@@ -11,7 +11,7 @@ from millstream.program.primitives.reduction import REDUCE
 from millstream.program.primitives.shaping import CONSTANT
 from millstream.program.value import Node, Program, Value
 
-_CHEAP = frozenset(("compare", "convert", "negate", "abs", "select", "logical_not", "bit_and", "bit_or", "maximum", "minimum"))
+_CHEAP = frozenset(("compare", "convert", "negate", "abs", "select", "logical_not", "bit_and", "bit_or", "maximum", "minimum", "add", "subtract", "multiply"))
 NEAR = 24
 """How many nodes longer a value may live so that a cheap step on it can be done where its result is read."""
 
@@ -59,34 +59,57 @@ class _Absorber:
                     self._sink(node, index)
 
     def _sink(self, node: Node, index: int) -> None:
-        value = node.outputs[0]
-        readers = self.readers.get(value, [])
-        if value in self.kept or len(readers) != 1 or len(self.groups.items[index].nodes) < 2:
+        """Move a step to the one chain that reads its result, or copy it there where its own chain needs it, too."""
+        value, group_of = node.outputs[0], self.groups.group_of
+        outside = [r for r in self.readers.get(value, ()) if group_of[r] != index]
+        if value in self.kept or not outside:
             return
-        reader = readers[0]
-        goal = self.groups.group_of[reader]
-        host = self.groups.items[goal]
-        if goal == index or not host.fused or host.shape != self.groups.items[index].shape or value not in reader.inputs:
+        goal = group_of[outside[0]]
+        host, group = self.groups.items[goal], self.groups.items[index]
+        if any(group_of[r] != goal or value not in r.inputs for r in outside) or not host.fused or host.shape != group.shape:
             return
-        when = min(self.positions[n] for n in host.nodes)
+        sources = self._sources_at(node, index, min(self.positions[n] for n in host.nodes))
+        inside = [r for r in self.readers[value] if group_of[r] == index]
+        if sources is None or (not inside and len(group.nodes) < 2):
+            return
+        if inside:
+            node = self._copy(node, inside, outside)
+        else:
+            group.nodes.remove(node)
+        group_of[node] = goal
+        host.nodes = sorted([node, *host.nodes], key=self.positions.__getitem__)
+        self.groups.depend(goal, sources)
+
+    def _sources_at(self, node: Node, index: int, when: int) -> list[int] | None:
+        """Return the groups that make what a step of group `index` reads; None where that would not be there at `when` anyway."""
         sources = []
-        for source in map(self._source, node.inputs):
+        for source in dict.fromkeys(map(self._source, node.inputs)):
             made_by = source.node
-            if made_by is not None and made_by.definition is CONSTANT:
+            if made_by is None or made_by.definition is CONSTANT:
                 continue
             others = [n for n in self.readers[source] if n is not node]
-            if made_by is not None and made_by in self.groups.group_of:
+            if made_by in self.groups.group_of:
                 origin = self.groups.group_of[made_by]
                 if origin == index and source not in self.kept and all(self.groups.group_of[n] == index for n in others):
-                    return
+                    return None
                 sources.append(origin)
             until = max((self.positions[n] for n in others), default=-1)
-            if made_by is not None and source not in self.kept and until + NEAR < when:
-                return
-        self.groups.items[index].nodes.remove(node)
-        self.groups.group_of[node] = goal
-        host.nodes = sorted([*host.nodes, node], key=self.positions.__getitem__)
-        self.groups.depend(goal, sources)
+            whole = source.spec.shape == node.outputs[0].spec.shape
+            if whole and source not in self.kept and until + NEAR < when:
+                return None
+        return sources
+
+    def _copy(self, node: Node, inside: list[Node], outside: list[Node]) -> Node:
+        """Return a node that does the same for the nodes `outside` as `node` goes on doing for those `inside`."""
+        value = node.outputs[0]
+        copy = Node(node.definition, node.inputs, node.attributes, [value.spec], node.source)
+        for reader in outside:
+            reader.inputs = tuple(copy.outputs[0] if v is value else v for v in reader.inputs)
+        self.positions[copy] = self.positions[node]
+        self.readers[value], self.readers[copy.outputs[0]] = inside, outside
+        for source in dict.fromkeys(map(self._source, node.inputs)):
+            self.readers[source].append(copy)
+        return copy
 
     def join_reductions(self) -> None:
         """Make a reduction part of the chain that gives what it reduces, or of a chain that reads the same over the same axes."""

@@ -42,6 +42,8 @@ def _dying(function: FunctionWriter, item: Instruction, time: int, last: dict[in
     dims = item.attributes[8 : 8 + rank]
     if not all(map(is_known, dims)):
         return {}
+    # What is reduced as it comes is read once more after the tile's results are stored.
+    reduced = set(item.attributes[-3 * len(item.outputs) :: 3])
     found: dict[int, int] = {}
     for k, (given, root) in enumerate(zip(item.inputs, roots, strict=True)):
         at = 8 + rank + k * (2 + rank)
@@ -49,6 +51,7 @@ def _dying(function: FunctionWriter, item: Instruction, time: int, last: dict[in
             function.slots[root].storage == ARENA
             and last.get(root) == time
             and roots.count(root) == 1
+            and k not in reduced
             and item.attributes[at + 1] == 0
             and _is_dense(dims, item.attributes[at + 2 : at + 2 + rank])
         ):

@@ -17,7 +17,7 @@ def chain_words(inputs: int, stride: int = 1, outputs: int = 1) -> list[int]:
     words = [1, 1, inputs, 0, outputs, 0, 0, 0, N]
     for _ in range(inputs):
         words += [1, 0, stride]
-    return words + [0, 1, 0] * outputs
+    return words + [inputs, 1, 0] * outputs
 
 
 def writer_of() -> FunctionWriter:
@@ -49,6 +49,16 @@ def test_what_is_read_later_or_in_another_order_is_not_written_over() -> None:
     f.instruction("dot", [c], [d])
     plan_memory(f)
     assert all(f.slots[v].storage == ARENA for v in (a, b, c, d))
+
+
+def test_what_is_reduced_as_it_comes_is_not_written_over() -> None:
+    f = writer_of()
+    a, b, c, d = f.slot(spec()), f.slot(spec()), f.slot(spec(1)), f.slot(spec())
+    f.instruction("dot", [], [a])
+    f.instruction("fused_reduce", [a], [b, c], [*chain_words(1)[:-3], 1, 1, 0, 0, 1, 1])
+    f.instruction("dot", [b, c], [d])
+    plan_memory(f)
+    assert f.slots[b].storage == ARENA
 
 
 def test_two_results_never_take_the_same_bytes() -> None:

@@ -135,6 +135,23 @@ def test_the_mask_of_a_relu_is_computed_where_it_is_used() -> None:
     assert sorted(check(body, (6, 9), (9, 5), (5, 3), (6, 3))) == ["dot", "dot", "dot", "fused"]
 
 
+def test_what_is_cheap_to_compute_again_is_not_kept() -> None:
+    def body(x: Value, dz: Value) -> Value:
+        y = dot(x, x, ((1,), (1,)))
+        mean = reduce(y, "sum", (0,))
+        apart = y - spread(mean, like=y, axes=(0,))
+        scale = reduce(apart * apart, "sum", (0,))
+        weights = dot(dz, y, ((1,), (0,)))
+        return apart * spread(scale, like=y, axes=(0,)) + weights
+
+    assert check(body, (6, 9), (6, 6)) == ["dot", "reduce", "fused_reduce", "dot", "fused"]
+    module = ModuleWriter()
+    program = program_of(body, (6, 9), (6, 6))
+    write_function(module, lower(program, [v.spec for v in program.inputs], CPU), CPU)
+    (sums,) = (i for i in module.functions[0].instructions if i.kernel == "fused_reduce")
+    assert [module.functions[0].slots[o].spec.shape for o in sums.outputs] == [(6,)]
+
+
 def test_attention_needs_no_copies() -> None:
     def body(q: Value, k: Value, v: Value) -> Value:
         q, k, v = (transpose(x, (0, 2, 1, 3)) for x in (q, k, v))
@@ -175,3 +192,45 @@ def test_any_order_of_axes_multiplies_alike() -> None:
             return transpose(dot(a, b, ((depth,), (side,)), ((batch,), (other,))), (*(i for i in r), 4))
 
         agree(program_of(body, (2, 3, 4, 5), (2, 2, 3, 5)))
+
+
+def random_body(seed: int) -> Body:
+    """Return a program of chains, sums, products and transpositions over square matrices and their rows."""
+
+    def body(*inputs: Value) -> tuple[Value, ...]:
+        random = np.random.default_rng(seed)
+        matrices = list(inputs)
+
+        def pick() -> Value:
+            return matrices[-1 - min(int(random.exponential(3)), len(matrices) - 1)]
+
+        rows: list[Value] = []
+        for _ in range(int(random.integers(5, 40))):
+            kind = random.integers(10)
+            x, y = pick(), pick()
+            axis = int(random.integers(2))
+            if kind < 4:
+                made = [x + y, x - y, x * y, e.maximum(x, y)][kind]
+            elif kind == 4:
+                made = e.tanh(x)
+            elif kind == 5:
+                made = e.select(e.compare(x, full(x.shape, 0, dtypes.float32), "GT"), y, full(x.shape, 0, dtypes.float32))
+            elif kind == 6:
+                rows.append(e.tanh(reduce(x, str(random.choice(["sum", "max", "min"])), (axis,))))
+                continue
+            elif kind == 7 and rows:
+                made = x + broadcast(rows[int(random.integers(len(rows)))], x.shape, (axis,))
+            elif kind == 8:
+                made = transpose(x, (1, 0))
+            else:
+                made = e.tanh(dot(x, y, ((axis,), (int(random.integers(2)),))))
+            matrices.append(made)
+        given = [pick() for _ in range(int(random.integers(1, 4)))]
+        return tuple(dict.fromkeys([*given, *rows[-1:], matrices[-1]]))
+
+    return body
+
+
+def test_random_programs_give_what_numpy_gives() -> None:
+    for seed in range(150):
+        agree(program_of(random_body(seed), (5, 5), (5, 5)), seed, tolerance=2e-3)
