@@ -583,8 +583,7 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
         return apply(find("Where"), condition)
     if x is None or y is None:
         raise ValueError("x and y must both be non-None or both be None.")
-    pair = together([x, y])
-    return apply(find("SelectV2"), to_tensor(condition, dtypes.bool), *pair)
+    return apply(find("SelectV2"), to_tensor(condition, dtypes.bool), x, y)
 
 
 @public("bitcast")

@@ -16,6 +16,7 @@ from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
+from millstream.execution.host import call_python
 from millstream.execution.tensor import eager_constant
 from millstream.ops.registry import find
 
@@ -86,6 +87,38 @@ def eigh(tensor: Any, name: str | None = None) -> Any:
 def eigvalsh(tensor: Any, name: str | None = None) -> Any:
     """Return the eigenvalues, ascending, of Hermitian matrices."""
     return apply(find("SelfAdjointEigV2"), tensor, compute_v=False)[0]
+
+
+def _eigen(tensor: Any, function: Any, results: int) -> list[Any]:
+    """Compute on the host: no kernel finds eigenvalues that may be complex. No gradients flow through it."""
+    x = to_tensor(tensor)
+    if x.dtype not in (dtypes.float32, dtypes.float64, dtypes.complex64, dtypes.complex128):
+        raise ValueError(
+            f"tf.linalg.eig takes float32, float64, complex64 or complex128. Received {x.dtype.name}; convert with tf.cast."
+        )
+    out = dtypes.complex64 if x.dtype in (dtypes.float32, dtypes.complex64) else dtypes.complex128
+
+    def run(array_: Any) -> Any:
+        found = function(np.asarray(array_))
+        return [np.asarray(part, out.as_numpy_dtype) for part in (found if results > 1 else (found,))]
+
+    found = call_python(run, [x], [out] * results, numpy=True)
+    for part, shape in zip(found, (x.shape[:-1], x.shape), strict=False):
+        part.set_shape(shape)
+    return list(found)
+
+
+@public("eig", "linalg.eig")
+def eig(tensor: Any, name: str | None = None) -> Any:
+    """Return eigenvalues and eigenvectors, in columns, as complex numbers. No gradients flow through it."""
+    values, vectors = _eigen(tensor, np.linalg.eig, 2)
+    return values, vectors
+
+
+@public("eigvals", "linalg.eigvals")
+def eigvals(tensor: Any, name: str | None = None) -> Any:
+    """Return eigenvalues as complex numbers. No gradients flow through it."""
+    return _eigen(tensor, np.linalg.eigvals, 1)[0]
 
 
 @public("linalg.svd")

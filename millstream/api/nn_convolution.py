@@ -1,4 +1,4 @@
-"""tf.nn's convolutions and pooling, in one to three spatial axes and either place of the channels."""
+"""tf.nn's convolutions, in one to three spatial axes and either place of the channels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.ops.registry import find
 
-_LAYOUTS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}
+LAYOUTS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}
 
 
 def spread_values(value: Any, n: int, first: bool, name: str) -> tuple[int, ...]:
@@ -36,16 +36,16 @@ def spread_values(value: Any, n: int, first: bool, name: str) -> tuple[int, ...]
     return (1, 1, *values) if first else (1, *values, 1)
 
 
-def _is_first(data_format: str | None, n: int) -> bool:
+def is_first(data_format: str | None, n: int) -> bool:
     """Return whether channels come before the spatial axes."""
     if data_format is None:
         return False
-    if data_format not in _LAYOUTS[n]:
-        raise ValueError(f"`data_format` must be one of {', '.join(_LAYOUTS[n])}. Received: data_format={data_format}")
-    return data_format == _LAYOUTS[n][1]
+    if data_format not in LAYOUTS[n]:
+        raise ValueError(f"`data_format` must be one of {', '.join(LAYOUTS[n])}. Received: data_format={data_format}")
+    return data_format == LAYOUTS[n][1]
 
 
-def _padding(padding: Any, n: int) -> dict[str, Any]:
+def padding_attributes(padding: Any, n: int) -> dict[str, Any]:
     """Return padding as attributes: a name, or one pair for each axis."""
     if isinstance(padding, str):
         return {"padding": padding.upper()}
@@ -63,21 +63,21 @@ def _channel_axis(first: bool) -> int:
     return 1 if first else -1
 
 
-def _expanded(x: Any, first: bool) -> Any:
+def expanded(x: Any, first: bool) -> Any:
     """Give a sequence a second spatial axis of size 1, before its own."""
     return array.expand_dims(x, 2 if first else 1)
 
 
-def _squeezed(x: Any, first: bool) -> Any:
+def squeezed(x: Any, first: bool) -> Any:
     return array.squeeze(x, [2 if first else 1])
 
 
-def _two(values: Sequence[int], first: bool) -> tuple[int, ...]:
+def two(values: Sequence[int], first: bool) -> tuple[int, ...]:
     """Return the values of one spatial axis as those of two."""
     return (values[0], values[1], 1, values[2]) if first else (values[0], 1, values[1], values[2])
 
 
-def _two_pads(padding: Any, first: bool) -> Any:
+def two_pads(padding: Any, first: bool) -> Any:
     if isinstance(padding, str):
         return padding
     pairs = [list(pair) for pair in padding]
@@ -98,33 +98,33 @@ def _flat_batch(x: Any, n: int, run: Callable[[Any], Any]) -> Any:
 
 
 def _convolve(x: Any, filters: Any, n: int, strides: Any, padding: Any, data_format: str | None, dilations: Any) -> Any:
-    first = _is_first(data_format, n)
+    first = is_first(data_format, n)
     steps, gaps = spread_values(strides, n, first, "strides"), spread_values(dilations, n, first, "dilations")
     if n == 1:
         wide = _convolve(
-            _expanded(x, first),
+            expanded(x, first),
             array.expand_dims(filters, 0),
             2,
-            _two(steps, first),
-            _two_pads(padding, first),
-            _LAYOUTS[2][first],
-            _two(gaps, first),
+            two(steps, first),
+            two_pads(padding, first),
+            LAYOUTS[2][first],
+            two(gaps, first),
         )
-        return _squeezed(wide, first)
+        return squeezed(wide, first)
     if n == 3:
-        pads = _padding(padding, n)
+        pads = padding_attributes(padding, n)
         if "explicit_paddings" in pads:
             pairs = np.reshape(pads["explicit_paddings"], (-1, 2))
             x, pads = array.pad(x, pairs.tolist()), {"padding": "VALID"}
-        return apply(find("Conv3D"), x, filters, strides=steps, dilations=gaps, data_format=_LAYOUTS[3][first], **pads)
+        return apply(find("Conv3D"), x, filters, strides=steps, dilations=gaps, data_format=LAYOUTS[3][first], **pads)
     return apply(
         find("Conv2D"),
         x,
         filters,
         strides=steps,
         dilations=gaps,
-        data_format=_LAYOUTS[2][first],
-        **_padding(padding, n),
+        data_format=LAYOUTS[2][first],
+        **padding_attributes(padding, n),
     )
 
 
@@ -223,7 +223,7 @@ def _transposed(
     dilations: Any,
 ) -> Any:
     x, filters = _operands(input, filters)
-    first = _is_first(data_format, n)
+    first = is_first(data_format, n)
     steps, gaps = spread_values(strides, n, first, "strides"), spread_values(dilations, n, first, "dilations")
     sizes = array.shape_tensor(output_shape)
     if n == 1:
@@ -238,15 +238,15 @@ def _transposed(
         )
         y = _transposed(
             2,
-            _expanded(x, first),
+            expanded(x, first),
             array.expand_dims(filters, 0),
             wide,
-            _two(steps, first),
-            _two_pads(padding, first),
-            _LAYOUTS[2][first],
-            _two(gaps, first),
+            two(steps, first),
+            two_pads(padding, first),
+            LAYOUTS[2][first],
+            two(gaps, first),
         )
-        return _squeezed(y, first)
+        return squeezed(y, first)
     if sizes.dtype is not dtypes.int32:
         sizes = apply(find("Cast"), sizes, DstT=dtypes.int32)
     name = "Conv2DBackpropInput" if n == 2 else "Conv3DBackpropInputV2"
@@ -257,8 +257,8 @@ def _transposed(
         x,
         strides=steps,
         dilations=gaps,
-        data_format=_LAYOUTS[n][first],
-        **_padding(padding, n),
+        data_format=LAYOUTS[n][first],
+        **padding_attributes(padding, n),
     )
 
 
@@ -346,7 +346,7 @@ def depthwise_conv2d(
 ) -> Any:
     """Convolve each channel with filters of its own, [height, width, channels, filters each]."""
     x, filters = _operands(input, filter)
-    first = _is_first(data_format, 2)
+    first = is_first(data_format, 2)
     steps, gaps = spread_values(strides, 2, first, "strides"), spread_values(dilations, 2, first, "dilations")
     return apply(
         find("DepthwiseConv2dNative"),
@@ -354,8 +354,8 @@ def depthwise_conv2d(
         filters,
         strides=steps,
         dilations=gaps,
-        data_format=_LAYOUTS[2][first],
-        **_padding(padding, 2),
+        data_format=LAYOUTS[2][first],
+        **padding_attributes(padding, 2),
     )
 
 
@@ -380,7 +380,7 @@ def depthwise_conv2d_backprop_input(
         strides=tuple(strides),
         dilations=tuple(dilations),
         data_format=data_format,
-        **_padding(padding, 2),
+        **padding_attributes(padding, 2),
     )
 
 
@@ -405,7 +405,7 @@ def depthwise_conv2d_backprop_filter(
         strides=tuple(strides),
         dilations=tuple(dilations),
         data_format=data_format,
-        **_padding(padding, 2),
+        **padding_attributes(padding, 2),
     )
 
 
@@ -425,122 +425,41 @@ def separable_conv2d(
     return _of_rank(2, middle, pointwise_filter, 1, "VALID", data_format or "NHWC", None)
 
 
-_POOLS = {("MAX", 2): "MaxPool", ("MAX", 3): "MaxPool3D", ("AVG", 2): "AvgPool", ("AVG", 3): "AvgPool3D"}
+def older(value: Any, input: Any, filter: Any = None, filters: Any = None) -> tuple[Any, Any]:
+    """Return what version 1 calls value or input, and filter or filters."""
+    return (value if input is None else input), (filter if filters is None else filters)
 
 
-def _pool(kind: str, n: int, x: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None) -> Any:
-    first = _is_first(data_format, n)
-    window, steps = spread_values(ksize, n, first, "ksize"), spread_values(strides, n, first, "strides")
-    if n == 1:
-        wide = _pool(
-            kind,
-            2,
-            _expanded(x, first),
-            _two(window, first),
-            _two(steps, first),
-            _two_pads(padding, first),
-            _LAYOUTS[2][first],
-        )
-        return _squeezed(wide, first)
-    pads = _padding(padding, n)
-    if "explicit_paddings" in pads and (kind, n) != ("MAX", 2):
-        raise ValueError(
-            "Explicit padding is not supported for average pooling and pooling of volumes; pad with tf.pad first."
-        )
-    return apply(find(_POOLS[kind, n]), x, ksize=window, strides=steps, data_format=_LAYOUTS[n][first], **pads)
-
-
-def _pool_any(kind: str, input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None) -> Any:
-    x = to_tensor(input)
-    n = len(data_format) - 2 if data_format is not None else (x.shape.rank or 0) - 2
-    if not 1 <= n <= 3:
-        raise ValueError(
-            f"`input.shape.rank` must be 3, 4 or 5. Received: input.shape={x.shape} of rank {x.shape.rank}"
-        )
-    return _pool(kind, n, x, ksize, strides, padding, data_format)
-
-
-@public("nn.max_pool")
-def max_pool(
-    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = None, name: str | None = None
-) -> Any:
-    """Return the largest element of each window."""
-    return _pool_any("MAX", input, ksize, strides, padding, data_format)
-
-
-@public("nn.avg_pool")
-def avg_pool(
-    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = None, name: str | None = None
-) -> Any:
-    """Return the mean of each window; padding does not count."""
-    return _pool_any("AVG", input, ksize, strides, padding, data_format)
-
-
-@public("nn.max_pool1d")
-def max_pool1d(
-    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str = "NWC", name: str | None = None
-) -> Any:
-    """Return the largest element of each window of a sequence."""
-    return _pool("MAX", 1, to_tensor(input), ksize, strides, padding, data_format)
-
-
-@public("nn.max_pool2d")
-def max_pool2d(
-    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str = "NHWC", name: str | None = None
-) -> Any:
-    """Return the largest element of each window of an image."""
-    return _pool("MAX", 2, to_tensor(input), ksize, strides, padding, data_format)
-
-
-@public("nn.max_pool3d")
-def max_pool3d(
-    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str = "NDHWC", name: str | None = None
-) -> Any:
-    """Return the largest element of each window of a volume."""
-    return _pool("MAX", 3, to_tensor(input), ksize, strides, padding, data_format)
-
-
-@public("nn.avg_pool1d")
-def avg_pool1d(
-    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str = "NWC", name: str | None = None
-) -> Any:
-    """Return the mean of each window of a sequence."""
-    return _pool("AVG", 1, to_tensor(input), ksize, strides, padding, data_format)
-
-
-@public("nn.avg_pool2d")
-def avg_pool2d(
-    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str = "NHWC", name: str | None = None
-) -> Any:
-    """Return the mean of each window of an image."""
-    return _pool("AVG", 2, to_tensor(input), ksize, strides, padding, data_format)
-
-
-@public("nn.avg_pool3d")
-def avg_pool3d(
-    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str = "NDHWC", name: str | None = None
-) -> Any:
-    """Return the mean of each window of a volume."""
-    return _pool("AVG", 3, to_tensor(input), ksize, strides, padding, data_format)
-
-
-@public("nn.pool")
-def pool(
+@public("compat.v1.nn.convolution")
+def convolution_v1(
     input: Any,
-    window_shape: Any,
-    pooling_type: str,
+    filter: Any,
+    padding: Any,
     strides: Any = None,
-    padding: Any = "VALID",
-    data_format: str | None = None,
-    dilations: Any = None,
+    dilation_rate: Any = None,
     name: str | None = None,
+    data_format: str | None = None,
+    filters: Any = None,
+    dilations: Any = None,
 ) -> Any:
-    """Reduce windows (pooling_type MAX or AVG) in 1 to 3 spatial axes."""
-    if pooling_type not in ("MAX", "AVG"):
-        raise ValueError(f"Invalid pooling_type {pooling_type!r}: choose 'MAX' or 'AVG'.")
-    if dilations is not None and any(d != 1 for d in np.ravel(dilations)):
-        raise NotImplementedError(
-            "tf.nn.pool with dilations is not supported; move space to batch with tf.space_to_batch first."
-        )
-    n = 1 if isinstance(window_shape, int) else len(window_shape)
-    return _pool(pooling_type, n, to_tensor(input), window_shape, strides, padding, data_format)
+    """Convolve with filters of [spatial axes…, channels, filters], in 1 to 3 spatial axes."""
+    gaps = dilation_rate if dilations is None else dilations
+    return convolution(input, older(None, None, filter, filters)[1], strides, padding, data_format, gaps)
+
+
+@public("compat.v1.nn.conv2d_transpose")
+def conv2d_transpose_v1(
+    value: Any = None,
+    filter: Any = None,
+    output_shape: Any = None,
+    strides: Any = None,
+    padding: Any = "SAME",
+    data_format: str = "NHWC",
+    name: str | None = None,
+    input: Any = None,
+    filters: Any = None,
+    dilations: Any = None,
+) -> Any:
+    """Return what conv2d's gradient gives for its input."""
+    x, weights = older(value, input, filter, filters)
+    return conv2d_transpose(x, weights, output_shape, strides, padding, data_format, dilations)

@@ -114,6 +114,12 @@ def in_top_k(targets: Any, predictions: Any, k: Any, name: str | None = None) ->
     return apply(find("InTopKV2"), predictions, targets, to_tensor(k, targets.dtype))
 
 
+@public("compat.v1.math.in_top_k", "compat.v1.nn.in_top_k")
+def in_top_k_v1(predictions: Any, targets: Any, k: Any, name: str | None = None) -> Any:
+    """Return for each row whether the prediction of its target is among the k largest."""
+    return in_top_k(targets, predictions, k)
+
+
 @public("math.is_non_decreasing")
 def is_non_decreasing(x: Any, name: str | None = None) -> Any:
     """Return whether no element is smaller than the one before it."""
