@@ -10,6 +10,7 @@ from millstream.api.public import public, publish
 from millstream.base import nest
 from millstream.execution import context, host
 from millstream.execution.checking import assert_true
+from millstream.execution.func_graph import FuncGraph
 from millstream.execution.function import Function, functions_run_eagerly, run_functions_eagerly
 from millstream.execution.function_concrete import ConcreteFunction
 
@@ -69,6 +70,21 @@ def function(
 
 publish("config.run_functions_eagerly", run_functions_eagerly)
 publish("config.functions_run_eagerly", functions_run_eagerly)
+publish("config.experimental_run_functions_eagerly", run_functions_eagerly)
+publish("config.experimental_functions_run_eagerly", functions_run_eagerly)
+publish("Graph", FuncGraph)
+publish("compat.v1.Graph", FuncGraph)
+
+
+@public("compat.v1.get_default_graph")
+def get_default_graph() -> FuncGraph:
+    """Return the graph being traced; RuntimeError where ops run at once."""
+    graph = context.current_graph()
+    if graph is None:
+        raise RuntimeError(
+            "There is no default graph: ops run at once here. Trace a function, or use tf.Graph().as_default()."
+        )
+    return graph
 
 
 @public("executing_eagerly")

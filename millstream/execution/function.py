@@ -8,7 +8,7 @@ import sys
 import threading
 import types
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from millstream import _runtime as runtime
@@ -250,8 +250,11 @@ class Function:
                 "  what it captured is not in reach here"
             ]
         else:
-            last = next((b[-1] for b in reversed(list(self._buckets.values())) if b), None)
-            lines.append(f"  Python values or structure: {_key_difference(last, arguments)}")
+            known = [c._arguments.key for b in self._buckets.values() for c in b[-1:]]
+            nearest = min(
+                (_key_differences(k, arguments.key, self._names) for k in known), key=len, default=["first of its kind"]
+            )
+            lines += [f"  {line}" for line in nearest]
         if list(kinds) != arguments.kinds:
             lines.append(f"  sizes that vary are left open now: {', '.join(map(str, kinds))}")
         print("\n".join(lines), file=sys.stderr)
@@ -400,13 +403,25 @@ def _cast_to(spec: Any, value: Any) -> Any:
     return nest.sequence_like(spec, [_cast_to(s, v) for s, v in zip(spec, value, strict=True)])
 
 
-def _key_difference(last: ConcreteFunction | None, arguments: Arguments) -> str:
-    if last is None:
-        return "first of its kind"
-    before, now = last._arguments.key, arguments.key
-    while isinstance(before, tuple) and isinstance(now, tuple) and len(before) == len(now):
-        pair = next(((a, b) for a, b in zip(before, now, strict=True) if a != b), None)
-        if pair is None:
-            break
-        before, now = pair
-    return f"{now!r} instead of {before!r}"
+def _key_differences(before: Any, now: Any, names: Sequence[str]) -> list[str]:
+    """Say which arguments' structures or Python values differ between two keys of arguments."""
+    old, new = dict(_named_keys(before, names)), dict(_named_keys(now, names))
+    found = []
+    for name in [*old, *(n for n in new if n not in old)]:
+        a, b = old.get(name), new.get(name)
+        if a != b:
+            found.append(f"{name}: {_key_text(b)} instead of {_key_text(a)}")
+    return found
+
+
+def _named_keys(key: Any, names: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    _, positional, keywords = key
+    for i, part in enumerate(positional[1:]):
+        yield names[i] if i < len(names) else f"argument {i}", part
+    yield from keywords[1:]
+
+
+def _key_text(key: Any) -> str:
+    if isinstance(key, tuple) and len(key) == 2 and key[0] == "value":
+        return repr(key[1])
+    return "nothing" if key is None else "a tensor" if key == "tensor" else str(key)

@@ -261,3 +261,21 @@ def test_an_assertion_stops_the_run_and_shows_its_data():
     assert float(checked(tf.constant(3.0))) == 3.0
     with pytest.raises(errors.InvalidArgumentError, match=r"assertion failed.*is small"):
         checked(tf.constant(1.0))
+
+
+def test_a_report_says_why_a_trace_was_made(capsys, monkeypatch):
+    import dataclasses
+
+    from millstream.base import flags
+    from millstream.execution import function
+
+    shown = dataclasses.replace(flags.flags(), show=frozenset(["retrace"]))
+    monkeypatch.setattr(function, "flags", lambda: shown)
+    double, _ = counted(reduce_retracing=True)
+    double(tf.ones([2]))
+    double(tf.ones([3]))
+    double(tf.ones([3]), 5.0)
+    text = capsys.readouterr().err
+    assert "x: shape (3,) instead of (2,)" in text
+    assert "sizes that vary are left open now: float32[None]" in text
+    assert "factor: 5.0 instead of 2.0" in text
