@@ -45,7 +45,7 @@ def to_array(value: Any, dtype: Any = None) -> tuple[Array, DType]:
     wanted = None if dtype is None else as_dtype(dtype)
     if isinstance(value, (np.ndarray, np.generic)):
         return _from_array(np.asarray(value), wanted)
-    if not _is_sequence(value) and hasattr(value, "__array__"):
+    if not isinstance(value, (list, tuple)) and hasattr(value, "__array__"):
         return _from_array(np.asarray(value), wanted)
     return _from_python(value, wanted)
 
@@ -84,8 +84,8 @@ def _is_sequence(value: Any) -> bool:
         return True
     if isinstance(value, (str, bytes, dict, set, frozenset)):
         return False
-    if isinstance(value, np.ndarray):
-        return value.ndim > 0
+    if getattr(value, "ndim", None) == 0:
+        return False
     return hasattr(value, "__len__") and hasattr(value, "__getitem__") and not hasattr(value, "keys")
 
 

@@ -34,7 +34,11 @@ def _attributes() -> dict[str, dict[str, Any]]:
             "_reset_context": lambda: None,
         },
         "tensorflow.python.framework": {},
-        "tensorflow.python.framework.config": {"is_op_determinism_enabled": config.is_op_determinism_enabled},
+        "tensorflow.python.framework.config": {
+            "disable_op_determinism": config.disable_op_determinism,
+            "enable_op_determinism": config.enable_op_determinism,
+            "is_op_determinism_enabled": config.is_op_determinism_enabled,
+        },
         "tensorflow.python.framework.tensor_util": {},
         "tensorflow.python.ops": {},
         "tensorflow.python.ops.math_ops": {"is_nan": PUBLIC["math.is_nan"]},
