@@ -82,7 +82,7 @@ def _differentiable(element: Spec) -> bool:
 EMPTY = primitive(
     "list_empty",
     lambda *most, element: list_spec(element),
-    lambda *most, element: (),
+    lambda *most, element: [],
     lambda dy, y, *most, element: (None,) * len(most),
 )
 
@@ -95,7 +95,7 @@ def list_empty(element: Spec) -> Value:
 RESERVE = primitive(
     "list_reserve",
     lambda count, element: list_spec(element),
-    lambda count, element: (None,) * int(count),
+    lambda count, element: [None] * int(count),
     lambda dy, y, count, element: (None,),
 )
 
@@ -106,7 +106,7 @@ def list_reserve(count: Value, element: Spec) -> Value:
 
 
 PUSH = primitive(
-    "list_push", _same, lambda held, x: (*held, x), lambda dy, y, held, x: list_pop(dy, x.spec.with_value(None))
+    "list_push", _same, lambda held, x: [*held, x], lambda dy, y, held, x: list_pop(dy, x.spec.with_value(None))
 )
 
 
@@ -168,10 +168,10 @@ def list_get(held: Value, index: Value, element: Spec | None = None) -> Value:
     return emit(GET, held, index, element=element_of(held, element))[0]
 
 
-def _set_meaning(held: tuple[Any, ...], index: Any, x: Any, grow: bool) -> tuple[Any, ...]:
+def _set_meaning(held: list[Any], index: Any, x: Any, grow: bool) -> list[Any]:
     i = int(index)
-    held = held + (None,) * (i + 1 - len(held)) if grow else held
-    return (*held[:i], x, *held[i + 1 :])
+    held = held + [None] * (i + 1 - len(held)) if grow else held
+    return [*held[:i], x, *held[i + 1 :]]
 
 
 def _set_reverse(dy: Value, y: Value, held: Value, index: Value, x: Value, grow: bool) -> tuple[Value, None, Value]:
@@ -217,7 +217,7 @@ def _from_tensor_reverse(dy: Value, y: Value, x: Value, element: Spec) -> tuple[
 
 
 FROM_TENSOR = primitive(
-    "list_from_tensor", lambda x, element: list_spec(element), lambda x, element: tuple(x), _from_tensor_reverse
+    "list_from_tensor", lambda x, element: list_spec(element), lambda x, element: list(x), _from_tensor_reverse
 )
 
 
@@ -267,12 +267,12 @@ def list_gather(held: Value, indices: Value, element: Spec | None = None) -> Val
     return emit(GATHER, held, indices, element=element_of(held, element))[0]
 
 
-def _scatter_meaning(x: Any, indices: Any, *count: Any, element: Spec) -> tuple[Any, ...]:
+def _scatter_meaning(x: Any, indices: Any, *count: Any, element: Spec) -> list[Any]:
     size = int(count[0]) if count and int(count[0]) >= 0 else int(indices.max(initial=-1)) + 1
     held: list[Any] = [None] * size
     for i, part in zip(indices.tolist(), x, strict=True):
         held[i] = part
-    return tuple(held)
+    return held
 
 
 SCATTER = primitive(
@@ -294,11 +294,11 @@ def list_scatter(x: Value, indices: Value, count: Value | None = None, element: 
     return emit(SCATTER, x, indices, *extra, element=own)[0]
 
 
-def _scatter_into_meaning(held: Any, x: Any, indices: Any) -> tuple[Any, ...]:
+def _scatter_into_meaning(held: Any, x: Any, indices: Any) -> list[Any]:
     result = list(held)
     for i, part in zip(indices.tolist(), x, strict=True):
         result[i] = part
-    return tuple(result)
+    return result
 
 
 SCATTER_INTO = primitive(
@@ -354,7 +354,7 @@ def _split_reverse(dy: Value, y: Value, x: Value, lengths: Value, element: Spec)
 SPLIT = primitive(
     "list_split",
     lambda x, lengths, element: list_spec(element),
-    lambda x, lengths, element: tuple(np.split(x, np.cumsum(lengths)[:-1])),
+    lambda x, lengths, element: list(np.split(x, np.cumsum(lengths)[:-1])),
     _split_reverse,
 )
 
@@ -368,7 +368,7 @@ def list_split(x: Value, lengths: Value, element: Spec | None = None) -> Value:
 RESIZE = primitive(
     "list_resize",
     _same,
-    lambda held, count: held[: int(count)] + (None,) * (int(count) - len(held)),
+    lambda held, count: held[: int(count)] + [None] * (int(count) - len(held)),
     lambda dy, y, held, count: (list_resize(dy, list_length(held)), None),
 )
 
