@@ -6,23 +6,27 @@ from collections.abc import Callable
 from typing import Any
 
 from millstream.api import array
-from millstream.api.calls import unary
 from millstream.api.public import public
 from millstream.base import dtypes
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.ops.registry import find
 
+
+def _complex(kind: str, suffix: str, axes: str) -> Callable[..., Any]:
+    op = find(f"{kind.upper()}{suffix.upper()}")
+
+    def function(input: Any, name: str | None = None) -> Any:
+        return apply(op, to_tensor(input))
+
+    function.__name__ = function.__qualname__ = f"{kind}{suffix}"
+    function.__doc__ = f"Return the {'inverse ' if kind == 'ifft' else ''}Fourier transform of the last {axes}."
+    return public(f"signal.{kind}{suffix}")(function)
+
+
 for _suffix, _axes in (("", "axis"), ("2d", "2 axes"), ("3d", "3 axes")):
-    unary(
-        f"signal.fft{_suffix}", f"FFT{_suffix.upper()}", f"Return the Fourier transform of the last {_axes}.", "input"
-    )
-    unary(
-        f"signal.ifft{_suffix}",
-        f"IFFT{_suffix.upper()}",
-        f"Return the inverse Fourier transform of the last {_axes}.",
-        "input",
-    )
+    _complex("fft", _suffix, _axes)
+    _complex("ifft", _suffix, _axes)
 
 
 def _lengths(x: Any, axes: int, given: Any, inverse: bool) -> Any:

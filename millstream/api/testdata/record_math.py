@@ -1,0 +1,87 @@
+"""Records anew what real TensorFlow answers to the expressions of `math_expressions.txt`.
+
+Run it with an interpreter that has TensorFlow:
+
+    python millstream/api/testdata/record_math.py
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+
+FOLDER = pathlib.Path(__file__).parent
+
+
+def expressions() -> list[str]:
+    """Return the expressions, one a line."""
+    return (FOLDER / "math_expressions.txt").read_text().splitlines()
+
+
+def numbers(*shape: int) -> Any:
+    """Return float32 numbers of a shape, the same each time."""
+    return np.random.default_rng(sum(shape) + len(shape)).standard_normal(shape).astype(np.float32)
+
+
+def names(tf: Any) -> dict[str, Any]:
+    """Return what the expressions are evaluated with."""
+
+    def grads(function: Any, *arrays: Any) -> list[Any]:
+        tensors = [tf.constant(a) for a in arrays]
+        with tf.GradientTape() as tape:
+            for tensor in tensors:
+                tape.watch(tensor)
+            result = function(*tensors)
+        return [result, *tape.gradient(result, tensors)]
+
+    def grads2(tf_: Any, x: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            sums = tf.reduce_sum(tf.nn.softmax(x) ** 2 + tf.nn.log_softmax(x) ** 3)
+            loss = tf.nn.softmax_cross_entropy_with_logits(tf.constant(numbers(3, 4)), x)
+            result = sums + tf.reduce_sum(loss)
+        return tape.gradient(result, x)
+
+    return {"tf": tf, "np": np, "r": numbers, "grads": grads, "grads2": grads2}
+
+
+def flat(value: Any) -> list[Any]:
+    """Return the arrays in a nested answer; None where there is none."""
+    if isinstance(value, (list, tuple)):
+        return [part for item in value for part in flat(item)]
+    return [np.asarray(value.numpy()) if hasattr(value, "numpy") else value]
+
+
+def answer(expression: str, tf: Any, traced: bool = False) -> list[Any] | str:
+    """Return the arrays of an expression's value, or the class of its error."""
+    words = names(tf)
+    try:
+        if traced:
+            return flat(tf.function(lambda: eval(expression, words))())
+        return flat(eval(expression, words))
+    except Exception as error:
+        return type(error).__name__
+
+
+def record() -> None:
+    """Write math_answers.npz: arrays by number of line and place, and which lines fail."""
+    import tensorflow as tf
+
+    arrays: dict[str, Any] = {}
+    errors: dict[str, str] = {}
+    for line, expression in enumerate(expressions()):
+        found = answer(expression, tf)
+        if isinstance(found, str):
+            errors[str(line)] = found
+            continue
+        for i, array in enumerate(found):
+            plain = isinstance(array, np.ndarray)
+            arrays[f"{line}.{i}"] = array if plain else np.array("None" if array is None else repr(array))
+    np.savez_compressed(FOLDER / "math_answers.npz", errors=np.array(json.dumps(errors)), **arrays)
+
+
+if __name__ == "__main__":
+    record()
