@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from millstream.base import dtypes
 from millstream.base.dtypes import bfloat16, float16, float32, float64, int8, int16, int32, int64, uint16, uint32, uint64
 from millstream.base.sizes import is_known, maximum, minimum
@@ -37,9 +39,9 @@ def range_(start: Known[Tensor[Step]], limit: Known[Tensor[Step]], delta: Known[
     a, b, d = (float(n) for n in numbers)  # type: ignore[arg-type]
     if d == 0:
         raise refuse("Range", "delta = 0", "give a delta that is not 0")
-    import math
-
-    count = max(0, math.ceil((b - a) / d))
+    # TensorFlow counts in the range's own type: rounding decides whether `limit` itself is reached.
+    first, last, step = (n.astype(dtype.as_numpy_dtype).reshape(()) for n in numbers if n is not None)
+    count = max(0, int(np.ceil((last - first) / step)))
     wide = convert(s.iota((count,), 0, int64), dtype if dtype in (float32, float64) else float32)
     scaled = wide * d + a
     return convert(scaled, dtype)
