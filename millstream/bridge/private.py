@@ -14,8 +14,8 @@ _modules: dict[str, types.ModuleType] = {}
 
 def _attributes() -> dict[str, dict[str, Any]]:
     from millstream.api import config
-    from millstream.execution.trackable import Trackable
     from millstream.execution.data_structures import ListWrapper, _DictWrapper
+    from millstream.execution.trackable import Trackable
 
     def refuse(name: str) -> Callable[..., Any]:
         def function(*_: Any, **__: Any) -> Any:

@@ -5,7 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from millstream.base import dtypes
-from millstream.base.dtypes import bfloat16, float16, float32, float64, int8, int16, int32, int64, uint16, uint32, uint64
+from millstream.base.dtypes import (
+    bfloat16,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint16,
+    uint32,
+    uint64,
+)
 from millstream.base.sizes import is_known, maximum, minimum
 from millstream.ops.declaration import Known, Tensor, Types, op
 from millstream.ops.types import COMPLEX, FLOATS, INTEGERS, NUMBERS, QUANTIZED
@@ -36,7 +48,7 @@ def range_(start: Known[Tensor[Step]], limit: Known[Tensor[Step]], delta: Known[
     numbers = [s.literal(v) for v in (start, limit, delta)]
     if any(n is None for n in numbers):
         raise UnknownRank("The length of a range of floats is known only when the program runs.")
-    a, b, d = (float(n) for n in numbers)  # type: ignore[arg-type]
+    a, _, d = (float(n) for n in numbers)  # type: ignore[arg-type]
     if d == 0:
         raise refuse("Range", "delta = 0", "give a delta that is not 0")
     # TensorFlow counts in the range's own type: rounding decides whether `limit` itself is reached.
