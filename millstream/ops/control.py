@@ -30,13 +30,13 @@ def truth(condition: Value) -> Value:
 def _if(name: str, stateful: bool) -> Op:
     def body(
         cond: Tensor[C],
-        input: TensorList["Tin"],  # noqa: F821, UP037
+        input: TensorList["Tin"],
         *,
         Tout: tuple[dtypes.DType, ...],
         then_branch: Program,
         else_branch: Program,
         output_shapes: tuple[TensorShape, ...] = (),
-    ) -> TensorList["Tout"]:  # noqa: F821, UP037
+    ) -> TensorList["Tout"]:
         return branch(convert(truth(cond), dtypes.int32), (else_branch, then_branch), *input)
 
     body.__doc__ = "Run `then_branch` on `input` where `cond` holds, else `else_branch`."
@@ -50,12 +50,12 @@ stateless_if = _if("StatelessIf", False)
 def _case(name: str, stateful: bool) -> Op:
     def body(
         branch_index: Tensor[dtypes.int32],
-        input: TensorList["Tin"],  # noqa: F821, UP037
+        input: TensorList["Tin"],
         *,
         Tout: tuple[dtypes.DType, ...],
         branches: tuple[Program, ...],
         output_shapes: tuple[TensorShape, ...] = (),
-    ) -> TensorList["Tout"]:  # noqa: F821, UP037
+    ) -> TensorList["Tout"]:
         return branch(branch_index, branches, *input)
 
     body.__doc__ = "Run the branch that `branch_index` picks on `input`; out of range picks the last."
@@ -68,13 +68,13 @@ stateless_case = _case("StatelessCase", False)
 
 def _while(name: str, stateful: bool) -> Op:
     def body(
-        input: TensorList["T"],  # noqa: F821, UP037
+        input: TensorList["T"],
         *,
         cond: Program,
         body: Program,
         output_shapes: tuple[TensorShape, ...] = (),
         parallel_iterations: int = 10,
-    ) -> TensorList["T"]:  # noqa: F821, UP037
+    ) -> TensorList["T"]:
         return loop(cond, body, input)
 
     body.__doc__ = "While `cond` holds for the values, replace them by what `body` gives."
@@ -87,14 +87,14 @@ stateless_while = _while("StatelessWhile", False)
 
 def _call(name: str, stateful: bool) -> Op:
     def body(
-        args: TensorList["Tin"],  # noqa: F821, UP037
+        args: TensorList["Tin"],
         *,
         Tout: tuple[dtypes.DType, ...],
         f: Program,
         config: str = "",
         config_proto: str = "",
         executor_type: str = "",
-    ) -> TensorList["Tout"]:  # noqa: F821, UP037
+    ) -> TensorList["Tout"]:
         return call(f, *args)
 
     body.__doc__ = "Run the function `f` on `args`."
@@ -106,7 +106,7 @@ stateful_partitioned_call = _call("StatefulPartitionedCall", True)
 
 
 @op("Assert", outputs=(), stateful=True)
-def assert_(condition: Tensor[dtypes.bool], data: TensorList["T"], *, summarize: int = 3) -> None:  # noqa: F821, UP037
+def assert_(condition: Tensor[dtypes.bool], data: TensorList["T"], *, summarize: int = 3) -> None:
     """Stop, showing `data`, where `condition` does not hold."""
     holds = condition if condition.rank == 0 else reduce_all(condition, "and")
     check(holds, "assertion failed:", "InvalidArgumentError", data)

@@ -53,7 +53,7 @@ tensor_list_length.no_gradient()
 
 
 @op("TensorListElementShape", outputs="element_shape")
-def tensor_list_element_shape(input_handle: Tensor[VARIANT], *, shape_type: S) -> Tensor["shape_type"]:  # type: ignore[type-arg,valid-type]  # noqa: F821, UP037
+def tensor_list_element_shape(input_handle: Tensor[VARIANT], *, shape_type: S) -> Tensor["shape_type"]:  # type: ignore[type-arg,valid-type]
     """Return the shape of the elements as far as it is known, -1 where it is open."""
     spec = input_handle.spec.handle
     shape: tuple[Size, ...] = () if spec is None or spec.shape is None else spec.shape
@@ -66,7 +66,7 @@ tensor_list_element_shape.no_gradient()
 @op("TensorListGetItem", outputs="item")
 def tensor_list_get_item(
     input_handle: Tensor[VARIANT], index: Tensor[dtypes.int32], element_shape: Known[Tensor[P]], *, element_dtype: DType
-) -> Tensor["element_dtype"]:  # type: ignore[type-arg]  # noqa: F821, UP037
+) -> Tensor["element_dtype"]:  # type: ignore[type-arg]
     """Return the element at `index`; one never set is zeros."""
     return lists.list_get(input_handle, index, element(element_shape, element_dtype))
 
@@ -92,7 +92,7 @@ def tensor_list_push_back(input_handle: Tensor[VARIANT], tensor: Tensor[E]) -> T
 @op("TensorListPopBack", outputs=("output_handle", "tensor"))
 def tensor_list_pop_back(
     input_handle: Tensor[VARIANT], element_shape: Known[Tensor[dtypes.int32]], *, element_dtype: DType
-) -> tuple[Tensor[VARIANT], Tensor["element_dtype"]]:  # type: ignore[type-arg]  # noqa: F821, UP037
+) -> tuple[Tensor[VARIANT], Tensor["element_dtype"]]:  # type: ignore[type-arg]
     """Return the list without its last element, and that element."""
     return lists.list_pop(input_handle, element(element_shape, element_dtype))
 
@@ -104,7 +104,7 @@ def tensor_list_stack(
     *,
     element_dtype: DType,
     num_elements: int = -1,
-) -> Tensor["element_dtype"]:  # type: ignore[type-arg]  # noqa: F821, UP037
+) -> Tensor["element_dtype"]:  # type: ignore[type-arg]
     """Return all elements as one tensor."""
     count = None if is_known(num_elements) and num_elements < 0 else num_elements
     return lists.list_stack(input_handle, element(element_shape, element_dtype), count)
@@ -123,7 +123,7 @@ def tensor_list_gather(
     element_shape: Known[Tensor[dtypes.int32]],
     *,
     element_dtype: DType,
-) -> Tensor["element_dtype"]:  # type: ignore[type-arg]  # noqa: F821, UP037
+) -> Tensor["element_dtype"]:  # type: ignore[type-arg]
     """Return the elements at `indices` as one tensor."""
     return lists.list_gather(input_handle, indices, element(element_shape, element_dtype))
 
@@ -162,7 +162,7 @@ def tensor_list_concat(
     leading_dims: Tensor[dtypes.int64],
     *,
     element_dtype: DType,
-) -> tuple[Tensor["element_dtype"], Tensor[dtypes.int64]]:  # type: ignore[type-arg]  # noqa: F821, UP037
+) -> tuple[Tensor["element_dtype"], Tensor[dtypes.int64]]:  # type: ignore[type-arg]
     """Return the elements joined along their first axis, and the size of each along it."""
     return lists.list_concat(input_handle, element(element_shape, element_dtype))
 
