@@ -91,7 +91,9 @@ class Trial:
             values = values + 1j * self.random.uniform(self.case.low, self.case.high, shape)
         if dtype.is_integer:
             low, high = (0, 6) if dtype.is_unsigned else (-5, 6)
-            low, high = (max(low, int(self.case.low)), max(1, int(self.case.high))) if self.case.low >= 0 else (low, high)
+            low, high = (
+                (max(low, int(self.case.low)), max(1, int(self.case.high))) if self.case.low >= 0 else (low, high)
+            )
             return np.asarray(self.random.integers(low, high, shape)).astype(kind)
         array = np.asarray(values).astype(kind)
         if self.case.extreme and array.size:
@@ -124,10 +126,14 @@ class Trial:
         with building(program):
             values: list[Value] = []
             for i, array in enumerate(self.arrays):
-                shape = tuple(
-                    Symbol(n) if symbolic and isinstance(n, str) else m
-                    for n, m in itertools.zip_longest(self.shapes[i], array.shape)
-                ) if len(self.shapes[i]) == array.ndim else array.shape
+                shape = (
+                    tuple(
+                        Symbol(n) if symbolic and isinstance(n, str) else m
+                        for n, m in itertools.zip_longest(self.shapes[i], array.shape)
+                    )
+                    if len(self.shapes[i]) == array.ndim
+                    else array.shape
+                )
                 value = program.input(Spec(self.dtype_of(i), shape))
                 values.append(constant(array, self.dtype_of(i)) if i in known else value)
             program.outputs = list(program.emit(self.op, values, attributes))
@@ -260,7 +266,9 @@ def check_gradient(trial: Trial) -> None:
             dense = gradient.to_dense() if hasattr(gradient, "to_dense") else gradient
             analytic += float(np.sum(dense.numpy() * directions[i]))
     scale = max(1.0, abs(numeric))
-    assert abs(numeric - analytic) <= GRADIENT_TOLERANCE * scale, f"{trial}: gradient {analytic}, differences say {numeric}"
+    assert abs(numeric - analytic) <= GRADIENT_TOLERANCE * scale, (
+        f"{trial}: gradient {analytic}, differences say {numeric}"
+    )
 
 
 __all__ = ["apply", "check_op"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.op_contract import check_op
 
 from millstream.base.dtypes import resource, variant
 from millstream.ops.declaration import Op
 from millstream.ops.registry import all_ops
+from tests.op_contract import check_op
 
 
 @pytest.mark.parametrize("name", sorted(n for n, op in all_ops().items() if op.case_list))

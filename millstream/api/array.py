@@ -31,7 +31,10 @@ def shape_tensor(shape: Any, dtype: Any = None) -> Any:
         if None in shape:
             raise ValueError(f"Cannot convert a partially known TensorShape {TensorShape(shape)} to a Tensor.")
     if isinstance(shape, (list, tuple)):
-        items = [d.value if hasattr(d, "value") and not isinstance(d, Tensor) and isinstance(d.value, int) else d for d in shape]
+        items = [
+            d.value if hasattr(d, "value") and not isinstance(d, Tensor) and isinstance(d.value, int) else d
+            for d in shape
+        ]
         if all(isinstance(d, (int, np.integer)) for d in items):
             wide = any(abs(int(d)) > 2**31 - 1 for d in items)
             return eager_constant(np.asarray(items, np.int64), dtype or (dtypes.int64 if wide else dtypes.int32))
@@ -46,7 +49,11 @@ def index_tensor(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value
     if isinstance(value, (int, list, tuple)):
-        return to_tensor(value, None, dtypes.int32) if _mixed(value) else eager_constant(np.asarray(value, np.int32), dtypes.int32)
+        return (
+            to_tensor(value, None, dtypes.int32)
+            if _mixed(value)
+            else eager_constant(np.asarray(value, np.int32), dtypes.int32)
+        )
     return to_tensor(value)
 
 
@@ -184,7 +191,10 @@ def split(value: Any, num_or_size_splits: Any, axis: Any = 0, num: int | None = 
         return apply(array.split, index_tensor(axis), value, num_split=int(num_or_size_splits))
     sizes = to_tensor(num_or_size_splits, None, dtypes.int32)
     if sizes.shape.rank == 0:
-        raise ValueError("Rank-0 tensors are not supported as the num_or_size_splits argument to split. Argument provided: " + str(num_or_size_splits))
+        raise ValueError(
+            "Rank-0 tensors are not supported as the num_or_size_splits argument to split. Argument provided: "
+            + str(num_or_size_splits)
+        )
     if num is None:
         num = sizes.shape.as_list()[0]
         if num is None:
@@ -288,13 +298,20 @@ def broadcast_static_shape(shape_x: Any, shape_y: Any) -> TensorShape:
         elif m is None or n is None:
             sizes.append(n if m is None else m)
         else:
-            raise ValueError(f"Incompatible shapes for broadcasting. Two shapes are compatible if for each dimension pair they are either equal or one of them is 1. Received: {x} and {y}.")
+            raise ValueError(
+                f"Incompatible shapes for broadcasting. Two shapes are compatible if for each dimension pair they are either equal or one of them is 1. Received: {x} and {y}."
+            )
     return TensorShape(sizes[::-1])
 
 
 @public("gather")
 def gather(
-    params: Any, indices: Any, validate_indices: Any = None, axis: Any = None, batch_dims: int = 0, name: str | None = None
+    params: Any,
+    indices: Any,
+    validate_indices: Any = None,
+    axis: Any = None,
+    batch_dims: int = 0,
+    name: str | None = None,
 ) -> Any:
     """Pick params[..., indices, ...] along `axis` (the first after the batch axes without it)."""
     if axis is None:
@@ -302,11 +319,15 @@ def gather(
     reader = getattr(params, "sparse_read", None)
     if reader is not None and isinstance(axis, int) and axis == 0 and batch_dims == 0:
         return reader(indices)
-    return apply(picking.gather, params, to_tensor(indices, None, dtypes.int32), index_tensor(axis), batch_dims=batch_dims)
+    return apply(
+        picking.gather, params, to_tensor(indices, None, dtypes.int32), index_tensor(axis), batch_dims=batch_dims
+    )
 
 
 @public("gather_nd", "manip.gather_nd")
-def gather_nd(params: Any, indices: Any, batch_dims: int = 0, name: str | None = None, bad_indices_policy: str = "") -> Any:
+def gather_nd(
+    params: Any, indices: Any, batch_dims: int = 0, name: str | None = None, bad_indices_policy: str = ""
+) -> Any:
     """Pick params[indices[..., 0], indices[..., 1], ...]."""
     indices = to_tensor(indices, None, dtypes.int32)
     if batch_dims:
@@ -329,35 +350,47 @@ def _batch_gather_nd(params: Any, indices: Any, batch_dims: int) -> Any:
 def scatter_nd(indices: Any, updates: Any, shape: Any, name: str | None = None, bad_indices_policy: str = "") -> Any:
     """Return zeros of `shape` to which `updates` are added at `indices`."""
     indices = to_tensor(indices, None, dtypes.int32)
-    return apply(picking.scatter_nd, indices, updates, shape_tensor(shape, indices.dtype), bad_indices_policy=bad_indices_policy)
+    return apply(
+        picking.scatter_nd, indices, updates, shape_tensor(shape, indices.dtype), bad_indices_policy=bad_indices_policy
+    )
 
 
 @public("tensor_scatter_nd_update")
-def tensor_scatter_nd_update(tensor: Any, indices: Any, updates: Any, name: str | None = None, bad_indices_policy: str = "") -> Any:
+def tensor_scatter_nd_update(
+    tensor: Any, indices: Any, updates: Any, name: str | None = None, bad_indices_policy: str = ""
+) -> Any:
     """Return the tensor with updates written at the indices."""
     return apply(picking.tensor_scatter_update, tensor, to_tensor(indices, None, dtypes.int32), updates)
 
 
 @public("tensor_scatter_nd_add")
-def tensor_scatter_nd_add(tensor: Any, indices: Any, updates: Any, name: str | None = None, bad_indices_policy: str = "") -> Any:
+def tensor_scatter_nd_add(
+    tensor: Any, indices: Any, updates: Any, name: str | None = None, bad_indices_policy: str = ""
+) -> Any:
     """Return the tensor with updates added at the indices."""
     return apply(picking.tensor_scatter_add, tensor, to_tensor(indices, None, dtypes.int32), updates)
 
 
 @public("tensor_scatter_nd_sub")
-def tensor_scatter_nd_sub(tensor: Any, indices: Any, updates: Any, name: str | None = None, bad_indices_policy: str = "") -> Any:
+def tensor_scatter_nd_sub(
+    tensor: Any, indices: Any, updates: Any, name: str | None = None, bad_indices_policy: str = ""
+) -> Any:
     """Return the tensor with updates subtracted at the indices."""
     return apply(picking.tensor_scatter_sub, tensor, to_tensor(indices, None, dtypes.int32), updates)
 
 
 @public("tensor_scatter_nd_max")
-def tensor_scatter_nd_max(tensor: Any, indices: Any, updates: Any, name: str | None = None, bad_indices_policy: str = "") -> Any:
+def tensor_scatter_nd_max(
+    tensor: Any, indices: Any, updates: Any, name: str | None = None, bad_indices_policy: str = ""
+) -> Any:
     """Return the larger of tensor and updates at the indices."""
     return apply(picking.tensor_scatter_max, tensor, to_tensor(indices, None, dtypes.int32), updates)
 
 
 @public("tensor_scatter_nd_min")
-def tensor_scatter_nd_min(tensor: Any, indices: Any, updates: Any, name: str | None = None, bad_indices_policy: str = "") -> Any:
+def tensor_scatter_nd_min(
+    tensor: Any, indices: Any, updates: Any, name: str | None = None, bad_indices_policy: str = ""
+) -> Any:
     """Return the smaller of tensor and updates at the indices."""
     return apply(picking.tensor_scatter_min, tensor, to_tensor(indices, None, dtypes.int32), updates)
 
@@ -379,9 +412,19 @@ def one_hot(
         wanted = given[0] if given else known[0] if known else dtypes.float32
     else:
         wanted = as_dtype(dtype)
-    on = to_tensor(1 if on_value is None else on_value, wanted) if wanted != dtypes.bool else to_tensor(True if on_value is None else on_value, wanted)
-    off = to_tensor(0 if off_value is None else off_value, wanted) if wanted != dtypes.bool else to_tensor(False if off_value is None else off_value, wanted)
-    return apply(picking.one_hot, to_tensor(indices), to_tensor(depth, dtypes.int32), on, off, axis=-1 if axis is None else axis)
+    on = (
+        to_tensor(1 if on_value is None else on_value, wanted)
+        if wanted != dtypes.bool
+        else to_tensor(True if on_value is None else on_value, wanted)
+    )
+    off = (
+        to_tensor(0 if off_value is None else off_value, wanted)
+        if wanted != dtypes.bool
+        else to_tensor(False if off_value is None else off_value, wanted)
+    )
+    return apply(
+        picking.one_hot, to_tensor(indices), to_tensor(depth, dtypes.int32), on, off, axis=-1 if axis is None else axis
+    )
 
 
 @public("pad")
@@ -393,7 +436,9 @@ def pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", constant_values: Any
             return apply(slicing.pad, tensor, paddings)
         return apply(slicing.pad_v2, tensor, paddings, to_tensor(constant_values, tensor.dtype))
     if mode not in ("REFLECT", "SYMMETRIC"):
-        raise ValueError(f"Value of argument `mode` expected to be one of CONSTANT, REFLECT, or SYMMETRIC. Received `mode` = {mode}")
+        raise ValueError(
+            f"Value of argument `mode` expected to be one of CONSTANT, REFLECT, or SYMMETRIC. Received `mode` = {mode}"
+        )
     return apply(slicing.mirror_pad, tensor, paddings, mode=mode)
 
 
@@ -486,7 +531,13 @@ def _as(value: Any, dtype: Any) -> Any:
 
 
 @public("eye", "linalg.eye")
-def eye(num_rows: Any, num_columns: Any = None, batch_shape: Any = None, dtype: Any = dtypes.float32, name: str | None = None) -> Any:
+def eye(
+    num_rows: Any,
+    num_columns: Any = None,
+    batch_shape: Any = None,
+    dtype: Any = dtypes.float32,
+    name: str | None = None,
+) -> Any:
     """Return identity matrices."""
     columns = num_rows if num_columns is None else num_columns
     rows_index, columns_index = range_(num_rows), range_(columns)
@@ -494,7 +545,9 @@ def eye(num_rows: Any, num_columns: Any = None, batch_shape: Any = None, dtype: 
     matrix = apply(unary.cast, same, DstT=as_dtype(dtype))
     if batch_shape is None:
         return matrix
-    return broadcast_to(matrix, concat([shape_tensor(batch_shape), apply(array.shape, matrix, out_type=dtypes.int32)], 0))
+    return broadcast_to(
+        matrix, concat([shape_tensor(batch_shape), apply(array.shape, matrix, out_type=dtypes.int32)], 0)
+    )
 
 
 @public("meshgrid")
@@ -513,7 +566,10 @@ def meshgrid(*args: Any, **kwargs: Any) -> Any:
         places[0], places[1] = 1, 0
     order = sorted(range(n), key=lambda i: places[i])
     sizes = stack([size(vectors[i]) for i in order]) if n else []
-    return [broadcast_to(reshape(v, [-1 if j == p else 1 for j in range(n)]), sizes) for v, p in zip(vectors, places, strict=True)]
+    return [
+        broadcast_to(reshape(v, [-1 if j == p else 1 for j in range(n)]), sizes)
+        for v, p in zip(vectors, places, strict=True)
+    ]
 
 
 @public("sequence_mask")

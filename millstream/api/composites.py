@@ -19,11 +19,18 @@ publish("__internal__.CompositeTensor", CompositeTensor)
 
 
 @public("sparse.to_dense")
-def to_dense(sp_input: SparseTensor, default_value: Any = None, validate_indices: bool = True, name: str | None = None) -> Any:
+def to_dense(
+    sp_input: SparseTensor, default_value: Any = None, validate_indices: bool = True, name: str | None = None
+) -> Any:
     """Return a sparse tensor as a dense one, with `default_value` (0) elsewhere."""
     missing = to_tensor(0 if default_value is None else default_value, sp_input.dtype)
     return apply(
-        picking.sparse_to_dense, sp_input.indices, sp_input.dense_shape, sp_input.values, missing, validate_indices=validate_indices
+        picking.sparse_to_dense,
+        sp_input.indices,
+        sp_input.dense_shape,
+        sp_input.values,
+        missing,
+        validate_indices=validate_indices,
     )
 
 
@@ -44,7 +51,9 @@ class RaggedTensor(CompositeTensor):
         self._row_splits = to_tensor(row_splits)
 
     @classmethod
-    def from_row_splits(cls, values: Any, row_splits: Any, name: str | None = None, validate: bool = True) -> RaggedTensor:
+    def from_row_splits(
+        cls, values: Any, row_splits: Any, name: str | None = None, validate: bool = True
+    ) -> RaggedTensor:
         """Return rows values[row_splits[i]:row_splits[i + 1]]."""
         return cls(values, row_splits)
 
@@ -82,12 +91,31 @@ def _refused(name: str) -> Any:
     def function(*_: Any, **__: Any) -> Any:
         from millstream.base import errors
 
-        raise errors.UnimplementedError(None, None, f"tf.sparse.{name} is not supported yet; use tf.sparse.to_dense and dense ops.")
+        raise errors.UnimplementedError(
+            None, None, f"tf.sparse.{name} is not supported yet; use tf.sparse.to_dense and dense ops."
+        )
 
     function.__name__ = name
     return function
 
 
-for _name in ("add", "maximum", "minimum", "map_values", "reorder", "reshape", "sparse_dense_matmul", "concat", "slice", "expand_dims", "transpose", "split", "mask", "cross_hashed", "reduce_sum", "retain"):
+for _name in (
+    "add",
+    "maximum",
+    "minimum",
+    "map_values",
+    "reorder",
+    "reshape",
+    "sparse_dense_matmul",
+    "concat",
+    "slice",
+    "expand_dims",
+    "transpose",
+    "split",
+    "mask",
+    "cross_hashed",
+    "reduce_sum",
+    "retain",
+):
     publish(f"sparse.{_name}", _refused(_name))
 __all__ = ["reshape"]

@@ -142,7 +142,9 @@ def shuffle(value: Any, seed: Any = None, name: str | None = None) -> Any:
         return apply(stateful.random_shuffle, value, **_seeds(seed))
     rows = value._shape[0] if value._shape else 0
     blocks = (rows - 1 + 3) // 4 if rows > 1 else 0
-    return apply(stateless.shuffle, value, *take(("RandomShuffle", value.dtype), seed, blocks), algorithm_tensor(_PHILOX))
+    return apply(
+        stateless.shuffle, value, *take(("RandomShuffle", value.dtype), seed, blocks), algorithm_tensor(_PHILOX)
+    )
 
 
 @public("random.categorical", "compat.v1.random.categorical")
@@ -193,9 +195,7 @@ def gamma(
 
 
 @public("random.poisson")
-def poisson(
-    shape: Any, lam: Any, dtype: Any = dtypes.float32, seed: Any = None, name: str | None = None
-) -> Any:
+def poisson(shape: Any, lam: Any, dtype: Any = dtypes.float32, seed: Any = None, name: str | None = None) -> Any:
     """Return Poisson numbers: for each rate as many as `shape` says."""
     dtype, sizes, rate = as_dtype(dtype), _vector(shape), to_tensor(lam)
     if not executing_eagerly():
@@ -206,9 +206,7 @@ def poisson(
 
 
 @public("compat.v1.random.poisson", "compat.v1.random_poisson")
-def poisson_v1(
-    lam: Any, shape: Any, dtype: Any = dtypes.float32, seed: Any = None, name: str | None = None
-) -> Any:
+def poisson_v1(lam: Any, shape: Any, dtype: Any = dtypes.float32, seed: Any = None, name: str | None = None) -> Any:
     """Return Poisson numbers: for each rate as many as `shape` says."""
     return poisson(shape, lam, dtype, seed)
 
@@ -310,8 +308,6 @@ def stateless_dropout(
 
 
 @public("nn.experimental.general_dropout", "compat.v1.nn.experimental.general_dropout")
-def general_dropout(
-    x: Any, rate: Any, uniform_sampler: Any, noise_shape: Any = None, name: str | None = None
-) -> Any:
+def general_dropout(x: Any, rate: Any, uniform_sampler: Any, noise_shape: Any = None, name: str | None = None) -> Any:
     """Set elements to 0 as the numbers of `uniform_sampler(shape=, dtype=)` decide."""
     return _dropped(x, rate, noise_shape, uniform_sampler, lambda: None)

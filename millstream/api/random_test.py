@@ -50,7 +50,13 @@ def test_numbers_equal_tensorflows(group: str) -> None:
 def test_numbers_without_seeds_differ() -> None:
     tf.random.set_seed(None)
     draw = tf.function(lambda: tf.random.uniform([4]))
-    kinds = [tf.random.uniform([4]), tf.random.uniform([4]), draw(), draw(), tf.random.get_global_generator().uniform([4])]
+    kinds = [
+        tf.random.uniform([4]),
+        tf.random.uniform([4]),
+        draw(),
+        draw(),
+        tf.random.get_global_generator().uniform([4]),
+    ]
     assert len({tuple(t.numpy().tolist()) for t in kinds}) == 5
 
 

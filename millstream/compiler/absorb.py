@@ -11,7 +11,23 @@ from millstream.program.primitives.reduction import REDUCE
 from millstream.program.primitives.shaping import CONSTANT
 from millstream.program.value import Node, Program, Value
 
-_CHEAP = frozenset(("compare", "convert", "negate", "abs", "select", "logical_not", "bit_and", "bit_or", "maximum", "minimum", "add", "subtract", "multiply"))
+_CHEAP = frozenset(
+    (
+        "compare",
+        "convert",
+        "negate",
+        "abs",
+        "select",
+        "logical_not",
+        "bit_and",
+        "bit_or",
+        "maximum",
+        "minimum",
+        "add",
+        "subtract",
+        "multiply",
+    )
+)
 NEAR = 24
 """How many nodes longer a value may live so that a cheap step on it can be done where its result is read."""
 
@@ -66,7 +82,11 @@ class _Absorber:
             return
         goal = group_of[outside[0]]
         host, group = self.groups.items[goal], self.groups.items[index]
-        if any(group_of[r] != goal or value not in r.inputs for r in outside) or not host.fused or host.shape != group.shape:
+        if (
+            any(group_of[r] != goal or value not in r.inputs for r in outside)
+            or not host.fused
+            or host.shape != group.shape
+        ):
             return
         sources = self._sources_at(node, index, min(self.positions[n] for n in host.nodes))
         inside = [r for r in self.readers[value] if group_of[r] == index]
@@ -90,7 +110,11 @@ class _Absorber:
             others = [n for n in self.readers[source] if n is not node]
             if made_by in self.groups.group_of:
                 origin = self.groups.group_of[made_by]
-                if origin == index and source not in self.kept and all(self.groups.group_of[n] == index for n in others):
+                if (
+                    origin == index
+                    and source not in self.kept
+                    and all(self.groups.group_of[n] == index for n in others)
+                ):
                     return None
                 sources.append(origin)
             until = max((self.positions[n] for n in others), default=-1)

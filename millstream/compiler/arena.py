@@ -23,7 +23,11 @@ def write_over_dying(function: FunctionWriter, last: dict[int, int]) -> None:
         kinds = item.attributes[-3 * len(item.outputs) + 2 :: 3]
         for output, kind in zip(item.outputs, kinds, strict=True):
             slot = function.slots[output]
-            if slot.storage != ARENA or kind != STORE or (item.kernel == "fused_reduce" and not slot.spec.dtype.is_floating):
+            if (
+                slot.storage != ARENA
+                or kind != STORE
+                or (item.kernel == "fused_reduce" and not slot.spec.dtype.is_floating)
+            ):
                 continue
             for root, given in list(dying.items()):
                 spec = function.slots[given].spec

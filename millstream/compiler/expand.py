@@ -171,16 +171,21 @@ def unify(old: Spec, new: Spec, sizes: dict[Symbol, Size]) -> None:
     """Learn from two specs of one value what the symbols of the older one are."""
     if old.shape is not None and new.shape is not None and len(old.shape) == len(new.shape):
         for a, b in zip(old.shape, new.shape, strict=True):
-            if isinstance(a, Symbol) and a not in sizes:
+            if isinstance(a, Symbol) and _says_more(b, sizes.get(a)):
                 sizes[a] = b
     if old.value is not None and new.value is not None:
         olds = old.value if isinstance(old.value, tuple) else (old.value,)
         news = new.value if isinstance(new.value, tuple) else (new.value,)
         for a, b in zip(olds, news, strict=False):
-            if isinstance(a, Symbol) and a not in sizes:
+            if isinstance(a, Symbol) and _says_more(b, sizes.get(a)):
                 sizes[a] = b
     if old.handle is not None and new.handle is not None:
         unify(old.handle, new.handle, sizes)
+
+
+def _says_more(new: Size, known: Size | None) -> bool:
+    """Return whether a size is news: lists state their elements' sizes only when they are written."""
+    return known is None or (is_known(new) and not is_known(known))
 
 
 def expand(program: Program, specs: Sequence[Spec], claims: Claims) -> ExpandedProgram:

@@ -220,7 +220,16 @@ class _Encoder:
         blob_offset = -(-(words_offset + len(words)) // 64) * 64
         total = blob_offset + len(blob)
         header = struct.pack(
-            "<8sIIQQQQQQ", b"MILLPLAN", 1, 0x01020304, total, words_offset, len(self.words), blob_offset, len(blob), zlib.crc32(words)
+            "<8sIIQQQQQQ",
+            b"MILLPLAN",
+            1,
+            0x01020304,
+            total,
+            words_offset,
+            len(self.words),
+            blob_offset,
+            len(blob),
+            zlib.crc32(words),
         )
         return header + words + bytes(blob_offset - words_offset - len(words)) + blob
 

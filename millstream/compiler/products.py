@@ -29,7 +29,9 @@ class _Side:
             self.axes = [None if a is None else order[a] for a in self.axes]
             self.value = node.inputs[0]
             return True
-        return node.definition is BROADCAST and self._look_through_broadcast(node.inputs[0], node.attributes, may_repeat)
+        return node.definition is BROADCAST and self._look_through_broadcast(
+            node.inputs[0], node.attributes, may_repeat
+        )
 
     def _look_through_broadcast(self, source: Value, attributes: Mapping[str, Any], may_repeat: set[int]) -> bool:
         shape, axes = attributes["shape"], attributes["axes"]

@@ -23,7 +23,11 @@ def forward_state(program: Program) -> bool:
         if node.definition is READ:
             handle = node.inputs[0]
             known = held.get(handle)
-            if known is not None and known.spec.dtype == node.outputs[0].dtype and known.spec.shape == node.outputs[0].spec.shape:
+            if (
+                known is not None
+                and known.spec.dtype == node.outputs[0].dtype
+                and known.spec.shape == node.outputs[0].spec.shape
+            ):
                 replaced[node.outputs[0]] = known
                 continue
             held[handle] = node.outputs[0]

@@ -176,11 +176,20 @@ publish("distribute.DistributedIterator", DistributedIterator)
 
 def _unsupported(name: str) -> type:
     def __init__(self: Any, *_: Any, **__: Any) -> None:
-        raise errors.UnimplementedError(None, None, f"tf.distribute.{name} is not supported yet; train without a strategy, on this process's cpu.")
+        raise errors.UnimplementedError(
+            None, None, f"tf.distribute.{name} is not supported yet; train without a strategy, on this process's cpu."
+        )
 
     return type(name, (Strategy,), {"__init__": __init__, "__doc__": f"tf.distribute.{name}: not supported yet."})
 
 
-for _name in ("MirroredStrategy", "MultiWorkerMirroredStrategy", "TPUStrategy", "OneDeviceStrategy", "ParameterServerStrategy", "CentralStorageStrategy"):
+for _name in (
+    "MirroredStrategy",
+    "MultiWorkerMirroredStrategy",
+    "TPUStrategy",
+    "OneDeviceStrategy",
+    "ParameterServerStrategy",
+    "CentralStorageStrategy",
+):
     publish(f"distribute.{_name}", _unsupported(_name))
 __all__ = ["nest"]

@@ -7,7 +7,6 @@ from typing import Any
 from millstream.execution.data_structures import sticky_attribute_assignment
 from millstream.execution.trackable import NoDependency, Trackable
 
-
 _MISSING = object()
 
 

@@ -170,7 +170,7 @@ def _uniform_list(value: Any, wanted: DType | None) -> EagerTensor | None:
     elif kind is int and array.dtype == np.int64:
         if wanted in _INT_SCALARS and wanted is not dtypes.int32:
             return eager_from_array(array.astype(wanted.as_numpy_dtype), wanted)  # type: ignore[union-attr]
-        if (wanted is None or wanted is dtypes.int32) and -(2**31) <= array.min() and array.max() < 2**31:
+        if (wanted is None or wanted is dtypes.int32) and array.min() >= -(2**31) and array.max() < 2**31:
             return eager_from_array(array.astype(np.int32), dtypes.int32)
     return None
 

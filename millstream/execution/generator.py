@@ -219,9 +219,7 @@ class Generator(AutoTrackable):
         """Return whole numbers of the whole range of `dtype`."""
         return self._full(vector_of_sizes(shape), as_dtype(dtype))
 
-    def binomial(
-        self, shape: Any, counts: Any, probs: Any, dtype: Any = dtypes.int32, name: str | None = None
-    ) -> Any:
+    def binomial(self, shape: Any, counts: Any, probs: Any, dtype: Any = dtypes.int32, name: str | None = None) -> Any:
         """Return how many of `counts` trials succeed; `shape` ends with the broadcast shape of counts and probs."""
         chances = to_tensor(probs, preferred=dtypes.float32)
         trials = _cast(to_tensor(counts), chances.dtype)

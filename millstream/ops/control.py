@@ -18,6 +18,13 @@ from millstream.program.value import Program, Value
 C = Types("Tcond")
 
 
+class _Forgetful(dict[Any, Any]):
+    """Keeps nothing: what is remembered of these ops would keep the programs that they run alive."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        return None
+
+
 def truth(condition: Value) -> Value:
     """Return a scalar as a bool: numbers are true where they are not zero."""
     if condition.dtype == dtypes.bool:
@@ -132,3 +139,16 @@ def programs(operation: Op, attributes: dict[str, Any]) -> Sequence[Program]:
             else []
         )
     return found
+
+
+for _op in (
+    if_,
+    stateless_if,
+    case,
+    stateless_case,
+    while_,
+    stateless_while,
+    partitioned_call,
+    stateful_partitioned_call,
+):
+    _op._memo = _Forgetful()

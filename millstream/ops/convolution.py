@@ -73,7 +73,15 @@ class Geometry:
     """What a convolution's attributes mean for given sizes."""
 
     def __init__(
-        self, what: str, sizes: Any, kernel: Any, strides: Any, padding: str, explicit: Any, data_format: str, dilations: Any
+        self,
+        what: str,
+        sizes: Any,
+        kernel: Any,
+        strides: Any,
+        padding: str,
+        explicit: Any,
+        data_format: str,
+        dilations: Any,
     ) -> None:
         check_strides(what, strides, len(sizes), data_format)
         inner, self.strides = spatial(sizes, data_format), spatial(strides, data_format)
@@ -96,27 +104,57 @@ def _groups(what: str, channels: Size, per_group: Size) -> int:
     if not is_known(channels) or not is_known(per_group):
         return 1
     if per_group == 0 or channels % per_group:
-        raise refuse(what, f"{channels} input channels and weights for {per_group}", "input channels must be a multiple of the weights' channels")
+        raise refuse(
+            what,
+            f"{channels} input channels and weights for {per_group}",
+            "input channels must be a multiple of the weights' channels",
+        )
     return channels // per_group
 
 
-def _forward(what: str, x: Value, f: Value, strides: Any, padding: str, explicit: Any, data_format: str, dilations: Any) -> Value:
+def _forward(
+    what: str, x: Value, f: Value, strides: Any, padding: str, explicit: Any, data_format: str, dilations: Any
+) -> Value:
     if x.rank != f.rank:
         raise refuse(what, f"input of rank {x.rank}, filter of rank {f.rank}", f"give rank {f.rank} for both")
     geometry = Geometry(what, x.shape, f.shape[:-2], strides, padding, explicit, data_format, dilations)
     last = to_last(x, data_format)
-    return from_last(w.convolution(last, f, **geometry.attributes(_groups(what, last.shape[-1], f.shape[-2]))), data_format)
+    return from_last(
+        w.convolution(last, f, **geometry.attributes(_groups(what, last.shape[-1], f.shape[-2]))), data_format
+    )
 
 
-def _to_input(what: str, sizes: Any, f: Value, dz: Value, strides: Any, padding: str, explicit: Any, data_format: str, dilations: Any) -> Value:
+def _to_input(
+    what: str,
+    sizes: Any,
+    f: Value,
+    dz: Value,
+    strides: Any,
+    padding: str,
+    explicit: Any,
+    data_format: str,
+    dilations: Any,
+) -> Value:
     geometry = Geometry(what, sizes, f.shape[:-2], strides, padding, explicit, data_format, dilations)
     order = channels_last(data_format, len(sizes))
     shape = tuple(sizes) if order is None else tuple(sizes[i] for i in order)
-    dx = w.input_gradient(f, to_last(dz, data_format), shape, **geometry.attributes(_groups(what, shape[-1], f.shape[-2])))
+    dx = w.input_gradient(
+        f, to_last(dz, data_format), shape, **geometry.attributes(_groups(what, shape[-1], f.shape[-2]))
+    )
     return from_last(dx, data_format)
 
 
-def _to_filter(what: str, x: Value, sizes: Any, dz: Value, strides: Any, padding: str, explicit: Any, data_format: str, dilations: Any) -> Value:
+def _to_filter(
+    what: str,
+    x: Value,
+    sizes: Any,
+    dz: Value,
+    strides: Any,
+    padding: str,
+    explicit: Any,
+    data_format: str,
+    dilations: Any,
+) -> Value:
     geometry = Geometry(what, x.shape, sizes[:-2], strides, padding, explicit, data_format, dilations)
     last = to_last(x, data_format)
     groups = _groups(what, last.shape[-1], sizes[-2])
@@ -157,7 +195,9 @@ def conv2d_backprop_input(
     if len(sizes) == 2:
         batch = out_backprop.shape[0]
         sizes = [batch, *sizes, filter.shape[-2]] if data_format == "NHWC" else [batch, filter.shape[-2], *sizes]
-    return _to_input("Conv2DBackpropInput", sizes, filter, out_backprop, strides, padding, explicit_paddings, data_format, dilations)
+    return _to_input(
+        "Conv2DBackpropInput", sizes, filter, out_backprop, strides, padding, explicit_paddings, data_format, dilations
+    )
 
 
 @op("Conv2DBackpropFilter", outputs="output")
@@ -175,7 +215,9 @@ def conv2d_backprop_filter(
 ) -> Tensor[T]:
     """Return what flows back through Conv2D to its filter."""
     sizes = contents(filter_sizes)
-    return _to_filter("Conv2DBackpropFilter", input, sizes, out_backprop, strides, padding, explicit_paddings, data_format, dilations)
+    return _to_filter(
+        "Conv2DBackpropFilter", input, sizes, out_backprop, strides, padding, explicit_paddings, data_format, dilations
+    )
 
 
 @op("Conv3D", outputs="output")
@@ -223,7 +265,17 @@ def conv3d_backprop_filter(
     dilations: list[int] = (1, 1, 1, 1, 1),
 ) -> Tensor[T]:
     """Return what flows back through Conv3D to its filter."""
-    return _to_filter("Conv3DBackpropFilterV2", input, contents(filter_sizes), out_backprop, strides, padding, (), data_format, dilations)
+    return _to_filter(
+        "Conv3DBackpropFilterV2",
+        input,
+        contents(filter_sizes),
+        out_backprop,
+        strides,
+        padding,
+        (),
+        data_format,
+        dilations,
+    )
 
 
 def _as_grouped(f: Value) -> Value:
@@ -246,8 +298,19 @@ def depthwise_conv2d(
     last = to_last(input, data_format)
     channels = filter.shape[-2]
     if is_known(last.shape[-1]) and is_known(channels) and last.shape[-1] != channels:
-        raise refuse("DepthwiseConv2dNative", f"{last.shape[-1]} input channels and filters for {channels}", "both must be equal")
-    g = Geometry("DepthwiseConv2dNative", input.shape, filter.shape[:-2], strides, padding, explicit_paddings, data_format, dilations)
+        raise refuse(
+            "DepthwiseConv2dNative", f"{last.shape[-1]} input channels and filters for {channels}", "both must be equal"
+        )
+    g = Geometry(
+        "DepthwiseConv2dNative",
+        input.shape,
+        filter.shape[:-2],
+        strides,
+        padding,
+        explicit_paddings,
+        data_format,
+        dilations,
+    )
     return from_last(w.convolution(last, _as_grouped(filter), **g.attributes(channels)), data_format)  # type: ignore[arg-type]
 
 
@@ -295,13 +358,55 @@ for _more in (
     {"strides": (1, 2, 1, 1), "padding": "EXPLICIT", "explicit_paddings": (0, 0, 1, 2, 0, 1, 0, 0)},
 ):
     conv2d.cases(_IMAGE, attributes=_more, dtypes=[float32, float64, bfloat16])
-conv2d.cases([((2, 4, 5, 6), (3, 2, 4, 3))], attributes={"strides": (1, 1, 1, 2), "padding": "SAME", "data_format": "NCHW"}, dtypes=[float32, float64])
-conv2d_backprop_input.cases([((4,), (3, 2, 4, 3), (2, 3, 3, 3))], inputs=([2, 5, 6, 4], None, None), attributes={"strides": (1, 2, 2, 1), "padding": "SAME"}, dtypes=[float32, float64])
-conv2d_backprop_filter.cases([((2, 5, 6, 4), (4,), (2, 3, 3, 3))], inputs=(None, [3, 2, 4, 3], None), attributes={"strides": (1, 2, 2, 1), "padding": "SAME"}, dtypes=[float32, float64])
-conv3d.cases([((2, 4, 5, 3, 2), (2, 3, 2, 2, 3))], attributes={"strides": (1, 1, 2, 1, 1), "padding": "SAME"}, dtypes=[float32, float64])
-conv3d_backprop_input.cases([((5,), (2, 3, 2, 2, 3), (2, 4, 3, 3, 3))], inputs=([2, 4, 5, 3, 2], None, None), attributes={"strides": (1, 1, 2, 1, 1), "padding": "SAME"}, dtypes=[float32, float64])
-conv3d_backprop_filter.cases([((2, 4, 5, 3, 2), (5,), (2, 4, 3, 3, 3))], inputs=(None, [2, 3, 2, 2, 3], None), attributes={"strides": (1, 1, 2, 1, 1), "padding": "SAME"}, dtypes=[float32, float64])
+conv2d.cases(
+    [((2, 4, 5, 6), (3, 2, 4, 3))],
+    attributes={"strides": (1, 1, 1, 2), "padding": "SAME", "data_format": "NCHW"},
+    dtypes=[float32, float64],
+)
+conv2d_backprop_input.cases(
+    [((4,), (3, 2, 4, 3), (2, 3, 3, 3))],
+    inputs=([2, 5, 6, 4], None, None),
+    attributes={"strides": (1, 2, 2, 1), "padding": "SAME"},
+    dtypes=[float32, float64],
+)
+conv2d_backprop_filter.cases(
+    [((2, 5, 6, 4), (4,), (2, 3, 3, 3))],
+    inputs=(None, [3, 2, 4, 3], None),
+    attributes={"strides": (1, 2, 2, 1), "padding": "SAME"},
+    dtypes=[float32, float64],
+)
+conv3d.cases(
+    [((2, 4, 5, 3, 2), (2, 3, 2, 2, 3))],
+    attributes={"strides": (1, 1, 2, 1, 1), "padding": "SAME"},
+    dtypes=[float32, float64],
+)
+conv3d_backprop_input.cases(
+    [((5,), (2, 3, 2, 2, 3), (2, 4, 3, 3, 3))],
+    inputs=([2, 4, 5, 3, 2], None, None),
+    attributes={"strides": (1, 1, 2, 1, 1), "padding": "SAME"},
+    dtypes=[float32, float64],
+)
+conv3d_backprop_filter.cases(
+    [((2, 4, 5, 3, 2), (5,), (2, 4, 3, 3, 3))],
+    inputs=(None, [2, 3, 2, 2, 3], None),
+    attributes={"strides": (1, 1, 2, 1, 1), "padding": "SAME"},
+    dtypes=[float32, float64],
+)
 for _more in ({"strides": (1, 1, 1, 1), "padding": "SAME"}, {"strides": (1, 2, 2, 1), "padding": "VALID"}):
-    depthwise_conv2d.cases([((2, 5, 6, 4), (3, 3, 4, 1)), (("batch", 5, 6, 3), (3, 2, 3, 2))], attributes=_more, dtypes=[float32, float64, bfloat16])
-depthwise_conv2d_backprop_input.cases([((4,), (3, 3, 4, 2), (2, 5, 6, 8))], inputs=([2, 5, 6, 4], None, None), attributes={"strides": (1, 1, 1, 1), "padding": "SAME"}, dtypes=[float32, float64])
-depthwise_conv2d_backprop_filter.cases([((2, 5, 6, 4), (4,), (2, 5, 6, 8))], inputs=(None, [3, 3, 4, 2], None), attributes={"strides": (1, 1, 1, 1), "padding": "SAME"}, dtypes=[float32, float64])
+    depthwise_conv2d.cases(
+        [((2, 5, 6, 4), (3, 3, 4, 1)), (("batch", 5, 6, 3), (3, 2, 3, 2))],
+        attributes=_more,
+        dtypes=[float32, float64, bfloat16],
+    )
+depthwise_conv2d_backprop_input.cases(
+    [((4,), (3, 3, 4, 2), (2, 5, 6, 8))],
+    inputs=([2, 5, 6, 4], None, None),
+    attributes={"strides": (1, 1, 1, 1), "padding": "SAME"},
+    dtypes=[float32, float64],
+)
+depthwise_conv2d_backprop_filter.cases(
+    [((2, 5, 6, 4), (4,), (2, 5, 6, 8))],
+    inputs=(None, [3, 3, 4, 2], None),
+    attributes={"strides": (1, 1, 1, 1), "padding": "SAME"},
+    dtypes=[float32, float64],
+)

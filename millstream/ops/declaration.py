@@ -127,7 +127,9 @@ class Op(Definition):
 
     registry: ClassVar[dict[str, Op]] = {}
 
-    def __init__(self, name: str, body: Callable[..., Any], outputs: Sequence[str], *, stateful: bool, effects: bool) -> None:
+    def __init__(
+        self, name: str, body: Callable[..., Any], outputs: Sequence[str], *, stateful: bool, effects: bool
+    ) -> None:
         self.name = name
         self.body = body
         self.output_names = tuple(outputs)
@@ -150,10 +152,14 @@ class Op(Definition):
 
     def _read_signature(self, body: Callable[..., Any]) -> None:
         # Not typing.get_type_hints: it compiles each annotation anew, a quarter of the time that an import takes.
-        names = {**body.__globals__, "Literal": Literal, **inspect.getclosurevars(body).nonlocals} if body.__closure__ else {
-            "Literal": Literal,
-            **body.__globals__,
-        }
+        names = (
+            {**body.__globals__, "Literal": Literal, **inspect.getclosurevars(body).nonlocals}
+            if body.__closure__
+            else {
+                "Literal": Literal,
+                **body.__globals__,
+            }
+        )
         hints = {k: eval(_compiled(v), names) if isinstance(v, str) else v for k, v in body.__annotations__.items()}
         for parameter in inspect.signature(body).parameters.values():
             hint = hints[parameter.name]
@@ -385,7 +391,9 @@ class Op(Definition):
         complete = self.complete(attributes)
         flat = self.flatten(arguments, complete)
         outputs = current_program().emit(self, flat, complete)
-        return outputs[0] if len(outputs) == 1 and len(self.results) == 1 and self.results[0].shape == "one" else outputs
+        return (
+            outputs[0] if len(outputs) == 1 and len(self.results) == 1 and self.results[0].shape == "one" else outputs
+        )
 
 
 @functools.cache
@@ -424,7 +432,9 @@ def op(
     def declare(body: Callable[..., Any]) -> Op:
         if name in Op.registry:
             raise ValueError(f"The op {name!r} is declared twice.")
-        declared = Op(name, body, (outputs,) if isinstance(outputs, str) else outputs, stateful=stateful, effects=effects)
+        declared = Op(
+            name, body, (outputs,) if isinstance(outputs, str) else outputs, stateful=stateful, effects=effects
+        )
         Op.registry[name] = declared
         return declared
 

@@ -98,7 +98,9 @@ def unique(x: Tensor[Any], *, out_idx: Out = int32) -> tuple[Tensor[Any], Tensor
 
 
 @op("UniqueWithCounts", outputs=("y", "idx", "count"))
-def unique_with_counts(x: Tensor[Any], *, out_idx: Out = int32) -> tuple[Tensor[Any], Tensor["out_idx"], Tensor["out_idx"]]:
+def unique_with_counts(
+    x: Tensor[Any], *, out_idx: Out = int32
+) -> tuple[Tensor[Any], Tensor["out_idx"], Tensor["out_idx"]]:
     """Return the distinct elements of a vector, where each element is among them, and how often each occurs."""
     return searching.unique(x, out_idx)
 
@@ -130,7 +132,11 @@ def top_k(
     if input.rank < 1:
         raise refuse("TopKV2", "a scalar", "input must have at least 1 dimension")
     if is_known(count) and is_known(input.shape[-1]) and count > input.shape[-1]:
-        raise refuse("TopKV2", f"k = {count} of {input.shape[-1]} elements", f"input must have at least k columns; give k <= {input.shape[-1]}")
+        raise refuse(
+            "TopKV2",
+            f"k = {count} of {input.shape[-1]} elements",
+            f"input must have at least k columns; give k <= {input.shape[-1]}",
+        )
     return searching.top_k(input, count, sorted, index_type)
 
 
@@ -165,5 +171,7 @@ bitcast.cases([(3, 4)], attributes={"type": int32}, dtypes=[float32])
 bitcast.cases([(3, 4)], attributes={"type": dtypes.uint8}, dtypes=[float32])
 top_k.cases([((3, 7), ()), (("batch", 7), ())], inputs=(None, 3), dtypes=(*FLOATS, int32))
 for _op in (lower_bound, upper_bound):
-    _op.cases([((2, 4), (2, 3))], inputs=([[1, 3, 3, 5], [0, 1, 2, 9]], [[3, 0, 9], [2, 1, 1]]), dtypes=[float32, int32])
+    _op.cases(
+        [((2, 4), (2, 3))], inputs=([[1, 3, 3, 5], [0, 1, 2, 9]], [[3, 0, 9], [2, 1, 1]]), dtypes=[float32, int32]
+    )
 __all__ = ["minimum"]

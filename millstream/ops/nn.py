@@ -79,14 +79,19 @@ def relu6_gradient(gradients: Tensor[Real], features: Tensor[Real]) -> Tensor[Re
 
 
 @op("LeakyRelu", outputs="activations")
-def leaky_relu(features: Tensor[Types("T", *FLOATS, default=float32)], *, alpha: float = 0.2) -> Tensor[Types("T", *FLOATS)]:
+def leaky_relu(
+    features: Tensor[Types("T", *FLOATS, default=float32)], *, alpha: float = 0.2
+) -> Tensor[Types("T", *FLOATS)]:
     """Return features where positive, alpha * features elsewhere."""
     return select(positive(features), features, features * alpha)
 
 
 @op("LeakyReluGrad", outputs="backprops")
 def leaky_relu_gradient(
-    gradients: Tensor[Types("T", *FLOATS, default=float32)], features: Tensor[Types("T", *FLOATS, default=float32)], *, alpha: float = 0.2
+    gradients: Tensor[Types("T", *FLOATS, default=float32)],
+    features: Tensor[Types("T", *FLOATS, default=float32)],
+    *,
+    alpha: float = 0.2,
 ) -> Tensor[Types("T", *FLOATS)]:
     """Return gradients where features are positive, alpha * gradients elsewhere."""
     return select(positive(features), gradients, gradients * alpha)
@@ -247,7 +252,9 @@ def softmax_cross_entropy(features: Tensor[Float], labels: Tensor[Float]) -> tup
     """Return -sum(labels * log_softmax(features)) of each row, and its gradient by the features."""
     features, labels = broadcast_together(features, labels, what="SoftmaxCrossEntropyWithLogits")
     if features.rank != 2:
-        raise refuse("SoftmaxCrossEntropyWithLogits", f"logits of shape {list(features.shape)}", "give [batch, classes]")
+        raise refuse(
+            "SoftmaxCrossEntropyWithLogits", f"logits of shape {list(features.shape)}", "give [batch, classes]"
+        )
     return _cross_entropy(features, labels)
 
 
@@ -265,10 +272,16 @@ Labels = Types("Tlabels", int32, int64, default=int64)
 
 
 @op("SparseSoftmaxCrossEntropyWithLogits", outputs=("loss", "backprop"))
-def sparse_softmax_cross_entropy(features: Tensor[Float], labels: Tensor[Labels]) -> tuple[Tensor[Float], Tensor[Float]]:
+def sparse_softmax_cross_entropy(
+    features: Tensor[Float], labels: Tensor[Labels]
+) -> tuple[Tensor[Float], Tensor[Float]]:
     """Return -log_softmax(features)[label] of each row, and its gradient by the features. Labels outside give NaN."""
     if features.rank != 2 or labels.rank != 1:
-        raise refuse("SparseSoftmaxCrossEntropyWithLogits", f"{features.spec} and {labels.spec}", "give [batch, classes] and [batch]")
+        raise refuse(
+            "SparseSoftmaxCrossEntropyWithLogits",
+            f"{features.spec} and {labels.spec}",
+            "give [batch, classes] and [batch]",
+        )
     classes = features.shape[1]
     hot = one_hot(labels, classes, -1, features.dtype)  # type: ignore[arg-type]
     loss, back = _cross_entropy(features, hot)
@@ -290,7 +303,10 @@ BatchX = Types("T", float16, bfloat16, float32)
 BatchU = Types("U", bfloat16, float32)
 
 
-@op("FusedBatchNormV3", outputs=("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2", "reserve_space_3"))
+@op(
+    "FusedBatchNormV3",
+    outputs=("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2", "reserve_space_3"),
+)
 def fused_batch_norm(
     x: Tensor[BatchX],
     scale: Tensor[BatchU],
@@ -329,7 +345,15 @@ def fused_batch_norm(
 for _op in (relu, relu6, elu, selu, softplus, softsign, leaky_relu):
     _op.cases([(3,), ("batch", 4), (0, 3)])
     _op.cases([(8,)], extreme=EDGES, dtypes=FLOATS)
-for _op in (relu_gradient, relu6_gradient, leaky_relu_gradient, elu_gradient, selu_gradient, softplus_gradient, softsign_gradient):
+for _op in (
+    relu_gradient,
+    relu6_gradient,
+    leaky_relu_gradient,
+    elu_gradient,
+    selu_gradient,
+    softplus_gradient,
+    softsign_gradient,
+):
     _op.cases([((3, 2), (3, 2)), (("batch", 4), ("batch", 4))], low=0.2, high=2)
 bias_add.cases([((2, 3), (3,)), (("batch", 4, 3), (3,))], dtypes=NUMBERS)
 bias_add.cases([((2, 3, 4), (3,))], attributes={"data_format": "NCHW"}, dtypes=[float32, float64])

@@ -182,9 +182,16 @@ def sparse_to_dense(
     return i.scatter_nd(base, where, values, "set")
 
 
-gather.cases([((5, 3), (2, 2), ()), (("batch", 3), (2,), ())], inputs=(None, lambda r: r.integers(0, 3, (2, 2)), 0), dtypes=MOST)
+gather.cases(
+    [((5, 3), (2, 2), ()), (("batch", 3), (2,), ())], inputs=(None, lambda r: r.integers(0, 3, (2, 2)), 0), dtypes=MOST
+)
 gather.cases([((3, 5), (2,), ())], inputs=(None, [4, 0], 1), dtypes=[float32, float64])
-gather.cases([((2, 5, 3), (2, 2), ())], inputs=(None, [[4, 0], [1, 1]], 1), attributes={"batch_dims": 1}, dtypes=[float32, float64])
+gather.cases(
+    [((2, 5, 3), (2, 2), ())],
+    inputs=(None, [[4, 0], [1, 1]], 1),
+    attributes={"batch_dims": 1},
+    dtypes=[float32, float64],
+)
 gather_v1.cases([((5, 3), (2,))], inputs=(None, [4, 0]), dtypes=[float32, float64])
 gather_nd.cases([((5, 3), (2, 2))], inputs=(None, [[4, 0], [1, 2]]), dtypes=MOST)
 gather_nd.cases([((5, 3), (2, 1))], inputs=(None, [[4], [1]]), dtypes=[float32, float64])
@@ -192,9 +199,15 @@ scatter_nd.cases([((3, 1), (3, 2), (2,))], inputs=([[4], [1], [4]], None, [5, 2]
 tensor_scatter_update.cases([((5, 2), (2, 1), (2, 2))], inputs=(None, [[4], [1]], None), dtypes=MOST)
 for _op in (tensor_scatter_add, tensor_scatter_sub, tensor_scatter_max, tensor_scatter_min):
     _op.cases([((5, 2), (2, 1), (2, 2))], inputs=(None, [[4], [1]], None), dtypes=[float32, float64, int32])
-one_hot.cases([((4,), (), (), ()), (("batch",), (), (), ())], inputs=(lambda r: r.integers(0, 3, (3,)), 4, None, None), dtypes=[float32, float64, dtypes.bool])
+one_hot.cases(
+    [((4,), (), (), ()), (("batch",), (), (), ())],
+    inputs=(lambda r: r.integers(0, 3, (3,)), 4, None, None),
+    dtypes=[float32, float64, dtypes.bool],
+)
 one_hot.cases([((2, 3), (), (), ())], inputs=([[0, 9, 7], [1, 2, 3]], 4, 1, 0), attributes={"axis": 0}, dtypes=NUMBERS)
 dynamic_update_slice.cases([((5, 4), (2, 2), (2,))], inputs=(None, None, [4, 1]), dtypes=[float32, float64, int32])
-sparse_to_dense.cases([((2, 2), (2,), (2,), ())], inputs=([[0, 1], [2, 0]], [3, 2], None, None), dtypes=[float32, float64, int32])
+sparse_to_dense.cases(
+    [((2, 2), (2,), (2,), ())], inputs=([[0, 1], [2, 0]], [3, 2], None, None), dtypes=[float32, float64, int32]
+)
 
 __all__ = ["UnknownRank"]

@@ -29,7 +29,9 @@ def windows(
     """Return the window attributes of a tensor whose channels are last; `shape` is in `data_format`."""
     rank = len(shape)
     if len(ksize) != rank or len(strides) != rank:
-        raise refuse(what, f"ksize={list(ksize)}, strides={list(strides)}", f"give {rank} entries each, one for each axis")
+        raise refuse(
+            what, f"ksize={list(ksize)}, strides={list(strides)}", f"give {rank} entries each, one for each axis"
+        )
     if any(s < 1 for s in (*ksize, *strides)):
         raise refuse(what, f"ksize={list(ksize)}, strides={list(strides)}", "all entries must be positive")
     order = channels_last(data_format, rank) or list(range(rank))
@@ -40,7 +42,9 @@ def windows(
     return {"window": tuple(kernel), "strides": tuple(steps), "low": (0, *low, 0), "high": (0, *high, 0)}
 
 
-def _pool(what: str, x: Value, kind: str, ksize: Any, strides: Any, padding: str, explicit: Any, data_format: str) -> Value:
+def _pool(
+    what: str, x: Value, kind: str, ksize: Any, strides: Any, padding: str, explicit: Any, data_format: str
+) -> Value:
     a = windows(what, x.shape, ksize, strides, padding, explicit, data_format)
     return from_last(w.reduce_window(to_last(x, data_format), kind, **a), data_format)
 
@@ -136,7 +140,9 @@ def average_pool_gradient(
     sizes = contents(orig_input_shape)
     a = windows("AvgPoolGrad", sizes, ksize, strides, padding, (), data_format)
     order = channels_last(data_format, len(sizes)) or range(len(sizes))
-    dx = emit(w.POOL_SUM_GRADIENT, to_last(grad, data_format), kind="average", shape=tuple(sizes[i] for i in order), **a)[0]
+    dx = emit(
+        w.POOL_SUM_GRADIENT, to_last(grad, data_format), kind="average", shape=tuple(sizes[i] for i in order), **a
+    )[0]
     return from_last(dx, data_format)
 
 
@@ -146,9 +152,41 @@ for _more in (
 ):
     max_pool.cases([(2, 5, 6, 3), ("batch", 5, 6, 3)], attributes=_more, dtypes=[float32, float64, bfloat16, int32])
     average_pool.cases([(2, 5, 6, 3), ("batch", 5, 6, 3)], attributes=_more, dtypes=[float32, float64, bfloat16])
-max_pool.cases([(2, 3, 5, 6)], attributes={"ksize": (1, 1, 2, 2), "strides": (1, 1, 2, 2), "padding": "SAME", "data_format": "NCHW"}, dtypes=[float32, float64])
-max_pool_v2.cases([((2, 4, 4, 3), (4,), (4,))], inputs=(None, [1, 2, 2, 1], [1, 2, 2, 1]), attributes={"padding": "VALID"}, dtypes=[float32, float64])
-max_pool_gradient.cases([((2, 4, 4, 1), (2, 2, 2, 1), (2, 2, 2, 1))], inputs=(lambda r: r.permutation(32).reshape(2, 4, 4, 1), [[[[9], [9]], [[9], [9]]], [[[9], [9]], [[9], [9]]]], None), attributes={"ksize": (1, 2, 2, 1), "strides": (1, 2, 2, 1), "padding": "VALID"}, dtypes=[float32], gradient=False)
-max_pool_3d.cases([(2, 4, 5, 4, 2)], attributes={"ksize": (1, 2, 2, 2, 1), "strides": (1, 2, 2, 2, 1), "padding": "SAME"}, dtypes=[float32])
-average_pool_3d.cases([(2, 4, 5, 4, 2)], attributes={"ksize": (1, 2, 2, 2, 1), "strides": (1, 2, 2, 2, 1), "padding": "SAME"}, dtypes=[float32, float64])
-average_pool_gradient.cases([((4,), (2, 2, 2, 3))], inputs=([2, 4, 4, 3], None), attributes={"ksize": (1, 2, 2, 1), "strides": (1, 2, 2, 1), "padding": "SAME"}, dtypes=[float32, float64])
+max_pool.cases(
+    [(2, 3, 5, 6)],
+    attributes={"ksize": (1, 1, 2, 2), "strides": (1, 1, 2, 2), "padding": "SAME", "data_format": "NCHW"},
+    dtypes=[float32, float64],
+)
+max_pool_v2.cases(
+    [((2, 4, 4, 3), (4,), (4,))],
+    inputs=(None, [1, 2, 2, 1], [1, 2, 2, 1]),
+    attributes={"padding": "VALID"},
+    dtypes=[float32, float64],
+)
+max_pool_gradient.cases(
+    [((2, 4, 4, 1), (2, 2, 2, 1), (2, 2, 2, 1))],
+    inputs=(
+        lambda r: r.permutation(32).reshape(2, 4, 4, 1),
+        [[[[9], [9]], [[9], [9]]], [[[9], [9]], [[9], [9]]]],
+        None,
+    ),
+    attributes={"ksize": (1, 2, 2, 1), "strides": (1, 2, 2, 1), "padding": "VALID"},
+    dtypes=[float32],
+    gradient=False,
+)
+max_pool_3d.cases(
+    [(2, 4, 5, 4, 2)],
+    attributes={"ksize": (1, 2, 2, 2, 1), "strides": (1, 2, 2, 2, 1), "padding": "SAME"},
+    dtypes=[float32],
+)
+average_pool_3d.cases(
+    [(2, 4, 5, 4, 2)],
+    attributes={"ksize": (1, 2, 2, 2, 1), "strides": (1, 2, 2, 2, 1), "padding": "SAME"},
+    dtypes=[float32, float64],
+)
+average_pool_gradient.cases(
+    [((4,), (2, 2, 2, 3))],
+    inputs=([2, 4, 4, 3], None),
+    attributes={"ksize": (1, 2, 2, 1), "strides": (1, 2, 2, 1), "padding": "SAME"},
+    dtypes=[float32, float64],
+)

@@ -68,14 +68,18 @@ def algorithm_of(alg: Value) -> int:
 def sizes_of(shape: Value, what: str) -> tuple[Size, ...]:
     """Return the sizes that a shape input says."""
     if shape.spec.shape is not None and len(shape.spec.shape) != 1:
-        raise refuse(what, f"shape must be a vector of {{int32,int64}}, got shape {list(shape.spec.shape)}", "give a vector")
+        raise refuse(
+            what, f"shape must be a vector of {{int32,int64}}, got shape {list(shape.spec.shape)}", "give a vector"
+        )
     sizes = contents(shape)
     if any(is_known(n) and n < 0 for n in sizes):
         raise refuse(what, f"shape {list(sizes)}", "Dimensions must be >= 0")
     return sizes
 
 
-def draw(kind: str, what: str, dtype: DType, shape: Value, key: Value, counter: Value, alg: Value, *given: Value) -> Value:
+def draw(
+    kind: str, what: str, dtype: DType, shape: Value, key: Value, counter: Value, alg: Value, *given: Value
+) -> Value:
     """Draw numbers of `kind` at a key and counter."""
     sizes, algorithm = sizes_of(shape, what), algorithm_of(alg)
     return random_distribution(kind, sizes, dtype, key, counter, *given, algorithm=algorithm)
@@ -101,7 +105,12 @@ def get_key_counter_alg(seed: Tensor[Seed]) -> tuple[Tensor[uint64], Tensor[uint
 
 @op("StatelessRandomUniformV2")
 def uniform(
-    shape: Known[Tensor[S]], key: Tensor[uint64], counter: Tensor[uint64], alg: Known[Tensor[int32]], *, dtype: Real = float32
+    shape: Known[Tensor[S]],
+    key: Tensor[uint64],
+    counter: Tensor[uint64],
+    alg: Known[Tensor[int32]],
+    *,
+    dtype: Real = float32,
 ) -> Tensor["dtype"]:
     """Return uniform numbers in [0, 1)."""
     return draw("uniform", "StatelessRandomUniformV2", dtype, shape, key, counter, alg)
@@ -109,7 +118,12 @@ def uniform(
 
 @op("StatelessRandomNormalV2")
 def normal(
-    shape: Known[Tensor[S]], key: Tensor[uint64], counter: Tensor[uint64], alg: Known[Tensor[int32]], *, dtype: Real = float32
+    shape: Known[Tensor[S]],
+    key: Tensor[uint64],
+    counter: Tensor[uint64],
+    alg: Known[Tensor[int32]],
+    *,
+    dtype: Real = float32,
 ) -> Tensor["dtype"]:
     """Return normal numbers of mean 0 and deviation 1."""
     return draw("normal", "StatelessRandomNormalV2", dtype, shape, key, counter, alg)
@@ -117,7 +131,12 @@ def normal(
 
 @op("StatelessTruncatedNormalV2")
 def truncated_normal(
-    shape: Known[Tensor[S]], key: Tensor[uint64], counter: Tensor[uint64], alg: Known[Tensor[int32]], *, dtype: Real = float32
+    shape: Known[Tensor[S]],
+    key: Tensor[uint64],
+    counter: Tensor[uint64],
+    alg: Known[Tensor[int32]],
+    *,
+    dtype: Real = float32,
 ) -> Tensor["dtype"]:
     """Return normal numbers of mean 0 and deviation 1, those beyond 2 drawn again."""
     return draw("truncated_normal", "StatelessTruncatedNormalV2", dtype, shape, key, counter, alg)
@@ -210,7 +229,9 @@ def multinomial(
     return class_numbers(logits, num_samples, *random_key_counter(seed), output_dtype)
 
 
-def binomial_numbers(shape: tuple[Size, ...], counts: Value, probs: Value, dtype: DType, key: Value, counter: Value) -> Value:
+def binomial_numbers(
+    shape: tuple[Size, ...], counts: Value, probs: Value, dtype: DType, key: Value, counter: Value
+) -> Value:
     """Draw how many of `counts` trials succeed."""
     counts, probs = broadcast_together(counts, probs, what="binomial")
     return random_distribution("binomial", shape, dtype, key, counter, counts, probs)
@@ -275,7 +296,10 @@ def truncated_normal_of_seed(shape: Known[Tensor[T]], seed: Tensor[Seed], *, dty
 
 @op("StatelessRandomUniformInt")
 def uniform_int_of_seed(
-    shape: Known[Tensor[Types("T", int32, int64)]], seed: Tensor[Seed], minval: Tensor[OldWhole], maxval: Tensor[OldWhole]
+    shape: Known[Tensor[Types("T", int32, int64)]],
+    seed: Tensor[Seed],
+    minval: Tensor[OldWhole],
+    maxval: Tensor[OldWhole],
 ) -> Tensor[OldWhole]:
     """Return whole numbers in [minval, maxval)."""
     sizes = sizes_of(shape, "StatelessRandomUniformInt")
@@ -339,7 +363,9 @@ gamma.cases([((2,), (1,), (2,), (), (3,))], inputs=([5, 3], _KEY, _COUNTER, 1), 
 multinomial.cases([((3, 5), (), (2,))], inputs=(None, 6, [3, 4]))
 poisson.cases([((2,), (2,), (3,))], inputs=([5, 3], [3, 4]), low=1.0, high=20.0)
 binomial.cases(
-    [((2,), (2,), (3,), (3,))], inputs=([5, 3], [3, 4], [5, 40, 100], [0.4, 0.7, 0.3]), dtypes=[float16, float32, float64]
+    [((2,), (2,), (3,), (3,))],
+    inputs=([5, 3], [3, 4], [5, 40, 100], [0.4, 0.7, 0.3]),
+    dtypes=[float16, float32, float64],
 )
 shuffle.cases([((7, 2), (1,), (2,), ())], inputs=(None, _KEY, _COUNTER, 1), gradient=False, dtypes=[float32, int64])
 for _op in (uniform_of_seed, normal_of_seed, truncated_normal_of_seed, uniform_full_int_of_seed):
@@ -350,7 +376,12 @@ gamma_of_seed.cases([((2,), (2,), (3,))], inputs=([5, 3], [3, 4]), low=0.3, high
 
 
 def _classes_at(
-    logits: Tensor[Logits], num_samples: Known[Tensor[int32]], key: Tensor[uint64], counter: Tensor[uint64], *, output_dtype: Classes = int64
+    logits: Tensor[Logits],
+    num_samples: Known[Tensor[int32]],
+    key: Tensor[uint64],
+    counter: Tensor[uint64],
+    *,
+    output_dtype: Classes = int64,
 ) -> Tensor["output_dtype"]:
     """Return class numbers, drawn at a key and counter."""
     return class_numbers(logits, num_samples, key, counter, output_dtype)

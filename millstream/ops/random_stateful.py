@@ -43,9 +43,7 @@ def next_numbers(kind: str, what: str, dtype: DType, shape: Value, seed: int, se
 
 
 @op("RandomUniform", stateful=True)
-def random_uniform(
-    shape: Known[Tensor[S]], *, dtype: RealOut, seed: int = 0, seed2: int = 0
-) -> Tensor["dtype"]:
+def random_uniform(shape: Known[Tensor[S]], *, dtype: RealOut, seed: int = 0, seed2: int = 0) -> Tensor["dtype"]:
     """Return uniform numbers in [0, 1)."""
     return next_numbers("uniform", "RandomUniform", dtype, shape, seed, seed2)
 
@@ -59,9 +57,7 @@ def random_standard_normal(
 
 
 @op("TruncatedNormal", stateful=True)
-def truncated_normal(
-    shape: Known[Tensor[S]], *, dtype: RealOut, seed: int = 0, seed2: int = 0
-) -> Tensor["dtype"]:
+def truncated_normal(shape: Known[Tensor[S]], *, dtype: RealOut, seed: int = 0, seed2: int = 0) -> Tensor["dtype"]:
     """Return normal numbers of mean 0 and deviation 1, those beyond 2 drawn again."""
     return next_numbers("truncated_normal", "TruncatedNormal", dtype, shape, seed, seed2)
 
@@ -236,9 +232,7 @@ def stateful_binomial(
 
 
 @op("NonDeterministicInts", stateful=True)
-def non_deterministic_ints(
-    shape: Known[Tensor[ShapeType]], *, dtype: WholeType = int64
-) -> Tensor["dtype"]:
+def non_deterministic_ints(shape: Known[Tensor[ShapeType]], *, dtype: WholeType = int64) -> Tensor["dtype"]:
     """Return whole numbers that nobody can foretell."""
     return next_numbers("uniform_full_int", "NonDeterministicInts", dtype, shape, 0, 0)
 

@@ -327,4 +327,6 @@ reverse_sequence.cases(
 dynamic_partition.cases([((5, 2), (5,))], inputs=(None, [1, 0, 1, 1, 2]), attributes={"num_partitions": 3}, dtypes=FEW)
 list_diff.cases([((5,), (2,))], inputs=([1, 2, 3, 2, 5], [2, 9]), dtypes=[int32, int64, float32])
 broadcast_gradient_args.cases([((3,), (2,))], inputs=([2, 1, 3], [4, 1]), dtypes=[int32, int64])
-dynamic_stitch.cases([((2,), (2,), (2, 3), (2, 3))], inputs=([0, 2], [1, 3], None, None), dtypes=[dtypes.float32, dtypes.int32])
+dynamic_stitch.cases(
+    [((2,), (2,), (2, 3), (2, 3))], inputs=([0, 2], [1, 3], None, None), dtypes=[dtypes.float32, dtypes.int32]
+)

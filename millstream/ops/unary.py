@@ -8,8 +8,7 @@ from millstream.ops.declaration import Op, Tensor, Types, op
 from millstream.ops.math import EDGES
 from millstream.ops.types import COMPLEX, FLOATS, INTEGERS, NUMBERS, SIGNED
 from millstream.program.primitives import elementwise as e
-from millstream.program.primitives.elementwise import compare, scalar_like, select
-from millstream.program.value import Value
+from millstream.program.primitives.elementwise import compare, scalar_like
 
 Float = Types("T", *FLOATS)
 F = Types("T", *FLOATS, *COMPLEX)

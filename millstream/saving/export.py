@@ -49,7 +49,9 @@ def export_plan(
             module.add(name, concrete_of(each, given.get(name)))
     else:
         if isinstance(input_signature, Mapping):
-            raise ValueError("A dictionary of signatures needs a dictionary of functions; give one list of TensorSpecs.")
+            raise ValueError(
+                "A dictionary of signatures needs a dictionary of functions; give one list of TensorSpecs."
+            )
         module.add(signature_name, concrete_of(function, input_signature))
     write_whole(Path(path), module.writer.bytes())
 
@@ -152,7 +154,9 @@ class _Exported:
         assert spec is not None
         if variable is None or not spec.is_static:
             raise errors.UnimplementedError(
-                None, None, f"A plan cannot hold {tensor!r}: a variable that travels needs a known shape; it has {spec}."
+                None,
+                None,
+                f"A plan cannot hold {tensor!r}: a variable that travels needs a known shape; it has {spec}.",
             )
         value = self.writer.constant(variable.numpy(), spec.dtype)
         shape = tuple(int(n) for n in spec.shape or ())  # type: ignore[arg-type]

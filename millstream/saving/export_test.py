@@ -18,7 +18,14 @@ CHECKOUT = PACKAGE.parent
 @pytest.fixture(scope="module")
 def run_plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program = tmp_path_factory.mktemp("c") / "run_plan"
-    command = ["gcc", "-O1", str(CHECKOUT / "examples/run_plan.c"), f"-I{CHECKOUT / 'runtime/include'}", "-o", str(program)]
+    command = [
+        "gcc",
+        "-O1",
+        str(CHECKOUT / "examples/run_plan.c"),
+        f"-I{CHECKOUT / 'runtime/include'}",
+        "-o",
+        str(program),
+    ]
     subprocess.run([*command, f"-L{PACKAGE}", "-lmillstream", f"-Wl,-rpath,{PACKAGE}"], check=True)
     return program
 

@@ -137,7 +137,11 @@ def generators(tf: Any, keep: Callable[[str, Any], None]) -> None:
         one = random.Generator.from_seed(seed)
         keep(f"begin{seed}", [one.state, one.key])
         for dtype in REALS:
-            drawn = [one.uniform([2, 3], -1, 2, dtype), one.normal([3], 1, 2, dtype), one.truncated_normal([3], dtype=dtype)]
+            drawn = [
+                one.uniform([2, 3], -1, 2, dtype),
+                one.normal([3], 1, 2, dtype),
+                one.truncated_normal([3], dtype=dtype),
+            ]
             keep(f"generator{seed}{dtype}", drawn)
         for dtype in ("int32", "int64"):
             keep(f"generator{seed}{dtype}", [one.uniform([2, 3], 1, 9, dtype), one.uniform([3], None, None, dtype)])
@@ -155,7 +159,13 @@ def generators(tf: Any, keep: Callable[[str, Any], None]) -> None:
 
         @tf.function
         def traced(n: Any, one: Any = one) -> Any:
-            return one.normal([2]), one.uniform([n, 2]), one.make_seeds(2), one.state, one.binomial([n, 2], [5.0, 9.0], [0.4])
+            return (
+                one.normal([2]),
+                one.uniform([n, 2]),
+                one.make_seeds(2),
+                one.state,
+                one.binomial([n, 2], [5.0, 9.0], [0.4]),
+            )
 
         for n in (2, 3):
             keep(f"traced{seed}{n}", traced(tf.constant(n)))
@@ -172,7 +182,9 @@ def answers(tf: Any, group: str) -> dict[str, np.ndarray]:
     def keep(name: str, result: Any) -> None:
         for i, tensor in enumerate(tf.nest.flatten(result)):
             array = tensor.numpy()
-            found[f"{group}/{name}/{i}"] = array.astype(np.float32) if tensor.dtype == tf.bfloat16 else np.asarray(array)
+            found[f"{group}/{name}/{i}"] = (
+                array.astype(np.float32) if tensor.dtype == tf.bfloat16 else np.asarray(array)
+            )
 
     GROUPS[group](tf, keep)
     return found

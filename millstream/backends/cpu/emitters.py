@@ -52,6 +52,8 @@ def simple(name: str, kernel: str | None = None) -> None:
     """Register a primitive that is one kernel of the same operands and no attributes."""
 
     def emitter(node: Node, writer: FunctionWriter) -> None:
-        writer.instruction(kernel or name, [writer.place(v) for v in node.inputs], [writer.place(v) for v in node.outputs])
+        writer.instruction(
+            kernel or name, [writer.place(v) for v in node.inputs], [writer.place(v) for v in node.outputs]
+        )
 
     emits(name)(emitter)

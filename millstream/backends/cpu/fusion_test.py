@@ -214,7 +214,9 @@ def random_body(seed: int) -> Body:
             elif kind == 4:
                 made = e.tanh(x)
             elif kind == 5:
-                made = e.select(e.compare(x, full(x.shape, 0, dtypes.float32), "GT"), y, full(x.shape, 0, dtypes.float32))
+                made = e.select(
+                    e.compare(x, full(x.shape, 0, dtypes.float32), "GT"), y, full(x.shape, 0, dtypes.float32)
+                )
             elif kind == 6:
                 rows.append(e.tanh(reduce(x, str(random.choice(["sum", "max", "min"])), (axis,))))
                 continue

@@ -3,4 +3,15 @@
 from millstream.program.primitives import control, elementwise, indexing, linear, lists, reduction, shaping, state
 from millstream.program.primitives.core import PRIMITIVES, Primitive, primitive
 
-__all__ = ["PRIMITIVES", "Primitive", "control", "elementwise", "linear", "lists", "primitive", "reduction", "shaping", "state"]
+__all__ = [
+    "PRIMITIVES",
+    "Primitive",
+    "control",
+    "elementwise",
+    "linear",
+    "lists",
+    "primitive",
+    "reduction",
+    "shaping",
+    "state",
+]

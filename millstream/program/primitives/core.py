@@ -93,7 +93,9 @@ def _plain(size: Any) -> Size:
 PRIMITIVES: dict[str, Primitive] = {}
 
 
-def primitive(name: str, infer: Infer, meaning: Meaning | None = None, reverse: Reverse | None = None, **flags: Any) -> Primitive:
+def primitive(
+    name: str, infer: Infer, meaning: Meaning | None = None, reverse: Reverse | None = None, **flags: Any
+) -> Primitive:
     """Add a primitive to the table."""
     if name in PRIMITIVES:
         raise ValueError(f"The primitive {name!r} is stated twice.")

@@ -479,6 +479,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "GE": lambda x, y: x >= y,
 }
 
+
 def _compare_meaning(x: Any, y: Any, direction: str) -> np.ndarray:
     with np.errstate(all="ignore"):
         return np.asarray(_COMPARISONS[direction](x, y))

@@ -8,7 +8,16 @@ from millstream.base import dtypes
 from millstream.base.spec import Spec
 from millstream.program.primitives.core import known_shape, primitive, refuse
 from millstream.program.primitives.elementwise import compare, convert
-from millstream.program.primitives.shaping import broadcast, concatenate, full, iota, reshape, size, spread_to, transpose
+from millstream.program.primitives.shaping import (
+    broadcast,
+    concatenate,
+    full,
+    iota,
+    reshape,
+    size,
+    spread_to,
+    transpose,
+)
 from millstream.program.value import Value, emit
 
 
@@ -25,11 +34,18 @@ def _gather_meaning(x: np.ndarray, indices: np.ndarray, axis: int, batch_axes: i
     bad = (indices < 0) | (indices >= x.shape[axis])
     if np.any(bad):
         at = [int(i) for i in np.argwhere(bad)[0]]
-        raise refuse("gather", f"indices{at} = {indices[tuple(at)]} is not in [0, {x.shape[axis]})", "give indices in range")
+        raise refuse(
+            "gather", f"indices{at} = {indices[tuple(at)]} is not in [0, {x.shape[axis]})", "give indices in range"
+        )
     if not batch_axes:
         return np.take(x, indices, axis)
     lead = x.shape[:batch_axes]
-    rows = [np.take(a, i, axis - batch_axes) for a, i in zip(x.reshape(-1, *x.shape[batch_axes:]), indices.reshape(-1, *indices.shape[batch_axes:]), strict=True)]
+    rows = [
+        np.take(a, i, axis - batch_axes)
+        for a, i in zip(
+            x.reshape(-1, *x.shape[batch_axes:]), indices.reshape(-1, *indices.shape[batch_axes:]), strict=True
+        )
+    ]
     tail = (*x.shape[batch_axes:axis], *indices.shape[batch_axes:], *x.shape[axis + 1 :])
     return np.array(rows, x.dtype).reshape(*lead, *tail)
 
@@ -42,9 +58,7 @@ def _gather_reverse(dy: Value, y: Value, x: Value, indices: Value, axis: int, ba
     rows = transpose(dy, order)
     turned = (*x.shape[:batch_axes], x.shape[axis], *(x.shape[i] for i in middle), *x.shape[axis + 1 :])
     where = reshape(indices, (*indices.shape, 1))
-    parts = [
-        reshape(iota(indices.shape, b, indices.dtype), (*indices.shape, 1)) for b in range(batch_axes)
-    ]
+    parts = [reshape(iota(indices.shape, b, indices.dtype), (*indices.shape, 1)) for b in range(batch_axes)]
     flat = scatter_nd(full(turned, 0, x.dtype), concatenate([*parts, where], indices.rank), rows, "add")
     permutation = [*range(batch_axes), *(i + 1 for i in middle), batch_axes, *range(axis + 1, x.rank)]
     return transpose(flat, permutation), None
@@ -76,7 +90,11 @@ def _gather_nd_meaning(x: np.ndarray, indices: np.ndarray, batch_axes: int) -> n
     bad = np.any((indices < 0) | (indices >= limits), axis=-1)
     if np.any(bad):
         at = [int(i) for i in np.argwhere(bad)[0]]
-        raise refuse("gather_nd", f"indices{at} = {indices[tuple(at)].tolist()} is outside {list(x.shape)}", "give indices in range")
+        raise refuse(
+            "gather_nd",
+            f"indices{at} = {indices[tuple(at)].tolist()} is outside {list(x.shape)}",
+            "give indices in range",
+        )
     lead = np.indices(indices.shape[:-1])[:batch_axes] if batch_axes else ()
     return np.asarray(x[(*lead, *np.moveaxis(indices, -1, 0))])
 
@@ -107,7 +125,11 @@ def _scatter_meaning(x: np.ndarray, indices: np.ndarray, updates: np.ndarray, ki
     bad = np.any((indices < 0) | (indices >= np.array(x.shape[:depth])), axis=-1)
     if np.any(bad):
         at = [int(i) for i in np.argwhere(bad)[0]]
-        raise refuse("scatter_nd", f"indices{at} = {indices[tuple(at)].tolist()} is outside {list(x.shape)}", "give indices in range")
+        raise refuse(
+            "scatter_nd",
+            f"indices{at} = {indices[tuple(at)].tolist()} is outside {list(x.shape)}",
+            "give indices in range",
+        )
     where = tuple(np.moveaxis(indices, -1, 0))
     if kind == "set":
         result[where] = updates

@@ -99,7 +99,13 @@ def random_permutation(key: Value, counter: Value, count: Size, algorithm: int =
 
 
 def _distribution_meaning(
-    key: np.ndarray, counter: np.ndarray, *given: np.ndarray, kind: str, shape: tuple[int, ...], dtype: DType, algorithm: int
+    key: np.ndarray,
+    counter: np.ndarray,
+    *given: np.ndarray,
+    kind: str,
+    shape: tuple[int, ...],
+    dtype: DType,
+    algorithm: int,
 ) -> np.ndarray:
     number, element = int(key[0]), dtype.as_numpy_dtype
     match kind:
@@ -138,9 +144,7 @@ def random_distribution(
     """Return random numbers of a kind of `KINDS`."""
     if algorithm not in (numbers.PHILOX, numbers.AUTO_SELECT):
         raise refuse("Unsupported algorithm id", str(algorithm), "give 1 (philox) or 3 (auto_select)")
-    return emit(
-        DISTRIBUTION, key, counter, *given, kind=kind, shape=tuple(shape), dtype=dtype, algorithm=algorithm
-    )[0]
+    return emit(DISTRIBUTION, key, counter, *given, kind=kind, shape=tuple(shape), dtype=dtype, algorithm=algorithm)[0]
 
 
 _streams: dict[tuple[int, int, int, int], tuple[np.ndarray, np.ndarray]] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
 from typing import Any
 
 import numpy as np
@@ -123,7 +122,9 @@ def arg_reduce(x: Value, kind: str, axis: int, dtype: DType) -> Value:
 
 
 def _cumulative_meaning(x: np.ndarray, kind: str, axis: int, exclusive: bool, reverse: bool) -> np.ndarray:
-    function = {"sum": np.add, "product": np.multiply, "max": np.maximum, "min": np.minimum, "logsumexp": np.logaddexp}[kind]
+    function = {"sum": np.add, "product": np.multiply, "max": np.maximum, "min": np.minimum, "logsumexp": np.logaddexp}[
+        kind
+    ]
     dtype = dtypes.as_dtype(x.dtype)
     start: Any = {"sum": 0, "product": 1, "max": None, "min": None, "logsumexp": None}[kind]
     if start is None:
@@ -140,7 +141,9 @@ def _cumulative_meaning(x: np.ndarray, kind: str, axis: int, exclusive: bool, re
     return np.ascontiguousarray(np.flip(answer, axis) if reverse else answer).astype(x.dtype)
 
 
-def _cumulative_reverse(dy: Value, y: Value, x: Value, kind: str, axis: int, exclusive: bool, reverse: bool) -> tuple[Value | None]:
+def _cumulative_reverse(
+    dy: Value, y: Value, x: Value, kind: str, axis: int, exclusive: bool, reverse: bool
+) -> tuple[Value | None]:
     def back(v: Value) -> Value:
         return cumulative(v, "sum", axis, exclusive=exclusive, backwards=not reverse)
 

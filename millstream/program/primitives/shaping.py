@@ -10,7 +10,8 @@ import numpy as np
 
 from millstream.base import dtypes
 from millstream.base.dtypes import DType
-from millstream.base.sizes import Size, floor_divide, is_known, maximum as larger_size, product
+from millstream.base.sizes import Size, floor_divide, is_known, product
+from millstream.base.sizes import maximum as larger_size
 from millstream.base.spec import Spec
 from millstream.program.primitives.core import LARGEST_SIZE_TENSOR, PRIMITIVES, known_shape, primitive, refuse
 from millstream.program.value import Value, emit
@@ -289,7 +290,7 @@ def _slice_infer(x: Spec, start: tuple[Size, ...], limit: tuple[Size, ...], stri
     shape = known_shape(x)
     result: list[Size] = []
     for n, a, b, s in zip(shape, start, limit, stride, strict=True):
-        if is_known(a) and is_known(b) and (a < 0 or b < a or (is_known(n) and b > n)) or s < 1:
+        if (is_known(a) and is_known(b) and (a < 0 or b < a or (is_known(n) and b > n))) or s < 1:
             raise refuse(
                 "slice", f"{a}:{b}:{s} of an axis of size {n}", "give 0 <= start <= limit <= size and stride >= 1"
             )

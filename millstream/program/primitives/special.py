@@ -107,5 +107,10 @@ def float_to_integer(x: Array, dtype: Any) -> Array:
     target = np.dtype(dtype)
     if target.kind == "V":
         return wide.astype(dtype)
-    through = wide.astype(np.int64) if target != np.uint64 else np.where(wide < 0, wide, 0).astype(np.int64).astype(np.uint64) | np.where(wide >= 0, wide, 0).astype(np.uint64)
+    through = (
+        wide.astype(np.int64)
+        if target != np.uint64
+        else np.where(wide < 0, wide, 0).astype(np.int64).astype(np.uint64)
+        | np.where(wide >= 0, wide, 0).astype(np.uint64)
+    )
     return through.astype(target)

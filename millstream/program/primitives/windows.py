@@ -18,7 +18,9 @@ from millstream.program.value import Value, emit
 Sizes = Sequence[Size]
 
 
-def output_size(n: Size, kernel: Size, stride: int, low: Size, high: Size, input_dilation: int = 1, kernel_dilation: int = 1) -> Size:
+def output_size(
+    n: Size, kernel: Size, stride: int, low: Size, high: Size, input_dilation: int = 1, kernel_dilation: int = 1
+) -> Size:
     """Return how many places a window has along one axis."""
     wide = (n - 1) * input_dilation + 1 + low + high
     return maximum((wide - ((kernel - 1) * kernel_dilation + 1)) // stride + 1, 0)
@@ -27,7 +29,11 @@ def output_size(n: Size, kernel: Size, stride: int, low: Size, high: Size, input
 def _check_channels(x: Spec, w: Spec, groups: int) -> None:
     c, per_group = known_shape(x)[-1], known_shape(w)[-2]
     if is_known(c) and is_known(per_group) and c != per_group * groups:
-        raise refuse("convolution", f"{c} input channels, {per_group} in the weights and {groups} groups", "input channels must be weights' channels times groups")
+        raise refuse(
+            "convolution",
+            f"{c} input channels, {per_group} in the weights and {groups} groups",
+            "input channels must be weights' channels times groups",
+        )
 
 
 def _convolution_infer(
@@ -35,10 +41,13 @@ def _convolution_infer(
 ) -> Spec:
     a, b = known_shape(x), known_shape(w)
     if len(a) != len(b) or len(a) != len(strides) + 2:
-        raise refuse("convolution", f"{x} and {w} with {len(strides)} strides", "ranks must be the strides' count plus 2")
+        raise refuse(
+            "convolution", f"{x} and {w} with {len(strides)} strides", "ranks must be the strides' count plus 2"
+        )
     _check_channels(x, w, groups)
     places = [
-        output_size(*args) for args in zip(a[1:-1], b[:-2], strides, low, high, input_dilation, kernel_dilation, strict=True)
+        output_size(*args)
+        for args in zip(a[1:-1], b[:-2], strides, low, high, input_dilation, kernel_dilation, strict=True)
     ]
     return Spec(x.dtype, (a[0], *places, b[-1]))
 
@@ -48,7 +57,9 @@ def _padded(x: np.ndarray, low: Any, high: Any, dilation: Any, fill: Any = 0) ->
     wide = np.full(shape, fill, x.dtype)
     if wide.size:
         wide[(slice(None), *(slice(None, None, d) for d in dilation))] = x
-    wide = np.pad(wide, [(0, 0), *((max(a, 0), max(b, 0)) for a, b in zip(low, high, strict=True)), (0, 0)], constant_values=fill)
+    wide = np.pad(
+        wide, [(0, 0), *((max(a, 0), max(b, 0)) for a, b in zip(low, high, strict=True)), (0, 0)], constant_values=fill
+    )
     cut = [slice(max(-a, 0), n - max(-b, 0)) for a, b, n in zip(low, high, wide.shape[1:-1], strict=True)]
     return wide[(slice(None), *cut)]
 
@@ -65,10 +76,24 @@ def _wide(x: np.ndarray) -> np.ndarray:
 
 
 def _convolution_meaning(
-    x: np.ndarray, w: np.ndarray, strides: Any, low: Any, high: Any, input_dilation: Any, kernel_dilation: Any, groups: int
+    x: np.ndarray,
+    w: np.ndarray,
+    strides: Any,
+    low: Any,
+    high: Any,
+    input_dilation: Any,
+    kernel_dilation: Any,
+    groups: int,
 ) -> np.ndarray:
     spec = _convolution_infer(
-        Spec(dtypes.as_dtype(x.dtype), x.shape), Spec(dtypes.as_dtype(w.dtype), w.shape), strides, low, high, input_dilation, kernel_dilation, groups
+        Spec(dtypes.as_dtype(x.dtype), x.shape),
+        Spec(dtypes.as_dtype(w.dtype), w.shape),
+        strides,
+        low,
+        high,
+        input_dilation,
+        kernel_dilation,
+        groups,
     )
     shape: Any = spec.shape
     wide, weights = _padded(_wide(x), low, high, input_dilation), _wide(w)
@@ -77,11 +102,15 @@ def _convolution_meaning(
     for offsets in itertools.product(*map(range, w.shape[:-2])):
         part = wide[(slice(None), *_windows(offsets, shape[1:-1], strides, kernel_dilation))]
         for g in range(groups):
-            result[..., g * o : (g + 1) * o] += part[..., g * c : (g + 1) * c] @ weights[offsets][:, g * o : (g + 1) * o]
+            result[..., g * o : (g + 1) * o] += (
+                part[..., g * c : (g + 1) * c] @ weights[offsets][:, g * o : (g + 1) * o]
+            )
     return result.astype(x.dtype)
 
 
-def _attributes(strides: Any, low: Any, high: Any, input_dilation: Any, kernel_dilation: Any, groups: int) -> dict[str, Any]:
+def _attributes(
+    strides: Any, low: Any, high: Any, input_dilation: Any, kernel_dilation: Any, groups: int
+) -> dict[str, Any]:
     return {
         "strides": strides,
         "low": low,
@@ -108,7 +137,17 @@ def convolution(x: Value, w: Value, **attributes: Any) -> Value:
     return emit(CONVOLUTION, x, w, **attributes)[0]
 
 
-def _input_meaning(w: np.ndarray, dz: np.ndarray, shape: Any, strides: Any, low: Any, high: Any, input_dilation: Any, kernel_dilation: Any, groups: int) -> np.ndarray:
+def _input_meaning(
+    w: np.ndarray,
+    dz: np.ndarray,
+    shape: Any,
+    strides: Any,
+    low: Any,
+    high: Any,
+    input_dilation: Any,
+    kernel_dilation: Any,
+    groups: int,
+) -> np.ndarray:
     weights, flow = _wide(w), _wide(dz)
     extents = [(n - 1) * d + 1 for n, d in zip(shape[1:-1], input_dilation, strict=True)]
     padded = [max(0, n + a + b) for n, a, b in zip(extents, low, high, strict=True)]
@@ -117,7 +156,9 @@ def _input_meaning(w: np.ndarray, dz: np.ndarray, shape: Any, strides: Any, low:
     for offsets in itertools.product(*map(range, w.shape[:-2])):
         where = _windows(offsets, dz.shape[1:-1], strides, kernel_dilation)
         for g in range(groups):
-            wide[(slice(None), *where, slice(g * c, (g + 1) * c))] += flow[..., g * o : (g + 1) * o] @ weights[offsets][:, g * o : (g + 1) * o].T
+            wide[(slice(None), *where, slice(g * c, (g + 1) * c))] += (
+                flow[..., g * o : (g + 1) * o] @ weights[offsets][:, g * o : (g + 1) * o].T
+            )
     back = _padded(wide, [-a for a in low], [-b for b in high], [1] * len(extents))
     return np.ascontiguousarray(back[(slice(None), *(slice(None, None, d) for d in input_dilation))]).astype(dz.dtype)
 
@@ -136,7 +177,17 @@ def input_gradient(w: Value, dz: Value, shape: Sizes, **attributes: Any) -> Valu
     return emit(CONVOLUTION_INPUT_GRADIENT, w, dz, shape=tuple(shape), **attributes)[0]
 
 
-def _weight_meaning(x: np.ndarray, dz: np.ndarray, shape: Any, strides: Any, low: Any, high: Any, input_dilation: Any, kernel_dilation: Any, groups: int) -> np.ndarray:
+def _weight_meaning(
+    x: np.ndarray,
+    dz: np.ndarray,
+    shape: Any,
+    strides: Any,
+    low: Any,
+    high: Any,
+    input_dilation: Any,
+    kernel_dilation: Any,
+    groups: int,
+) -> np.ndarray:
     wide, flow = _padded(_wide(x), low, high, input_dilation), _wide(dz)
     dw = np.zeros(shape, wide.dtype)
     c, o = shape[-2], shape[-1] // groups
@@ -144,7 +195,9 @@ def _weight_meaning(x: np.ndarray, dz: np.ndarray, shape: Any, strides: Any, low
     for offsets in itertools.product(*map(range, shape[:-2])):
         part = wide[(slice(None), *_windows(offsets, dz.shape[1:-1], strides, kernel_dilation))]
         for g in range(groups):
-            dw[offsets][:, g * o : (g + 1) * o] = np.tensordot(part[..., g * c : (g + 1) * c], flow[..., g * o : (g + 1) * o], (axes, axes))
+            dw[offsets][:, g * o : (g + 1) * o] = np.tensordot(
+                part[..., g * c : (g + 1) * c], flow[..., g * o : (g + 1) * o], (axes, axes)
+            )
     return dw.astype(dz.dtype)
 
 
@@ -153,7 +206,10 @@ def _weight_reverse(g: Value, y: Value, x: Value, dz: Value, shape: Any, **a: An
 
 
 CONVOLUTION_WEIGHT_GRADIENT = primitive(
-    "convolution_weight_gradient", lambda x, dz, shape, **a: Spec(dz.dtype, tuple(shape)), _weight_meaning, _weight_reverse
+    "convolution_weight_gradient",
+    lambda x, dz, shape, **a: Spec(dz.dtype, tuple(shape)),
+    _weight_meaning,
+    _weight_reverse,
 )
 
 
@@ -163,7 +219,12 @@ def weight_gradient(x: Value, dz: Value, shape: Sizes, **attributes: Any) -> Val
 
 
 def _window_infer(x: Spec, kind: str, window: Any, strides: Any, low: Any, high: Any) -> Spec:
-    return Spec(x.dtype, tuple(output_size(n, k, s, a, b) for n, k, s, a, b in zip(known_shape(x), window, strides, low, high, strict=True)))
+    return Spec(
+        x.dtype,
+        tuple(
+            output_size(n, k, s, a, b) for n, k, s, a, b in zip(known_shape(x), window, strides, low, high, strict=True)
+        ),
+    )
 
 
 def _pad_all(x: np.ndarray, low: Any, high: Any, fill: Any) -> np.ndarray:
@@ -187,7 +248,9 @@ def _window_meaning(x: np.ndarray, kind: str, window: Any, strides: Any, low: An
     return (result / over(np.ones(x.shape, result.dtype)) if kind == "average" else result).astype(x.dtype)
 
 
-def _window_reverse(dy: Value, y: Value, x: Value, kind: str, window: Any, strides: Any, low: Any, high: Any) -> tuple[Value | None]:
+def _window_reverse(
+    dy: Value, y: Value, x: Value, kind: str, window: Any, strides: Any, low: Any, high: Any
+) -> tuple[Value | None]:
     a = {"window": window, "strides": strides, "low": low, "high": high}
     if kind in ("sum", "average"):
         return (emit(POOL_SUM_GRADIENT, dy, kind=kind, shape=x.shape, **a)[0],)
@@ -196,7 +259,9 @@ def _window_reverse(dy: Value, y: Value, x: Value, kind: str, window: Any, strid
     return (emit(POOL_MAX_GRADIENT, -x, -y, dy, **a)[0],)
 
 
-def _sum_gradient_meaning(dy: np.ndarray, kind: str, shape: Any, window: Any, strides: Any, low: Any, high: Any) -> np.ndarray:
+def _sum_gradient_meaning(
+    dy: np.ndarray, kind: str, shape: Any, window: Any, strides: Any, low: Any, high: Any
+) -> np.ndarray:
     flow = _wide(dy)
     if kind == "average":
         flow = flow / _window_meaning(np.ones(shape, flow.dtype), "sum", window, strides, low, high)
@@ -224,10 +289,14 @@ def reduce_window(x: Value, kind: str, window: Sizes, strides: Sequence[int], lo
 
     `average` divides by the elements of x in the window, padding left out.
     """
-    return emit(REDUCE_WINDOW, x, kind=kind, window=tuple(window), strides=tuple(strides), low=tuple(low), high=tuple(high))[0]
+    return emit(
+        REDUCE_WINDOW, x, kind=kind, window=tuple(window), strides=tuple(strides), low=tuple(low), high=tuple(high)
+    )[0]
 
 
-def _pool_gradient_meaning(x: np.ndarray, y: np.ndarray, dy: np.ndarray, window: Any, strides: Any, low: Any, high: Any) -> np.ndarray:
+def _pool_gradient_meaning(
+    x: np.ndarray, y: np.ndarray, dy: np.ndarray, window: Any, strides: Any, low: Any, high: Any
+) -> np.ndarray:
     wide = _pad_all(_wide(x), low, high, lowest(dtypes.as_dtype(x.dtype)))
     peak, flow, back = _wide(y), _wide(dy), np.zeros(wide.shape, _wide(dy).dtype)
     done = np.zeros(y.shape, bool)
