@@ -279,3 +279,30 @@ def test_a_report_says_why_a_trace_was_made(capsys, monkeypatch):
     assert "x: shape (3,) instead of (2,)" in text
     assert "sizes that vary are left open now: float32[None]" in text
     assert "factor: 5.0 instead of 2.0" in text
+
+
+def test_a_function_that_nobody_holds_is_freed_with_its_programs():
+    from millstream.program.value import Program
+
+    def use():
+        @tf.function
+        def loop(x):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * x), (0, x))[1]
+            return tape.gradient(y, x)
+
+        x = tf.constant(2.0)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = loop(x)
+        return float(tape.gradient(y, x))
+
+    def living():
+        gc.collect()
+        return sum(isinstance(o, Program) for o in gc.get_objects())
+
+    assert use() == 48.0
+    before = living()
+    use()
+    assert living() == before

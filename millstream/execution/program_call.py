@@ -33,6 +33,7 @@ class FunctionOp(Definition):
         self.name = program.name
         self.program = program
         self.halves: dict[Any, Halves] = {}
+        self.cache = runtime.CallCache(lambda *arguments: _miss(self, arguments))
         self.lists = [(i, v.spec.handle) for i, v in enumerate(program.outputs) if v.dtype == dtypes.variant]
 
     def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
@@ -168,17 +169,11 @@ def _call_recorded(op: FunctionOp, inputs: Sequence[Any], wanted: tuple[int, ...
     return outputs[: halves.result_count]
 
 
-_caches: dict[FunctionOp, Any] = {}
-
-
 def call_eagerly(op: FunctionOp, inputs: Sequence[Any]) -> tuple[Any, ...]:
     """Run the plan of a program for the shapes at hand; never recorded."""
     tapes.pause(1)
     try:
-        cache = _caches.get(op)
-        if cache is None:
-            cache = _caches[op] = runtime.CallCache(lambda *arguments: _miss(op, arguments))
-        result = cache(*inputs)
+        result = op.cache(*inputs)
         result = result if isinstance(result, tuple) else (result,)
         for i, element in op.lists:
             result[i].element_spec = element
@@ -189,5 +184,5 @@ def call_eagerly(op: FunctionOp, inputs: Sequence[Any]) -> tuple[Any, ...]:
 
 def _miss(op: FunctionOp, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     plan = load(op.program, [spec_of(t) for t in inputs])
-    _caches[op].add(inputs, plan, 0, (), False)
+    op.cache.add(inputs, plan, 0, (), False)
     return plan.run(0, inputs)  # type: ignore[no-any-return]
