@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from millstream.api import array
+from millstream.api import array, picking
 from millstream.api.calls import call_of
 from millstream.api.math import conj
 from millstream.api.public import public
@@ -109,7 +109,7 @@ def _flattened(x: Any, order: list[int], rows: list[int], columns: list[int]) ->
         shape = array.shape(x)
         product = find("Prod")
         parts = [
-            apply(product, array.gather(shape, axes), array.index_tensor([0]), keep_dims=False)
+            apply(product, picking.gather(shape, axes), array.index_tensor([0]), keep_dims=False)
             for axes in (rows, columns)
         ]
         return array.reshape(turned, array.stack(parts)), shape

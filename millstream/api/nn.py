@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from millstream.api import array
+from millstream.api import array, picking
 from millstream.api.calls import call_of, unary
 from millstream.api.math import add, cast, divide, multiply, real, subtract
 from millstream.api.public import public
@@ -142,7 +142,7 @@ def sufficient_statistics(x: Any, axes: Any, shift: Any = None, keepdims: bool =
     x = to_tensor(x)
     axes = sorted({a % x.shape.rank for a in ([axes] if isinstance(axes, int) else axes)})
     sizes = array.shape(x)
-    count = cast(apply(find("Prod"), array.gather(sizes, axes), array.index_tensor([0]), keep_dims=False), x.dtype)
+    count = cast(apply(find("Prod"), picking.gather(sizes, axes), array.index_tensor([0]), keep_dims=False), x.dtype)
     if shift is None:
         return count, reduce_sum(x, axes, keepdims), reduce_sum(_square(x), axes, keepdims), None
     shift = to_tensor(shift, x.dtype)
@@ -258,7 +258,7 @@ def embedding_lookup(params: Any, ids: Any, max_norm: Any = None, name: str | No
             raise ValueError("Argument `params` should not be empty.")
         params = params[0] if len(params) == 1 else array.concat([to_tensor(p) for p in params], 0)
     ids = to_tensor(ids, None, dtypes.int32)
-    rows = array.gather(params, ids)
+    rows = picking.gather(params, ids)
     if max_norm is None:
         return rows
     inner = list(range(ids.shape.rank, rows.shape.rank))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from millstream.api import array
+from millstream.api import array, picking
 from millstream.api.control_flow import while_loop
 from millstream.api.math import cast
 from millstream.api.nn import log_softmax
@@ -75,7 +75,10 @@ def ctc_loss(
     wide = cast(logits, dtypes.float32) if kind in (dtypes.float16, dtypes.bfloat16) else logits
     frames = wide if not logits_time_major else array.transpose(wide, [1, 0, 2])
     labels, label_length = _dense_labels(labels, label_length)
-    logit_length = _int(logit_length)
+    # One batch size throughout, that of the frames, where several are unknown.
+    batch = array.shape(frames)[:1]
+    labels = array.reshape(labels, array.concat([batch, array.shape(labels)[1:]], 0))
+    label_length, logit_length = array.reshape(label_length, batch), array.reshape(_int(logit_length), batch)
     classes = frames.shape[2] if frames.shape[2] is not None else array.shape(frames)[2]
     blank = 0 if blank_index is None else blank_index
     if isinstance(blank, int) and blank < 0:
@@ -85,7 +88,7 @@ def ctc_loss(
     labels = array.where(inside, labels, array.zeros_like(labels))
     states = _interleaved(labels, blank)
     logs = log_softmax(frames)
-    each = array.transpose(array.gather(logs, states, axis=2, batch_dims=1), [1, 0, 2])
+    each = array.transpose(picking.gather(logs, states, axis=2, batch_dims=1), [1, 0, 2])
     penalty, nowhere, free = (eager_constant(v, wide.dtype) for v in (_PENALTY, _NOWHERE, 0))
     # A state is reached from the one two before where it is a label other than that one.
     two_before = array.pad(states, [[0, 0], [2, 0]], constant_values=-1)[:, : array.shape(states)[1]]
@@ -106,7 +109,7 @@ def ctc_loss(
     last = array.stack(
         [2 * label_length, apply(find("Maximum"), 2 * label_length - 1, eager_constant(0, dtypes.int32))], 1
     )
-    ends = array.gather(alpha, last, axis=1, batch_dims=1)
+    ends = picking.gather(alpha, last, axis=1, batch_dims=1)
     empty = array.expand_dims(apply(find("Equal"), label_length, eager_constant(0, dtypes.int32)), 1)
     ends = array.where(apply(find("LogicalAnd"), empty, eager_constant([False, True], dtypes.bool)), nowhere, ends)
     return cast(apply(find("Neg"), reduce_logsumexp(ends, 1)), kind)
@@ -129,10 +132,10 @@ def ctc_greedy_decoder(inputs: Any, sequence_length: Any, merge_repeated: bool =
         kept = apply(find("LogicalAnd"), kept, apply(find("NotEqual"), best, before))
     ordinal = cumsum(cast(kept, dtypes.int64), 1)
     at = array.where(kept)
-    column = array.gather_nd(ordinal, at) - 1
+    column = picking.gather_nd(ordinal, at) - 1
     indices = array.stack([at[:, 0], column], 1)
     most = reduce_max(array.concat([array.reshape(ordinal, [-1]), eager_constant([0], dtypes.int64)], 0))
     shape = array.stack([cast(array.shape(best)[0], dtypes.int64), most])
     peak = array.transpose(reduce_max(x, 2), [1, 0])
     score = apply(find("Neg"), reduce_sum(array.where(running, peak, array.zeros_like(peak)), 1, True))
-    return [SparseTensor(indices, array.gather_nd(best, at), shape)], score
+    return [SparseTensor(indices, picking.gather_nd(best, at), shape)], score

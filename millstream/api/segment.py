@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from millstream.api import array
+from millstream.api import array, picking
 from millstream.api.calls import call_of
 from millstream.api.math import cast
 from millstream.api.public import public
@@ -136,4 +136,4 @@ def confusion_matrix(
         num_classes = apply(find("AddV2"), largest, eager_constant(1, dtypes.int64))
     count = cast(to_tensor(num_classes), dtypes.int64)
     values = array.ones_like(predictions, wanted) if weights is None else cast(weights, wanted)
-    return array.scatter_nd(array.stack([labels, predictions], 1), values, array.stack([count, count]))
+    return picking.scatter_nd(array.stack([labels, predictions], 1), values, array.stack([count, count]))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from millstream.api import array
+from millstream.api import array, picking
 from millstream.api.math import cast
 from millstream.api.public import public
 from millstream.api.signal_transforms import irfft, rfft
@@ -124,7 +124,7 @@ def frame(
             else apply(find("Maximum"), 1 + spare // step, eager_constant(0, spare.dtype))
         )
     starts = array.reshape(array.range_(count) * step, [-1, 1])
-    return array.gather(x, starts + array.reshape(array.range_(length), [1, -1]), axis=axis)
+    return picking.gather(x, starts + array.reshape(array.range_(length), [1, -1]), axis=axis)
 
 
 @public("signal.overlap_and_add")
