@@ -8,12 +8,11 @@ import numpy as np
 
 from millstream.base import dtypes
 from millstream.base.dtypes import bfloat16, complex64, complex128, float16, float32, float64, int32, int64
-from millstream.base.sizes import Size, is_known, product
+from millstream.base.sizes import Size, is_known, minimum, product
 from millstream.ops.declaration import Known, Tensor, Types, op
 from millstream.ops.types import FLOATS, INTEGERS
 from millstream.program.primitives import elementwise as e
 from millstream.program.primitives.core import refuse
-from millstream.program.primitives.factorisation import least
 from millstream.program.primitives.indexing import gather
 from millstream.program.primitives.shaping import (
     broadcast,
@@ -44,12 +43,8 @@ def _band(k: Value, what: str) -> tuple[int, int]:
     return low, high
 
 
-def _length(d: int, rows: Size, columns: Size, what: str) -> Size:
-    return least(rows + min(d, 0), columns - max(d, 0), what)
-
-
-def _longest(low: int, high: int, rows: Size, columns: Size, what: str) -> Size:
-    return least(rows + min(high, 0), columns - max(low, 0), what)
+def _length(d: int, rows: Size, columns: Size) -> Size:
+    return minimum(rows + min(d, 0), columns - max(d, 0))
 
 
 def _whole(what: str, *sizes: Size) -> list[int]:
@@ -96,7 +91,7 @@ def _diagonals_of(x: Value, low: int, high: int, padding: Value, align: str, wha
             raise refuse(what, f"diagonal {d} of matrices {rows} by {columns}", f"choose one in ({-rows}, {columns})")
     if low != high:
         return _picked(x, _places(low, high, *_whole(what, rows, columns), align), 2, padding)
-    count = _length(low, rows, columns, what)
+    count = _length(low, rows, columns)
     flat = reshape(x, (*x.shape[:-2], product((rows, columns))))
     step = broadcast(scalar_size(columns + 1, int64), (count,), ())
     first = broadcast(scalar_size(columns * max(-low, 0) + max(low, 0), int64), (count,), ())
@@ -128,7 +123,7 @@ def _with_diagonals(base: Value, diagonal: Value, low: int, high: int, align: st
     """Return `base` with its diagonals replaced."""
     rows, columns = base.shape[-2], base.shape[-1]
     if low == high:
-        count = _length(low, rows, columns, what)
+        count = _length(low, rows, columns)
         lead = [0] * (diagonal.rank - 1)
         row = pad(diagonal, [*lead, max(low, 0)], [*lead, columns - max(low, 0) - count])
         spread = broadcast(row, base.shape, [*range(base.rank - 2), base.rank - 1])

@@ -9,7 +9,7 @@ import numpy as np
 
 from millstream.base import dtypes
 from millstream.base.dtypes import DType
-from millstream.base.sizes import Size, is_known
+from millstream.base.sizes import Size, is_known, minimum
 from millstream.base.spec import Spec
 from millstream.program.primitives import elementwise as e
 from millstream.program.primitives.core import known_shape, primitive, refuse
@@ -272,20 +272,9 @@ def lu(x: Value, index_dtype: DType) -> tuple[Value, Value]:
     return packed, places
 
 
-def least(a: Size, b: Size, what: str) -> Size:
-    """Return the smaller of two sizes, which must be known unless they are one."""
-    if a == b:
-        return a
-    if isinstance(a, int) and isinstance(b, int):
-        return min(a, b)
-    from millstream.program.value import UnknownRank
-
-    raise UnknownRank(f"{what}: the sizes of the matrices are unknown here.")
-
-
 def _qr_infer(x: Spec, whole: bool) -> tuple[Spec, Spec]:
     *lead, m, n = _matrices("Qr", x, False)
-    k = m if whole else least(m, n, "Qr")
+    k = m if whole else minimum(m, n)
     return Spec(x.dtype, (*lead, m, k)), Spec(x.dtype, (*lead, k, n))
 
 
@@ -314,7 +303,7 @@ def _qr_reverse(dys: Any, ys: Any, x: Value, whole: bool) -> tuple[Value]:
     m, n = x.shape[-2], x.shape[-1]
     if whole and m != n:
         raise refuse("Qr", "a gradient with full_matrices=True", "give full_matrices=False; only then is it defined")
-    if m == n or least(m, n, "Qr") == n:
+    if m == n or minimum(m, n) == n:
         return (_qr_deep(q, r, dq, dr),)
     last = x.rank - 1
     y, u = slice_axis(x, last, m, n), slice_axis(r, last, 0, m)
@@ -389,7 +378,7 @@ def eigenvalues(x: Value) -> Value:
 
 def _svd_infer(x: Spec, whole: bool) -> tuple[Spec, Spec, Spec]:
     *lead, m, n = _matrices("Svd", x, False)
-    k = least(m, n, "Svd")
+    k = minimum(m, n)
     p, q = (m, n) if whole else (k, k)
     return Spec(_real_of(x.dtype), (*lead, k)), Spec(x.dtype, (*lead, m, p)), Spec(x.dtype, (*lead, n, q))
 
