@@ -28,6 +28,7 @@ from millstream.program.primitives.elementwise import convert
 from millstream.program.value import UnknownRank, Value
 
 Step = Types("Tidx", *FLOATS, int8, int16, int32, int64, uint16, uint32, uint64, default=int32)
+LONGEST_KNOWN = 16
 
 
 @op("Range", outputs="output")
@@ -42,6 +43,9 @@ def range_(start: Known[Tensor[Step]], limit: Known[Tensor[Step]], delta: Known[
             count = maximum((last - first + step - (1 if step > 0 else -1)) // step, 0)
         else:
             count = maximum((last - first + step - 1) // step, 0)
+        if all(is_known(n) for n in (first, last, step)) and count <= LONGEST_KNOWN and dtype in (int32, int64):
+            # Axes are often given like this: their content decides shapes.
+            return s.sizes(tuple(range(first, last, step)), dtype)
         steps = s.iota((count,), 0, dtype)
         begin = s.broadcast(start, (count,), ())
         return begin + steps * s.broadcast(delta, (count,), ())

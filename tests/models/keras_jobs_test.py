@@ -251,7 +251,21 @@ def test_a_loop_of_ones_own_learns(eager: bool) -> None:
     assert np.mean(losses[-4:]) < np.mean(losses[:4])
 
 
-OPTIMIZERS = ["SGD", "RMSprop", "Adam", "AdamW", "Adamax", "Nadam", "Adagrad", "Adadelta", "Ftrl", "Lion", "Adafactor", "Lamb", "Muon"]
+OPTIMIZERS = [
+    "SGD",
+    "RMSprop",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Nadam",
+    "Adagrad",
+    "Adadelta",
+    "Ftrl",
+    "Lion",
+    "Adafactor",
+    "Lamb",
+    "Muon",
+]
 
 
 @both_ways
@@ -285,7 +299,26 @@ def test_optimizers_take_their_options(name: str, eager: bool) -> None:
     check_learns(compiled(perceptron(), eager, optimizer=OPTIONS[name]()), x, y, epochs=3, batch_size=16)
 
 
-LOSSES = ["BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy", "CategoricalFocalCrossentropy", "CategoricalHinge", "CosineSimilarity", "Dice", "Hinge", "Huber", "KLDivergence", "LogCosh", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredError", "MeanSquaredLogarithmicError", "Poisson", "SquaredHinge", "Tversky"]
+LOSSES = [
+    "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
+    "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "CategoricalHinge",
+    "CosineSimilarity",
+    "Dice",
+    "Hinge",
+    "Huber",
+    "KLDivergence",
+    "LogCosh",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "Poisson",
+    "SquaredHinge",
+    "Tversky",
+]
 
 
 @both_ways
@@ -297,7 +330,44 @@ def test_every_loss_is_minimized(name: str, eager: bool) -> None:
     check_learns(compiled(model, eager, loss=getattr(keras.losses, name)()), x, one_hot, epochs=3, batch_size=16)
 
 
-METRICS = ["BinaryAccuracy", "CategoricalAccuracy", "BinaryCrossentropy", "CategoricalCrossentropy", "AUC", "Precision", "Recall", "PrecisionAtRecall", "RecallAtPrecision", "SensitivityAtSpecificity", "SpecificityAtSensitivity", "TopKCategoricalAccuracy", "TruePositives", "TrueNegatives", "FalsePositives", "FalseNegatives", "MeanSquaredError", "RootMeanSquaredError", "MeanAbsoluteError", "MeanAbsolutePercentageError", "MeanSquaredLogarithmicError", "CosineSimilarity", "LogCoshError", "Poisson", "KLDivergence", "Hinge", "SquaredHinge", "CategoricalHinge", "F1Score", "FBetaScore", "R2Score", "PearsonCorrelation", "ConcordanceCorrelation", "OneHotIoU", "OneHotMeanIoU", "BinaryIoU"]
+METRICS = [
+    "BinaryAccuracy",
+    "CategoricalAccuracy",
+    "BinaryCrossentropy",
+    "CategoricalCrossentropy",
+    "AUC",
+    "Precision",
+    "Recall",
+    "PrecisionAtRecall",
+    "RecallAtPrecision",
+    "SensitivityAtSpecificity",
+    "SpecificityAtSensitivity",
+    "TopKCategoricalAccuracy",
+    "TruePositives",
+    "TrueNegatives",
+    "FalsePositives",
+    "FalseNegatives",
+    "MeanSquaredError",
+    "RootMeanSquaredError",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanSquaredLogarithmicError",
+    "CosineSimilarity",
+    "LogCoshError",
+    "Poisson",
+    "KLDivergence",
+    "Hinge",
+    "SquaredHinge",
+    "CategoricalHinge",
+    "F1Score",
+    "FBetaScore",
+    "R2Score",
+    "PearsonCorrelation",
+    "ConcordanceCorrelation",
+    "OneHotIoU",
+    "OneHotMeanIoU",
+    "BinaryIoU",
+]
 METRIC_OPTIONS: dict[str, dict[str, Any]] = {
     "PrecisionAtRecall": {"recall": 0.5},
     "RecallAtPrecision": {"precision": 0.5},
