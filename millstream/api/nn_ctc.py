@@ -1,4 +1,4 @@
-"""tf.nn.ctc_loss and tf.nn.ctc_greedy_decoder: labels of sequences whose alignment is unknown. The beam search is not here."""
+"""tf.nn.ctc_loss and tf.nn.ctc_greedy_decoder: labels of sequences whose alignment is unknown."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from millstream.api.reduction import argmax, cumsum, reduce_logsumexp, reduce_ma
 from millstream.base import dtypes
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
+from millstream.execution.host import call_python
 from millstream.execution.sparse_tensor import SparseTensor
 from millstream.execution.tensor import eager_constant
 from millstream.ops.registry import find
@@ -139,3 +140,60 @@ def ctc_greedy_decoder(inputs: Any, sequence_length: Any, merge_repeated: bool =
     peak = array.transpose(reduce_max(x, 2), [1, 0])
     score = apply(find("Neg"), reduce_sum(array.where(running, peak, array.zeros_like(peak)), 1, True))
     return [SparseTensor(indices, picking.gather_nd(best, at), shape)], score
+
+
+def _best_prefixes(logs: Any, width: int, blank: int) -> list[tuple[tuple[int, ...], float]]:
+    """Return the likeliest label sequences for the frames [frames, classes] with their log probabilities, best first."""
+    nothing = -np.inf
+    beams: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, nothing)}
+    others = [c for c in range(logs.shape[1]) if c != blank]
+    for frame in logs.tolist():
+        found: dict[tuple[int, ...], list[float]] = {}
+        for prefix, (with_blank, without) in beams.items():
+            total = np.logaddexp(with_blank, without)
+            here = found.setdefault(prefix, [nothing, nothing])
+            here[0] = np.logaddexp(here[0], total + frame[blank])
+            if prefix:
+                here[1] = np.logaddexp(here[1], without + frame[prefix[-1]])
+            for c in others:
+                before = with_blank if prefix and prefix[-1] == c else total
+                if before == nothing:
+                    continue
+                longer = found.setdefault((*prefix, c), [nothing, nothing])
+                longer[1] = np.logaddexp(longer[1], before + frame[c])
+        best = sorted(found.items(), key=lambda item: -np.logaddexp(*item[1]))[:width]
+        beams = {prefix: (pair[0], pair[1]) for prefix, pair in best}
+    return [(prefix, float(np.logaddexp(*pair))) for prefix, pair in beams.items()]
+
+
+def _decode(x: Any, lengths: Any, width: int, paths: int) -> list[Any]:
+    logs = x.astype(np.float64) - np.logaddexp.reduce(x.astype(np.float64), axis=2, keepdims=True)
+    rows = [_best_prefixes(logs[: lengths[b], b], width, x.shape[2] - 1) for b in range(x.shape[1])]
+    if any(len(found) < paths for found in rows):
+        raise ValueError(f"The search found fewer than top_paths={paths} label sequences; give a smaller number.")
+    results: list[Any] = []
+    for k in range(paths):
+        labels = [found[k][0] for found in rows]
+        places = [(b, i) for b, row in enumerate(labels) for i in range(len(row))]
+        results.append(np.array(places, np.int64).reshape(-1, 2))
+        results.append(np.array([c for row in labels for c in row], np.int64))
+        results.append(np.array([len(labels), max((len(row) for row in labels), default=0)], np.int64))
+    return [*results, np.array([[found[k][1] for k in range(paths)] for found in rows], x.dtype).reshape(-1, paths)]
+
+
+@public("nn.ctc_beam_search_decoder")
+def ctc_beam_search_decoder(inputs: Any, sequence_length: Any, beam_width: int = 100, top_paths: int = 1) -> Any:
+    """Return the `top_paths` likeliest label sequences of logits [frames, batch, classes], as sparse tensors, and their log probabilities.
+
+    It runs on the host; the last class is the blank. Where beams are cut off, a less likely path may differ from TensorFlow's.
+    """
+    x, lengths = to_tensor(inputs), _int(sequence_length)
+    kinds = [dtypes.int64] * (3 * top_paths) + [x.dtype]
+    found = call_python(
+        lambda a, n: _decode(np.asarray(a), np.asarray(n), beam_width, top_paths), [x, lengths], kinds, numpy=True
+    )
+    for k in range(top_paths):
+        for part, shape in zip(found[3 * k : 3 * k + 3], ([None, 2], [None], [2]), strict=True):
+            part.set_shape(shape)
+    found[-1].set_shape([x.shape[1] if x.shape.rank == 3 else None, top_paths])
+    return [SparseTensor(*found[3 * k : 3 * k + 3]) for k in range(top_paths)], found[-1]
