@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
@@ -62,6 +63,16 @@ def _attributes() -> dict[str, dict[str, Any]]:
     }
 
 
+def _from_room(room: str) -> Callable[[str], Any]:
+    def find(name: str) -> Any:
+        found = sys.modules.get(room)
+        if found is None or name not in vars(found):
+            raise AttributeError(f"module {room.replace('millstream', 'tensorflow', 1)!r} has no attribute {name!r}")
+        return vars(found)[name]
+
+    return find
+
+
 def private_module(name: str) -> types.ModuleType | None:
     """Return the private module of this name; None where we have none."""
     if not _modules:
@@ -69,6 +80,9 @@ def private_module(name: str) -> types.ModuleType | None:
             module = types.ModuleType(full)
             module.__path__ = []
             module.__dict__.update(items)
+            # The import system puts it on the package, where a room of ours may have the same name: it must still be found.
+            room = "millstream" + full.removeprefix("tensorflow")
+            module.__dict__["__getattr__"] = _from_room(room)
             _modules[full] = module
         for full, module in _modules.items():
             parent, _, leaf = full.rpartition(".")
