@@ -11,9 +11,6 @@ NAMES = {
     "sparse.SparseTensor": ("tensorflow.python.framework.sparse_tensor", "SparseTensor"),
     "data.Dataset": ("tensorflow.python.data.ops.dataset_ops", "DatasetV2"),
     "distribute.DistributedDataset": ("tensorflow.python.distribute.input_lib", "DistributedDataset"),
-    "TensorShape": ("tensorflow.python.framework.tensor_shape", "TensorShape"),
-    "dtypes.DType": ("tensorflow.python.framework.dtypes", "DType"),
-    "Variable": ("tensorflow.python.ops.resource_variable_ops", "ResourceVariable"),
 }
 """Public name: the module and class name that TensorFlow's own class has."""
 
