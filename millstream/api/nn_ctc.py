@@ -161,7 +161,7 @@ def _best_prefixes(logs: Any, width: int, blank: int) -> list[tuple[tuple[int, .
                     continue
                 longer = found.setdefault((*prefix, c), [nothing, nothing])
                 longer[1] = np.logaddexp(longer[1], before + frame[c])
-        best = sorted(found.items(), key=lambda item: -np.logaddexp(*item[1]))[:width]
+        best = sorted(found.items(), key=lambda item: -float(np.logaddexp(item[1][0], item[1][1])))[:width]
         beams = {prefix: (pair[0], pair[1]) for prefix, pair in best}
     return [(prefix, float(np.logaddexp(*pair))) for prefix, pair in beams.items()]
 
