@@ -97,9 +97,11 @@ inline Status check_operands(const Call& call, const char* inputs, const char* o
   return Status();
 }
 
+inline Status not_a_list() { return invalid("A variant that is no tensor list was used as one."); }
+
 inline Status find_list(const Call& call, int input, List*& list) {
   list = object_as<List>(call.in(input), ObjectKind::list);
-  return list ? Status() : invalid("A variant that is no tensor list was used as one.");
+  return list ? Status() : not_a_list();
 }
 
 inline void give_list(Tensor& out, Ref<List> list) {
@@ -112,8 +114,8 @@ inline void give_list(Tensor& out, Ref<List> list) {
 
 // The list to change: the input's own if nobody else holds it, else a copy.
 inline Status own_list(const Call& call, int input, Ref<List>& out) {
-  List* list;
-  MS_RETURN_IF_ERROR(find_list(call, input, list));
+  List* const list = object_as<List>(call.in(input), ObjectKind::list);
+  if (!list) return not_a_list();
   if (list->unique()) {
     out = Ref<List>::share(list);
     return Status();

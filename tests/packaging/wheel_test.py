@@ -1,4 +1,4 @@
-"""What `pip install .` gives: built from the checkout into an environment of its own, small, quick, and whole."""
+"""What `pip install .` gives: built from the checkout into an environment of its own, small and whole; its times are in benchmarks/."""
 
 import json
 import subprocess
@@ -11,15 +11,12 @@ ROOT = Path(__file__).parents[2]
 MEGABYTE = 1 << 20
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]  # one process builds the wheel for all of them
 PROBE = """
-import json, resource, sys, time
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-began = time.perf_counter()
+import json, sys
 import millstream
-seconds = time.perf_counter() - began
 heavy = [name for name in ("keras", "scipy", "h5py") if name in sys.modules]
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
 result = (millstream.constant([1.0, 2.0]) + 1.0).numpy().tolist()
-print(json.dumps(dict(seconds=seconds, megabytes=peak / 1024, heavy=heavy, file=millstream.__file__, result=result)))
+print(json.dumps(dict(megabytes=peak / 1024, heavy=heavy, file=millstream.__file__, result=result)))
 """
 
 
@@ -42,8 +39,7 @@ def installed(tmp_path_factory):
 @pytest.fixture(scope="module")
 def probe(installed):
     python, folder = installed
-    run(python, "-c", "import millstream", cwd=folder)
-    return min((json.loads(run(python, "-c", PROBE, cwd=folder)) for _ in range(3)), key=lambda one: one["seconds"])
+    return json.loads(run(python, "-c", PROBE, cwd=folder))
 
 
 def test_the_installed_package_computes(installed, probe):
@@ -51,8 +47,7 @@ def test_the_installed_package_computes(installed, probe):
     assert probe["result"] == [2.0, 3.0]
 
 
-def test_import_takes_less_than_300_milliseconds_and_60_megabytes(probe):
-    assert probe["seconds"] < 0.3
+def test_import_takes_less_than_60_megabytes(probe):
     assert probe["megabytes"] < 60
 
 
