@@ -16,7 +16,7 @@ from millstream.base.dtypes import DType
 from millstream.base.sizes import Symbol
 from millstream.base.spec import Spec
 from millstream.execution.convert import to_tensor
-from millstream.execution.dispatch import apply, apply_flat
+from millstream.execution.dispatch import apply_flat
 from millstream.execution.gradient_tape import GradientTape
 from millstream.execution.tensor import EagerTensor, eager_constant
 from millstream.ops.declaration import Case, Op, Types
@@ -47,10 +47,9 @@ class Trial:
         seed = zlib.crc32(repr((op.name, shapes, [d.name for d in choice.values()])).encode())
         self.random = np.random.default_rng(seed)
         self.attributes = dict(case.attributes)
-        for name, types in op.types.items():
+        for name in op.types:
             if name in op.attributes and name in choice and name not in self.attributes:
                 self.attributes[name] = choice[name]
-                del types
         self.arrays = [self._array(i) for i in range(len(shapes))]
 
     def __repr__(self) -> str:
@@ -269,6 +268,3 @@ def check_gradient(trial: Trial) -> None:
     assert abs(numeric - analytic) <= GRADIENT_TOLERANCE * scale, (
         f"{trial}: gradient {analytic}, differences say {numeric}"
     )
-
-
-__all__ = ["apply", "check_op"]

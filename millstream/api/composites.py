@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millstream.api.array import reshape
 from millstream.api.public import public, publish
 from millstream.base.composite import CompositeTensor
 from millstream.execution.convert import to_tensor
@@ -118,4 +117,3 @@ for _name in (
     "retain",
 ):
     publish(f"sparse.{_name}", _refused(_name))
-__all__ = ["reshape"]

@@ -10,7 +10,6 @@ from millstream.api.public import public, publish
 from millstream.base import nest
 from millstream.execution import custom_gradient as customs
 from millstream.execution.context import current_graph
-from millstream.execution.convert import to_tensor
 from millstream.execution.forward_accumulator import ForwardAccumulator
 from millstream.execution.gradient_tape import GradientTape, UnconnectedGradients, graph_gradients
 
@@ -88,6 +87,3 @@ def recompute_grad(f: Callable[..., Any]) -> Callable[..., Any]:
 def grad_pass_through(f: Callable[..., Any]) -> Callable[..., Any]:
     """Return `f` as a function whose gradient is that of the identity."""
     return customs.grad_pass_through(f)
-
-
-__all__ = ["to_tensor"]

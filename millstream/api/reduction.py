@@ -9,7 +9,7 @@ import numpy as np
 
 from millstream.api.array import index_tensor
 from millstream.api.calls import call_of
-from millstream.api.math import abs_, add, cast, multiply, not_equal, real, subtract
+from millstream.api.math import add, cast, multiply, not_equal, real, subtract
 from millstream.api.public import public
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
@@ -247,6 +247,3 @@ def clip_by_global_norm(t_list: Any, clip_norm: Any, use_norm: Any = None, name:
         else:
             clipped.append(None if t is None else multiply(t, cast(scale, to_tensor(t).dtype)))
     return clipped, norm
-
-
-__all__ = ["abs_", "axes_tensor"]

@@ -13,7 +13,6 @@ from millstream.base.composite import CompositeTensor
 from millstream.base.dtypes import as_dtype
 from millstream.base.shapes import TensorShape
 from millstream.base.trace_types import install
-from millstream.execution import operators
 from millstream.execution.context import current_graph
 from millstream.execution.convert import register_conversion, to_tensor
 from millstream.execution.indexed_slices import IndexedSlices
@@ -122,6 +121,3 @@ def to_dlpack(tf_tensor: Any) -> Any:
 def from_dlpack(dlcapsule: Any) -> Any:
     """Return a tensor that shares the bytes of a DLPack capsule, or of an object with `__dlpack__`."""
     return runtime.from_dlpack(dlcapsule.__dlpack__() if hasattr(dlcapsule, "__dlpack__") else dlcapsule)
-
-
-__all__ = ["operators"]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from millstream.autodiff.slices import Adjoint, Slices, dense
-from millstream.autodiff.split import Reverse, Split, copy_program, differentiable, emit_nodes, inline
+from millstream.autodiff.split import Reverse, Split, copy_program, differentiable, emit_nodes
 from millstream.base import dtypes
 from millstream.base.spec import Spec
 from millstream.program.primitives.control import BRANCH, CALL, branch
@@ -182,5 +182,3 @@ def branch_index(node: Node, condition: Value) -> Value:
 
 
 CONTROL_RULES: dict[str, Callable[..., Sequence[Any]]] = {"call": _reverse_call, "branch": _reverse_branch}
-
-__all__ = ["CONTROL_RULES", "inline", "reverse_branch", "reverse_call"]

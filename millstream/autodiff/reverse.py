@@ -12,7 +12,7 @@ from millstream.ops.declaration import Op
 from millstream.program.primitives.core import Primitive
 from millstream.program.primitives.lists import list_zeros
 from millstream.program.primitives.shaping import full
-from millstream.program.slices import Adjoint, Slices, accumulate, dense
+from millstream.program.slices import Adjoint, accumulate, dense
 from millstream.program.value import Node, Value, current_program, from_source
 
 
@@ -125,6 +125,3 @@ def _flat(result: Any, count: int) -> list[Adjoint | None]:
     if len(flat) != count:
         raise errors.InternalError(None, None, f"A gradient rule gave {len(flat)} adjoints for {count} inputs.")
     return flat
-
-
-__all__ = ["Slices", "reverse", "zeros"]

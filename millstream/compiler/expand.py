@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from millstream.base import dtypes
+from millstream.base.errors import OpError
 from millstream.base.sizes import Expression, Size, Symbol, fresh_symbol, is_known, substitute, symbols
 from millstream.base.spec import Spec
 from millstream.compiler.inner_sizes import DECIDED, pass_sizes
@@ -146,7 +147,8 @@ def fold(node: Node) -> np.ndarray | None:
         return None
     try:
         return np.asarray(definition.meaning(*arrays, **node.attributes))
-    except (ImportError, Exception):  # what cannot be folded says so when it runs
+    except (OpError, ValueError, ArithmeticError, IndexError, ImportError):
+        # A refusal belongs to the run, not to the trace; SciPy, which some meanings need, may not be installed.
         return None
 
 

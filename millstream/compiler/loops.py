@@ -8,7 +8,7 @@ from typing import Any
 from millstream.base import dtypes
 from millstream.base.sizes import Size, Symbol, fresh_symbol, is_known
 from millstream.base.spec import Spec
-from millstream.compiler.expand import CONTROL, ExpandedProgram, expand_inner, inner_constant, is_inner
+from millstream.compiler.expand import CONTROL, ExpandedProgram, expand_inner, is_inner
 from millstream.compiler.inner_sizes import pass_sizes
 from millstream.program.primitives.control import LOOP, merged
 from millstream.program.primitives.lists import EMPTY, PUSH, RESERVE, SET
@@ -193,9 +193,6 @@ def _replace(program: Program, old: Value, new: Value) -> None:
         if old in node.inputs:
             node.inputs = tuple(new if v is old else v for v in node.inputs)
     program.outputs = [new if v is old else v for v in program.outputs]
-
-
-__all__ = ["expand_loop", "inner_constant"]
 
 
 CONTROL[LOOP] = expand_loop

@@ -73,6 +73,3 @@ def _release_heap(function: FunctionWriter, last: dict[int, int]) -> None:
     for slot, time in last.items():
         if time < end and function.slots[slot].storage == HEAP:
             function.instructions[time].releases.append(slot)
-
-
-__all__ = ["plan_memory"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from millstream.base import errors
 from millstream.base.spec import Spec
 from millstream.compiler.expand import ExpandedProgram, expand
-from millstream.compiler.fuse import Group, fuse, through_broadcast
+from millstream.compiler.fuse import Group, fuse
 from millstream.compiler.memory import plan_memory
 from millstream.compiler.plan import CONSTANT, HEAP, INPUT, FunctionWriter, ModuleWriter
 from millstream.compiler.prune import prune
@@ -107,6 +107,3 @@ def describe(function: FunctionWriter) -> str:
         lines.append(f"  {outputs} = {item.kernel}({inputs}) {item.attributes} # {item.source or ''}")
     lines.append(f"  return {', '.join(f'%{i}' for i in function.outputs)}")
     return "\n".join(lines)
-
-
-__all__ = ["add_function", "compile_program", "describe", "lower", "through_broadcast", "tidy", "write_function"]

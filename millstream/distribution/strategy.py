@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from millstream.api.public import public, publish
-from millstream.base import errors, nest
+from millstream.base import errors
 
 
 class ReduceOp(enum.Enum):
@@ -192,4 +192,3 @@ for _name in (
     "CentralStorageStrategy",
 ):
     publish(f"distribute.{_name}", _unsupported(_name))
-__all__ = ["nest"]

@@ -17,7 +17,7 @@ from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.specs import spec_of
 from millstream.execution.staging_values import leaf_tensor, with_leaves
 from millstream.execution.symbolic import SymbolicTensor
-from millstream.execution.tensor import EagerTensor, Tensor
+from millstream.execution.tensor import Tensor
 from millstream.ops import control as ops
 from millstream.ops.comparison import less
 from millstream.ops.math import add
@@ -527,6 +527,3 @@ def _check_turn(start: Spec, after: Spec, tensor: Any, invariants: Any) -> Spec:
         else:
             sizes.append(fresh_symbol("loop"))
     return Spec(start.dtype, sizes, None, start.handle)
-
-
-__all__ = ["EagerTensor", "case", "cond", "switch_case", "while_loop"]

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from millstream import _runtime as runtime
 from millstream.base import dtypes, errors
 from millstream.base.spec import Spec
 from millstream.execution.context import current_graph
@@ -17,7 +16,7 @@ from millstream.execution.graph_view import GraphView
 from millstream.execution.operation import label
 from millstream.execution.specs import spec_of
 from millstream.execution.symbolic import SymbolicTensor
-from millstream.execution.tensor import EagerTensor, Tensor
+from millstream.execution.tensor import Tensor
 from millstream.program.primitives.shaping import constant
 from millstream.program.value import Definition, Program, Value, building, from_source
 
@@ -153,6 +152,3 @@ class FuncGraph(GraphView):
 def graph_or_none() -> FuncGraph | None:
     """Return the graph being traced."""
     return current_graph()
-
-
-__all__ = ["EagerTensor", "FuncGraph", "runtime"]

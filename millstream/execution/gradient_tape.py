@@ -352,6 +352,3 @@ def _zero_jacobian(target: Any, source: Any) -> Any:
         constant_of(shape, dtypes.int32) if shape else to_tensor([], dtypes.int32),
         to_tensor(0, _target(target).dtype),
     )
-
-
-__all__ = ["GradientTape", "IndexedSlices", "UnconnectedGradients"]

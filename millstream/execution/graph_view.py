@@ -8,7 +8,7 @@ from typing import Any
 
 from millstream.execution.context import tracing
 from millstream.execution.name_scope import NameScope, current_scope, named
-from millstream.execution.operation import Operation, operation_of, operations_of
+from millstream.execution.operation import Operation, operations_of
 
 
 class GraphView:
@@ -119,6 +119,3 @@ class GraphView:
 
     def __repr__(self) -> str:
         return f"FuncGraph(name={self.name}, id={id(self)})"
-
-
-__all__ = ["GraphView", "operation_of"]

@@ -15,7 +15,7 @@ from millstream.execution.convert import constant_of, to_tensor
 from millstream.execution.dispatch import apply, attributes_key, handle_of
 from millstream.execution.slicing import get_item, get_variable_item
 from millstream.execution.symbolic import SymbolicTensor
-from millstream.execution.tensor import EagerTensor, Tensor, TensorType
+from millstream.execution.tensor import EagerTensor, Tensor
 from millstream.execution.variable import Variable
 from millstream.ops.declaration import Op
 from millstream.ops.registry import find
@@ -423,5 +423,3 @@ Tensor.OVERLOADABLE_OPERATORS = frozenset(  # type: ignore[attr-defined]
     )
 )
 Tensor._USE_EQUALITY = True  # type: ignore[attr-defined]
-
-__all__ = ["TensorType", "absolute", "convert_other", "divide", "exclusive_or", "invert", "negative", "true_divide"]

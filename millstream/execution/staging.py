@@ -14,7 +14,7 @@ from millstream.execution import autograph, host
 from millstream.execution.autograph.undefined import Missing
 from millstream.execution.checking import assert_true
 from millstream.execution.context import current_graph, tracing
-from millstream.execution.control_flow import Traced, captured_by, finish_cond, staged_loop
+from millstream.execution.control_flow import Traced, finish_cond, staged_loop
 from millstream.execution.convert import constant_of, to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.func_graph import FuncGraph
@@ -287,6 +287,3 @@ def install() -> None:
     """Make this the engine behind converted code."""
     if autograph.installed() is None:
         autograph.install(Staging())
-
-
-__all__ = ["Staging", "captured_by", "install"]

@@ -12,12 +12,10 @@ import numpy as np
 
 from millstream import _runtime as runtime
 from millstream.autodiff.reverse import reverse
-from millstream.base import dtypes, nest
-from millstream.execution.context import current_graph, tracing
+from millstream.base import dtypes
 from millstream.execution.derived import GradientOp
 from millstream.execution.dispatch import apply_flat, attributes_key, definitions, execute, handle_of
 from millstream.execution.indexed_slices import IndexedSlices
-from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import eager_constant, watchers
 from millstream.ops import math
 from millstream.program.primitives.elementwise import ADD
@@ -317,6 +315,3 @@ def graph_gradient(
             else:
                 results.append(None if adjoint is None else graph.tensor(dense(adjoint)))
     return results
-
-
-__all__ = ["Record", "SymbolicTensor", "Tape", "backward", "current_graph", "dtypes", "nest", "tracing"]

@@ -563,6 +563,3 @@ class ResourceVariable(Variable):
 def is_resource_variable(value: Any) -> bool:
     """Return whether `value` is a variable, ours or one that acts as one (Keras's)."""
     return isinstance(value, Variable) or hasattr(value, "_should_act_as_resource_variable")
-
-
-__all__ = ["Variable", "VariableAggregation", "VariableSynchronization", "dtypes"]

@@ -14,7 +14,6 @@ from millstream.ops.types import FLOATS, INTEGERS, NUMBERS
 from millstream.program.primitives import shaping as s
 from millstream.program.primitives.core import refuse
 from millstream.program.primitives.elementwise import conjugate
-from millstream.program.primitives.reduction import reduce
 from millstream.program.value import UnknownRank, Value
 
 T = Types("T")
@@ -405,5 +404,3 @@ ensure_shape.cases([(2, 3), ("batch", 3)], attributes={"shape": (None, 3)})
 invert_permutation.cases([(4,)], inputs=([2, 0, 3, 1],))
 concat_offset.cases([((), (3,), (3,))], inputs=(1, [2, 3, 4], [2, 5, 4]))
 identity_n.cases([((2,), (3,))], attributes={"*": dtypes.float32})
-
-__all__ = ["reduce"]

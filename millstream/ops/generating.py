@@ -18,7 +18,7 @@ from millstream.base.dtypes import (
     uint32,
     uint64,
 )
-from millstream.base.sizes import is_known, maximum, minimum
+from millstream.base.sizes import is_known, maximum
 from millstream.ops.declaration import Known, Tensor, Types, op
 from millstream.ops.types import COMPLEX, FLOATS, INTEGERS, NUMBERS, QUANTIZED
 from millstream.program.primitives import searching
@@ -178,4 +178,3 @@ for _op in (lower_bound, upper_bound):
     _op.cases(
         [((2, 4), (2, 3))], inputs=([[1, 3, 3, 5], [0, 1, 2, 9]], [[3, 0, 9], [2, 1, 1]]), dtypes=[float32, int32]
     )
-__all__ = ["minimum"]

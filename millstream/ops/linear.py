@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from millstream.base.dtypes import float32, float64, int8, int16, int32, int64, uint8, uint16, uint32, uint64
 from millstream.ops.declaration import Tensor, Types, op
-from millstream.ops.math import unbroadcast
 from millstream.ops.types import COMPLEX, FLOATS
 from millstream.program.primitives.core import refuse
 from millstream.program.primitives.elementwise import conjugate, convert
@@ -118,5 +117,3 @@ for _op in (batch_matmul, batch_matmul_v1):
     _op.cases([((2, 3, 3), (2, 3, 3))], attributes={"adj_y": True, "adj_x": True}, dtypes=[float64, *COMPLEX])
 batch_matmul.cases([((2, 3, 4), (4, 5)), ((3, 1, 2, 4), (2, 4, 2))], dtypes=[float32, float64])
 batch_matmul_v3.cases([((2, 3, 4), (2, 4, 5))], attributes={"Tout": float32, "Ta": float32, "Tb": float32})
-
-__all__ = ["unbroadcast"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from millstream.base import dtypes
 from millstream.base.dtypes import DType
 from millstream.base.dtypes import variant as VARIANT
-from millstream.base.shapes import TensorShape
 from millstream.base.sizes import Size, fresh_symbol, is_known
 from millstream.base.spec import Spec
 from millstream.ops.declaration import Known, Tensor, Types, op
@@ -179,6 +178,3 @@ def tensor_list_split(
 def tensor_list_resize(input_handle: Tensor[VARIANT], size: Tensor[dtypes.int32]) -> Tensor[VARIANT]:
     """Return the list cut or lengthened to `size` elements."""
     return lists.list_resize(input_handle, size)
-
-
-__all__ = ["TensorShape", "element"]

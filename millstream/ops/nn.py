@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from millstream.base.dtypes import bfloat16, float16, float32, float64, int32, int64, qint8
 from millstream.base.sizes import product
@@ -23,7 +23,6 @@ from millstream.program.primitives.shaping import (
     constant,
     full,
     literal,
-    reshape,
     scalar_size,
     spread,
     stop_gradient,
@@ -373,5 +372,3 @@ for _training in (True, False):
         low=0.5,
         high=2,
     )
-
-__all__ = ["Any", "reshape"]

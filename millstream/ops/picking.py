@@ -6,7 +6,7 @@ from typing import Any
 
 from millstream.base import dtypes
 from millstream.base.dtypes import float32, float64, int8, int16, int32, int64, uint8, uint16
-from millstream.base.sizes import is_known
+from millstream.base.sizes import is_known, product
 from millstream.ops.array import MOST
 from millstream.ops.declaration import Known, Op, Tensor, Types, op
 from millstream.ops.reduction import read_axes
@@ -16,7 +16,7 @@ from millstream.program.primitives import shaping as s
 from millstream.program.primitives.core import refuse
 from millstream.program.primitives.elementwise import convert, select
 from millstream.program.slices import Slices
-from millstream.program.value import UnknownRank, Value
+from millstream.program.value import Value
 
 T = Types("T")
 Tparams = Types("Tparams")
@@ -27,16 +27,8 @@ Taxis = Types("Taxis", int32, int64)
 
 def rows_gradient(dy: Value, params: Value, indices: Value) -> Slices:
     """Return what flows back through a gather of whole rows: the rows, not the table."""
-    count = 1
-    flat = s.reshape(indices, (_count(indices),))
-    del count
-    return Slices(s.reshape(dy, (_count(indices), *params.shape[1:])), flat, params.shape)
-
-
-def _count(x: Value) -> Any:
-    from millstream.base.sizes import product
-
-    return product(x.shape)
+    count = product(indices.shape)
+    return Slices(s.reshape(dy, (count, *params.shape[1:])), s.reshape(indices, (count,)), params.shape)
 
 
 @op("GatherV2", outputs="output")
@@ -209,5 +201,3 @@ dynamic_update_slice.cases([((5, 4), (2, 2), (2,))], inputs=(None, None, [4, 1])
 sparse_to_dense.cases(
     [((2, 2), (2,), (2,), ())], inputs=([[0, 1], [2, 0]], [3, 2], None, None), dtypes=[float32, float64, int32]
 )
-
-__all__ = ["UnknownRank"]

@@ -204,6 +204,3 @@ def write_whole(path: Path, data: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-__all__ = ["concrete_of", "export_plan", "output_names", "write_whole"]

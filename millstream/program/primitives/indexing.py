@@ -14,8 +14,6 @@ from millstream.program.primitives.shaping import (
     full,
     iota,
     reshape,
-    size,
-    spread_to,
     transpose,
 )
 from millstream.program.value import Value, emit
@@ -178,6 +176,3 @@ def one_hot(indices: Value, depth: int, axis: int, dtype: dtypes.DType) -> Value
     shape = (*indices.shape[:axis], depth, *indices.shape[axis:])
     spread = broadcast(indices, shape, [i for i in range(len(shape)) if i != axis])
     return convert(compare(spread, iota(shape, axis, indices.dtype), "EQ"), dtype)
-
-
-__all__ = ["gather", "gather_nd", "one_hot", "scatter_nd", "size", "spread_to"]

@@ -12,7 +12,7 @@ from millstream.base.dtypes import DType
 from millstream.base.spec import Spec
 from millstream.program.primitives.core import known_shape, primitive
 from millstream.program.primitives.elementwise import NARROW, compare, conjugate, select
-from millstream.program.primitives.shaping import full, reverse, spread
+from millstream.program.primitives.shaping import full, spread
 from millstream.program.value import Value, emit
 
 
@@ -179,6 +179,3 @@ CUMULATIVE = primitive(
 def cumulative(x: Value, kind: str, axis: int, *, exclusive: bool = False, backwards: bool = False) -> Value:
     """Accumulate `x` along `axis`. `kind`: sum product max min logsumexp; `exclusive` leaves each element itself out."""
     return emit(CUMULATIVE, x, kind=kind, axis=axis, exclusive=exclusive, reverse=backwards)[0]
-
-
-__all__ = ["arg_reduce", "cumulative", "highest", "lowest", "reduce", "reduce_all", "reverse"]

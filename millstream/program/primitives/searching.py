@@ -11,7 +11,7 @@ from millstream.base.dtypes import DType
 from millstream.base.sizes import Size, fresh_symbol
 from millstream.base.spec import Spec
 from millstream.program.primitives.core import known_shape, primitive, refuse
-from millstream.program.primitives.indexing import gather, scatter_nd
+from millstream.program.primitives.indexing import scatter_nd
 from millstream.program.primitives.shaping import concatenate, full, iota, reshape
 from millstream.program.value import Value, emit
 
@@ -146,6 +146,3 @@ def unique(x: Value, index_dtype: DType) -> tuple[Value, Value, Value]:
     """Return distinct elements in order of appearance, the place of each element among them, and counts."""
     values, index, counts = emit(UNIQUE, x, index_dtype=index_dtype)
     return values, index, counts
-
-
-__all__ = ["gather"]

@@ -539,9 +539,6 @@ def stop_gradient(x: Value) -> Value:
 def literal(x: Value) -> np.ndarray | None:
     """Return the elements of a constant; None where they are known only when the program runs."""
     node = x.node
-    while node is not None and node.definition in (CONVERT_FREE, RESHAPE):
+    while node is not None and node.definition in (STOP_GRADIENT, RESHAPE):
         node = node.inputs[0].node
     return node.attributes["value"] if node is not None and node.definition is CONSTANT else None
-
-
-CONVERT_FREE = STOP_GRADIENT
