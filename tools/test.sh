@@ -1,5 +1,5 @@
 #!/bin/sh
-# Every test: Python beside the code and across rooms, C++, then the runtime under the sanitizers. `make test` calls it.
+# Every test: Python, the package that pip builds, C++, then the runtime under the sanitizers. `make test` calls it.
 set -eu
 cd "$(dirname "$0")/.."
 python=.venv/bin/python
@@ -18,7 +18,8 @@ cpp_tests() {
   ninja -C build/tests -j "${JOBS:-2}" && ctest --test-dir build/tests --output-on-failure
 }
 
-stage 'Python' "$python" -m pytest -q -n 2 --dist loadgroup millstream tests
+stage 'Python' "$python" -m pytest -q -n 2 --ignore tests/packaging millstream tests
+stage 'package' "$python" -m pytest -q tests/packaging
 stage 'C++' cpp_tests
 stage 'sanitizers' sh tools/sanitize.sh
 [ -z "$failed" ] || { echo "test: failed:$failed" >&2; exit 1; }

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MEGABYTE = 1 << 20
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]  # one process builds the wheel for all of them
+pytestmark = pytest.mark.slow
 PROBE = """
 import json, sys
 import millstream
