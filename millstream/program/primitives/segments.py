@@ -42,7 +42,9 @@ def _meaning(x: np.ndarray, ids: np.ndarray, kind: str, count: int, ascending: b
         raise refuse("segment_reduce", f"the id {flat.max()} of {count} segments", f"give ids below {count}")
     kept = flat >= 0
     wide = x.astype(np.float32) if x.dtype.kind == "V" else x
-    start = {"product": 1, "max": lowest(as_dtype(x.dtype)), "min": highest(as_dtype(x.dtype))}.get(kind, 0)
+    start: object = 1 if kind == "product" else 0
+    if kind in ("max", "min"):
+        start = (lowest if kind == "max" else highest)(as_dtype(x.dtype))
     result = np.full((count, *rows.shape[1:]), start).astype(wide.dtype)
     with np.errstate(all="ignore"):
         _FUNCTIONS[kind].at(result, flat[kept], wide.reshape(rows.shape)[kept])
