@@ -7,6 +7,7 @@ from typing import Any
 
 from millstream.api.public import public, publish
 from millstream.execution import control_flow, mapping
+from millstream.execution.static_value import folded
 from millstream.execution.tensor_array import TensorArray
 
 publish("TensorArray", TensorArray)
@@ -25,7 +26,8 @@ def smart_cond(pred: Any, true_fn: Any = None, false_fn: Any = None, name: str |
         raise TypeError(f"Argument `true_fn` must be callable. Received {true_fn}")
     if not callable(false_fn):
         raise TypeError(f"Argument `false_fn` must be callable. Received {false_fn}")
-    return control_flow.cond(pred, true_fn, false_fn)
+    known = folded(pred)
+    return control_flow.cond(pred if known is None else bool(known), true_fn, false_fn)
 
 
 @public("case")

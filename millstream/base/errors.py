@@ -236,6 +236,21 @@ def raise_for_code(code: int, message: str, source: str | None = None) -> NoRetu
     raise _CLASSES[code](None, None, message)
 
 
+def of_python(error: BaseException) -> OpError:
+    """Return the error by which TensorFlow reports that Python code called from a graph or dataset raised `error`."""
+    kinds: dict[type[BaseException], Any] = {
+        ValueError: InvalidArgumentError,
+        TypeError: InvalidArgumentError,
+        StopIteration: OutOfRangeError,
+        MemoryError: ResourceExhaustedError,
+        NotImplementedError: UnimplementedError,
+    }
+    found = next((made for kind, made in kinds.items() if isinstance(error, kind)), UnknownError)
+    text = f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}"
+    made: OpError = found(None, None, text)
+    return made
+
+
 def explain(given: str, allowed: str = "", fix: str = "", source: str | None = None) -> str:
     """One message from what was given, what is allowed and what to do, ending with the user's line."""
     text = " ".join(part for part in (given, allowed, fix) if part)

@@ -308,3 +308,16 @@ def test_python_control_flow_on_tensors_is_staged():
     assert float(first_large(tf.constant(X))) == 4.0
     assert float(first_large(tf.zeros([2, 2]))) == -1.0
     assert collatz.experimental_get_tracing_count() == 1
+
+
+def test_smart_cond_traces_one_branch_where_known_sizes_decide():
+    def classes(y):
+        return tf.__internal__.smart_cond.smart_cond(
+            tf.shape(y)[-1] > 1, lambda: tf.argmax(y, axis=-1), lambda: tf.cast(tf.squeeze(y, axis=-1), tf.int64)
+        )
+
+    many = tf.function(classes).get_concrete_function(tf.TensorSpec([None, 4]))
+    one = tf.function(classes).get_concrete_function(tf.TensorSpec([None, 1]))
+    assert many.structured_outputs.shape.as_list() == one.structured_outputs.shape.as_list() == [None]
+    assert many(tf.constant([[0.0, 1.0, 0.0, 0.0]])).numpy().tolist() == [1]
+    assert one(tf.constant([[3.0]])).numpy().tolist() == [3]

@@ -306,3 +306,20 @@ def test_a_function_that_nobody_holds_is_freed_with_its_programs():
     before = living()
     use()
     assert living() == before
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, tf.function])
+def test_what_python_code_inside_of_graphs_raises_comes_as_an_error_of_tensorflow(wrap):
+    def failing(error):
+        def call(_):
+            raise error
+
+        return wrap(lambda: tf.py_function(call, [1], tf.int32))
+
+    for error, expected in (
+        (ValueError("odd"), tf.errors.InvalidArgumentError),
+        (NotImplementedError("odd"), tf.errors.UnimplementedError),
+        (KeyError("odd"), tf.errors.UnknownError),
+    ):
+        with pytest.raises(expected, match=f"{type(error).__name__}: .*odd(.|\n)*Traceback"):
+            failing(error)()

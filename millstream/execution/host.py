@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from millstream import _runtime as runtime
-from millstream.base import dtypes, nest
+from millstream.base import dtypes, errors, nest
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.spec import Spec
 from millstream.execution import tape as tapes
@@ -88,7 +88,10 @@ def call_python(function: Callable[..., Any], inputs: Sequence[Any], Tout: Any, 
 
     def forward(*arguments: Any) -> list[Any]:
         given = [_array(a) for a in arguments] if numpy else arguments
-        return _as_results(function(*given), types)
+        try:
+            return _as_results(function(*given), types)
+        except Exception as error:
+            raise errors.of_python(error) from error
 
     if current_graph() is None:
         results = forward(*tensors)

@@ -6,7 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from millstream.autodiff.split import acts
 from millstream.base.shapes import TensorShape, from_spec_shape
+from millstream.execution.context import init_scope
+from millstream.execution.convert import to_tensor
+from millstream.execution.dispatch import apply_flat
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import EagerTensor
 
@@ -44,3 +48,19 @@ def shape_from_tensor(tensor: Any) -> TensorShape:
         return TensorShape([None] * count if count is not None else None)
     sizes = np.asarray(tensor).tolist()
     return TensorShape([None if n == -1 else n for n in sizes])
+
+
+def folded(tensor: Any) -> Any:
+    """Return the content as a NumPy value, computed from known contents where ops without effects make it; None if unknown."""
+    found = static_value(tensor)
+    if found is not None or not isinstance(tensor, SymbolicTensor) or tensor.value.node is None:
+        return found
+    node = tensor.value.node
+    if acts(node) or len(node.outputs) != 1 or not node.inputs:
+        return None
+    known = [folded(tensor.graph.tensor(v)) for v in node.inputs]
+    if any(k is None for k in known):
+        return None
+    with init_scope():
+        given = [to_tensor(k, v.spec.dtype) for k, v in zip(known, node.inputs, strict=True)]
+        return apply_flat(node.definition, given, dict(node.attributes)).numpy()

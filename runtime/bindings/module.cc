@@ -39,6 +39,9 @@ NB_MODULE(_runtime, m) {
       },
       "The names of this build's kernels.");
   m.def("forget_random_states", &ms::forget_random_states, "Make the counters of all stateful random ops begin again.");
+  m.def("set_random_scope", &ms::set_random_scope,
+        "What this thread draws from now on has the counters of this scope. Returns the one before; 0 is none.");
+  m.def("forget_random_scope", &ms::forget_random_scope);
   m.def("thread_count", &ms::thread_count);
   m.def("set_thread_count", &ms::set_thread_count, "0: as many as the process may use.");
   m.def("memory_stats", [] {

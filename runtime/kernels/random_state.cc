@@ -3,6 +3,8 @@
 // random_next: delta uint64 scalar -> key uint64 [1], counter uint64 [2]; attributes: origin, ordinal, seed, seed2. Equal
 //   attributes share one counter, which begins at key [seed], counter [0, seed2] (both seeds 0: anywhere) and moves on by
 //   delta blocks. `forget_random_states` makes all of them begin again, as tf.random.set_seed does.
+// What a thread draws between set_random_scope(n) and set_random_scope(0) has counters of its own, until forget_random_scope(n):
+//   each iterator over a dataset is such a scope, so its numbers do not depend on other threads or on set_seed.
 #include <array>
 #include <map>
 #include <mutex>
@@ -15,8 +17,10 @@ namespace {
 
 struct RandomStates {
   std::mutex mutex;
-  std::map<std::array<int64_t, 4>, Philox> streams;
+  std::map<std::array<int64_t, 5>, Philox> streams;  // by scope, origin, ordinal, seed, seed2
 };
+
+thread_local int64_t random_scope = 0;
 
 RandomStates& random_states() {
   static RandomStates* states = new RandomStates;  // never destroyed: threads may outlive static objects
@@ -46,7 +50,7 @@ Status check_random_next(const Call& call) {
 
 Status run_random_next(const Call& call) {
   const int64_t* words = call.attributes;
-  const std::array<int64_t, 4> name{words[0], words[1], words[2], words[3]};
+  const std::array<int64_t, 5> name{random_scope, words[0], words[1], words[2], words[3]};
   RandomStates& states = random_states();
   const std::lock_guard<std::mutex> lock(states.mutex);
   auto found = states.streams.find(name);
@@ -66,10 +70,22 @@ const Kernel kernel_random_next{"random_next", check_random_next, run_random_nex
 
 }  // namespace
 
-void forget_random_states() {
+void forget_random_scope(int64_t scope) {
   RandomStates& states = random_states();
   const std::lock_guard<std::mutex> lock(states.mutex);
-  states.streams.clear();
+  constexpr int64_t least = INT64_MIN;
+  const auto first = states.streams.lower_bound({scope, least, least, least, least});
+  auto last = first;
+  while (last != states.streams.end() && last->first[0] == scope) ++last;
+  states.streams.erase(first, last);
+}
+
+void forget_random_states() { forget_random_scope(0); }
+
+int64_t set_random_scope(int64_t scope) {
+  const int64_t before = random_scope;
+  random_scope = scope;
+  return before;
 }
 
 void register_random_state(Registry& registry) { registry.add(kernel_random_next); }

@@ -8,6 +8,8 @@ void register_random_bits(Registry&);
 void register_random_fill(Registry&);
 void register_random_state(Registry&);
 void forget_random_states();
+int64_t set_random_scope(int64_t);
+void forget_random_scope(int64_t);
 }  // namespace millstream
 
 using namespace millstream;
@@ -135,6 +137,24 @@ uint64_t next_counter(const std::vector<int64_t>& words, uint64_t blocks, uint64
   return stream.counter.as<uint64_t>()[0];
 }
 
+void test_a_scope_has_streams_of_its_own_until_it_is_forgotten() {
+  uint64_t key = 0;
+  EXPECT(next_counter({5, 0, 7, 9}, 256, key) == 0);
+  EXPECT(set_random_scope(3) == 0);
+  EXPECT(next_counter({5, 0, 7, 9}, 2, key) == 0);
+  forget_random_states();
+  EXPECT(next_counter({5, 0, 7, 9}, 2, key) == 2);
+  EXPECT(set_random_scope(4) == 3);
+  EXPECT(next_counter({5, 0, 7, 9}, 2, key) == 0);
+  forget_random_scope(3);
+  EXPECT(next_counter({5, 0, 7, 9}, 2, key) == 2);
+  EXPECT(set_random_scope(3) == 4);
+  EXPECT(next_counter({5, 0, 7, 9}, 2, key) == 0);
+  EXPECT(set_random_scope(0) == 3);
+  EXPECT(next_counter({5, 0, 7, 9}, 2, key) == 0);
+  forget_random_states();
+}
+
 void test_streams_of_equal_names_go_on_until_they_are_forgotten() {
   uint64_t key = 0, other = 0;
   EXPECT(next_counter({1, 0, 7, 9}, 256, key) == 0 && key == 7);
@@ -187,6 +207,7 @@ int main() {
   test_a_shuffle_takes_tensorflows_order();
   test_bits_begin_anywhere_and_skip_carries();
   test_streams_of_equal_names_go_on_until_they_are_forgotten();
+  test_a_scope_has_streams_of_its_own_until_it_is_forgotten();
   test_bad_calls_are_refused();
   std::puts("ok");
   return 0;
