@@ -27,6 +27,10 @@ class CompositeTensor(metaclass=abc.ABCMeta):
         symbolic = [component for component in components if getattr(component, "graph", None) is not None]
         return list(dict.fromkeys(consumer for component in symbolic for consumer in component.consumers()))
 
+    def _apply_op(self, op: Any, arguments: Any, attributes: Any) -> Any:
+        """Return what `op` gives where this is one of its arguments; NotImplemented where it takes only tensors."""
+        return NotImplemented
+
     def __tf_tracing_type__(self, context: Any) -> Any:
         return self._type_spec.__tf_tracing_type__(context)
 

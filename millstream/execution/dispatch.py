@@ -10,6 +10,7 @@ import numpy as np
 from millstream import _runtime as runtime
 from millstream.backends.cpu.device import load
 from millstream.base import dtypes, errors
+from millstream.base.composite import CompositeTensor
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.spec import Spec
 from millstream.execution.context import current_graph
@@ -129,6 +130,11 @@ def apply(op: Op, *arguments: Any, **attributes: Any) -> Any:
                 result = execute(handle, key, *read)
         if result is not NotImplemented:
             return _packed(op, result)
+    for argument in arguments:
+        if isinstance(argument, CompositeTensor):
+            result = argument._apply_op(op, arguments, attributes)
+            if result is not NotImplemented:
+                return result
     arguments = convert_arguments(op, arguments)
     complete = op.complete(attributes)
     flat = op.flatten(arguments, complete)
