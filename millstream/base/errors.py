@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+import linecache
 import os
 import sys
 import traceback
 from types import FrameType
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 OK: Final = 0
 CANCELLED: Final = 1
@@ -36,6 +37,29 @@ class OperatorNotAllowedInGraphError(TypeError):
     """A tensor of a traced function was used as a Python value, where its content is not known yet."""
 
 
+class Statement:
+    """What an error says, in parts: each is filled in where it is known, once."""
+
+    __slots__ = ("given", "line", "message", "op")
+
+    def __init__(self, message: str, op: str = "", given: str = "", line: str = "") -> None:
+        self.message = message
+        self.op = op
+        self.given = given
+        self.line = line
+
+    def text(self) -> str:
+        """The message, the op, what it was given, and the user's line."""
+        parts = [self.message]
+        if self.op and "[Op:" not in self.message:
+            parts[0] += f" [Op:{self.op}]"
+        if self.given:
+            parts.append(f"  given {self.given}")
+        if self.line:
+            parts.append(f"  at {self.line}")
+        return "\n".join(parts)
+
+
 class OpError(Exception):
     """What all errors of running ops have in common."""
 
@@ -46,11 +70,33 @@ class OpError(Exception):
         self._message = message
         self._error_code = error_code
         self._experimental_payloads = args[0] if args else {}
+        self._stated = Statement(message)
 
     @property
     def message(self) -> str:
         """The text of the error."""
         return self._message
+
+    def state(self, op: str = "", given: str = "", line: str = "") -> None:
+        """Add what is not said yet: the op that failed, what it was given, the user's line."""
+        stated = self._stated
+        stated.op = stated.op or op
+        if stated.op == op:
+            stated.given = stated.given or given
+        stated.line = stated.line or line
+        self._message = stated.text()
+
+    def forget_line(self, op: str) -> None:
+        """Take back the line of an error of `op`: its plan knows where it was made, not where it is called."""
+        if self._stated.op in ("", op):
+            self._stated.line = ""
+
+    def rename(self, inner: str, outer: str) -> None:
+        """Say `outer` where the message starts with `inner`: users know the op, not the primitive in its body."""
+        stated = self._stated
+        if inner != outer and stated.message.startswith(f"{inner}: "):
+            stated.message = outer + stated.message[len(inner) :]
+            self._message = stated.text()
 
     @property
     def op(self) -> Any:
@@ -227,13 +273,25 @@ def error_code_from_exception_type(cls: Any) -> Any:
     return _CODES.get(cls) or UnknownError(None, None, "Unknown class exception", None)
 
 
-def raise_for_code(code: int, message: str, source: str | None = None) -> NoReturn:
-    """Raise the class of a status that the runtime gave, with the user's line where it is known."""
-    if source:
-        message = f"{message}\n  at {source}"
+def from_runtime(code: int, message: str, source: str = "") -> OpError:
+    """The error of a status that the runtime gave; `source` is what `origin` made, or empty."""
     if code not in _CLASSES:
-        raise InternalError(None, None, f"{message} (the runtime gave the unknown status {code})")
-    raise _CLASSES[code](None, None, message)
+        return InternalError(None, None, f"{message} (the runtime gave the unknown status {code})")
+    error: OpError = _CLASSES[code](None, None, message)
+    line, op = parts_of_origin(source)
+    error.state(op, line=with_text(line))
+    return error
+
+
+def origin(line: str | None, op: str) -> str:
+    """Where an instruction comes from: the user's line, and the op that stands there."""
+    return line if line and line.endswith("]") else f"{line or ''} [Op:{op}]".strip()
+
+
+def parts_of_origin(source: str) -> tuple[str, str]:
+    """The line and the op of an origin."""
+    line, _, op = source.partition("[Op:")
+    return line.strip(), op.rstrip("]")
 
 
 def of_python(error: BaseException) -> OpError:
@@ -255,7 +313,7 @@ def explain(given: str, allowed: str = "", fix: str = "", source: str | None = N
     """One message from what was given, what is allowed and what to do, ending with the user's line."""
     text = " ".join(part for part in (given, allowed, fix) if part)
     source = user_line() if source is None else source
-    return f"{text}\n  at {source}" if source else text
+    return f"{text}\n  at {with_text(source)}" if source else text
 
 
 _PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -291,3 +349,11 @@ def user_line() -> str:
     if path.startswith(here):
         path = path[len(here) :]
     return f"{path}:{frame.f_lineno} in {frame.f_code.co_name}"
+
+
+def with_text(line: str) -> str:
+    """Add what stands at a line that `user_line` gave: `file.py:12 in call: y = tf.matmul(a, b)`."""
+    place, _, _ = line.rpartition(" in ")
+    path, _, number = place.rpartition(":")
+    text = linecache.getline(path, int(number)).strip() if number.isdigit() else ""
+    return f"{line}: {text}" if text else line

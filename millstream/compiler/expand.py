@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from millstream.base import dtypes
-from millstream.base.errors import OpError
+from millstream.base.errors import OpError, origin
 from millstream.base.sizes import Expression, Size, Symbol, fresh_symbol, is_known, substitute, symbols
 from millstream.base.spec import Spec
 from millstream.compiler.inner_sizes import DECIDED, pass_sizes
 from millstream.compiler.simplify import simplify
 from millstream.ops.declaration import Op
+from millstream.program.failures import state_failure
 from millstream.program.primitives.control import BRANCH, CALL
 from millstream.program.primitives.core import Primitive
 from millstream.program.primitives.shaping import BROADCAST, CONSTANT
@@ -251,8 +252,14 @@ def expand_into(program: Program, inputs: Sequence[Value], outer: Mapping[Symbol
                     _rename(attributes[name], sizes)
                 if sizes:
                     attributes = {k: substitute_attribute(v, sizes) for k, v in attributes.items()}
-            with from_source(node.source or current_source()):
-                made = result.emit(node.definition, arguments, attributes)
+            line = node.source or current_source()
+            definition = node.definition
+            with from_source(origin(line, definition.name) if isinstance(definition, Op) else line):
+                try:
+                    made = result.emit(definition, arguments, attributes)
+                except OpError as error:
+                    state_failure(error, definition, [v.spec for v in arguments], attributes, line)
+                    raise
             for old, new in zip(node.outputs, made, strict=True):
                 place[old] = new
                 unify(old.spec, new.spec, sizes)

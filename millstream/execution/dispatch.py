@@ -18,6 +18,7 @@ from millstream.execution.convert import applying, to_tensor
 from millstream.execution.specs import spec_of
 from millstream.execution.tensor import Tensor, TensorType
 from millstream.ops.declaration import Op, Types
+from millstream.program.failures import state_failure
 from millstream.program.primitives.shaping import constant
 from millstream.program.value import Definition, Program, Value, building, from_source
 
@@ -118,6 +119,27 @@ def compile_eager(definition: Definition, inputs: Sequence[Any], key: Attributes
     return load(program, specs), 0, len(program.outputs)
 
 
+def _state_eager_failure(handle: Any, key: Attributes | None, inputs: Sequence[Any], error: BaseException) -> None:
+    """Say which op failed on which tensors, and where it was called: the plan only knows where it was made."""
+    if isinstance(error, errors.OpError):
+        definition = definitions[handle]
+        attributes = key.items if key is not None else {}
+        error.forget_line(definition.name)
+        state_failure(error, definition, [_spec_with_content(t) for t in inputs], attributes, errors.user_line())
+
+
+def _spec_with_content(tensor: Any) -> Spec:
+    """Return the spec of an eager tensor, with what it holds where that is a few integers: indices, axes, sizes."""
+    spec = spec_of(tensor)
+    if spec.dtype.is_integer and spec.rank is not None and spec.rank <= 1 and tensor._count <= 8:
+        content = tensor.numpy().tolist()
+        return spec.with_value(tuple(content) if spec.rank else content)
+    return spec
+
+
+runtime.set_failure_hook(_state_eager_failure)
+
+
 def apply(op: Op, *arguments: Any, **attributes: Any) -> Any:
     """Apply `op`: lists where it takes lists. Arguments that are no tensors are converted as its signature says."""
     if not op.structured:
@@ -168,15 +190,23 @@ def apply_flat(definition: Definition, inputs: Sequence[Any], attributes: dict[s
 
 def _create(graph: Any, definition: Definition, inputs: Sequence[Any], attributes: dict[str, Any]) -> Any:
     """Add a node. While tracing, what does not fit is TypeError or ValueError, as TensorFlow has it; only calls give op errors."""
-    if isinstance(definition, Op):
-        try:
-            definition.check_types(inputs, attributes)
-        except errors.InvalidArgumentError as error:
-            raise TypeError(error.message) from None
+    kind: Any = ValueError
     try:
+        if isinstance(definition, Op):
+            kind = TypeError
+            definition.check_types(inputs, attributes)
+            kind = ValueError
         return graph.create(definition, inputs, attributes)
-    except errors.InvalidArgumentError as error:
-        raise ValueError(error.message) from None
+    except errors.OpError as error:
+        state_failure(error, definition, [_spec_here(t) for t in inputs], attributes, errors.user_line())
+        if isinstance(error, errors.InvalidArgumentError):
+            raise kind(error.message) from None
+        raise
+
+
+def _spec_here(tensor: Any) -> Spec:
+    value = getattr(tensor, "value_", None)
+    return spec_of(tensor) if value is None else value.spec
 
 
 def _leaked(tensor: Any) -> Exception:

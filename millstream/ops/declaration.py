@@ -281,6 +281,22 @@ class Op(Definition):
                 elif isinstance(element, DType) and dtype != element:
                     raise refuse(self.name, f"{parameter.name} has element type {dtype.name}", f"give {element.name}")
 
+    def describe_given(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> str:
+        """Return names and specs of the inputs, and the attributes that are not defaults."""
+        parts: list[str] = []
+        try:
+            packed = self.pack(inputs, attributes)
+        except (KeyError, TypeError):
+            packed = list(inputs)
+        for parameter, argument in zip(self.inputs, packed, strict=False):
+            text = f"[{', '.join(map(str, argument))}]" if isinstance(argument, list) else str(argument)
+            parts.append(f"{parameter.name}: {text}")
+        for name, attribute in self.attributes.items():
+            value = attributes.get(name, attribute.default)
+            if value is not attribute.default and value != attribute.default:
+                parts.append(f"{name}={value.name if isinstance(value, DType) else value!r}")
+        return ", ".join(parts)
+
     def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
         """Emit the body's nodes into the current program."""
         result = self.body(*self.pack(inputs, attributes), **self.body_attributes(attributes))

@@ -35,6 +35,10 @@ class Definition:
         """Emit what the definition means into the current program; primitives mean themselves."""
         raise NotImplementedError(self.name)
 
+    def describe_given(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> str:
+        """Return what the definition was given, for an error."""
+        return ", ".join(map(str, inputs))
+
     def __repr__(self) -> str:
         return self.name
 

@@ -21,6 +21,7 @@ struct HandleObject {
 
 PyTypeObject* handle_type = nullptr;
 PyObject* record_hook = nullptr;
+PyObject* failure_hook = nullptr;
 
 HandleObject* handle_of(PyObject* self) { return reinterpret_cast<HandleObject*>(self); }
 
@@ -153,6 +154,26 @@ bool call_record_hook(PyObject* handle, PyObject* attributes, PyObject* const* i
   return answer != nullptr;
 }
 
+// Lets Python add to the error that is set what it knows of the call. The error stays the one to be raised.
+PyObject* failed(PyObject* handle, PyObject* attributes, PyObject* const* inputs, Py_ssize_t count) {
+  if (!failure_hook) return nullptr;
+  PyObject *type, *error, *trace;
+  PyErr_Fetch(&type, &error, &trace);
+  PyErr_NormalizeException(&type, &error, &trace);
+  if (error && trace) PyException_SetTraceback(error, trace);
+  PyObject* given = tuple_of(inputs, count);
+  PyObject* hook = Py_NewRef(failure_hook);
+  PyObject* arguments[] = {nullptr, handle, attributes, given, error};
+  PyObject* answer =
+      given && error ? PyObject_Vectorcall(hook, arguments + 1, 4 | PY_VECTORCALL_ARGUMENTS_OFFSET, nullptr) : nullptr;
+  if (!answer) PyErr_WriteUnraisable(hook);
+  Py_XDECREF(answer);
+  Py_DECREF(hook);
+  Py_XDECREF(given);
+  PyErr_Restore(type, error, trace);
+  return nullptr;
+}
+
 // execute(handle, attributes, *inputs)
 PyObject* execute(PyObject*, PyObject* const* arguments, Py_ssize_t argument_count) {
   if (tracing) Py_RETURN_NOTIMPLEMENTED;
@@ -186,7 +207,7 @@ PyObject* execute(PyObject*, PyObject* const* arguments, Py_ssize_t argument_cou
     single = entry->single;
   } else {
     entry = compile(handle, attributes, inputs, count);
-    if (!entry) return nullptr;
+    if (!entry) return failed(arguments[0], attributes, inputs, count);
     held = Ref<Module>::share(entry->plan->module);
     function = entry->function;
     output_count = entry->output_count;
@@ -208,7 +229,9 @@ PyObject* execute(PyObject*, PyObject* const* arguments, Py_ssize_t argument_cou
   PyObject** outputs = small;
   const size_t all = function->outputs.size();
   if (all > most_small) outputs = (large.resize(all), large.data());
-  if (!run_plan(*held, *function, inputs, static_cast<size_t>(count), nullptr, 0, outputs)) return nullptr;
+  if (!run_plan(*held, *function, inputs, static_cast<size_t>(count), nullptr, 0, outputs)) {
+    return failed(arguments[0], attributes, inputs, count);
+  }
   for (size_t i = output_count; i < all; ++i) Py_DECREF(outputs[i]);
   if (recording > 0 && !call_record_hook(arguments[0], attributes, inputs, count, outputs, output_count)) {
     for (size_t i = 0; i < output_count; ++i) Py_DECREF(outputs[i]);
@@ -240,6 +263,12 @@ PyObject* set_record_hook(PyObject*, PyObject* hook) {
   return old ? old : Py_NewRef(Py_None);
 }
 
+PyObject* set_failure_hook(PyObject*, PyObject* hook) {
+  PyObject* old = failure_hook;
+  failure_hook = hook == Py_None ? nullptr : Py_NewRef(hook);
+  return old ? old : Py_NewRef(Py_None);
+}
+
 }  // namespace
 
 PyMethodDef dispatch_functions[] = {
@@ -251,6 +280,8 @@ PyMethodDef dispatch_functions[] = {
     {"set_tracing", set_tracing, METH_O, "While true, execute on this thread returns NotImplemented."},
     {"tracing", get_tracing, METH_NOARGS, "This thread's flag."},
     {"set_record_hook", set_record_hook, METH_O, "hook(handle, attributes, inputs, outputs). Returns the one before."},
+    {"set_failure_hook", set_failure_hook, METH_O,
+     "hook(handle, attributes, inputs, error) adds to the error of a call what it knows. Returns the one before."},
     {nullptr, nullptr, 0, nullptr}};
 
 bool add_dispatch_types(PyObject* module) {

@@ -12,13 +12,7 @@ from millstream.base.spec import Spec
 from millstream.compiler.pipeline import compile_program
 from millstream.program.value import Program
 
-
-def _error(code: int, message: str, source: str) -> Exception:
-    text = f"{message} [{source}]" if source else message
-    return errors.exception_type_from_error_code(code)(None, None, text)
-
-
-runtime.set_error_factory(_error)
+runtime.set_error_factory(errors.from_runtime)
 
 
 def load(program: Program, specs: Sequence[Spec]) -> runtime.Plan:
