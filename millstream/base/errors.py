@@ -344,11 +344,13 @@ def user_line() -> str:
     frame = user_frame()
     if frame is None:
         return ""
-    path = frame.f_code.co_filename
-    here = os.getcwd() + os.sep
-    if path.startswith(here):
-        path = path[len(here) :]
-    return f"{path}:{frame.f_lineno} in {frame.f_code.co_name}"
+    code = frame.f_code
+    return _line(code.co_filename, frame.f_lineno, code.co_name)
+
+
+@functools.lru_cache(maxsize=4096)
+def _line(path: str, number: int, function: str) -> str:
+    return f"{path.removeprefix(os.getcwd() + os.sep)}:{number} in {function}"
 
 
 def with_text(line: str) -> str:
