@@ -1,0 +1,16 @@
+"""Write the instructions of kernels on images."""
+
+from __future__ import annotations
+
+from millstream.backends.cpu.movement import with_words
+from millstream.program.resampling import METHODS
+from millstream.program.value import Node
+
+
+def _resize_words(node: Node) -> list[int]:
+    a = node.attributes
+    return [METHODS.index(a["method"]), *(int(a[n]) for n in ("align_corners", "half_pixel_centers", "antialias"))]
+
+
+with_words("resize", _resize_words)
+with_words("resize_gradient", _resize_words)
