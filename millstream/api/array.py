@@ -10,6 +10,7 @@ import numpy as np
 from millstream.api.public import public
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
@@ -29,7 +30,7 @@ def shape_tensor(shape: Any, dtype: Any = None) -> Any:
     if isinstance(shape, TensorShape):
         shape = shape.as_list()
         if None in shape:
-            raise ValueError(f"Cannot convert a partially known TensorShape {TensorShape(shape)} to a Tensor.")
+            raise ValueError(explain(f"Cannot convert a partially known TensorShape {TensorShape(shape)} to a Tensor."))
     if isinstance(shape, (list, tuple)):
         items = [
             d.value if hasattr(d, "value") and not isinstance(d, Tensor) and isinstance(d.value, int) else d
@@ -174,12 +175,14 @@ def unstack(value: Any, num: int | None = None, axis: int = 0, name: str = "unst
     value = to_tensor(value)
     if num is None:
         if value.shape.rank is None:
-            raise ValueError(f"Cannot infer argument `num` from shape {value.shape}; give num=.")
+            raise ValueError(explain(f"Cannot infer argument `num` from shape {value.shape}; give num=."))
         if not -value.shape.rank <= axis < value.shape.rank:
-            raise ValueError(f"Argument `axis` = {axis} not in range [{-value.shape.rank}, {value.shape.rank})")
+            raise ValueError(
+                explain(f"Argument `axis` = {axis} not in range [{-value.shape.rank}, {value.shape.rank})")
+            )
         num = value.shape.as_list()[axis]
         if num is None:
-            raise ValueError(f"Cannot infer argument `num` from shape {value.shape}; give num=.")
+            raise ValueError(explain(f"Cannot infer argument `num` from shape {value.shape}; give num=."))
     return apply(array.unpack, value, num=num, axis=axis)
 
 
@@ -192,13 +195,15 @@ def split(value: Any, num_or_size_splits: Any, axis: Any = 0, num: int | None = 
     sizes = to_tensor(num_or_size_splits, None, dtypes.int32)
     if sizes.shape.rank == 0:
         raise ValueError(
-            "Rank-0 tensors are not supported as the num_or_size_splits argument to split. Argument provided: "
-            + str(num_or_size_splits)
+            explain(
+                "Rank-0 tensors are not supported as the num_or_size_splits argument to split. Argument provided: "
+                + str(num_or_size_splits)
+            )
         )
     if num is None:
         num = sizes.shape.as_list()[0]
         if num is None:
-            raise ValueError("Cannot infer argument `num` from the shape of num_or_size_splits; give num=.")
+            raise ValueError(explain("Cannot infer argument `num` from the shape of num_or_size_splits; give num=."))
     return apply(array.split_v, value, sizes, index_tensor(axis), num_split=num)
 
 
@@ -299,7 +304,9 @@ def broadcast_static_shape(shape_x: Any, shape_y: Any) -> TensorShape:
             sizes.append(n if m is None else m)
         else:
             raise ValueError(
-                f"Incompatible shapes for broadcasting. Two shapes are compatible if for each dimension pair they are either equal or one of them is 1. Received: {x} and {y}."
+                explain(
+                    f"Incompatible shapes for broadcasting. Two shapes are compatible if for each dimension pair they are either equal or one of them is 1. Received: {x} and {y}."
+                )
             )
     return TensorShape(sizes[::-1])
 
@@ -314,7 +321,9 @@ def pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", constant_values: Any
         return apply(slicing.pad_v2, tensor, paddings, to_tensor(constant_values, tensor.dtype))
     if mode not in ("REFLECT", "SYMMETRIC"):
         raise ValueError(
-            f"Value of argument `mode` expected to be one of CONSTANT, REFLECT, or SYMMETRIC. Received `mode` = {mode}"
+            explain(
+                f"Value of argument `mode` expected to be one of CONSTANT, REFLECT, or SYMMETRIC. Received `mode` = {mode}"
+            )
         )
     return apply(slicing.mirror_pad, tensor, paddings, mode=mode)
 
@@ -433,9 +442,9 @@ def meshgrid(*args: Any, **kwargs: Any) -> Any:
     indexing = kwargs.pop("indexing", "xy")
     kwargs.pop("name", None)
     if kwargs:
-        raise TypeError(f"'{next(iter(kwargs))}' is an invalid keyword argument for this function")
+        raise TypeError(explain(f"'{next(iter(kwargs))}' is an invalid keyword argument for this function"))
     if indexing not in ("xy", "ij"):
-        raise ValueError(f"Argument `indexing` parameter must be either 'xy' or 'ij', got '{indexing}'")
+        raise ValueError(explain(f"Argument `indexing` parameter must be either 'xy' or 'ij', got '{indexing}'"))
     vectors = [reshape(to_tensor(a), [-1]) for a in args]
     n = len(vectors)
     places = list(range(n))
@@ -467,7 +476,7 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
     if x is None and y is None:
         return apply(find("Where"), condition)
     if x is None or y is None:
-        raise ValueError("x and y must both be non-None or both be None.")
+        raise ValueError(explain("x and y must both be non-None or both be None."))
     return apply(find("SelectV2"), to_tensor(condition, dtypes.bool), x, y)
 
 

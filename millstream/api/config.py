@@ -55,7 +55,7 @@ def get_visible_devices(device_type: str | None = None) -> list[PhysicalDevice]:
 def set_visible_devices(devices: Any, device_type: str | None = None) -> None:
     """Choose among the devices; the cpu cannot be hidden."""
     if device_type in (None, "CPU") and not devices:
-        raise ValueError("The CPU cannot be hidden: it is the device that every op runs on.")
+        raise ValueError(errors.explain("The CPU cannot be hidden: it is the device that every op runs on."))
 
 
 @public("config.threading.get_intra_op_parallelism_threads")
@@ -112,19 +112,23 @@ _DEVICE_PARTS = re.compile(
 def device(device_name: str | None) -> Iterator[None]:
     """Place what is computed inside on a device. The cpu takes what other devices would, unless soft placement is off."""
     if callable(device_name):
-        raise RuntimeError("tf.device does not support functions.")
+        raise RuntimeError(errors.explain("tf.device does not support functions."))
     for part in filter(None, (device_name or "").split("/")):
         found = _DEVICE_PARTS.fullmatch(part)
         if found is None:
             attribute = part.partition(":")[0]
             raise ValueError(
-                f"Unknown attribute '{attribute}' is encountered while parsing the device spec: '{device_name}'."
+                errors.explain(
+                    f"Unknown attribute '{attribute}' is encountered while parsing the device spec: '{device_name}'."
+                )
             )
         kind = found[7] or found[8]
         elsewhere = (found[2] or "localhost") != "localhost" or int(found[4] or 0) + int(found[6] or 0) > 0
         other = kind is not None and (kind.upper() != "CPU" or found[9] not in (None, "*", "0"))
         if elsewhere or (other and not get_soft_device_placement()):
-            raise errors.InvalidArgumentError(None, None, f"{device_name} unknown device. Choose '/device:CPU:0'.")
+            raise errors.InvalidArgumentError(
+                None, None, errors.explain(f"{device_name} unknown device. Choose '/device:CPU:0'.")
+            )
     yield
 
 
@@ -167,7 +171,7 @@ class NotSupported:
         self._name = name
 
     def __call__(self, *_: Any, **__: Any) -> Any:
-        raise errors.UnimplementedError(None, None, f"tf.{self._name} is not supported by Millstream.")
+        raise errors.UnimplementedError(None, None, errors.explain(f"tf.{self._name} is not supported by Millstream."))
 
     def __repr__(self) -> str:
         return f"<tf.{self._name}: not supported>"

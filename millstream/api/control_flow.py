@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from millstream.api.public import public, publish
+from millstream.base.errors import explain
 from millstream.execution import control_flow, mapping
 from millstream.execution.static_value import folded
 from millstream.execution.tensor_array import TensorArray
@@ -23,9 +24,9 @@ def cond(pred: Any, true_fn: Any = None, false_fn: Any = None, name: str | None 
 def smart_cond(pred: Any, true_fn: Any = None, false_fn: Any = None, name: str | None = None) -> Any:
     """Return `true_fn()` or `false_fn()`, without a branch in the graph where the condition is known."""
     if not callable(true_fn):
-        raise TypeError(f"Argument `true_fn` must be callable. Received {true_fn}")
+        raise TypeError(explain(f"Argument `true_fn` must be callable. Received {true_fn}"))
     if not callable(false_fn):
-        raise TypeError(f"Argument `false_fn` must be callable. Received {false_fn}")
+        raise TypeError(explain(f"Argument `false_fn` must be callable. Received {false_fn}"))
     known = folded(pred)
     return control_flow.cond(pred if known is None else bool(known), true_fn, false_fn)
 

@@ -20,7 +20,7 @@ from millstream.ops.registry import find
 
 
 def _refused(message: str) -> errors.InvalidArgumentError:
-    return errors.InvalidArgumentError(None, None, message)
+    return errors.InvalidArgumentError(None, None, errors.explain(message))
 
 
 def _words(text: str) -> Any:
@@ -158,18 +158,20 @@ def _check_rank(x: Any, allowed: Callable[[int], bool], what: str, message: str 
     rank = array.static_shape(x).rank
     if rank is not None and not allowed(rank):
         raise ValueError(
-            f"{message + chr(10) if message else ''}Tensor must have rank {what}. Received rank {rank}, shape {array.static_shape(x)}"
+            errors.explain(
+                f"{message + chr(10) if message else ''}Tensor must have rank {what}. Received rank {rank}, shape {array.static_shape(x)}"
+            )
         )
 
 
 def _number(rank: Any) -> int:
     known = static_value(rank) if isinstance(rank, Tensor) else rank
     if known is None:
-        raise ValueError("The rank to check for must be known while tracing; give a Python number.")
+        raise ValueError(errors.explain("The rank to check for must be known while tracing; give a Python number."))
     if np.ndim(known):
-        raise ValueError("Rank must be a scalar.")
+        raise ValueError(errors.explain("Rank must be a scalar."))
     if not isinstance(known, (int, np.integer, np.ndarray)):
-        raise TypeError(f"Rank must be an integer, got {rank}.")
+        raise TypeError(errors.explain(f"Rank must be an integer, got {rank}."))
     return int(known)
 
 
@@ -199,7 +201,7 @@ def assert_scalar(tensor: Any, message: str | None = None, name: str | None = No
     """Stop where the tensor is no scalar."""
     tensor = to_tensor(tensor)
     if tensor.shape.rank not in (0, None):
-        raise ValueError(f"{message or ''}Expected scalar shape, saw shape: {tensor.shape}.")
+        raise ValueError(errors.explain(f"{message or ''}Expected scalar shape, saw shape: {tensor.shape}."))
 
 
 @public("debugging.assert_type")
@@ -207,7 +209,7 @@ def assert_type(tensor: Any, tf_type: Any, message: str | None = None, name: str
     """Stop where the element type is another."""
     wanted, found = as_dtype(tf_type), to_tensor(tensor).dtype
     if found is not wanted:
-        raise TypeError(f"{message or ''} Tensor must be of type {wanted!r}; got {found!r}")
+        raise TypeError(errors.explain(f"{message or ''} Tensor must be of type {wanted!r}; got {found!r}"))
 
 
 @public("debugging.assert_integer")
@@ -215,7 +217,9 @@ def assert_integer(x: Any, message: str | None = None, name: str | None = None) 
     """Stop where the elements are no integers."""
     found = to_tensor(x).dtype
     if not found.is_integer:
-        raise TypeError(f'{message + " " if message else ""}Expected "x" to be integer type. Found: {found}')
+        raise TypeError(
+            errors.explain(f'{message + " " if message else ""}Expected "x" to be integer type. Found: {found}')
+        )
 
 
 @public("debugging.is_numeric_tensor")
@@ -231,9 +235,9 @@ def is_numeric_tensor(tensor: Any) -> bool:
 def assert_proper_iterable(values: Any) -> None:
     """Stop where `values` is a tensor, text or nothing to iterate over."""
     if isinstance(values, (Tensor, np.ndarray, bytes, str)):
-        raise TypeError(f"Expected argument 'values' to be a 'proper' iterable. Found: {type(values)}")
+        raise TypeError(errors.explain(f"Expected argument 'values' to be a 'proper' iterable. Found: {type(values)}"))
     if not hasattr(values, "__iter__"):
-        raise TypeError(f"Expected argument 'values' to be iterable. Found: {type(values)}")
+        raise TypeError(errors.explain(f"Expected argument 'values' to be iterable. Found: {type(values)}"))
 
 
 @public("debugging.assert_same_float_dtype")
@@ -244,11 +248,11 @@ def assert_same_float_dtype(tensors: Any = None, dtype: Any = None) -> Any:
         if tensor is None:
             continue
         if wanted is not None and tensor.dtype.base_dtype is not wanted:
-            raise ValueError(f"Expected {wanted}, got {tensor.dtype.base_dtype} of {tensor}.")
+            raise ValueError(errors.explain(f"Expected {wanted}, got {tensor.dtype.base_dtype} of {tensor}."))
         wanted = tensor.dtype.base_dtype
     wanted = dtypes.float32 if wanted is None else wanted
     if not wanted.is_floating:
-        raise ValueError(f"Expected floating point type, got {wanted}.")
+        raise ValueError(errors.explain(f"Expected floating point type, got {wanted}."))
     return wanted
 
 
@@ -270,7 +274,9 @@ def assert_shapes(
         inner = sizes[1:] if loose else sizes[:-1] if tail else sizes
         if shape.rank < len(inner) or (not (loose or tail) and shape.rank != len(inner)):
             raise ValueError(
-                f"{head}Specified by tensor {_shown(x)} dimension: tensor has shape {shape}, rank must be {len(inner)}."
+                errors.explain(
+                    f"{head}Specified by tensor {_shown(x)} dimension: tensor has shape {shape}, rank must be {len(inner)}."
+                )
             )
         found = shape.as_list()[shape.rank - len(inner) :] if loose else shape.as_list()[: len(inner)]
         for i, (size, n) in enumerate(zip(found, inner, strict=True)):
@@ -279,7 +285,9 @@ def assert_shapes(
             known = named.setdefault(n, size) if isinstance(n, str) and not n.isdigit() else int(n)
             if known != size:
                 raise ValueError(
-                    f"{head}Specified by tensor {_shown(x)} dimension {i}. Tensor dimension must have size {known}. Received size {size}, shape {shape}"
+                    errors.explain(
+                        f"{head}Specified by tensor {_shown(x)} dimension {i}. Tensor dimension must have size {known}. Received size {size}, shape {shape}"
+                    )
                 )
     return None if current_graph() is None else apply(find("NoOp"))
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from millstream.api.array import together
 from millstream.api.public import public
+from millstream.base.errors import explain
 from millstream.execution.dispatch import apply
 from millstream.execution.tensor import Tensor
 from millstream.ops.registry import find
@@ -27,16 +28,16 @@ def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Any:
     unknown = set(kwargs) - {"name", "optimize"}
     if unknown:
         raise TypeError(
-            f"Invalid keyword arguments for einsum: {', '.join(sorted(unknown))}. Expected: name, optimize."
+            explain(f"Invalid keyword arguments for einsum: {', '.join(sorted(unknown))}. Expected: name, optimize.")
         )
     if not inputs:
-        raise ValueError("einsum needs at least one tensor.")
+        raise ValueError(explain("einsum needs at least one tensor."))
     tensors: list[Any] = together(inputs)
     full = _completed(equation)
     left, _, right = full.partition("->")
     terms = left.split(",")
     if len(terms) != len(tensors):
-        raise ValueError(f"Got {len(tensors)} inputs for equation {equation!r}, which names {len(terms)}.")
+        raise ValueError(explain(f"Got {len(tensors)} inputs for equation {equation!r}, which names {len(terms)}."))
     op = find("Einsum")
     while len(tensors) > 2:
         i, j = _next_pair(terms, tensors, right)

@@ -11,6 +11,7 @@ from millstream.api.array import where
 from millstream.api.math import cast
 from millstream.api.public import public
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.tensor import TensorType
 
@@ -31,7 +32,9 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     """Return elements of the first choice whose condition holds, `default` where none does."""
     if len(condlist) != len(choicelist):
         raise ValueError(
-            f"condlist must have the same length as choicelist. Received {len(condlist)} and {len(choicelist)}."
+            explain(
+                f"condlist must have the same length as choicelist. Received {len(condlist)} and {len(choicelist)}."
+            )
         )
     choices = [_tensor(c) for c in choicelist]
     # A Python number beside tensors keeps their element type where it fits.

@@ -8,6 +8,7 @@ from typing import Any
 
 from millstream.api.public import public, publish
 from millstream.base import nest
+from millstream.base.errors import explain
 from millstream.execution import context, host
 from millstream.execution.checking import assert_true
 from millstream.execution.func_graph import FuncGraph
@@ -82,7 +83,9 @@ def get_default_graph() -> FuncGraph:
     graph = context.current_graph()
     if graph is None:
         raise RuntimeError(
-            "There is no default graph: ops run at once here. Trace a function, or use tf.Graph().as_default()."
+            explain(
+                "There is no default graph: ops run at once here. Trace a function, or use tf.Graph().as_default()."
+            )
         )
     return graph
 
@@ -123,7 +126,7 @@ def control_dependencies(control_inputs: Any) -> _Dependencies:
     if callable(control_inputs):
         control_inputs()
     elif control_inputs is not None and not isinstance(control_inputs, Iterable):
-        raise TypeError(f"control_inputs must be a list of tensors and operations, got {control_inputs!r}.")
+        raise TypeError(explain(f"control_inputs must be a list of tensors and operations, got {control_inputs!r}."))
     return _Dependencies()
 
 
@@ -131,7 +134,7 @@ def control_dependencies(control_inputs: Any) -> _Dependencies:
 def group(*inputs: Any, **kwargs: Any) -> None:
     """Do nothing: what ran before is done."""
     if set(kwargs) - {"name"}:
-        raise ValueError(f"Unknown keyword arguments: {sorted(set(kwargs) - {'name'})}")
+        raise ValueError(explain(f"Unknown keyword arguments: {sorted(set(kwargs) - {'name'})}"))
 
 
 @public("no_op")

@@ -8,6 +8,7 @@ from typing import Any
 
 from millstream.api.public import public, publish
 from millstream.base import nest
+from millstream.base.errors import explain
 from millstream.execution import custom_gradient as customs
 from millstream.execution.context import current_graph
 from millstream.execution.forward_accumulator import ForwardAccumulator
@@ -43,7 +44,7 @@ def gradients(
     """Return the gradients of the sum of `ys` with respect to each of `xs`, inside a function being traced."""
     if current_graph() is None:
         raise RuntimeError(
-            "tf.gradients is not supported when eager execution is enabled. Use tf.GradientTape instead."
+            explain("tf.gradients is not supported when eager execution is enabled. Use tf.GradientTape instead.")
         )
     return graph_gradients(nest.flatten(ys), nest.flatten(xs), grad_ys, stop_gradients, unconnected_gradients)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from millstream.api.public import public, publish
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape, to_spec_shape
 from millstream.base.spec import Spec
 from millstream.execution.context import current_graph
@@ -19,7 +20,7 @@ def placeholder(dtype: Any, shape: Any = None, name: str | None = None) -> Any:
     """Add an input to the graph being traced; sizes that are None are known when it runs."""
     graph = current_graph()
     if graph is None:
-        raise RuntimeError("tf.placeholder() is not compatible with eager execution.")
+        raise RuntimeError(explain("tf.placeholder() is not compatible with eager execution."))
     known = TensorShape(shape)
     return graph.placeholder(Spec(as_dtype(dtype), to_spec_shape(known)), name)
 

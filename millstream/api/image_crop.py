@@ -13,6 +13,7 @@ from millstream.api.image_shapes import batched, is_number, number, sizes_of, to
 from millstream.api.math import cast
 from millstream.api.public import public
 from millstream.base import dtypes
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.static_value import static_value
@@ -24,14 +25,14 @@ def require(condition: Any, message: str) -> None:
     """Raise ValueError where `condition` is known not to hold; check it when it runs otherwise."""
     if not isinstance(condition, Tensor):
         if not condition:
-            raise ValueError(message)
+            raise ValueError(explain(message))
         return
     known = static_value(condition)
     if known is None:
         text = eager_constant(message, dtypes.string)
         apply(find("Assert"), condition, [text], summarize=3)
     elif not known:
-        raise ValueError(message)
+        raise ValueError(explain(message))
 
 
 def _larger(x: Any, y: Any) -> Any:
@@ -168,13 +169,13 @@ def central_crop(image: Any, central_fraction: Any) -> Any:
     fraction = static_value(central_fraction)
     if fraction is not None:
         if fraction <= 0.0 or fraction > 1.0:
-            raise ValueError("central_fraction must be within (0, 1]")
+            raise ValueError(explain("central_fraction must be within (0, 1]"))
         if fraction == 1.0:
             return tensor
     tensor = to_image(tensor)
     if tensor.shape.rank not in (3, 4):
         raise ValueError(
-            f"`image` should either be a Tensor with rank = 3 or rank = 4. Had rank = {tensor.shape.rank}."
+            explain(f"`image` should either be a Tensor with rank = 3 or rank = 4. Had rank = {tensor.shape.rank}.")
         )
     images, was_batch = batched(tensor)
 
@@ -194,9 +195,9 @@ def spatial(image: Any) -> tuple[Any, int]:
     """Return images as a tensor and the axis of their rows; ValueError for other ranks than 3 and 4."""
     tensor = to_image(image)
     if tensor.shape.rank is None:
-        raise ValueError("The rank of 'image' must be known; give it a shape with tf.ensure_shape.")
+        raise ValueError(explain("The rank of 'image' must be known; give it a shape with tf.ensure_shape."))
     if tensor.shape.rank > 4:
-        raise ValueError(f"'image' (shape {tensor.shape}) must have either 3 or 4 dimensions.")
+        raise ValueError(explain(f"'image' (shape {tensor.shape}) must have either 3 or 4 dimensions."))
     return tensor, tensor.shape.rank - 3
 
 
@@ -257,7 +258,7 @@ def rot90(image: Any, k: Any = 1, name: str | None = None) -> Any:
     ]
     times = to_tensor(k, None if isinstance(k, Tensor) else dtypes.int32)
     if times.shape.rank not in (None, 0):
-        raise ValueError(f"k must be a scalar, got shape {times.shape}.")
+        raise ValueError(explain(f"k must be a scalar, got shape {times.shape}."))
     known = static_value(times)
     if known is not None:
         return turns[int(np.asarray(known)) % 4]()

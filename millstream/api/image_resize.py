@@ -12,6 +12,7 @@ from millstream.api.image_shapes import batched, is_number, number, sizes_of, to
 from millstream.api.math import cast
 from millstream.api.public import public
 from millstream.base import dtypes
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.tensor import Tensor
@@ -42,11 +43,11 @@ def _size_tensor(size: Any) -> Any:
     try:
         tensor = vector([number(n) for n in size]) if isinstance(size, (list, tuple)) else to_tensor(size, dtypes.int32)
     except (TypeError, ValueError):
-        raise ValueError("'size' must be a 1-D int32 Tensor") from None
+        raise ValueError(explain("'size' must be a 1-D int32 Tensor")) from None
     if tensor.dtype != dtypes.int32:
-        raise ValueError("'size' must be a 1-D int32 Tensor")
+        raise ValueError(explain("'size' must be a 1-D int32 Tensor"))
     if not tensor.shape.is_compatible_with([2]):
-        raise ValueError("'size' must be a 1-D Tensor of 2 elements: new_height, new_width")
+        raise ValueError(explain("'size' must be a 1-D Tensor of 2 elements: new_height, new_width"))
     return tensor
 
 
@@ -78,7 +79,7 @@ def _resized(images: Any, size: Any, method: str, antialias: bool) -> Any:
         return apply(_PLAIN[method], images, size, half_pixel_centers=True)
     if method == "area":
         return apply(ops.resize_area, images, size)
-    raise ValueError(f"Resize method is not implemented: {method}")
+    raise ValueError(explain(f"Resize method is not implemented: {method}"))
 
 
 @public("image.resize")
@@ -113,9 +114,9 @@ def resize(
     """
     tensor = to_tensor(images)
     if tensor.shape.rank is None:
-        raise ValueError("'images' contains no shape.")
+        raise ValueError(explain("'images' contains no shape."))
     if tensor.shape.rank not in (3, 4):
-        raise ValueError("'images' must have either 3 or 4 dimensions.")
+        raise ValueError(explain("'images' must have either 3 or 4 dimensions."))
     whole, was_batch = batched(tensor)
     wanted = _size_tensor(size)
     if preserve_aspect_ratio:
@@ -153,7 +154,7 @@ def resize_with_pad(
     height, width = number(target_height), number(target_width)
     for name, n in (("target_width", width), ("target_height", height)):
         if not isinstance(n, Tensor) and n <= 0:
-            raise ValueError(f"{name} must be > 0.")
+            raise ValueError(explain(f"{name} must be > 0."))
     now = sizes_of(images)[1:3]
     if is_number(height, width, *now):
         before, target = np.asarray(now, np.float32), np.asarray([height, width], np.float32)

@@ -8,6 +8,7 @@ import numpy as np
 
 from millstream.api import array
 from millstream.base import dtypes
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.static_value import static_value
 from millstream.execution.tensor import Tensor
@@ -20,12 +21,12 @@ def to_image(image: Any, name: str = "image", least: int = 3, most: int | None =
     if rank is None:
         return tensor
     if rank < least:
-        raise ValueError(f"'{name}' (shape {tensor.shape}) must be at least {_word(least)}-dimensional.")
+        raise ValueError(explain(f"'{name}' (shape {tensor.shape}) must be at least {_word(least)}-dimensional."))
     if most is not None and rank > most:
         ranks = " or ".join(str(n) for n in range(least, most + 1))
-        raise ValueError(f"'{name}' (shape {tensor.shape}) must have either {ranks} dimensions.")
+        raise ValueError(explain(f"'{name}' (shape {tensor.shape}) must have either {ranks} dimensions."))
     if any(n == 0 for n in tensor.shape.as_list()[-3:]):
-        raise ValueError(f"inner 3 dims of '{name}.shape' must be > 0: {tensor.shape}")
+        raise ValueError(explain(f"inner 3 dims of '{name}.shape' must be > 0: {tensor.shape}"))
     return tensor
 
 
@@ -48,7 +49,7 @@ def batched(image: Any) -> tuple[Any, bool]:
         return array.expand_dims(image, 0), False
     if image.shape.rank == 4:
         return image, True
-    raise ValueError(f"'image' (shape {image.shape}) must have either 3 or 4 dimensions.")
+    raise ValueError(explain(f"'image' (shape {image.shape}) must have either 3 or 4 dimensions."))
 
 
 def unbatched(images: Any, was_batch: bool) -> Any:

@@ -11,6 +11,7 @@ from millstream.api.calls import call_of
 from millstream.api.math import conj
 from millstream.api.public import public
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.tensor import Tensor
@@ -37,7 +38,9 @@ def matmul(
     """Return products of matrices on the last two axes, each transposed or adjoint first where asked."""
     for transposed, adjoint, which in ((transpose_a, adjoint_a, "a"), (transpose_b, adjoint_b, "b")):
         if transposed and adjoint:
-            raise ValueError(f"Only one of `transpose_{which}` and `adjoint_{which}` can be True. Received both.")
+            raise ValueError(
+                explain(f"Only one of `transpose_{which}` and `adjoint_{which}` can be True. Received both.")
+            )
     if not isinstance(a, Tensor):
         a = to_tensor(a, getattr(b, "dtype", None) if isinstance(b, Tensor) and not hasattr(a, "dtype") else None)
     if not isinstance(b, Tensor):
@@ -83,10 +86,12 @@ def matrix_transpose(a: Any, name: str = "matrix_transpose", conjugate: bool = F
     a = to_tensor(a)
     rank = a.shape.rank
     if rank is None:
-        raise ValueError("tf.linalg.matrix_transpose needs a tensor of known rank; give it with tf.ensure_shape.")
+        raise ValueError(
+            explain("tf.linalg.matrix_transpose needs a tensor of known rank; give it with tf.ensure_shape.")
+        )
     if rank < 2:
         raise ValueError(
-            f"Argument `a` should be a (batch) matrix with rank >= 2. Received `a` = {a} with shape: {a.shape}"
+            explain(f"Argument `a` should be a (batch) matrix with rank >= 2. Received `a` = {a} with shape: {a.shape}")
         )
     return array.transpose(a, [*range(rank - 2), rank - 1, rank - 2], conjugate)
 
@@ -123,23 +128,27 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Any:
     a = to_tensor(a)
     b = to_tensor(b, None, a.dtype)
     if a.shape.rank is None or b.shape.rank is None:
-        raise ValueError("tf.tensordot needs tensors of known rank; give it with tf.ensure_shape.")
+        raise ValueError(explain("tf.tensordot needs tensors of known rank; give it with tf.ensure_shape."))
     if isinstance(axes, Tensor):
         axes = np.asarray(axes).tolist()
     if isinstance(axes, (int, np.integer)):
         if axes < 0:
-            raise ValueError(f"`axes` must be at least 0. Received: {axes}.")
+            raise ValueError(explain(f"`axes` must be at least 0. Received: {axes}."))
         if axes > a.shape.rank:
             raise ValueError(
-                f"`axes` must not be larger than the number of dimensions of tensor {a}. Received {axes}, vs tensor dimensions {a.shape.rank}."
+                explain(
+                    f"`axes` must not be larger than the number of dimensions of tensor {a}. Received {axes}, vs tensor dimensions {a.shape.rank}."
+                )
             )
         over_a, over_b = list(range(a.shape.rank - axes, a.shape.rank)), list(range(axes))
     else:
         if len(axes) != 2:
-            raise ValueError(f"`axes` must be an integer or have length 2. Received {axes}.")
+            raise ValueError(explain(f"`axes` must be an integer or have length 2. Received {axes}."))
         over_a, over_b = ([int(i) for i in np.ravel(side)] for side in axes)
         if len(over_a) != len(over_b):
-            raise ValueError(f"Different number of contraction axes `a` and `b`, {len(over_a)} != {len(over_b)}.")
+            raise ValueError(
+                explain(f"Different number of contraction axes `a` and `b`, {len(over_a)} != {len(over_b)}.")
+            )
     over_a, over_b = [i % a.shape.rank for i in over_a], [i % b.shape.rank for i in over_b]
     free_a, free_b = _free_axes(a.shape.rank, over_a), _free_axes(b.shape.rank, over_b)
     left, sizes_a = _flattened(a, free_a + over_a, free_a, over_a)

@@ -14,6 +14,7 @@ from millstream.api.public import public
 from millstream.api.reduction import reduce_max, reduce_sum
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.host import call_python
@@ -94,7 +95,9 @@ def _eigen(tensor: Any, function: Any, results: int) -> list[Any]:
     x = to_tensor(tensor)
     if x.dtype not in (dtypes.float32, dtypes.float64, dtypes.complex64, dtypes.complex128):
         raise ValueError(
-            f"tf.linalg.eig takes float32, float64, complex64 or complex128. Received {x.dtype.name}; convert with tf.cast."
+            explain(
+                f"tf.linalg.eig takes float32, float64, complex64 or complex128. Received {x.dtype.name}; convert with tf.cast."
+            )
         )
     out = dtypes.complex64 if x.dtype in (dtypes.float32, dtypes.complex64) else dtypes.complex128
 
@@ -215,11 +218,13 @@ def norm(tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: Any = 
     keepdims = bool(keepdims)
     matrix = isinstance(axis, (tuple, list)) and len(axis) == 2
     if not matrix and isinstance(axis, (tuple, list)):
-        raise ValueError("'axis' must be None, an integer, or a tuple of 2 unique integers")
+        raise ValueError(explain("'axis' must be None, an integer, or a tuple of 2 unique integers"))
     x = to_tensor(tensor)
     allowed: list[Any] = ["euclidean", "fro", 1, 2, np.inf] if matrix else ["euclidean", 1, 2, np.inf]
     if not (ord in allowed or (not matrix and isinstance(ord, (int, float)) and ord > 0)):
-        raise ValueError(f"'ord' must be a supported {'matrix' if matrix else 'vector'} norm in {allowed}, got {ord}")
+        raise ValueError(
+            explain(f"'ord' must be a supported {'matrix' if matrix else 'vector'} norm in {allowed}, got {ord}")
+        )
     if ord in ("fro", "euclidean", 2):
         if matrix and ord == 2:
             rank = x.shape.rank
@@ -298,7 +303,7 @@ def lstsq(matrix: Any, rhs: Any, l2_regularizer: float = 0.0, fast: bool = True,
         return matmul(pinv(matrix), rhs)
     m, n = matrix.shape.as_list()[-2:]
     if m is None or n is None:
-        raise ValueError("tf.linalg.lstsq needs matrices of known sizes; give them with tf.ensure_shape.")
+        raise ValueError(explain("tf.linalg.lstsq needs matrices of known sizes; give them with tf.ensure_shape."))
     weight = eager_constant(l2_regularizer, matrix.dtype)
     small = min(m, n)
     unit = multiply(weight, array.eye(small, dtype=matrix.dtype))

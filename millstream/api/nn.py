@@ -12,6 +12,7 @@ from millstream.api.math import add, cast, divide, multiply, real, subtract
 from millstream.api.public import public
 from millstream.api.reduction import clip_by_norm, reduce_mean, reduce_sum
 from millstream.base import dtypes
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.tensor import Tensor, eager_constant
@@ -60,7 +61,9 @@ def gelu(features: Any, approximate: bool = False, name: str | None = None) -> A
     """Return x times the normal distribution function of x, or its approximation by tanh."""
     x = to_tensor(features)
     if not x.dtype.is_floating:
-        raise ValueError(f"`features.dtype` must be a floating point tensor. Received: features.dtype={x.dtype}")
+        raise ValueError(
+            explain(f"`features.dtype` must be a floating point tensor. Received: features.dtype={x.dtype}")
+        )
     half, one = eager_constant(0.5, x.dtype), eager_constant(1.0, x.dtype)
     if approximate:
         cubic = multiply(eager_constant(0.044715, x.dtype), multiply(x, multiply(x, x)))
@@ -76,7 +79,7 @@ def _on_last_axis(call: Any, logits: Any, axis: Any, what: str) -> Any:
     rank = x.shape.rank
     if axis is None or axis == -1 or rank is None:
         if rank is None and axis not in (None, -1):
-            raise ValueError(f"{what} along axis {axis} needs a known rank; give it with tf.ensure_shape.")
+            raise ValueError(explain(f"{what} along axis {axis} needs a known rank; give it with tf.ensure_shape."))
         return call(x)
     if not -rank <= axis < rank:
         raise _refused(f"`axis`/`dim` = {axis} must be in [{-rank}, {rank}) for logits of shape {x.shape}.")
@@ -92,7 +95,7 @@ def _refused(message: str) -> Exception:
     """Return InvalidArgumentError."""
     from millstream.base import errors
 
-    return errors.InvalidArgumentError(None, None, message)
+    return errors.InvalidArgumentError(None, None, explain(message))
 
 
 @public("nn.softmax", "math.softmax")
@@ -115,7 +118,7 @@ def bias_add(value: Any, bias: Any, data_format: str | None = None, name: str | 
         and not data_format.startswith("NC")
         and not (data_format.startswith("N") and data_format.endswith("C"))
     ):
-        raise ValueError(f"`data_format` must be of the form `N...C` or `NC...`. Received: {data_format}")
+        raise ValueError(explain(f"`data_format` must be of the form `N...C` or `NC...`. Received: {data_format}"))
     layout = "NCHW" if data_format is not None and data_format.startswith("NC") else "NHWC"
     return _BIAS[layout](value, bias)
 
@@ -226,7 +229,9 @@ def fused_batch_norm(
     x = to_tensor(x)
     if is_training and exponential_avg_factor == 1.0 and (mean is not None or variance is not None):
         raise ValueError(
-            "Both `mean` and `variance` must be `None` when `is_training` is True and `exponential_avg_factor` == 1.0."
+            explain(
+                "Both `mean` and `variance` must be `None` when `is_training` is True and `exponential_avg_factor` == 1.0."
+            )
         )
     wide = dtypes.float32
     empty = eager_constant(np.zeros(0, np.float32), wide)
@@ -255,7 +260,7 @@ def embedding_lookup(params: Any, ids: Any, max_norm: Any = None, name: str | No
     """Return the rows of `params` that `ids` names; several parts follow each other."""
     if isinstance(params, (list, tuple)):
         if not params:
-            raise ValueError("Argument `params` should not be empty.")
+            raise ValueError(explain("Argument `params` should not be empty."))
         params = params[0] if len(params) == 1 else array.concat([to_tensor(p) for p in params], 0)
     ids = to_tensor(ids, None, dtypes.int32)
     rows = picking.gather(params, ids)

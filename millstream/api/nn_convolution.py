@@ -10,6 +10,7 @@ import numpy as np
 from millstream.api import array
 from millstream.api.public import public
 from millstream.base import dtypes
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.ops.registry import find
@@ -31,7 +32,7 @@ def spread_values(value: Any, n: int, first: bool, name: str) -> tuple[int, ...]
         values = values * n
     elif len(values) != n:
         raise ValueError(
-            f"{name} should be of length 1, {n} or {n + 2}. Received: {name}={value} of length {len(values)}"
+            explain(f"{name} should be of length 1, {n} or {n + 2}. Received: {name}={value} of length {len(values)}")
         )
     return (1, 1, *values) if first else (1, *values, 1)
 
@@ -41,7 +42,9 @@ def is_first(data_format: str | None, n: int) -> bool:
     if data_format is None:
         return False
     if data_format not in LAYOUTS[n]:
-        raise ValueError(f"`data_format` must be one of {', '.join(LAYOUTS[n])}. Received: data_format={data_format}")
+        raise ValueError(
+            explain(f"`data_format` must be one of {', '.join(LAYOUTS[n])}. Received: data_format={data_format}")
+        )
     return data_format == LAYOUTS[n][1]
 
 
@@ -50,11 +53,13 @@ def padding_attributes(padding: Any, n: int) -> dict[str, Any]:
     if isinstance(padding, str):
         return {"padding": padding.upper()}
     if not isinstance(padding, (list, tuple, np.ndarray)):
-        raise ValueError("If padding is not a string, it must be a list of pairs, one for each axis.")
+        raise ValueError(explain("If padding is not a string, it must be a list of pairs, one for each axis."))
     pairs = [list(pair) for pair in padding]
     if len(pairs) != n + 2 or any(len(pair) != 2 for pair in pairs):
         raise ValueError(
-            f"When padding is a list, each element must be a list of size 2, one for each of {n + 2} axes. Received: padding={padding}"
+            explain(
+                f"When padding is a list, each element must be a list of size 2, one for each of {n + 2} axes. Received: padding={padding}"
+            )
         )
     return {"padding": "EXPLICIT", "explicit_paddings": tuple(int(p) for pair in pairs for p in pair)}
 
@@ -91,7 +96,9 @@ def _flat_batch(x: Any, n: int, run: Callable[[Any], Any]) -> Any:
     if rank is None or rank == n + 2:
         return run(x)
     if rank < n + 2:
-        raise ValueError(f"`input` must have rank at least {n + 2}. Received: input.shape={x.shape} of rank {rank}.")
+        raise ValueError(
+            explain(f"`input` must have rank at least {n + 2}. Received: input.shape={x.shape} of rank {rank}.")
+        )
     sizes = array.shape(x)
     flat = run(array.reshape(x, array.concat([[-1], sizes[rank - n - 1 :]], 0)))
     return array.reshape(flat, array.concat([sizes[: rank - n - 1], array.shape(flat)[1:]], 0))
@@ -147,11 +154,13 @@ def convolution(
     x, filters = _operands(input, filters)
     rank = filters.shape.rank if filters.shape.rank is not None else x.shape.rank
     if rank is None:
-        raise ValueError("rank of input or filter must be known.")
+        raise ValueError(explain("rank of input or filter must be known."))
     n = rank - 2
     if not 1 <= n <= 3:
         raise ValueError(
-            f"`filters.shape.rank` must be between 3 and 5. Received: filters.shape={filters.shape} of rank {rank}"
+            explain(
+                f"`filters.shape.rank` must be between 3 and 5. Received: filters.shape={filters.shape} of rank {rank}"
+            )
         )
     return _flat_batch(x, n, lambda flat: _convolve(flat, filters, n, strides, padding, data_format, dilations))
 
@@ -277,7 +286,9 @@ def conv_transpose(
     filters = to_tensor(filters)
     n = filters.shape.rank - 2
     if not 1 <= n <= 3:
-        raise ValueError(f"`filters.shape.rank` must be between 3 and 5. Received: filters.shape={filters.shape}")
+        raise ValueError(
+            explain(f"`filters.shape.rank` must be between 3 and 5. Received: filters.shape={filters.shape}")
+        )
     return _transposed(n, input, filters, output_shape, strides, padding, data_format, dilations)
 
 

@@ -13,6 +13,7 @@ from millstream.api.nn import log_softmax
 from millstream.api.public import public
 from millstream.api.reduction import argmax, cumsum, reduce_logsumexp, reduce_max, reduce_sum
 from millstream.base import dtypes
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.host import call_python
@@ -35,7 +36,7 @@ def _dense_labels(labels: Any, label_length: Any) -> tuple[Any, Any]:
     """Return labels [batch, most] and their lengths."""
     if not isinstance(labels, SparseTensor):
         if label_length is None:
-            raise ValueError("Argument `label_length` must be provided when labels is a dense tensor.")
+            raise ValueError(explain("Argument `label_length` must be provided when labels is a dense tensor."))
         return _int(labels), _int(label_length)
     shape = labels.dense_shape
     rows = labels.indices[:, 0]
@@ -70,7 +71,7 @@ def ctc_loss(
 ) -> Any:
     """Return for each sequence -log of the probability that its frames spell its labels, blanks and repeats left out."""
     if isinstance(labels, SparseTensor) and blank_index is None:
-        raise ValueError("Argument `blank_index` must be provided when labels is a SparseTensor.")
+        raise ValueError(explain("Argument `blank_index` must be provided when labels is a SparseTensor."))
     logits = to_tensor(logits)
     kind = logits.dtype
     wide = cast(logits, dtypes.float32) if kind in (dtypes.float16, dtypes.bfloat16) else logits
@@ -170,7 +171,9 @@ def _decode(x: Any, lengths: Any, width: int, paths: int) -> list[Any]:
     logs = x.astype(np.float64) - np.logaddexp.reduce(x.astype(np.float64), axis=2, keepdims=True)
     rows = [_best_prefixes(logs[: lengths[b], b], width, x.shape[2] - 1) for b in range(x.shape[1])]
     if any(len(found) < paths for found in rows):
-        raise ValueError(f"The search found fewer than top_paths={paths} label sequences; give a smaller number.")
+        raise ValueError(
+            explain(f"The search found fewer than top_paths={paths} label sequences; give a smaller number.")
+        )
     results: list[Any] = []
     for k in range(paths):
         labels = [found[k][0] for found in rows]

@@ -11,6 +11,7 @@ from millstream.api.calls import call_of
 from millstream.api.math import abs_, add, cast, multiply, subtract
 from millstream.api.public import public
 from millstream.base import dtypes
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.tensor import eager_constant
@@ -25,13 +26,15 @@ _NARROW = (dtypes.float16, dtypes.bfloat16)
 def softmax_cross_entropy_with_logits(labels: Any, logits: Any, axis: int = -1, name: str | None = None) -> Any:
     """Return the cross entropy of softmax(logits) and label distributions along `axis`."""
     if labels is None or logits is None:
-        raise ValueError("Both `labels` and `logits` must be provided.")
+        raise ValueError(explain("Both `labels` and `logits` must be provided."))
     logits = to_tensor(logits)
     wide = cast(logits, dtypes.float32) if logits.dtype in _NARROW else logits
     labels = cast(to_tensor(labels, None, wide.dtype), wide.dtype)
     rank = logits.shape.rank
     if rank is None:
-        raise ValueError("softmax_cross_entropy_with_logits needs logits of known rank; give it with tf.ensure_shape.")
+        raise ValueError(
+            explain("softmax_cross_entropy_with_logits needs logits of known rank; give it with tf.ensure_shape.")
+        )
     axis %= rank
     if axis != rank - 1:
         order = [i for i in range(rank) if i != axis] + [axis]
@@ -54,21 +57,25 @@ def _last(x: Any) -> Any:
 def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: str | None = None) -> Any:
     """Return the cross entropy of softmax(logits) and the class that each label names."""
     if labels is None or logits is None:
-        raise ValueError("Both `labels` and `logits` must be provided.")
+        raise ValueError(explain("Both `labels` and `logits` must be provided."))
     labels, logits = to_tensor(labels, None, dtypes.int32), to_tensor(logits)
     wide = cast(logits, dtypes.float32) if logits.dtype in _NARROW else logits
     if logits.shape.rank == 0:
-        raise ValueError(f"`logits` cannot be a scalar. Received logits={logits}")
+        raise ValueError(explain(f"`logits` cannot be a scalar. Received logits={logits}"))
     known = logits.shape.rank is not None and labels.shape.rank is not None
     if known and labels.shape.rank != logits.shape.rank - 1:
         raise ValueError(
-            f"`labels.shape.rank` must equal `logits.shape.rank - 1`. Received: labels.shape={labels.shape} of rank "
-            f"{labels.shape.rank} and logits.shape={logits.shape} of rank {logits.shape.rank}"
+            explain(
+                f"`labels.shape.rank` must equal `logits.shape.rank - 1`. Received: labels.shape={labels.shape} of rank "
+                f"{labels.shape.rank} and logits.shape={logits.shape} of rank {logits.shape.rank}"
+            )
         )
     if known and not labels.shape.is_compatible_with(logits.shape[:-1]):
         raise ValueError(
-            "`labels.shape` must equal `logits.shape` except for the last dimension. Received: "
-            f"labels.shape={labels.shape} and logits.shape={logits.shape}"
+            explain(
+                "`labels.shape` must equal `logits.shape` except for the last dimension. Received: "
+                f"labels.shape={labels.shape} and logits.shape={logits.shape}"
+            )
         )
     if logits.shape.rank == 2:
         loss = _sparse(wide, labels)[0]
@@ -81,7 +88,9 @@ def sparse_softmax_cross_entropy_with_logits(labels: Any, logits: Any, name: str
 def _check_shapes(what: str, labels: Any, logits: Any) -> None:
     if not labels.shape.is_compatible_with(logits.shape):
         raise ValueError(
-            f"`logits` and `labels` must have the same shape, received ({logits.shape} vs {labels.shape}) by {what}."
+            explain(
+                f"`logits` and `labels` must have the same shape, received ({logits.shape} vs {labels.shape}) by {what}."
+            )
         )
 
 
@@ -89,7 +98,7 @@ def _check_shapes(what: str, labels: Any, logits: Any) -> None:
 def sigmoid_cross_entropy_with_logits(labels: Any = None, logits: Any = None, name: str | None = None) -> Any:
     """Return the cross entropy of sigmoid(logits) and labels, elementwise."""
     if labels is None or logits is None:
-        raise ValueError("Both `labels` and `logits` must be provided.")
+        raise ValueError(explain("Both `labels` and `logits` must be provided."))
     logits = to_tensor(logits)
     labels = to_tensor(labels, None, logits.dtype)
     _check_shapes("sigmoid_cross_entropy_with_logits", labels, logits)

@@ -20,6 +20,7 @@ from millstream.api.nn_convolution import (
     two_pads,
 )
 from millstream.api.public import public
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.ops.registry import find
@@ -44,7 +45,9 @@ def _pool(kind: str, n: int, x: Any, ksize: Any, strides: Any, padding: Any, dat
     pads = padding_attributes(padding, n)
     if "explicit_paddings" in pads and (kind, n) != ("MAX", 2):
         raise ValueError(
-            "Explicit padding is not supported for average pooling and pooling of volumes; pad with tf.pad first."
+            explain(
+                "Explicit padding is not supported for average pooling and pooling of volumes; pad with tf.pad first."
+            )
         )
     return apply(find(_POOLS[kind, n]), x, ksize=window, strides=steps, data_format=LAYOUTS[n][first], **pads)
 
@@ -54,7 +57,7 @@ def _pool_any(kind: str, input: Any, ksize: Any, strides: Any, padding: Any, dat
     n = len(data_format) - 2 if data_format is not None else (x.shape.rank or 0) - 2
     if not 1 <= n <= 3:
         raise ValueError(
-            f"`input.shape.rank` must be 3, 4 or 5. Received: input.shape={x.shape} of rank {x.shape.rank}"
+            explain(f"`input.shape.rank` must be 3, 4 or 5. Received: input.shape={x.shape} of rank {x.shape.rank}")
         )
     return _pool(kind, n, x, ksize, strides, padding, data_format)
 
@@ -136,7 +139,7 @@ def pool(
 ) -> Any:
     """Reduce windows (pooling_type MAX or AVG) in 1 to 3 spatial axes."""
     if pooling_type not in ("MAX", "AVG"):
-        raise ValueError(f"Invalid pooling_type {pooling_type!r}: choose 'MAX' or 'AVG'.")
+        raise ValueError(explain(f"Invalid pooling_type {pooling_type!r}: choose 'MAX' or 'AVG'."))
     n = 1 if isinstance(window_shape, int) else len(window_shape)
     x = to_tensor(input)
     gaps = [int(d) for d in np.broadcast_to(1 if dilations is None else np.ravel(dilations), (n,))]
@@ -144,10 +147,12 @@ def pool(
         return _pool(pooling_type, n, x, window_shape, strides, padding, data_format)
     if padding.upper() == "SAME":
         raise ValueError(
-            f"pooling with 'SAME' padding is not implemented for dilations > 1: pad first. Received: dilations={gaps}"
+            explain(
+                f"pooling with 'SAME' padding is not implemented for dilations > 1: pad first. Received: dilations={gaps}"
+            )
         )
     if strides is not None and any(s != 1 for s in np.ravel(strides)):
-        raise ValueError("strides > 1 not supported in conjunction with dilations > 1.")
+        raise ValueError(explain("strides > 1 not supported in conjunction with dilations > 1."))
     first = is_first(data_format, n)
     if first:
         x = array.transpose(x, [0, *range(2, n + 2), 1])
@@ -174,19 +179,19 @@ def with_space_to_batch(
     x, rates = to_tensor(input), np.ravel(dilation_rate).astype(int)
     n = len(rates)
     if data_format is not None and data_format.startswith("NC"):
-        raise ValueError(f"Give channels last; transpose first. Received: data_format={data_format}")
+        raise ValueError(explain(f"Give channels last; transpose first. Received: data_format={data_format}"))
     if spatial_dims is not None and list(spatial_dims) != list(range(1, n + 1)):
-        raise ValueError(f"The spatial axes must be 1 to {n}. Received: spatial_dims={spatial_dims}")
+        raise ValueError(explain(f"The spatial axes must be 1 to {n}. Received: spatial_dims={spatial_dims}"))
     if all(r == 1 for r in rates):
         return op(x, n, padding)
     base = np.zeros((n, 2), np.int32)
     if padding == "SAME":
         if filter_shape is None:
-            raise ValueError("`filter_shape` must be given for padding SAME.")
+            raise ValueError(explain("`filter_shape` must be given for padding SAME."))
         extra = (np.asarray(filter_shape)[:n] - 1) * rates
         base = np.stack([extra // 2, extra - extra // 2], 1).astype(np.int32)
     elif padding != "VALID":
-        raise ValueError(f"Invalid padding method {padding!r}: choose 'SAME' or 'VALID'.")
+        raise ValueError(explain(f"Invalid padding method {padding!r}: choose 'SAME' or 'VALID'."))
     paddings, crops = required_space_to_batch_paddings(array.shape(x)[1 : n + 1], rates.astype(np.int32), base)
     return batch_to_space(op(space_to_batch(x, rates, paddings), n, "VALID"), rates, crops)
 

@@ -21,6 +21,7 @@ from millstream.api.array import (
 from millstream.api.public import public
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.ops import array, picking, unary
@@ -189,7 +190,7 @@ def boolean_mask(tensor: Any, mask: Any, axis: Any = None, name: str = "boolean_
     """Return the elements of `tensor` where `mask` holds; mask covers the axes from `axis` on."""
     tensor, mask = to_tensor(tensor), to_tensor(mask, dtypes.bool)
     if mask.shape.rank in (None, 0):
-        raise ValueError("Number of mask dimensions must be specified and must not be 0.")
+        raise ValueError(explain("Number of mask dimensions must be specified and must not be 0."))
     at = 0 if axis is None else int(axis)
     whole = apply(array.shape, tensor, out_type=dtypes.int32)
     depth = mask.shape.rank

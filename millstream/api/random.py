@@ -22,6 +22,7 @@ from millstream.api.random_stateless import (
 )
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
 from millstream.execution import generator
 from millstream.execution.context import executing_eagerly
@@ -83,7 +84,7 @@ def uniform(
     refuse_dtype(dtype, _UNIFORM)
     if maxval is None:
         if dtype.is_integer:
-            raise ValueError(f"Must specify maxval for integer dtype {dtype!r}")
+            raise ValueError(explain(f"Must specify maxval for integer dtype {dtype!r}"))
         maxval = 1
     sizes = shape_tensor(shape)
     from_zero = isinstance(minval, int) and minval == 0
@@ -244,11 +245,13 @@ def _noise_shape(x: Any, noise_shape: Any) -> Any:
 def _dropped(x: Any, rate: Any, noise_shape: Any, sampler: Any, step: Any) -> Any:
     plain = isinstance(rate, numbers.Real)
     if plain and (rate < 0 or rate >= 1):
-        raise ValueError(f"`rate` must be a scalar tensor or a float in the range [0, 1). Received: rate={rate}")
+        raise ValueError(
+            explain(f"`rate` must be a scalar tensor or a float in the range [0, 1). Received: rate={rate}")
+        )
     x = to_tensor(x)
     if not x.dtype.is_floating:
         raise ValueError(
-            f"`x.dtype` must be a floating point tensor as `x` will be scaled. Received: x_dtype={x.dtype}"
+            explain(f"`x.dtype` must be a floating point tensor as `x` will be scaled. Received: x_dtype={x.dtype}")
         )
     if plain and rate == 0:
         step()
@@ -261,13 +264,15 @@ def _dropped(x: Any, rate: Any, noise_shape: Any, sampler: Any, step: Any) -> An
         if rate.dtype != x.dtype:
             if not rate.dtype.is_compatible_with(x.dtype):
                 raise ValueError(
-                    "`x.dtype` must be compatible with `rate.dtype`. "
-                    f"Received: x.dtype={x.dtype} and rate.dtype={rate.dtype}"
+                    explain(
+                        "`x.dtype` must be compatible with `rate.dtype`. "
+                        f"Received: x.dtype={x.dtype} and rate.dtype={rate.dtype}"
+                    )
                 )
             rate = cast(rate, x.dtype)
         scaled = x / (to_tensor(1, x.dtype) - rate)
     else:
-        raise ValueError(f"`rate` must be a scalar or scalar tensor. Received: rate={rate}")
+        raise ValueError(explain(f"`rate` must be a scalar or scalar tensor. Received: rate={rate}"))
     keep = sampler(shape=_noise_shape(x, noise_shape), dtype=x.dtype) >= rate
     return apply(find("SelectV2"), keep, scaled, to_tensor(0, x.dtype))
 
@@ -291,7 +296,7 @@ def dropout_v1(
 ) -> Any:
     """Set elements to 0 with probability `rate`, or 1 - `keep_prob`."""
     if (keep_prob is None) == (rate is None):
-        raise ValueError(f"Give one of `keep_prob` and `rate`. Received: keep_prob={keep_prob}, rate={rate}")
+        raise ValueError(explain(f"Give one of `keep_prob` and `rate`. Received: keep_prob={keep_prob}, rate={rate}"))
     return dropout(x, 1 - keep_prob if rate is None else rate, noise_shape, seed)
 
 

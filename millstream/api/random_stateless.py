@@ -14,6 +14,7 @@ from millstream.api.math import cast
 from millstream.api.public import public
 from millstream.base import dtypes
 from millstream.base.dtypes import DType, as_dtype
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.tensor import Tensor, eager_constant
@@ -51,15 +52,17 @@ def algorithm_number(alg: Any) -> Any:
         if found is None:
             raise unsupported(alg)
         return found
-    raise TypeError(f"Can't convert argument `alg` (of value {alg} and type {type(alg)}) to int.")
+    raise TypeError(explain(f"Can't convert argument `alg` (of value {alg} and type {type(alg)}) to int."))
 
 
 def unsupported(alg: Any) -> ValueError:
     """Return the error for an algorithm that there is not."""
     philox, threefry, choose = ("philox", "threefry", "auto_select") if isinstance(alg, str) else (1, 2, 3)
     return ValueError(
-        f"Argument `alg` got unsupported value {alg}. Supported values are {philox} for the Philox algorithm, "
-        f"{threefry} for the ThreeFry algorithm, and {choose} for auto-selection."
+        explain(
+            f"Argument `alg` got unsupported value {alg}. Supported values are {philox} for the Philox algorithm, "
+            f"{threefry} for the ThreeFry algorithm, and {choose} for auto-selection."
+        )
     )
 
 
@@ -116,7 +119,7 @@ UNIFORM = (
 def refuse_dtype(dtype: DType, accepted: tuple[DType, ...]) -> None:
     """Raise ValueError where `dtype` is none of `accepted`."""
     if dtype not in accepted:
-        raise ValueError(f"Argument `dtype` got invalid value {dtype}. Accepted dtypes are {accepted}.")
+        raise ValueError(explain(f"Argument `dtype` got invalid value {dtype}. Accepted dtypes are {accepted}."))
 
 
 @public("random.stateless_uniform", "compat.v1.random.stateless_uniform")
@@ -135,13 +138,17 @@ def stateless_uniform(
     if dtype.is_integer:
         if (minval is None) != (maxval is None):
             raise ValueError(
-                f"For integer `dtype` argument {dtype}, argument `minval` and `maxval` must be both None or not None. "
-                f"Got `minval`={minval} and `maxval`={maxval}."
+                explain(
+                    f"For integer `dtype` argument {dtype}, argument `minval` and `maxval` must be both None or not None. "
+                    f"Got `minval`={minval} and `maxval`={maxval}."
+                )
             )
         if minval is not None and dtype in (dtypes.uint32, dtypes.uint64):
             raise ValueError(
-                f"Argument `dtype` got invalid value {dtype} when argument `minval` is not None. Please don't use unsigned "
-                "integers in this case."
+                explain(
+                    f"Argument `dtype` got invalid value {dtype} when argument `minval` is not None. Please don't use unsigned "
+                    "integers in this case."
+                )
             )
     elif maxval is None:
         maxval = 1

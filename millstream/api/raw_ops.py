@@ -7,6 +7,7 @@ from typing import Any
 
 from millstream.api.public import publish
 from millstream.base.dtypes import DType, as_dtype
+from millstream.base.errors import explain
 from millstream.execution.dispatch import apply
 from millstream.ops.declaration import Op, Types
 from millstream.ops.registry import all_ops
@@ -30,12 +31,14 @@ def _raw(op: Op) -> Callable[..., Any]:
         missing = [n for n in inputs if n not in arguments]
         if missing:
             raise TypeError(
-                f"{op.name}() missing required argument: {missing[0]!r}. Give its inputs by name: {', '.join(inputs)}."
+                explain(
+                    f"{op.name}() missing required argument: {missing[0]!r}. Give its inputs by name: {', '.join(inputs)}."
+                )
             )
         tensors = [arguments.pop(n) for n in inputs]
         unknown = [n for n in arguments if n not in op.attributes and n not in implied]
         if unknown:
-            raise TypeError(f"{op.name}() got an unexpected keyword argument {unknown[0]!r}.")
+            raise TypeError(explain(f"{op.name}() got an unexpected keyword argument {unknown[0]!r}."))
         return apply(op, *tensors, **{n: _attribute(op, n, v) for n, v in arguments.items() if n in op.attributes})
 
     function.__name__ = function.__qualname__ = op.name

@@ -13,6 +13,7 @@ from millstream.api.math import add, cast, multiply, not_equal, real, subtract
 from millstream.api.public import public
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.tensor import Tensor, eager_constant
@@ -84,7 +85,7 @@ def reduce_variance(input_tensor: Any, axis: Any = None, keepdims: bool = False,
     means = reduce_mean(x, axis, True)
     if means.dtype.is_integer:
         raise TypeError(
-            f"Input must be either real or complex. Received integer type {means.dtype}. Convert with tf.cast."
+            explain(f"Input must be either real or complex. Received integer type {means.dtype}. Convert with tf.cast.")
         )
     distance = subtract(x, means)
     squared = (
@@ -205,7 +206,7 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = No
     length = apply(find("SelectV2"), positive, _sqrt(safe), squares)
     result = apply(find("RealDiv"), multiply(values, clip_norm), apply(find("Maximum"), length, clip_norm))
     if not values.shape.is_compatible_with(result.shape):
-        raise ValueError(f"Shapes {values.shape} and {result.shape} are incompatible")
+        raise ValueError(explain(f"Shapes {values.shape} and {result.shape} are incompatible"))
     return IndexedSlices(result, t.indices, t.dense_shape) if isinstance(t, IndexedSlices) else result
 
 
@@ -216,7 +217,7 @@ def global_norm(t_list: Any, name: str | None = None) -> Any:
     from millstream.execution.indexed_slices import IndexedSlices
 
     if isinstance(t_list, Tensor) or not isinstance(t_list, (list, tuple)):
-        raise TypeError(f"`t_list` should be a sequence of tensors. Received {type(t_list)}.")
+        raise TypeError(explain(f"`t_list` should be a sequence of tensors. Received {type(t_list)}."))
     halves = [
         apply(find("L2Loss"), to_tensor(t.values if isinstance(t, IndexedSlices) else t))
         for t in t_list
@@ -232,7 +233,7 @@ def clip_by_global_norm(t_list: Any, clip_norm: Any, use_norm: Any = None, name:
     from millstream.execution.indexed_slices import IndexedSlices
 
     if isinstance(t_list, Tensor) or not isinstance(t_list, (list, tuple)):
-        raise TypeError(f"`t_list` should be a sequence of tensors. Received {type(t_list)}.")
+        raise TypeError(explain(f"`t_list` should be a sequence of tensors. Received {type(t_list)}."))
     norm = global_norm(t_list) if use_norm is None else to_tensor(use_norm)
     one = eager_constant(1, norm.dtype)
     scale = multiply(

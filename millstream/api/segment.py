@@ -12,6 +12,7 @@ from millstream.api.public import public
 from millstream.api.reduction import reduce_max
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.tensor import Tensor, eager_constant
@@ -92,7 +93,7 @@ def bincount(
 ) -> Any:
     """Return how often each number occurs, in all of `arr` or (axis=-1) in each row; or add weights up."""
     if axis not in (None, 0, -1):
-        raise ValueError(f"Unsupported value for argument axis={axis}. Only 0 and -1 are currently supported.")
+        raise ValueError(explain(f"Unsupported value for argument axis={axis}. Only 0 and -1 are currently supported."))
     x = to_tensor(arr, None, dtypes.int32)
     if x.dtype not in (dtypes.int32, dtypes.int64):
         x = cast(x, dtypes.int32)

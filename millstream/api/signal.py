@@ -13,6 +13,7 @@ from millstream.api.public import public
 from millstream.api.signal_transforms import irfft, rfft
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.static_value import static_value
@@ -23,7 +24,7 @@ from millstream.ops.registry import find
 def _raised_cosine(length: Any, periodic: Any, dtype: Any, a: float, b: float) -> Any:
     wanted = as_dtype(dtype)
     if not wanted.is_floating:
-        raise ValueError(f"dtype must be a floating point type. Found {wanted}")
+        raise ValueError(explain(f"dtype must be a floating point type. Found {wanted}"))
     known = static_value(to_tensor(length, None, dtypes.int32))
     even = bool(periodic) if isinstance(periodic, (bool, np.bool_)) else bool(static_value(periodic))
     if known is not None:
@@ -100,7 +101,7 @@ def frame(
     x = to_tensor(signal)
     rank = x.shape.rank
     if rank is None:
-        raise ValueError("tf.signal.frame needs a tensor of known rank; give it with tf.ensure_shape.")
+        raise ValueError(explain("tf.signal.frame needs a tensor of known rank; give it with tf.ensure_shape."))
     axis %= rank
     known = [static_value(to_tensor(v, None, dtypes.int32)) for v in (frame_length, frame_step)]
     length, step = (int(k) if k is not None else v for k, v in zip(known, (frame_length, frame_step), strict=True))
@@ -133,10 +134,10 @@ def overlap_and_add(signal: Any, frame_step: Any, name: str | None = None) -> An
     x = to_tensor(signal)
     step = to_tensor(frame_step, None, dtypes.int32)
     if not step.dtype.is_integer:
-        raise ValueError(f"frame_step must be an integer. Got {step.dtype}")
+        raise ValueError(explain(f"frame_step must be an integer. Got {step.dtype}"))
     rank = x.shape.rank
     if rank is None or rank < 2:
-        raise ValueError("tf.signal.overlap_and_add needs a tensor of known rank, 2 or more.")
+        raise ValueError(explain("tf.signal.overlap_and_add needs a tensor of known rank, 2 or more."))
     sizes = array.shape(x)
     frames, length = _size(x, -2), _size(x, -1)
     places = array.reshape(array.range_(frames) * step, [-1, 1]) + array.reshape(array.range_(length), [1, -1])
@@ -151,7 +152,7 @@ def overlap_and_add(signal: Any, frame_step: Any, name: str | None = None) -> An
 def _enclosing(n: Any) -> int:
     known = static_value(to_tensor(n, None, dtypes.int32))
     if known is None:
-        raise ValueError("frame_length must be known while tracing where fft_length is not given.")
+        raise ValueError(explain("frame_length must be known while tracing where fft_length is not given."))
     return int(2 ** np.ceil(np.log2(int(known))))
 
 

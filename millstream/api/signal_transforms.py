@@ -8,6 +8,7 @@ from typing import Any
 from millstream.api import array
 from millstream.api.public import public
 from millstream.base import dtypes
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.ops.registry import find
@@ -51,7 +52,7 @@ def _real(suffix: str, axes: int) -> Callable[..., Any]:
     def function(input_tensor: Any, fft_length: Any = None, name: str | None = None) -> Any:
         x = to_tensor(input_tensor, None, dtypes.float32)
         if x.dtype not in (dtypes.float32, dtypes.float64):
-            raise ValueError(f"RFFT requires tf.float32 or tf.float64 inputs, got: {x}")
+            raise ValueError(explain(f"RFFT requires tf.float32 or tf.float64 inputs, got: {x}"))
         out = dtypes.complex64 if x.dtype is dtypes.float32 else dtypes.complex128
         return apply(op, x, _lengths(x, axes, fft_length, False), Tcomplex=out)
 
@@ -68,7 +69,7 @@ def _real_inverse(suffix: str, axes: int) -> Callable[..., Any]:
     def function(input_tensor: Any, fft_length: Any = None, name: str | None = None) -> Any:
         x = to_tensor(input_tensor, None, dtypes.complex64)
         if not x.dtype.is_complex:
-            raise ValueError(f"IRFFT requires tf.complex64 or tf.complex128 inputs, got: {x}")
+            raise ValueError(explain(f"IRFFT requires tf.complex64 or tf.complex128 inputs, got: {x}"))
         return apply(op, x, _lengths(x, axes, fft_length, True), Treal=x.dtype.real_dtype)
 
     function.__name__ = function.__qualname__ = f"irfft{suffix}"
@@ -86,7 +87,7 @@ def _shifted(x: Any, axes: Any, back: bool) -> Any:
     x = to_tensor(x)
     rank = x.shape.rank
     if rank is None:
-        raise ValueError("Shifting needs a tensor of known rank; give it with tf.ensure_shape.")
+        raise ValueError(explain("Shifting needs a tensor of known rank; give it with tf.ensure_shape."))
     chosen = list(range(rank)) if axes is None else [axes] if isinstance(axes, int) else list(axes)
     sizes = array.shape(x)
     shifts = [(sizes[a] // 2) * (-1 if back else 1) for a in chosen]

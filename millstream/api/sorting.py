@@ -9,6 +9,7 @@ from millstream.api.math import subtract
 from millstream.api.public import public
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.tensor import Tensor, eager_constant
@@ -47,16 +48,20 @@ def _negated(values: Any) -> Any:
 def _sorted_places(values: Any, axis: int, direction: str, stable: bool) -> tuple[Any, Any]:
     """Return sorted values and their places along an axis."""
     if direction not in ("ASCENDING", "DESCENDING"):
-        raise ValueError(f"Argument `direction` should be one of 'ASCENDING' or 'DESCENDING'. Received: {direction}")
+        raise ValueError(
+            explain(f"Argument `direction` should be one of 'ASCENDING' or 'DESCENDING'. Received: {direction}")
+        )
     if not isinstance(axis, int):
         axis = int(axis)
     values = to_tensor(values)
     rank = values.shape.rank
     if rank is None:
-        raise ValueError("tf.sort needs a tensor of known rank; give the rank with tf.ensure_shape.")
+        raise ValueError(explain("tf.sort needs a tensor of known rank; give the rank with tf.ensure_shape."))
     if not -rank <= axis < rank:
         raise ValueError(
-            f"Argument `axis` = {axis} out of range for a tensor of rank {rank}: choose one in [{-rank}, {rank})."
+            explain(
+                f"Argument `axis` = {axis} out of range for a tensor of rank {rank}: choose one in [{-rank}, {rank})."
+            )
         )
     axis %= rank
     last = axis == rank - 1
@@ -91,7 +96,7 @@ def searchsorted(
 ) -> Any:
     """Return, row by row, where each value is to be put in to keep the order."""
     if side not in ("left", "right"):
-        raise ValueError(f"Argument `side` must be either 'right' or 'left'. Saw: {side}.")
+        raise ValueError(explain(f"Argument `side` must be either 'right' or 'left'. Saw: {side}."))
     rows = to_tensor(sorted_sequence)
     wanted = to_tensor(values, None, rows.dtype)
     length, count = _last_size(rows), _last_size(wanted)

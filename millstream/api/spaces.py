@@ -10,6 +10,7 @@ from millstream.api import array
 from millstream.api.public import public
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.static_value import static_value
@@ -96,7 +97,7 @@ def max_pool_with_argmax(
 
     if data_format != "NHWC":
         raise ValueError(
-            f"`data_format` values other than 'NHWC' are not supported. Received: data_format={data_format}"
+            explain(f"`data_format` values other than 'NHWC' are not supported. Received: data_format={data_format}")
         )
     return apply(
         find("MaxPoolWithArgmax"),
@@ -115,7 +116,7 @@ def reverse_sequence(
 ) -> Any:
     """Turn round the first seq_lengths[i] elements of sequence i."""
     if seq_axis is None:
-        raise ValueError("Argument `seq_axis` must be given.")
+        raise ValueError(explain("Argument `seq_axis` must be given."))
     return apply(
         find("ReverseSequence"),
         input,

@@ -11,6 +11,7 @@ from millstream.api.public import public, publish
 from millstream.base import dtypes
 from millstream.base.composite import CompositeTensor
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
 from millstream.base.trace_types import install
 from millstream.execution.context import current_graph
@@ -61,7 +62,9 @@ install("convert_to_tensor", convert_to_tensor)
 def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Const") -> Any:
     """Return a tensor of the elements of `value`, in `shape` where given."""
     if isinstance(value, EagerTensor) and dtype is not None and as_dtype(dtype) is not value.dtype:
-        raise TypeError(f"Expected tensor {value} with dtype {as_dtype(dtype)!r}, but got dtype {value.dtype!r}.")
+        raise TypeError(
+            explain(f"Expected tensor {value} with dtype {as_dtype(dtype)!r}, but got dtype {value.dtype!r}.")
+        )
     if isinstance(value, TensorShape):
         value = value.as_list()
     tensor = to_tensor(value, dtype)
@@ -80,8 +83,10 @@ def _shaped(tensor: Any, value: Any, shape: TensorShape) -> Any:
     if array.size == 1 and not array.ndim:
         return eager_from_array(np.full(shape.as_list(), array, array.dtype), tensor.dtype)
     raise TypeError(
-        f"Eager execution of tf.constant with unsupported shape. Tensor {tensor} (converted from {value}) has {array.size} "
-        f"elements, but got `shape` {shape} with {count} elements)."
+        explain(
+            f"Eager execution of tf.constant with unsupported shape. Tensor {tensor} (converted from {value}) has {array.size} "
+            f"elements, but got `shape` {shape} with {count} elements)."
+        )
     )
 
 

@@ -6,6 +6,7 @@ import abc
 from typing import Any
 
 from millstream.base import nest
+from millstream.base.errors import explain
 
 
 class CompositeTensor(metaclass=abc.ABCMeta):
@@ -20,7 +21,7 @@ class CompositeTensor(metaclass=abc.ABCMeta):
         """The TypeSpec of this value."""
 
     def _shape_invariant_to_type_spec(self, shape: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__}._shape_invariant_to_type_spec")
+        raise NotImplementedError(explain(f"{type(self).__name__}._shape_invariant_to_type_spec"))
 
     def _consumers(self) -> list[Any]:
         components = nest.flatten(self, expand_composites=True)

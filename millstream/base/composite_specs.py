@@ -9,6 +9,7 @@ from typing import Any
 
 from millstream.base import dtypes
 from millstream.base.dtypes import DType
+from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape, as_shape, dimension_at_index
 from millstream.base.tensor_specs import TensorSpec
 from millstream.base.trace_types import installed
@@ -38,20 +39,20 @@ class RaggedTensorSpec(BatchableTypeSpec):
             if dtype is None:
                 dtype = flat_values_spec.dtype
             elif dtype != flat_values_spec.dtype:
-                raise ValueError("dtype must be the same as flat_values_spec.dtype")
+                raise ValueError(explain("dtype must be the same as flat_values_spec.dtype"))
         elif dtype is None:
-            raise ValueError("At least one of dtype or flat_values_spec must be provided")
+            raise ValueError(explain("At least one of dtype or flat_values_spec must be provided"))
         self._dtype = dtypes.as_dtype(dtype)
         self._flat_values_spec = flat_values_spec
         rank = self._shape.ndims
         if ragged_rank is None:
             if rank is None:
-                raise ValueError("Must specify ragged_rank or a shape with a known rank.")
+                raise ValueError(explain("Must specify ragged_rank or a shape with a known rank."))
             ragged_rank = rank - 1
         if not isinstance(ragged_rank, int):
-            raise TypeError(f"Argument `ragged_rank` must be an int. Received {ragged_rank}.")
+            raise TypeError(explain(f"Argument `ragged_rank` must be an int. Received {ragged_rank}."))
         if rank is not None and ragged_rank >= rank:
-            raise ValueError(f"Argument `ragged_rank` ({ragged_rank}) must be less than rank ({rank}).")
+            raise ValueError(explain(f"Argument `ragged_rank` ({ragged_rank}) must be less than rank ({rank})."))
         self._ragged_rank = ragged_rank
 
     @property
@@ -138,7 +139,7 @@ class RaggedTensorSpec(BatchableTypeSpec):
 
     def _refuse_custom_values(self) -> None:
         if self._flat_values_spec is not None:
-            raise ValueError("Customized value_type is not supported.")
+            raise ValueError(explain("Customized value_type is not supported."))
 
     @property
     def _flat_tensor_specs(self) -> list[Any]:
@@ -155,11 +156,13 @@ class RaggedTensorSpec(BatchableTypeSpec):
         if isinstance(value, installed("RaggedTensor")):
             if value.ragged_rank != self._ragged_rank:
                 raise ValueError(
-                    f"Ragged rank of value {value.ragged_rank} does not match ragged rank of type {self._ragged_rank}."
+                    explain(
+                        f"Ragged rank of value {value.ragged_rank} does not match ragged rank of type {self._ragged_rank}."
+                    )
                 )
         elif self._ragged_rank > 0:
             raise ValueError(
-                f"Expected a RaggedTensor if ragged rank={self._ragged_rank} but got {type(value).__name__}."
+                explain(f"Expected a RaggedTensor if ragged rank={self._ragged_rank} but got {type(value).__name__}.")
             )
         return [installed("ragged_to_variant")(value, batched_input)]
 
@@ -228,7 +231,7 @@ class SparseTensorSpec(BatchableTypeSpec):
         if type(value).__name__ == "SparseTensorValue":
             return cls(value.dense_shape, value.values.dtype)
         raise TypeError(
-            f"Expected SparseTensor or SparseTensorValue. Received: {value} of type {type(value).__name__}."
+            explain(f"Expected SparseTensor or SparseTensorValue. Received: {value} of type {type(value).__name__}.")
         )
 
     def _serialize(self) -> Any:
@@ -261,7 +264,9 @@ class SparseTensorSpec(BatchableTypeSpec):
 
     def _to_batched_tensor_list(self, value: Any) -> list[Any]:
         if self._shape.merge_with(value.shape).ndims == 0:
-            raise ValueError(f"Unbatching a sparse tensor is only supported for rank >= 1. Obtained input: {value}.")
+            raise ValueError(
+                explain(f"Unbatching a sparse tensor is only supported for rank >= 1. Obtained input: {value}.")
+            )
         return [installed("serialize_many_sparse")(value)]
 
     def _from_compatible_tensor_list(self, tensor_list: list[Any]) -> Any:
@@ -272,7 +277,7 @@ class SparseTensorSpec(BatchableTypeSpec):
 
     def _unbatch(self) -> Any:
         if self._shape.ndims == 0:
-            raise ValueError("Unbatching a tensor is only supported for rank >= 1")
+            raise ValueError(explain("Unbatching a tensor is only supported for rank >= 1"))
         return SparseTensorSpec(self._shape[1:], self._dtype)
 
     def _to_legacy_output_types(self) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 from millstream.base import dtypes
 from millstream.base.dtypes import DType, as_dtype
+from millstream.base.errors import explain
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
@@ -59,7 +60,9 @@ def _from_array(array: Array, wanted: DType | None) -> tuple[Array, DType]:
             wanted = as_dtype(array.dtype)
         except TypeError:
             reason = f"type: {_UNSUPPORTED_KINDS[kind]}" if kind in _UNSUPPORTED_KINDS else "data type"
-            raise ValueError(f"Failed to convert a NumPy array to a Tensor (Unsupported numpy {reason}).") from None
+            raise ValueError(
+                explain(f"Failed to convert a NumPy array to a Tensor (Unsupported numpy {reason}).")
+            ) from None
     return np.ascontiguousarray(array.astype(_numpy_type(wanted), copy=False)).reshape(array.shape), wanted
 
 
@@ -74,7 +77,7 @@ def _as_bytes(array: Array) -> Array:
     for position, element in enumerate(array.reshape(-1).tolist()):
         if not isinstance(element, (str, bytes)):
             name = type(element).__name__
-            raise ValueError(f"Failed to convert a NumPy array to a Tensor (Unsupported object type {name}).")
+            raise ValueError(explain(f"Failed to convert a NumPy array to a Tensor (Unsupported object type {name})."))
         result[position] = element.encode() if isinstance(element, str) else element
     return result.reshape(array.shape)
 
@@ -119,15 +122,17 @@ def _from_python(value: Any, wanted: DType | None) -> tuple[Array, DType]:
             _refuse(value, wanted)
         return text, dtypes.string
     if not isinstance(leaf, (bool, int, float, complex, np.number, np.bool_)) and not _is_array_leaf(leaf):
-        raise ValueError(f"Attempt to convert a value ({leaf!r}) with an unsupported type ({type(leaf)}) to a Tensor.")
+        raise ValueError(
+            explain(f"Attempt to convert a value ({leaf!r}) with an unsupported type ({type(leaf)}) to a Tensor.")
+        )
     raw = _raw_array(value, wanted)
     if wanted is not None and raw.dtype.kind in _DIRECT.get(wanted, ""):
         if wanted.is_integer and raw.dtype.kind == "u" and raw.size and int(raw.max()) >= 2**63:
-            raise ValueError(_TOO_LARGE)
+            raise ValueError(explain(_TOO_LARGE))
         return _cast(raw, wanted), wanted
     if wanted is dtypes.uint64 and raw.dtype.kind in "iu":
         if raw.size and int(raw.min()) < 0:
-            raise ValueError(_TOO_LARGE)
+            raise ValueError(explain(_TOO_LARGE))
         return raw.astype(np.uint64), wanted
     natural = _natural_type(leaf, raw)
     if wanted is None:
@@ -150,14 +155,16 @@ def _cast(raw: Array, wanted: DType) -> Array:
 
 def _refuse(value: Any, wanted: DType | None) -> NoReturn:
     assert wanted is not None
-    raise TypeError(f"Cannot convert {value!r} to EagerTensor of dtype {_RUNTIME_NAMES.get(wanted, wanted.name)}")
+    raise TypeError(
+        explain(f"Cannot convert {value!r} to EagerTensor of dtype {_RUNTIME_NAMES.get(wanted, wanted.name)}")
+    )
 
 
 def _refuse_overflow(raw: Array) -> None:
     if raw.dtype == np.float64 and raw.size:
         largest = np.max(np.abs(raw), initial=0.0, where=np.isfinite(raw))
         if largest > float(np.finfo(np.float32).max):
-            raise ValueError(_INFINITE)
+            raise ValueError(explain(_INFINITE))
 
 
 def _outer_shape(value: Any) -> tuple[int, ...]:
@@ -185,17 +192,17 @@ def _raw_array(value: Any, wanted: DType | None) -> Array:
     if wanted is None or wanted.is_integer:
         leaves = np.array(value, object).reshape(-1)
         if not any(isinstance(leaf, (float, np.floating)) for leaf in leaves):
-            raise ValueError(_TOO_LARGE)
+            raise ValueError(explain(_TOO_LARGE))
     return np.array(value, np.float64)
 
 
 def _refuse_irregular(value: Any, shape: tuple[int, ...], depth: int) -> None:
     if depth == len(shape):
         if _is_sequence(value) or not isinstance(value, (bool, int, float, complex, np.number, np.bool_, np.ndarray)):
-            raise ValueError(_MIXED)
+            raise ValueError(explain(_MIXED))
         return
     if not _is_sequence(value) or len(value) != shape[depth]:
-        raise ValueError(_RAGGED)
+        raise ValueError(explain(_RAGGED))
     for part in value:
         _refuse_irregular(part, shape, depth + 1)
 
@@ -207,26 +214,28 @@ def _natural_type(leaf: Any, raw: Array) -> DType:
         leaf = leaf[()]
     if isinstance(leaf, (bool, np.bool_)):
         if kind != "b":
-            raise ValueError(_MIXED)
+            raise ValueError(explain(_MIXED))
         return dtypes.bool
     if isinstance(leaf, (complex, np.complexfloating)):
         return dtypes.complex128
     if kind == "c":
-        raise ValueError(_MIXED)
+        raise ValueError(explain(_MIXED))
     if isinstance(leaf, (float, np.floating)):
         if isinstance(leaf, np.float64):
             return dtypes.float64
         return dtypes.float16 if isinstance(leaf, np.float16) else dtypes.float32
     if isinstance(leaf, (int, np.integer)):
         return _integer_type(raw)
-    raise ValueError(f"Attempt to convert a value ({leaf}) with an unsupported type ({type(leaf)}) to a Tensor.")
+    raise ValueError(
+        explain(f"Attempt to convert a value ({leaf}) with an unsupported type ({type(leaf)}) to a Tensor.")
+    )
 
 
 def _integer_type(raw: Array) -> DType:
     if raw.dtype.kind == "f":
         return dtypes.float32
     if raw.size and int(raw.max()) >= 2**63:
-        raise ValueError(_TOO_LARGE)
+        raise ValueError(explain(_TOO_LARGE))
     fits = not raw.size or (int(raw.min()) >= -(2**31) and int(raw.max()) < 2**31)
     return dtypes.int32 if fits else dtypes.int64
 
@@ -249,11 +258,11 @@ def _collect_text(value: Any) -> Array:
     def collect(part: Any, depth: int) -> None:
         if depth == len(shape):
             if not isinstance(part, (str, bytes)):
-                raise ValueError(_MIXED)
+                raise ValueError(explain(_MIXED))
             leaves.append(part.encode() if isinstance(part, str) else part)
             return
         if not _is_sequence(part) or len(part) != shape[depth]:
-            raise ValueError(_RAGGED)
+            raise ValueError(explain(_RAGGED))
         for one in part:
             collect(one, depth + 1)
 

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from millstream.base.errors import explain
 from millstream.base.trace_types import TraceType, installed
 
 # `bool` is the element type in this file.
@@ -118,7 +119,7 @@ class DType(TraceType):
         ref = type_enum > _REF_OFFSET
         base = _NAME_OF_NUMBER.get(type_enum - _REF_OFFSET if ref else type_enum)
         if base is None:
-            raise TypeError(f"Could not cast {type_enum} to tensorflow::DataType")
+            raise TypeError(explain(f"Could not cast {type_enum} to tensorflow::DataType"))
         _, self._bytes, kind = _TYPES[base]
         self._kind = kind
         self._ref = ref
@@ -189,7 +190,7 @@ class DType(TraceType):
     def _extreme(self, which: str, word: str) -> Any:
         if self.is_quantized or self.base_dtype in (bool, string, complex64, complex128):
             kind = "quantized type" if self.is_quantized else "type"
-            raise TypeError(f"Cannot find {word} value of {self} with {kind} {self.base_dtype}.")
+            raise TypeError(explain(f"Cannot find {word} value of {self} with {kind} {self.base_dtype}."))
         numpy_type = self.as_numpy_dtype
         if self.base_dtype.name in _EXTENDED:
             import ml_dtypes
@@ -200,7 +201,7 @@ class DType(TraceType):
             return getattr(np.finfo(numpy_type), which)
         if self.is_integer:
             return getattr(np.iinfo(numpy_type), which)
-        raise TypeError(f"Cannot find {word} value of {self}.")
+        raise TypeError(explain(f"Cannot find {word} value of {self}."))
 
     @property
     def limits(self) -> tuple[Any, Any]:
@@ -210,7 +211,7 @@ class DType(TraceType):
     def _limits(self, clip_negative: Any = True) -> tuple[Any, Any]:
         base = self.base_dtype
         if base not in _IMAGE_LIMITS:
-            raise ValueError(f"{self} does not have defined limits.")
+            raise ValueError(explain(f"{self} does not have defined limits."))
         low, high = _IMAGE_LIMITS[base]
         return (0 if clip_negative else low), high
 
@@ -407,4 +408,4 @@ def as_dtype(type_value: Any) -> DType:
             return found
         if attempt == 0:
             _learn_extended()
-    raise TypeError(f"Cannot convert the argument `type_value`: {type_value!r} to a TensorFlow DType.")
+    raise TypeError(explain(f"Cannot convert the argument `type_value`: {type_value!r} to a TensorFlow DType."))

@@ -309,9 +309,15 @@ def of_python(error: BaseException) -> OpError:
     return made
 
 
+_AT: Final = "\n  at "
+
+
 def explain(given: str, allowed: str = "", fix: str = "", source: str | None = None) -> str:
     """One message from what was given, what is allowed and what to do, ending with the user's line."""
     text = " ".join(part for part in (given, allowed, fix) if part)
+    if _AT in text:
+        # It quotes an error that has the line already.
+        return text
     source = user_line() if source is None else source
     return f"{text}\n  at {with_text(source)}" if source else text
 

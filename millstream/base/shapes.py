@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
+from millstream.base.errors import explain
 from millstream.base.sizes import Expression, Size, fresh_symbol
 from millstream.base.trace_types import TraceType, installed
 
@@ -38,11 +39,13 @@ def _read_size(value: Any) -> int | None:
             size = value.__index__()
         except AttributeError:
             raise TypeError(
-                "Dimension value must be integer or None or have an __index__ method, "
-                f"got value '{value!r}' with type '{type(value)!r}'"
+                explain(
+                    "Dimension value must be integer or None or have an __index__ method, "
+                    f"got value '{value!r}' with type '{type(value)!r}'"
+                )
             ) from None
     if size is not None and size < 0:
-        raise ValueError(f"Dimension {size} must be >= 0")
+        raise ValueError(explain(f"Dimension {size} must be >= 0"))
     return size
 
 
@@ -69,7 +72,7 @@ class Dimension:
     def assert_is_compatible_with(self, other: Any) -> None:
         """An error unless both may be the same size."""
         if not self.is_compatible_with(other):
-            raise ValueError(f"Dimensions {self} and {as_dimension(other)} are not compatible")
+            raise ValueError(explain(f"Dimensions {self} and {as_dimension(other)} are not compatible"))
 
     def merge_with(self, other: Any) -> Dimension:
         """The size that both are."""
@@ -115,12 +118,16 @@ class Dimension:
 
     def __truediv__(self, other: Any) -> Any:
         raise TypeError(
-            f"unsupported operand type(s) for /: 'Dimension' and '{type(other).__name__}', please use // instead"
+            explain(
+                f"unsupported operand type(s) for /: 'Dimension' and '{type(other).__name__}', please use // instead"
+            )
         )
 
     def __rtruediv__(self, other: Any) -> Any:
         raise TypeError(
-            f"unsupported operand type(s) for /: '{type(other).__name__}' and 'Dimension', please use // instead"
+            explain(
+                f"unsupported operand type(s) for /: '{type(other).__name__}' and 'Dimension', please use // instead"
+            )
         )
 
     def _compare(self, other: Any, operation: Any) -> Any:
@@ -186,7 +193,7 @@ def dimension_value(dimension: Any) -> Any:
 def dimension_at_index(shape: Any, index: int) -> Dimension:
     """The Dimension of one axis, in either version."""
     if not isinstance(shape, TensorShape):
-        raise TypeError(f"`shape` must be a TensorShape, not {type(shape).__name__}.")
+        raise TypeError(explain(f"`shape` must be a TensorShape, not {type(shape).__name__}."))
     return Dimension(None if shape._dims is None else shape._dims[index])
 
 
@@ -231,7 +238,7 @@ class TensorShape(TraceType):
 
     def __len__(self) -> int:
         if self._dims is None:
-            raise ValueError("Cannot take the length of shape with unknown rank.")
+            raise ValueError(explain("Cannot take the length of shape with unknown rank."))
         return len(self._dims)
 
     def __bool__(self) -> bool:
@@ -239,7 +246,7 @@ class TensorShape(TraceType):
 
     def __iter__(self) -> Iterator[Any]:
         if self._dims is None:
-            raise ValueError("Cannot iterate over a shape with unknown rank.")
+            raise ValueError(explain("Cannot iterate over a shape with unknown rank."))
         return iter(self._dims if _version_2 else self.dims or ())
 
     def __getitem__(self, key: Any) -> Any:
@@ -250,7 +257,7 @@ class TensorShape(TraceType):
         if not isinstance(key, slice):
             return None if _version_2 else Dimension(None)
         if key.step is not None:
-            raise ValueError("Steps are not yet handled")
+            raise ValueError(explain("Steps are not yet handled"))
         start = 0 if key.start is None else key.start
         if key.stop is None or start < 0 or key.stop < 0:
             return unknown_shape()
@@ -273,7 +280,7 @@ class TensorShape(TraceType):
         if merged._dims is None:
             return self
         if not self.is_compatible_with(merged):
-            raise ValueError(f"Shapes {self} and {merged} are not compatible")
+            raise ValueError(explain(f"Shapes {self} and {merged} are not compatible"))
         return TensorShape([right if left is None else left for left, right in zip(self._dims, merged._dims)])
 
     def concatenate(self, other: Any) -> TensorShape:
@@ -297,30 +304,30 @@ class TensorShape(TraceType):
         """An error unless both may have the same rank."""
         other = as_shape(other)
         if self.rank is not None and other.rank is not None and self.rank != other.rank:
-            raise ValueError(f"Shapes {self} and {other} must have the same rank")
+            raise ValueError(explain(f"Shapes {self} and {other} must have the same rank"))
 
     def assert_has_rank(self, rank: int | None) -> None:
         """An error unless the rank may be `rank`."""
         if self.rank not in (None, rank):
-            raise ValueError(f"Shape {self} must have rank {rank}")
+            raise ValueError(explain(f"Shape {self} must have rank {rank}"))
 
     def with_rank(self, rank: int | None) -> TensorShape:
         """This shape with its rank known to be `rank`."""
         try:
             return self.merge_with(unknown_shape(rank=rank))
         except ValueError:
-            raise ValueError(f"Shape {self} must have rank {rank}") from None
+            raise ValueError(explain(f"Shape {self} must have rank {rank}")) from None
 
     def with_rank_at_least(self, rank: int) -> TensorShape:
         """This shape; an error where the rank is known to be lower."""
         if self.rank is not None and self.rank < rank:
-            raise ValueError(f"Shape {self} must have rank at least {rank}")
+            raise ValueError(explain(f"Shape {self} must have rank at least {rank}"))
         return self
 
     def with_rank_at_most(self, rank: int) -> TensorShape:
         """This shape; an error where the rank is known to be higher."""
         if self.rank is not None and self.rank > rank:
-            raise ValueError(f"Shape {self} must have rank at most {rank}")
+            raise ValueError(explain(f"Shape {self} must have rank at most {rank}"))
         return self
 
     def is_compatible_with(self, other: Any) -> bool:
@@ -335,7 +342,7 @@ class TensorShape(TraceType):
     def assert_is_compatible_with(self, other: Any) -> None:
         """An error unless both may be the same shape."""
         if not self.is_compatible_with(other):
-            raise ValueError(f"Shapes {self} and {as_shape(other)} are incompatible")
+            raise ValueError(explain(f"Shapes {self} and {as_shape(other)} are incompatible"))
 
     def most_specific_compatible_shape(self, other: Any) -> TensorShape:
         """The narrowest shape that describes both."""
@@ -370,12 +377,12 @@ class TensorShape(TraceType):
     def assert_is_fully_defined(self) -> None:
         """An error unless all sizes are known."""
         if not self.is_fully_defined():
-            raise ValueError(f"Shape {self} is not fully defined")
+            raise ValueError(explain(f"Shape {self} is not fully defined"))
 
     def as_list(self) -> list[int | None]:
         """The sizes, None where unknown."""
         if self._dims is None:
-            raise ValueError("as_list() is not defined on an unknown TensorShape.")
+            raise ValueError(explain("as_list() is not defined on an unknown TensorShape."))
         return list(self._dims)
 
     def as_proto(self) -> Any:
@@ -434,8 +441,10 @@ def _read_iterable(dims: Any) -> Dims:
             result.append(_read_size(size))
         except TypeError as error:
             raise TypeError(
-                f"Failed to convert '{dims!r}' to a shape: '{size!r}'could not be converted to a dimension. "
-                "A shape should either be single dimension (e.g. 10), or an iterable of dimensions (e.g. [1, 10, None])."
+                explain(
+                    f"Failed to convert '{dims!r}' to a shape: '{size!r}'could not be converted to a dimension. "
+                    "A shape should either be single dimension (e.g. 10), or an iterable of dimensions (e.g. [1, 10, None])."
+                )
             ) from error
     return tuple(result)
 
@@ -450,7 +459,7 @@ def unknown_shape(rank: int | None = None, **arguments: Any) -> TensorShape:
     if rank is None and "ndims" in arguments:
         rank = arguments.pop("ndims")
     if arguments:
-        raise TypeError(f"Unknown argument: {arguments}")
+        raise TypeError(explain(f"Unknown argument: {arguments}"))
     return TensorShape(None if rank is None else [None] * rank)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from millstream.base.dtypes import DType, as_dtype
+from millstream.base.errors import explain
 from millstream.base.sizes import Expression, Size, Symbol, product, substitute, symbols
 
 Shape: TypeAlias = tuple[Size, ...]
@@ -41,12 +42,14 @@ class Spec:
             shape = tuple(shape)
         if value is not None:
             if not dtype.is_integer:
-                raise ValueError(f"Only integer tensors may have a known content, not {dtype.name}.")
+                raise ValueError(explain(f"Only integer tensors may have a known content, not {dtype.name}."))
             count = len(value) if isinstance(value, tuple) else None
             if shape != (() if count is None else (count,)):
                 raise ValueError(
-                    f"A known content of {'one number' if count is None else f'{count} numbers'} "
-                    f"does not fit the shape {shape}."
+                    explain(
+                        f"A known content of {'one number' if count is None else f'{count} numbers'} "
+                        f"does not fit the shape {shape}."
+                    )
                 )
             if count is not None and count > LONGEST_VALUE:
                 value = None

@@ -9,6 +9,7 @@ import numpy as np
 
 from millstream.base import dtypes
 from millstream.base.dtypes import DType
+from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
 from millstream.base.trace_types import PlaceholderContext, installed
 from millstream.base.type_specs import (
@@ -108,7 +109,7 @@ class TensorSpec(DenseSpec, BatchableTypeSpec):
     def from_tensor(cls, tensor: Any, name: str | None = None) -> Any:
         """The TensorSpec of a tensor; in a graph the tensor's operation gives the name."""
         if not isinstance(tensor, installed("Tensor")):
-            raise ValueError(f"`tensor` should be a tf.Tensor, but got type {type(tensor)}.")
+            raise ValueError(explain(f"`tensor` should be a tf.Tensor, but got type {type(tensor)}."))
         if name is None and getattr(tensor, "graph", None) is not None:
             name = tensor.op.name
         return TensorSpec(tensor.shape, tensor.dtype, name)
@@ -137,7 +138,7 @@ class TensorSpec(DenseSpec, BatchableTypeSpec):
         """The tensor, checked."""
         value = self.cast(value, _STRICT)
         if not value.shape.is_subtype_of(self._shape):
-            raise TypeError(f"Received tensor of shape {value.shape} instead of {self._shape}")
+            raise TypeError(explain(f"Received tensor of shape {value.shape} instead of {self._shape}"))
         return [value]
 
     def from_tensors(self, tensors: Iterator[Any]) -> Any:
@@ -159,7 +160,7 @@ class TensorSpec(DenseSpec, BatchableTypeSpec):
         value_spec = TensorSpec(value.shape, value.dtype, self._name)
         if not value_spec.is_subtype_of(self):
             if not self.is_subtype_of(value_spec):
-                raise TypeError(f"Can not cast {value_spec!r} to {self!r}")
+                raise TypeError(explain(f"Can not cast {value_spec!r} to {self!r}"))
             value.set_shape(self._shape)
         return value
 
@@ -178,7 +179,7 @@ class TensorSpec(DenseSpec, BatchableTypeSpec):
 
     def _to_batchable_tensor_list(self, value: Any, batched: bool = False) -> Any:
         if batched and self._shape.merge_with(value.shape).ndims == 0:
-            raise ValueError("Unbatching a tensor is only supported for rank >= 1")
+            raise ValueError(explain("Unbatching a tensor is only supported for rank >= 1"))
         return self._to_components(value)
 
     def _batch(self, batch_size: int | None) -> Any:
@@ -186,7 +187,7 @@ class TensorSpec(DenseSpec, BatchableTypeSpec):
 
     def _unbatch(self) -> Any:
         if self._shape.ndims == 0:
-            raise ValueError("Unbatching a tensor is only supported for rank >= 1")
+            raise ValueError(explain("Unbatching a tensor is only supported for rank >= 1"))
         return TensorSpec(self._shape[1:], self._dtype)
 
     @property
@@ -228,11 +229,11 @@ class BoundedTensorSpec(TensorSpec):
 
     def _read_bound(self, name: str, value: Any) -> Any:
         if value is None:
-            raise ValueError(f"`{name}` can not be None.")
+            raise ValueError(explain(f"`{name}` can not be None."))
         shape = np.shape(value)
         sizes = self._shape._dims
         if sizes is not None and not _fits(shape, sizes):
-            raise ValueError(f"`{name}` {value} is not compatible with shape {self.shape}.")
+            raise ValueError(explain(f"`{name}` {value} is not compatible with shape {self.shape}."))
         array = np.array(value, dtype=self.dtype.as_numpy_dtype)
         array.setflags(write=False)
         return array
@@ -337,7 +338,9 @@ class VariableSpec(DenseSpec):
             return False
         if (self.alias_id is None) != (other.alias_id is None):
             raise NotImplementedError(
-                f"VariableSpec.is_subtype_of doesn't support alias_id=None, got self: {self} and other: {other}."
+                explain(
+                    f"VariableSpec.is_subtype_of doesn't support alias_id=None, got self: {self} and other: {other}."
+                )
             )
         return super().is_subtype_of(other)
 
@@ -347,8 +350,10 @@ class VariableSpec(DenseSpec):
             return None
         if len({spec.alias_id is None for spec in (self, *others)}) > 1:
             raise NotImplementedError(
-                "VariableSpec.most_specific_common_supertype doesn't support alias_id=None, got self: "
-                f"{self} and others: {others}."
+                explain(
+                    "VariableSpec.most_specific_common_supertype doesn't support alias_id=None, got self: "
+                    f"{self} and others: {others}."
+                )
             )
         return super().most_specific_common_supertype(others)
 
@@ -386,14 +391,20 @@ class VariableSpec(DenseSpec):
 
     def _from_components(self, components: Any) -> Any:
         if not isinstance(components, (list, tuple)):
-            raise TypeError(f"Components of a ResourceVariable must be a list or tuple, got f{components} instead.")
+            raise TypeError(
+                explain(f"Components of a ResourceVariable must be a list or tuple, got f{components} instead.")
+            )
         if len(components) != 1:
             raise ValueError(
-                f"Components of a ResourceVariable must only contain its resource handle, got f{components} instead."
+                explain(
+                    f"Components of a ResourceVariable must only contain its resource handle, got f{components} instead."
+                )
             )
         handle = components[0]
         if not isinstance(handle, installed("Tensor")) or handle.dtype is not dtypes.resource:
-            raise ValueError(f"The handle of a ResourceVariable must be a resource tensor, got {handle} instead.")
+            raise ValueError(
+                explain(f"The handle of a ResourceVariable must be a resource tensor, got {handle} instead.")
+            )
         return self.value_type(trainable=self.trainable, shape=self.shape, dtype=self.dtype, handle=handle)
 
     def _serialize(self) -> Any:

@@ -6,6 +6,8 @@ import abc
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from millstream.base.errors import explain
+
 
 class TraceType(metaclass=abc.ABCMeta):
     """The kind of an argument: two arguments of one kind share a trace."""
@@ -22,7 +24,7 @@ class TraceType(metaclass=abc.ABCMeta):
 
     def placeholder_value(self, placeholder_context: Any) -> Any:
         """The value that stands for an argument of this kind inside a trace."""
-        raise NotImplementedError(f"{type(self).__name__} does not say what stands for it inside a trace.")
+        raise NotImplementedError(explain(f"{type(self).__name__} does not say what stands for it inside a trace."))
 
     def to_tensors(self, value: Any) -> list[Any]:
         """The tensors in a value of this kind."""
@@ -84,6 +86,6 @@ def installed(name: str) -> Any:
     found = _installed.get(name)
     if found is None:
         raise NotImplementedError(
-            f"{name} is not there before millstream's own rooms are imported. Import millstream first."
+            explain(f"{name} is not there before millstream's own rooms are imported. Import millstream first.")
         )
     return found

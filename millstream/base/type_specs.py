@@ -17,6 +17,7 @@ import numpy as np
 from millstream.base import nest
 from millstream.base.composite import CompositeTensor
 from millstream.base.dtypes import DType
+from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
 from millstream.base.trace_types import TraceType, installed
 
@@ -101,7 +102,7 @@ class TypeSpec(TraceType):
         """The narrowest type that holds both; an error where there is none."""
         result = self.most_specific_common_supertype([other])
         if result is None:
-            raise ValueError(f"No TypeSpec is compatible with both {self} and {other}")
+            raise ValueError(explain(f"No TypeSpec is compatible with both {self} and {other}"))
         return result
 
     def placeholder_value(self, placeholder_context: Any) -> Any:
@@ -172,14 +173,18 @@ class TypeSpec(TraceType):
         name = self.value_type.__name__
         if len(tensor_list) != len(expected):
             raise ValueError(
-                f"Cannot create a {name} from the tensor list because the TypeSpec expects {len(expected)} items, "
-                f"but the provided tensor list has {len(tensor_list)} items."
+                explain(
+                    f"Cannot create a {name} from the tensor list because the TypeSpec expects {len(expected)} items, "
+                    f"but the provided tensor list has {len(tensor_list)} items."
+                )
             )
         for position, (tensor, spec) in enumerate(zip(tensor_list, expected)):
             if not type_spec_from_value(tensor).is_compatible_with(spec):
                 raise ValueError(
-                    f"Cannot create a {name} from the tensor list because item {position} ({tensor!r}) is incompatible "
-                    f"with the expected TypeSpec {spec}."
+                    explain(
+                        f"Cannot create a {name} from the tensor list because item {position} ({tensor!r}) is incompatible "
+                        f"with the expected TypeSpec {spec}."
+                    )
                 )
         return self._from_compatible_tensor_list(tensor_list)
 
@@ -187,10 +192,10 @@ class TypeSpec(TraceType):
         return self._from_components(nest.pack_sequence_as(self._component_specs, tensor_list, expand_composites=True))
 
     def _to_legacy_output_types(self) -> Any:
-        raise NotImplementedError(f"{type(self).__name__}._to_legacy_output_types()")
+        raise NotImplementedError(explain(f"{type(self).__name__}._to_legacy_output_types()"))
 
     def _to_legacy_output_shapes(self) -> Any:
-        raise NotImplementedError(f"{type(self).__name__}._to_legacy_output_shapes()")
+        raise NotImplementedError(explain(f"{type(self).__name__}._to_legacy_output_shapes()"))
 
     def _to_legacy_output_classes(self) -> Any:
         return self.value_type
@@ -247,8 +252,10 @@ def _hashable(spec: TypeSpec, value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return np.ndarray, value.shape, value.dtype.str, value.tobytes()
     raise ValueError(
-        f"Cannot generate a hashable key for {spec} because the _serialize() method returned an unsupported value of "
-        f"type {type(value)}"
+        explain(
+            f"Cannot generate a hashable key for {spec} because the _serialize() method returned an unsupported value of "
+            f"type {type(value)}"
+        )
     )
 
 
@@ -309,9 +316,9 @@ class LegacyTypeSpecBatchEncoder(TypeSpecBatchEncoder):
         if minimum_rank == 0:
             return spec._to_tensor_list(value)
         if minimum_rank > 1:
-            raise ValueError(f"{type(spec).__name__}.encode does not support minimum_rank>1.")
+            raise ValueError(explain(f"{type(spec).__name__}.encode does not support minimum_rank>1."))
         if not isinstance(spec, BatchableTypeSpec):
-            raise ValueError(f"{type(spec).__name__}.encode does not support minimum_rank>0.")
+            raise ValueError(explain(f"{type(spec).__name__}.encode does not support minimum_rank>0."))
         return spec._to_batched_tensor_list(value)
 
     def decode(self, spec: Any, encoded_value: Any) -> Any:
@@ -357,8 +364,10 @@ class BatchableTypeSpec(TypeSpec):
         tensors = nest.flatten(nest.map_structure(to_list, self._component_specs, self._to_components(value)))
         if any(tensor.shape.ndims == 0 for tensor in tensors):
             raise ValueError(
-                f"While converting {value} to a list of tensors for batching, found a scalar item which cannot be "
-                "batched."
+                explain(
+                    f"While converting {value} to a list of tensors for batching, found a scalar item which cannot be "
+                    "batched."
+                )
             )
         return tensors
 
@@ -423,22 +432,28 @@ _spec_of_name: Final[dict[str, type]] = {}
 def register_type_spec(name: str) -> Callable[[Any], Any]:
     """A decorator that gives a TypeSpec class its name in saved files."""
     if not isinstance(name, str):
-        raise TypeError(f"Expected `name` to be a string; got {name!r}")
+        raise TypeError(explain(f"Expected `name` to be a string; got {name!r}"))
     if not _REGISTERED_NAME.match(name):
         raise ValueError(
-            "Registered name must have the form '{project_name}.{type_name}' "
-            f"(e.g. 'my_project.MyTypeSpec'); got {name!r}."
+            explain(
+                "Registered name must have the form '{project_name}.{type_name}' "
+                f"(e.g. 'my_project.MyTypeSpec'); got {name!r}."
+            )
         )
 
     def add(cls: Any) -> Any:
         _check_spec_class(cls)
         if cls in _name_of_spec:
             raise ValueError(
-                f"Class {cls.__module__}.{cls.__name__} has already been registered with name {_name_of_spec[cls]}."
+                explain(
+                    f"Class {cls.__module__}.{cls.__name__} has already been registered with name {_name_of_spec[cls]}."
+                )
             )
         if name in _spec_of_name:
             known = _spec_of_name[name]
-            raise ValueError(f"Name {name} has already been registered for class {known.__module__}.{known.__name__}.")
+            raise ValueError(
+                explain(f"Name {name} has already been registered for class {known.__module__}.{known.__name__}.")
+            )
         _name_of_spec[cls] = name
         _spec_of_name[name] = cls
         return cls
@@ -448,23 +463,23 @@ def register_type_spec(name: str) -> Callable[[Any], Any]:
 
 def _check_spec_class(cls: Any) -> None:
     if not (isinstance(cls, type) and issubclass(cls, TypeSpec)):
-        raise TypeError(f"Expected `cls` to be a TypeSpec; got {cls!r}")
+        raise TypeError(explain(f"Expected `cls` to be a TypeSpec; got {cls!r}"))
 
 
 def get_type_spec_name(cls: Any) -> str:
     """The name that a TypeSpec class was registered with."""
     _check_spec_class(cls)
     if cls not in _name_of_spec:
-        raise ValueError(f"TypeSpec {cls.__module__}.{cls.__name__} has not been registered.")
+        raise ValueError(explain(f"TypeSpec {cls.__module__}.{cls.__name__} has not been registered."))
     return _name_of_spec[cls]
 
 
 def lookup_type_spec(name: str) -> Any:
     """The TypeSpec class that was registered with a name."""
     if not isinstance(name, str):
-        raise TypeError(f"Expected `name` to be a string; got {name!r}")
+        raise TypeError(explain(f"Expected `name` to be a string; got {name!r}"))
     if name not in _spec_of_name:
-        raise ValueError(f"No TypeSpec has been registered with name {name!r}")
+        raise ValueError(explain(f"No TypeSpec has been registered with name {name!r}"))
     return _spec_of_name[name]
 
 
@@ -487,7 +502,7 @@ def type_spec_from_value(value: Any) -> Any:
         except (ValueError, TypeError):
             found = None
     if found is None:
-        raise TypeError(f"Could not build a TypeSpec for {value} of unsupported type {type(value)}.")
+        raise TypeError(explain(f"Could not build a TypeSpec for {value} of unsupported type {type(value)}."))
     return found
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from millstream.base import dtypes, nest
 from millstream.base.composite import CompositeTensor
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
 from millstream.base.specs import TensorSpec, TypeSpec
 from millstream.data.iterator import OwnedIterator
@@ -51,9 +52,9 @@ class Dataset(CompositeTensor):
 
     def __len__(self) -> int:
         if self._count == INFINITE:
-            raise TypeError("The dataset is infinite.")
+            raise TypeError(explain("The dataset is infinite."))
         if self._count == UNKNOWN:
-            raise TypeError("The dataset length is unknown.")
+            raise TypeError(explain("The dataset length is unknown."))
         return self._count
 
     def __bool__(self) -> bool:
@@ -96,10 +97,10 @@ class Dataset(CompositeTensor):
         leaves = nest.flatten(element)
         flat = [t for t in leaves if t is not None]
         if any(t.shape.rank == 0 for t in flat):
-            raise ValueError("Unbatching a tensor is only supported for rank >= 1")
+            raise ValueError(explain("Unbatching a tensor is only supported for rank >= 1"))
         sizes: set[Any] = {t.shape.as_list()[0] if t.shape.rank else None for t in flat} - {None}
         if len(sizes) > 1:
-            raise ValueError(f"Dimensions {' and '.join(map(str, sorted(sizes)))} are not compatible")
+            raise ValueError(explain(f"Dimensions {' and '.join(map(str, sorted(sizes)))} are not compatible"))
         count: int = sizes.pop() if sizes else UNKNOWN
         spec = nest.map_structure(
             lambda t: NoneTensorSpec() if t is None else TensorSpec(t.shape[1:], t.dtype), element
@@ -151,10 +152,10 @@ class Dataset(CompositeTensor):
     ) -> Dataset:
         """Return a dataset of what a Python generator yields."""
         if not callable(generator):
-            raise TypeError("`generator` must be a Python callable.")
+            raise TypeError(explain("`generator` must be a Python callable."))
         if output_signature is None:
             if output_types is None:
-                raise TypeError("Either `output_signature` or `output_types` must be specified.")
+                raise TypeError(explain("Either `output_signature` or `output_types` must be specified."))
             shapes = (
                 nest.map_structure(lambda _: TensorShape(None), output_types)
                 if output_shapes is None
@@ -292,7 +293,7 @@ class Dataset(CompositeTensor):
         """Keep the elements of the first whole iteration in memory."""
         if filename:
             raise NotImplementedError(
-                "Dataset.cache on a file is not supported yet; call cache() to keep elements in memory."
+                explain("Dataset.cache on a file is not supported yet; call cache() to keep elements in memory.")
             )
         kept: list[Any] = []
         done = [False]
@@ -362,7 +363,9 @@ class Dataset(CompositeTensor):
             from millstream.base import errors
 
             raise errors.InvalidArgumentError(
-                None, None, f"Dataset had {'no' if not rows else 'more than one'} element(s); it must have exactly one."
+                None,
+                None,
+                explain(f"Dataset had {'no' if not rows else 'more than one'} element(s); it must have exactly one."),
             )
         return rows[0]
 
@@ -422,8 +425,10 @@ def _common_spec(first: Any, second: Any) -> Any:
     common = first.most_specific_common_supertype([second])
     if common is None:
         raise TypeError(
-            f"Incompatible dataset elements: {first} cannot be joined with {second}: give datasets of the same structure "
-            "and element types."
+            explain(
+                f"Incompatible dataset elements: {first} cannot be joined with {second}: give datasets of the same structure "
+                "and element types."
+            )
         )
     return common
 

@@ -84,7 +84,7 @@ class OwnedIterator(CompositeTensor, Iterator):
         if element is _END and optional:
             return to_tensor(False), *(zeros_of(s) for s in flat_specs(self._element_spec))
         if element is _END:
-            raise errors.OutOfRangeError(None, None, "End of sequence")
+            raise errors.OutOfRangeError(None, None, errors.explain("End of sequence"))
         tensors = [t for t in nest.flatten(element, expand_composites=True) if t is not None]
         return (to_tensor(True), *tensors) if optional else tuple(tensors)
 
@@ -108,7 +108,7 @@ class OwnedIterator(CompositeTensor, Iterator):
             assert self._elements is not None
             element = next(self._elements, _END)
             if element is _END:
-                raise errors.OutOfRangeError(None, None, "End of sequence")
+                raise errors.OutOfRangeError(None, None, errors.explain("End of sequence"))
             return element
         tensors = graph.create(HOST_CALL, [self._resource], {"outputs": self._outputs()})
         return nest.pack_sequence_as(self._element_spec, list(tensors), expand_composites=True)

@@ -140,5 +140,5 @@ class Optional(CompositeTensor):
     def get_value(self, name: str | None = None) -> Any:
         """Return the value; InvalidArgumentError where there is none."""
         if current_graph() is None and not bool(self._has):
-            raise errors.InvalidArgumentError(None, None, "The given optional does not have a value.")
+            raise errors.InvalidArgumentError(None, None, errors.explain("The given optional does not have a value."))
         return nest.pack_sequence_as(self._element_spec, self._tensors, expand_composites=True)

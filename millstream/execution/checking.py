@@ -24,7 +24,7 @@ def assert_true(condition: Any, data: Sequence[Any], summarize: int | None = Non
         if current_graph() is None:
             parts = [_summary(d, 3 if summarize is None else summarize) for d in data]
             raise errors.InvalidArgumentError(
-                None, None, f"Expected '{condition!s}' to be true. Summarized data: " + "\n".join(parts)
+                None, None, errors.explain(f"Expected '{condition!s}' to be true. Summarized data: " + "\n".join(parts))
             )
     apply(ops.assert_, condition, [to_tensor(d) for d in data], summarize=3 if summarize is None else summarize)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millstream.base import dtypes, nest
+from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
 from millstream.base.sizes import fresh_symbol, is_known
 from millstream.base.spec import Spec
@@ -106,9 +107,9 @@ def is_true(pred: Any) -> bool | None:
 def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
     """Return what `true_fn` gives where `pred` holds, else what `false_fn` gives."""
     if not callable(true_fn):
-        raise TypeError("'true_fn' must be callable.")
+        raise TypeError(explain("'true_fn' must be callable."))
     if not callable(false_fn):
-        raise TypeError("'false_fn' must be callable.")
+        raise TypeError(explain("'false_fn' must be callable."))
     chosen = is_true(pred)
     if chosen is not None:
         return true_fn() if chosen else false_fn()
@@ -119,7 +120,9 @@ def staged_cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], An
     """Add a branch to the graph being traced."""
     if pred.shape.rank not in (0, None):
         raise ValueError(
-            f"Shape must be rank 0 but is rank {pred.shape.rank} for the condition {pred!r}; reduce it to one bool."
+            explain(
+                f"Shape must be rank 0 but is rank {pred.shape.rank} for the condition {pred!r}; reduce it to one bool."
+            )
         )
     return finish_cond(pred, [Traced("cond_true", true_fn), Traced("cond_false", false_fn)])
 
@@ -174,9 +177,9 @@ def _check_branches(branches: Sequence[Traced], names: Sequence[str]) -> None:
             nest.assert_same_structure(first.result, other.result, expand_composites=True)
             for a, b in zip(first.flat, other.flat, strict=True):
                 if (a is None) != (b is None):
-                    raise ValueError(f"one gives None where the other gives {b if a is None else a!r}")
+                    raise ValueError(explain(f"one gives None where the other gives {b if a is None else a!r}"))
                 if a is not None and a.dtype != b.dtype:
-                    raise TypeError(f"{a!r} has element type {a.dtype.name}, {b!r} has {b.dtype.name}")
+                    raise TypeError(explain(f"{a!r} has element type {a.dtype.name}, {b!r} has {b.dtype.name}"))
         except (TypeError, ValueError) as error:
             raise type(error)(
                 f"{names[0]} and {name} arguments to tf.{'cond' if len(names) == 2 else 'switch_case'} must have the same "
@@ -189,11 +192,11 @@ def switch_case(branch_index: Any, branch_fns: Any, default: Callable[[], Any] |
     """Return what the branch picked by `branch_index` gives; out of range picks the default, or the last one."""
     functions = _indexed(branch_fns)
     if default is not None and not callable(default):
-        raise TypeError("'default' must be callable.")
+        raise TypeError(explain("'default' must be callable."))
     index = to_tensor(branch_index)
     if index.dtype not in (dtypes.int32,):
         raise TypeError(
-            f"branch_index must have element type int32, given {index.dtype.name}; convert it with tf.cast."
+            explain(f"branch_index must have element type int32, given {index.dtype.name}; convert it with tf.cast.")
         )
     if not isinstance(index, SymbolicTensor):
         number = int(index)
@@ -223,16 +226,16 @@ def _indexed(branch_fns: Any) -> dict[int, Callable[[], Any]]:
     elif isinstance(branch_fns, (list, tuple)):
         pairs = list(branch_fns if branch_fns and isinstance(branch_fns[0], tuple) else enumerate(branch_fns))
     else:
-        raise TypeError(f"'branch_fns' must be a list, tuple, or dict. Received: {branch_fns!r}.")
+        raise TypeError(explain(f"'branch_fns' must be a list, tuple, or dict. Received: {branch_fns!r}."))
     if not pairs:
-        raise ValueError("'branch_fns' must not be empty.")
+        raise ValueError(explain("'branch_fns' must not be empty."))
     for key, function in pairs:
         if not isinstance(key, int):
-            raise TypeError(f"key must be a Python `int`, got {key!r}.")
+            raise TypeError(explain(f"key must be a Python `int`, got {key!r}."))
         if not callable(function):
-            raise TypeError(f"fn for key {key} must be callable.")
+            raise TypeError(explain(f"fn for key {key} must be callable."))
     if len({k for k, _ in pairs}) != len(pairs):
-        raise ValueError("Found duplicate keys in `branch_fns`.")
+        raise ValueError(explain("Found duplicate keys in `branch_fns`."))
     return dict(pairs)
 
 
@@ -240,12 +243,14 @@ def case(pairs: Sequence[tuple[Any, Callable[[], Any]]], default: Callable[[], A
     """Return what the function of the first pair whose condition holds gives, else the default's."""
     for pair in pairs:
         if not isinstance(pair, tuple) or len(pair) != 2 or not callable(pair[1]):
-            raise TypeError(f"Each entry of pred_fn_pairs must be a tuple (condition, callable), given {pair!r}.")
+            raise TypeError(
+                explain(f"Each entry of pred_fn_pairs must be a tuple (condition, callable), given {pair!r}.")
+            )
     if exclusive:
         _check_exclusive([to_tensor(p) for p, _ in pairs])
     if not pairs:
         if default is None:
-            raise ValueError("tf.case was given no pairs and no default.")
+            raise ValueError(explain("tf.case was given no pairs and no default."))
         return default()
     (pred, function), rest = pairs[0], pairs[1:]
     if not rest and default is None:
@@ -266,7 +271,7 @@ def raise_none_holds() -> None:
     from millstream.base import errors
 
     raise errors.InvalidArgumentError(
-        None, None, "None of the conditions evaluated as True: give a default, or one that holds."
+        None, None, explain("None of the conditions evaluated as True: give a default, or one that holds.")
     )
 
 
@@ -292,9 +297,9 @@ def while_loop(
 ) -> Any:
     """Repeat `body` while `cond` holds; both take the loop variables, `body` gives the next ones."""
     if not callable(cond):
-        raise TypeError("'cond' must be callable.")
+        raise TypeError(explain("'cond' must be callable."))
     if not callable(body):
-        raise TypeError("'body' must be callable.")
+        raise TypeError(explain("'body' must be callable."))
     if current_graph() is None:
         return _eager_loop(cond, body, loop_vars, maximum_iterations)
     return staged_loop(
@@ -419,13 +424,17 @@ def _trace_body(
         converted, at = [], 0
         for leaf, start in zip(leaves, flat, strict=True):
             if (leaf is None) != (start is None):
-                raise ValueError("A loop variable is None at one time and a tensor at another; give it one kind.")
+                raise ValueError(
+                    explain("A loop variable is None at one time and a tensor at another; give it one kind.")
+                )
             tensor = None if leaf is None else leaf_tensor(leaf, wanted[at])
             if tensor is not None:
                 if tensor.dtype != wanted[at]:
                     raise TypeError(
-                        f"A loop variable enters the loop with element type {wanted[at].name}, but has {tensor.dtype.name} after "
-                        "one iteration; convert it with tf.cast."
+                        explain(
+                            f"A loop variable enters the loop with element type {wanted[at].name}, but has {tensor.dtype.name} after "
+                            "one iteration; convert it with tf.cast."
+                        )
                     )
                 at += 1
             converted.append(tensor)
@@ -438,7 +447,7 @@ def _one_bool(cond: Callable[..., Any]) -> Callable[..., Any]:
     def checked(*arguments: Any) -> Any:
         answer = to_tensor(cond(*arguments))
         if answer.dtype != dtypes.bool or answer.shape.rank not in (0, None):
-            raise TypeError(f"The condition of a while loop must give one bool, given {answer!r}.")
+            raise TypeError(explain(f"The condition of a while loop must give one bool, given {answer!r}."))
         return answer
 
     return checked
@@ -475,7 +484,9 @@ def _flat_invariants(values: Any, invariants: Any) -> list[Any]:
     found: list[Any] = []
     given = invariants if isinstance(invariants, (list, tuple)) else (invariants,)
     if len(given) != len(values):
-        raise ValueError(f"shape_invariants has {len(given)} entries for {len(values)} loop variables; give one each.")
+        raise ValueError(
+            explain(f"shape_invariants has {len(given)} entries for {len(values)} loop variables; give one each.")
+        )
     for value, invariant in zip(values, given, strict=True):
         leaves = nest.flatten(value, expand_composites=True)
         if invariant is None or isinstance(invariant, TensorShape) or hasattr(invariant, "_component_specs"):
@@ -495,8 +506,10 @@ def _invariant_spec(spec: Spec, shape: Any) -> Spec:
         return Spec(spec.dtype, None, None, spec.handle)
     if given.rank is not None and not given.is_subtype_of(shape):
         raise ValueError(
-            f"The shape invariant specified for a loop variable is not compatible with its initial shape: got {shape}, "
-            f"starts with {given}."
+            explain(
+                f"The shape invariant specified for a loop variable is not compatible with its initial shape: got {shape}, "
+                f"starts with {given}."
+            )
         )
     old = spec.shape if spec.shape is not None else [None] * shape.rank
     sizes = [fresh_symbol("n") if n is None else n for n, _ in zip(shape.as_list(), old, strict=True)]
@@ -516,9 +529,11 @@ def _check_turn(start: Spec, after: Spec, tensor: Any, invariants: Any) -> Spec:
         now = TensorShape([n if is_known(n) else None for n in after.shape])
         name = getattr(tensor, "name", "") if isinstance(tensor, SymbolicTensor) else "loop variable"
         raise ValueError(
-            f"Input tensor {name} enters the loop with shape {before}, but has shape {now} after one iteration. To allow the "
-            "shape to vary across iterations, use the `shape_invariants` argument of tf.while_loop to specify a less-specific "
-            "shape."
+            explain(
+                f"Input tensor {name} enters the loop with shape {before}, but has shape {now} after one iteration. To allow the "
+                "shape to vary across iterations, use the `shape_invariants` argument of tf.while_loop to specify a less-specific "
+                "shape."
+            )
         )
     sizes = []
     for m, n in zip(start.shape, after.shape, strict=True):

@@ -11,6 +11,7 @@ from millstream import _runtime as runtime
 from millstream.base import dtypes
 from millstream.base.conversion import to_array
 from millstream.base.dtypes import DType, as_dtype
+from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
 from millstream.execution.tensor import EagerTensor, Tensor, TensorType, eager_from_array
 from millstream.ops.registry import find
@@ -28,11 +29,11 @@ def register_conversion(base_type: Any, function: Callable[..., Any], priority: 
     """Convert objects of `base_type` (a class or tuple of classes) with `function(value, dtype, name, as_ref)`."""
     bases = base_type if isinstance(base_type, tuple) else (base_type,)
     if not bases or not all(isinstance(base, type) for base in bases):
-        raise TypeError(f"Argument `base_type` must be a type or a tuple of types. Obtained: {base_type}")
+        raise TypeError(explain(f"Argument `base_type` must be a type or a tuple of types. Obtained: {base_type}"))
     if not callable(function):
-        raise TypeError(f"Argument `conversion_func` must be callable. Received {function}.")
+        raise TypeError(explain(f"Argument `conversion_func` must be callable. Received {function}."))
     if any(issubclass(base, (*_PLAIN, np.ndarray, np.generic)) for base in bases):
-        raise TypeError("Cannot register conversions for Python numeric types and NumPy scalars and arrays.")
+        raise TypeError(explain("Cannot register conversions for Python numeric types and NumPy scalars and arrays."))
     _registry.append((priority, bases, function))
     _registry.sort(key=lambda entry: entry[0])
 
@@ -43,7 +44,9 @@ def to_tensor(value: Any, dtype: Any = None, preferred: DType | None = None, nam
     if isinstance(value, Tensor):
         if wanted is not None and value.dtype is not wanted and not wanted.is_compatible_with(value.dtype):
             raise ValueError(
-                f"Tensor conversion requested dtype {wanted.name} for Tensor with dtype {value.dtype.name}: {value!r}"
+                explain(
+                    f"Tensor conversion requested dtype {wanted.name} for Tensor with dtype {value.dtype.name}: {value!r}"
+                )
             )
         return value
     if value.__class__ not in _PLAIN:
@@ -86,12 +89,12 @@ def _converted(value: Any, wanted: DType | None, preferred: DType | None, name: 
 
 def _shape_tensor(shape: TensorShape, wanted: DType | None) -> EagerTensor:
     if not shape.is_fully_defined():
-        raise ValueError(f"Cannot convert a partially known TensorShape {shape} to a Tensor.")
+        raise ValueError(explain(f"Cannot convert a partially known TensorShape {shape} to a Tensor."))
     sizes = shape.as_list()
     if wanted is None:
         wanted = dtypes.int64 if any(n is not None and n > 2**31 - 1 for n in sizes) else dtypes.int32
     if wanted not in (dtypes.int32, dtypes.int64):
-        raise TypeError(f"Cannot convert TensorShape to dtype {wanted.name}: choose tf.int32 or tf.int64.")
+        raise TypeError(explain(f"Cannot convert TensorShape to dtype {wanted.name}: choose tf.int32 or tf.int64."))
     return constant_of(np.asarray(sizes, wanted.as_numpy_dtype), wanted)
 
 

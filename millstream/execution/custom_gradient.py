@@ -9,6 +9,7 @@ from typing import Any
 
 from millstream.autodiff.split import inline
 from millstream.base import dtypes, nest
+from millstream.base.errors import explain
 from millstream.base.spec import Spec
 from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph
@@ -40,7 +41,9 @@ def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
 def _split_result(function: Any, result: Any) -> tuple[Any, Callable[..., Any]]:
     if not isinstance(result, tuple) or len(result) != 2 or not callable(result[1]):
         raise TypeError(
-            f"Function {function!r} decorated with tf.custom_gradient must return (result, gradient function), given {result!r}."
+            explain(
+                f"Function {function!r} decorated with tf.custom_gradient must return (result, gradient function), given {result!r}."
+            )
         )
     return result
 
@@ -56,8 +59,10 @@ def _takes_variables(grad_fn: Callable[..., Any]) -> bool:
 def _check_variables(grad_fn: Callable[..., Any], variables: Sequence[Any]) -> None:
     if variables and not _takes_variables(grad_fn):
         raise TypeError(
-            "If using @custom_gradient with a function that uses variables, then grad_fn must accept a 'variables' keyword "
-            f"argument. The variables are {[v.name for v in variables]}."
+            explain(
+                "If using @custom_gradient with a function that uses variables, then grad_fn must accept a 'variables' keyword "
+                f"argument. The variables are {[v.name for v in variables]}."
+            )
         )
 
 
@@ -69,12 +74,14 @@ def _gradients(
         answer = grad_fn(*dys, variables=list(variables))
         if not isinstance(answer, (tuple, list)) or len(answer) != 2:
             raise ValueError(
-                "grad_fn must return (gradients of the arguments, gradients of `variables`) where variables are used."
+                explain(
+                    "grad_fn must return (gradients of the arguments, gradients of `variables`) where variables are used."
+                )
             )
         for_args, for_variables = answer
         for_variables = list(for_variables) if isinstance(for_variables, (tuple, list)) else [for_variables]
         if len(for_variables) != len(variables):
-            raise ValueError("Must return gradient for each variable from @custom_gradient grad_fn.")
+            raise ValueError(explain("Must return gradient for each variable from @custom_gradient grad_fn."))
     else:
         for_args, for_variables = grad_fn(*dys), []
     flat = (
@@ -84,7 +91,9 @@ def _gradients(
     )
     if len(flat) != len(args):
         raise ValueError(
-            f"custom_gradient function expected to return {len(args)} gradients, but returned {len(flat)} instead."
+            explain(
+                f"custom_gradient function expected to return {len(args)} gradients, but returned {len(flat)} instead."
+            )
         )
     return [g if g is None or isinstance(g, IndexedSlices) else to_tensor(g) for g in (*flat, *for_variables)]
 

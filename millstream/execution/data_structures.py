@@ -8,6 +8,7 @@ from collections.abc import Mapping as MappingType
 from typing import Any
 
 from millstream.base import nest
+from millstream.base.errors import explain
 from millstream.execution.tensor import TensorType
 from millstream.execution.trackable import NoDependency, Trackable, TrackableReference
 
@@ -20,7 +21,7 @@ class TrackableDataStructure(Trackable):
 
     @property
     def _values(self) -> Iterable[Any]:
-        raise NotImplementedError(type(self).__name__)
+        raise NotImplementedError(explain(type(self).__name__))
 
     def _track_value(self, value: Any, name: str) -> Any:
         """Wrap a member where it is a list or dict, and make it a child where it can be one."""
@@ -139,10 +140,12 @@ class ListWrapper(List, list):  # type: ignore[misc,type-arg]
         tracked = any(isinstance(item, Trackable) for item in self._storage)
         if self._moved and tracked:
             raise ValueError(
-                f"Unable to save the object {self!r} (a list wrapper constructed to track trackable TensorFlow objects). A list "
-                "element was replaced (__setitem__, __setslice__), deleted (__delitem__, __delslice__), or moved (sort). In order "
-                "to support restoration on object creation, tracking is exclusively for append-only data structures.\n\nIf you "
-                "don't need this list checkpointed, wrap it in a non-trackable object; it will be subsequently ignored."
+                explain(
+                    f"Unable to save the object {self!r} (a list wrapper constructed to track trackable TensorFlow objects). A list "
+                    "element was replaced (__setitem__, __setslice__), deleted (__delitem__, __delslice__), or moved (sort). In order "
+                    "to support restoration on object creation, tracking is exclusively for append-only data structures.\n\nIf you "
+                    "don't need this list checkpointed, wrap it in a non-trackable object; it will be subsequently ignored."
+                )
             )
         # The list may have been changed through the object that was given.
         for index, item in enumerate(self._storage):
@@ -276,9 +279,11 @@ class _DictWrapper(TrackableDataStructure, dict):  # type: ignore[type-arg]
     def _trackable_children(self, save_type: str = "checkpoint", cache: Any = None, **kwargs: Any) -> dict[str, Any]:
         if any(not isinstance(k, str) and isinstance(v, Trackable) for k, v in self._storage.items()):
             raise ValueError(
-                f"Unable to save the object {self!r} (a dictionary wrapper constructed automatically on attribute assignment). "
-                "The wrapped dictionary contains a non-string key which maps to a trackable object or mutable data structure.\n\n"
-                "If you don't need this dictionary checkpointed, wrap it in a non-trackable object; it will be subsequently ignored."
+                explain(
+                    f"Unable to save the object {self!r} (a dictionary wrapper constructed automatically on attribute assignment). "
+                    "The wrapped dictionary contains a non-string key which maps to a trackable object or mutable data structure.\n\n"
+                    "If you don't need this dictionary checkpointed, wrap it in a non-trackable object; it will be subsequently ignored."
+                )
             )
         self._retrack()
         return super()._trackable_children(save_type, cache, **kwargs)
@@ -425,9 +430,11 @@ class Mapping(TrackableDataStructure, MappingType):  # type: ignore[type-arg]
 
     def __setitem__(self, key: str, value: Any) -> None:
         if not isinstance(key, str):
-            raise TypeError(f"Mapping accepts only string keys, but got a key {key!r}.")
+            raise TypeError(explain(f"Mapping accepts only string keys, but got a key {key!r}."))
         if key in self._storage and self._storage[key] is not value:
-            raise ValueError(f"Mappings are an append-only data structure. Tried to overwrite the key {key!r}.")
+            raise ValueError(
+                explain(f"Mappings are an append-only data structure. Tried to overwrite the key {key!r}.")
+            )
         self._storage[key] = self._track_value(value, key)
 
     def __getitem__(self, key: str) -> Any:

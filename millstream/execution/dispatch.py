@@ -211,8 +211,10 @@ def _spec_here(tensor: Any) -> Spec:
 
 def _leaked(tensor: Any) -> Exception:
     return TypeError(
-        f"{tensor!r} is out of scope: it belongs to a function that was traced before, and has no elements here. "
-        "Return it from the function, or keep it in a tf.Variable."
+        errors.explain(
+            f"{tensor!r} is out of scope: it belongs to a function that was traced before, and has no elements here. "
+            "Return it from the function, or keep it in a tf.Variable."
+        )
     )
 
 

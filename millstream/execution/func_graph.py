@@ -72,11 +72,13 @@ class FuncGraph(GraphView):
             if not self._is_inside(tensor.graph):
                 raise (
                     errors.InaccessibleTensorError(
-                        f"{tensor!r} belongs to the function {tensor.graph.name!r}, which was traced before, and is not "
-                        f"accessible here, in {self.name!r}. Return it from that function, or keep it in a tf.Variable."
+                        errors.explain(
+                            f"{tensor!r} belongs to the function {tensor.graph.name!r}, which was traced before, and is not "
+                            f"accessible here, in {self.name!r}. Return it from that function, or keep it in a tf.Variable."
+                        )
                     )
                     if hasattr(errors, "InaccessibleTensorError")
-                    else TypeError(f"{tensor!r} is out of scope")
+                    else TypeError(errors.explain(f"{tensor!r} is out of scope"))
                 )
             return self.capture(tensor)
         found = self.captures.get(id(tensor))
@@ -112,8 +114,10 @@ class FuncGraph(GraphView):
             return
         if graph.creation == "refused":
             raise ValueError(
-                "tf.function only supports singleton tf.Variables created on the first call. Make sure the tf.Variable is only "
-                "created once or created outside tf.function."
+                errors.explain(
+                    "tf.function only supports singleton tf.Variables created on the first call. Make sure the tf.Variable is only "
+                    "created once or created outside tf.function."
+                )
             )
         graph.created.append(weakref.ref(variable))
 

@@ -90,15 +90,19 @@ class Function:
         if given is None:
             return None
         if not isinstance(given, (list, tuple)):
-            raise TypeError(f"input_signature must be either a tuple or a list, got {type(given)}.")
+            raise TypeError(errors.explain(f"input_signature must be either a tuple or a list, got {type(given)}."))
         if any(not isinstance(s, TypeSpec) for s in nest.flatten(given, expand_composites=False)):
             bad = next(s for s in nest.flatten(given) if not isinstance(s, TypeSpec))
             raise TypeError(
-                f"input_signature must be a possibly nested sequence of TensorSpec objects, got {bad!r} of type {type(bad)}."
+                errors.explain(
+                    f"input_signature must be a possibly nested sequence of TensorSpec objects, got {bad!r} of type {type(bad)}."
+                )
             )
         if self._signature is not None and self._simple and len(given) > len(self._names):
             raise TypeError(
-                f"input_signature has {len(given)} entries for {self._name}{self._signature}, which takes {len(self._names)}."
+                errors.explain(
+                    f"input_signature has {len(given)} entries for {self._name}{self._signature}, which takes {len(self._names)}."
+                )
             )
         return tuple(given)
 
@@ -130,8 +134,10 @@ class Function:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(
-                f"Binding inputs to tf.function failed due to `{error}`. Received args: {args} and kwargs: {kwargs} for "
-                f"signature: {self._signature}."
+                errors.explain(
+                    f"Binding inputs to tf.function failed due to `{error}`. Received args: {args} and kwargs: {kwargs} for "
+                    f"signature: {self._signature}."
+                )
             ) from None
         if self._input_signature is None:
             bound.apply_defaults()
@@ -153,15 +159,19 @@ class Function:
         if len(args) != len(signature) or any(k in self._names[: len(signature)] for k in kwargs):
             given = f"{len(args)} arguments" if not kwargs else f"{len(args)} arguments and {sorted(kwargs)}"
             raise TypeError(
-                f"Binding inputs to tf.function failed due to `{given} for an input_signature of {len(signature)}`. Received "
-                f"args: {args} and kwargs: {kwargs} for signature: {self._signature_text()}."
+                errors.explain(
+                    f"Binding inputs to tf.function failed due to `{given} for an input_signature of {len(signature)}`. Received "
+                    f"args: {args} and kwargs: {kwargs} for signature: {self._signature_text()}."
+                )
             )
         try:
             cast = tuple(_cast_to(spec, value) for spec, value in zip(signature, args, strict=True))
         except (TypeError, ValueError, AssertionError) as error:
             raise TypeError(
-                f"Binding inputs to tf.function failed due to `{error}`. Received args: {args} and kwargs: {kwargs} for "
-                f"signature: {self._signature_text()}."
+                errors.explain(
+                    f"Binding inputs to tf.function failed due to `{error}`. Received args: {args} and kwargs: {kwargs} for "
+                    f"signature: {self._signature_text()}."
+                )
             ) from None
         return Arguments((cast, kwargs))
 
@@ -338,7 +348,7 @@ class Function:
 
     def _decorate(self, decorator: Callable[..., Any]) -> None:
         if self._tracing_count:
-            raise ValueError("Functions cannot be decorated after they have been traced.")
+            raise ValueError(errors.explain("Functions cannot be decorated after they have been traced."))
         self._python_function = decorator(self._python_function)
         self._read_parameters()
 
@@ -387,15 +397,15 @@ def _cast_to(spec: Any, value: Any) -> Any:
     if isinstance(spec, TensorSpec):
         if isinstance(value, TensorSpec):
             if not value.is_subtype_of(TensorSpec(spec.shape, spec.dtype, value.name)):
-                raise TypeError(f"Can not cast {value!r} to {spec!r}")
+                raise TypeError(errors.explain(f"Can not cast {value!r} to {spec!r}"))
             return value
         tensor = value if isinstance(value, Tensor) else to_tensor(value, spec.dtype)
         if tensor.dtype is not spec.dtype or not spec.shape.is_compatible_with(tensor.shape):
-            raise TypeError(f"Can not cast {TensorSpec(tensor.shape, tensor.dtype)!r} to {spec!r}")
+            raise TypeError(errors.explain(f"Can not cast {TensorSpec(tensor.shape, tensor.dtype)!r} to {spec!r}"))
         return tensor
     if isinstance(spec, TypeSpec):
         if value is not spec and not spec.is_compatible_with(value):
-            raise TypeError(f"Can not cast {value!r} to {spec!r}")
+            raise TypeError(errors.explain(f"Can not cast {value!r} to {spec!r}"))
         return value
     nest.assert_shallow_structure(spec, value, check_types=False)
     if isinstance(spec, dict):

@@ -11,6 +11,7 @@ import numpy as np
 from millstream.base import dtypes, nest
 from millstream.base.composite import CompositeTensor
 from millstream.base.dtypes import DType
+from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
 from millstream.base.sizes import Expression, Size, fresh_symbol
 from millstream.base.spec import Spec
@@ -176,8 +177,10 @@ class Arguments:
             hash(value)
         except TypeError:
             raise TypeError(
-                f"{value!r} could not be used as an argument of a tf.function: it is neither a tensor, nor hashable, nor can "
-                "it be referred to weakly. Pass a tensor, or a hashable Python value."
+                explain(
+                    f"{value!r} could not be used as an argument of a tf.function: it is neither a tensor, nor hashable, nor can "
+                    "it be referred to weakly. Pass a tensor, or a hashable Python value."
+                )
             ) from None
         return (value.__class__, value)
 

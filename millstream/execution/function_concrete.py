@@ -12,6 +12,7 @@ from millstream.autodiff.split import acts
 from millstream.backends.cpu.device import load
 from millstream.base import nest
 from millstream.base.composite import CompositeTensor
+from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
 from millstream.base.tensor_specs import TensorSpec
 from millstream.execution import tape as tapes
@@ -99,9 +100,11 @@ class ConcreteFunction:
         found = tuple(reference() for reference in self._variables)
         if any(v is None for v in found):
             raise ValueError(
-                "Called a function referencing variables which have been deleted. This likely means that function-local "
-                "variables were created and not referenced elsewhere in the program. This is generally a mistake; consider "
-                "storing variables in an object attribute on first call."
+                explain(
+                    "Called a function referencing variables which have been deleted. This likely means that function-local "
+                    "variables were created and not referenced elsewhere in the program. This is generally a mistake; consider "
+                    "storing variables in an object attribute on first call."
+                )
             )
         return found
 
@@ -261,14 +264,18 @@ class ConcreteFunction:
         names = [k.name or self._argument_names[i] for i, k in enumerate(self.kinds)] if kwargs else []
         for name in names[len(flat) :]:
             if name not in kwargs:
-                raise TypeError(f"{self._python_name} is missing the argument {name!r}; it takes {', '.join(names)}.")
+                raise TypeError(
+                    explain(f"{self._python_name} is missing the argument {name!r}; it takes {', '.join(names)}.")
+                )
             flat.append(kwargs.pop(name))
         flat = [v for v in flat if isinstance(v, (Tensor, *_NUMBERS)) or hasattr(v, "__array__")]
         if kwargs or len(flat) != len(self.kinds):
             raise TypeError(
-                f"{self.pretty_printed_signature(False)} was called with {len(flat)} tensors"
-                + (f" and the unknown names {sorted(kwargs)}" if kwargs else "")
-                + f"; it takes {len(self.kinds)}."
+                explain(
+                    f"{self.pretty_printed_signature(False)} was called with {len(flat)} tensors"
+                    + (f" and the unknown names {sorted(kwargs)}" if kwargs else "")
+                    + f"; it takes {len(self.kinds)}."
+                )
             )
         return [self._checked(t, k) for t, k in zip(flat, self.kinds, strict=True)]
 
@@ -287,8 +294,10 @@ class ConcreteFunction:
         if tensor.dtype is not kind.dtype or not spec.shape.is_compatible_with(tensor.shape):
             given = TensorSpec(tensor.shape, tensor.dtype)
             raise TypeError(
-                f"Binding inputs to tf.function failed due to `Can not cast {given!r} to {spec!r}`. Received args: "
-                f"{self._arguments.structure[0]!r}. Give a tensor of the traced element type and shape, or call the tf.function."
+                explain(
+                    f"Binding inputs to tf.function failed due to `Can not cast {given!r} to {spec!r}`. Received args: "
+                    f"{self._arguments.structure[0]!r}. Give a tensor of the traced element type and shape, or call the tf.function."
+                )
             )
         return tensor
 
@@ -345,7 +354,7 @@ def trace(
     del result, args, kwargs
     made._argument_names = [k.name or (names[i] if i < len(names) else f"arg{i}") for i, k in enumerate(kinds)]
     if any(reference() is None for reference in graph.created):
-        raise ValueError(CREATED_AGAIN)
+        raise ValueError(explain(CREATED_AGAIN))
     return made
 
 
@@ -363,7 +372,9 @@ def _check_results(python_function: Any, result: Any) -> None:
             to_tensor(value)
         except (TypeError, ValueError):
             raise TypeError(
-                "To be compatible with tf.function, Python functions must return zero or more Tensors or ExtensionTypes or None "
-                f"values; in compilation of {python_function}, found return value of type {type(value).__name__}, which is not "
-                "a Tensor or ExtensionType."
+                explain(
+                    "To be compatible with tf.function, Python functions must return zero or more Tensors or ExtensionTypes or None "
+                    f"values; in compilation of {python_function}, found return value of type {type(value).__name__}, which is not "
+                    "a Tensor or ExtensionType."
+                )
             ) from None

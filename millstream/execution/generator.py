@@ -10,6 +10,7 @@ import numpy as np
 
 from millstream.base import dtypes, nest
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
 from millstream.execution.autotrackable import AutoTrackable
 from millstream.execution.context import init_scope
@@ -46,8 +47,10 @@ def state_size(algorithm: int) -> int:
     """Return how many words the state of an algorithm has."""
     if algorithm not in STATE_SIZES:
         raise ValueError(
-            f"Argument `alg` got unsupported value {algorithm}. Supported values are 1 for the Philox algorithm, 2 for the "
-            "ThreeFry algorithm, and 3 for auto-selection."
+            explain(
+                f"Argument `alg` got unsupported value {algorithm}. Supported values are 1 for the Philox algorithm, 2 for the "
+                "ThreeFry algorithm, and 3 for auto-selection."
+            )
         )
     return STATE_SIZES[algorithm]
 
@@ -85,12 +88,14 @@ class Generator(AutoTrackable):
     def __init__(self, copy_from: Any = None, state: Any = None, alg: Any = None) -> None:
         if copy_from is not None:
             if state is not None or alg is not None:
-                raise ValueError("copy_from stands alone: give no state and no alg beside it.")
+                raise ValueError(explain("copy_from stands alone: give no state and no alg beside it."))
             self._state_var = self._variable(copy_from.state.value())
             self._alg = copy_from.algorithm
             return
         if state is None or alg is None:
-            raise ValueError("A generator begins at a state: give state and alg, or use Generator.from_seed(seed).")
+            raise ValueError(
+                explain("A generator begins at a state: give state and alg, or use Generator.from_seed(seed).")
+            )
         algorithm = type(self).algorithm_number(alg)
         if isinstance(state, Variable):
             self._state_var = state
@@ -199,8 +204,10 @@ class Generator(AutoTrackable):
         if dtype.is_integer:
             if (minval is None) != (maxval is None):
                 raise ValueError(
-                    f"For integer dtype {dtype}, minval and maxval must be both `None` or both non-`None`; got "
-                    f"minval={minval} and maxval={maxval}"
+                    explain(
+                        f"For integer dtype {dtype}, minval and maxval must be both `None` or both non-`None`; got "
+                        f"minval={minval} and maxval={maxval}"
+                    )
                 )
         elif maxval is None:
             maxval = 1

@@ -10,6 +10,7 @@ from typing import Any
 
 from millstream.autodiff.split import reached_values
 from millstream.base import dtypes, nest
+from millstream.base.errors import explain
 from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph
 from millstream.execution.convert import constant_of, to_tensor
@@ -65,7 +66,9 @@ class GradientTape:
 
     def _push(self, existing: bool = False) -> None:
         if self._recording:
-            raise ValueError("Tape is still recording, This can happen if you try to re-enter an already-active tape.")
+            raise ValueError(
+                explain("Tape is still recording, This can happen if you try to re-enter an already-active tape.")
+            )
         if self._tape is None:
             self._tape = tapes.Tape(self._persistent, self._watch_variables)
             self._graph = current_graph()
@@ -109,7 +112,9 @@ class GradientTape:
         for item in nest.flatten(tensor, expand_composites=True):
             if not isinstance(item, Tensor) and not hasattr(item, "handle") and not hasattr(item, "__tf_tensor__"):
                 raise ValueError(
-                    f"Passed in object {item} of type {type(item).__name__!r}, not tf.Tensor or tf.Variable or ExtensionType."
+                    explain(
+                        f"Passed in object {item} of type {type(item).__name__!r}, not tf.Tensor or tf.Variable or ExtensionType."
+                    )
                 )
             dtype = dtypes.as_dtype(item.dtype)
             if not (dtype.is_floating or dtype.is_complex):
@@ -140,7 +145,7 @@ class GradientTape:
     def stop_recording(self) -> Iterator[None]:
         """Record nothing inside the `with` block."""
         if self._tape is None:
-            raise RuntimeError("Trying to stop recording a tape which is not recording.")
+            raise RuntimeError(explain("Trying to stop recording a tape which is not recording."))
         self._pop()
         try:
             yield
@@ -169,7 +174,9 @@ class GradientTape:
             self._pop()
         if target is None:
             raise TypeError(
-                "Argument `target` should be a list or nested structure of Tensors, Variables or CompositeTensors to be differentiated, but received None."
+                explain(
+                    "Argument `target` should be a list or nested structure of Tensors, Variables or CompositeTensors to be differentiated, but received None."
+                )
             )
         targets = _targets(target)
         given = [None] * len(targets) if output_gradients is None else nest.flatten(output_gradients)
@@ -195,7 +202,7 @@ class GradientTape:
     def _for_gradients(self) -> tapes.Tape:
         if self._tape is None:
             raise RuntimeError(
-                "A non-persistent GradientTape can only be used to compute one set of gradients (or jacobians)"
+                explain("A non-persistent GradientTape can only be used to compute one set of gradients (or jacobians)")
             )
         return self._tape
 
@@ -208,7 +215,9 @@ class GradientTape:
             return self._in_graph([t for t, _ in pairs], [d for _, d in pairs], handles)
         if any(isinstance(t, SymbolicTensor) for t, _ in pairs):
             raise RuntimeError(
-                "A tape that was opened outside of a function cannot differentiate the function's own tensors; open it inside."
+                explain(
+                    "A tape that was opened outside of a function cannot differentiate the function's own tensors; open it inside."
+                )
             )
         flows: dict[int, Any] = {}
         for target, dy in pairs:
@@ -280,12 +289,14 @@ class GradientTape:
         target = _target(target)
         if target.shape.rank is not None and target.shape.rank < 2:
             raise ValueError(
-                "Expected target of rank at least 2 (a batch of vectors): use jacobian for one of rank below."
+                explain("Expected target of rank at least 2 (a batch of vectors): use jacobian for one of rank below.")
             )
         rows, source_rows = target.shape[0], source.shape[0]
         if rows is not None and source_rows is not None and rows != source_rows:
             raise ValueError(
-                f"Need first dimension of target shape ({target.shape}) and source shape ({source.shape}) to match."
+                explain(
+                    f"Need first dimension of target shape ({target.shape}) and source shape ({source.shape}) to match."
+                )
             )
         found = batch_jacobian(lambda dy: self._flat_gradient(tape, [target], [dy], [source])[0], target, source)
         if found is None and _unconnected(unconnected_gradients) is UnconnectedGradients.ZERO:
@@ -317,7 +328,7 @@ def _unconnected(given: Any) -> UnconnectedGradients:
     try:
         return UnconnectedGradients(getattr(given, "value", given))
     except ValueError:
-        raise ValueError(f"Unknown value for unconnected_gradients: {given!r}") from None
+        raise ValueError(explain(f"Unknown value for unconnected_gradients: {given!r}")) from None
 
 
 def _target(target: Any) -> Any:

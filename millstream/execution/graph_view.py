@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from millstream.base.errors import explain
 from millstream.execution.context import tracing
 from millstream.execution.name_scope import NameScope, current_scope, named
 from millstream.execution.operation import Operation, operations_of
@@ -55,7 +56,7 @@ class GraphView:
     def get_operation_by_name(self, name: str) -> Operation:
         """Return the operation `name`; KeyError where there is none."""
         if not isinstance(name, str):
-            raise TypeError(f"Operation names are strings (or similar), not {type(name).__name__}.")
+            raise TypeError(explain(f"Operation names are strings (or similar), not {type(name).__name__}."))
         for operation in operations_of(self):
             if operation.name == name:
                 return operation
@@ -64,12 +65,14 @@ class GraphView:
     def get_tensor_by_name(self, name: str) -> Any:
         """Return the tensor `operation:output`; KeyError where there is none."""
         if not isinstance(name, str):
-            raise TypeError(f"Tensor names are strings (or similar), not {type(name).__name__}.")
+            raise TypeError(explain(f"Tensor names are strings (or similar), not {type(name).__name__}."))
         operation_name, colon, number = name.rpartition(":")
         if not colon or not number.isdigit():
             raise ValueError(
-                f"The name {name!r} refers to an Operation, not a Tensor. Tensor names must be of the form "
-                "'<op_name>:<output_index>'."
+                explain(
+                    f"The name {name!r} refers to an Operation, not a Tensor. Tensor names must be of the form "
+                    "'<op_name>:<output_index>'."
+                )
             )
         try:
             operation = self.get_operation_by_name(operation_name)
@@ -95,7 +98,7 @@ class GraphView:
         elif (isinstance(obj, Operation) and allow_operation) or (getattr(obj, "graph", None) is self and allow_tensor):
             return obj
         wanted = " or ".join(n for n, yes in (("Tensor", allow_tensor), ("Operation", allow_operation)) if yes)
-        raise TypeError(f"Can not convert a {type(obj).__name__} into a {wanted}.")
+        raise TypeError(explain(f"Can not convert a {type(obj).__name__} into a {wanted}."))
 
     def get_name_scope(self) -> str:
         """Return the scope that names are in now, without its last slash."""

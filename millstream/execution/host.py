@@ -76,7 +76,9 @@ def _at_once(function: Callable[..., Any]) -> Callable[..., Any]:
 def _as_results(answer: Any, types: Sequence[DType]) -> list[Any]:
     parts = [] if not types else list(answer) if isinstance(answer, (list, tuple)) else [answer]
     if len(parts) != len(types):
-        raise ValueError(f"A Python function inside of a graph gave {len(parts)} results; Tout says {len(types)}.")
+        raise ValueError(
+            errors.explain(f"A Python function inside of a graph gave {len(parts)} results; Tout says {len(types)}.")
+        )
     return [to_tensor(p, t) for p, t in zip(parts, types, strict=True)]
 
 
@@ -128,7 +130,7 @@ def print_values(values: Sequence[Any], words: Mapping[str, Any]) -> None:
     """tf.print: now, or when the graph runs."""
     unknown = set(words) - {"output_stream", "name", "summarize", "sep", "end"}
     if unknown:
-        raise ValueError(f"Unrecognized keyword arguments for tf.print: {sorted(unknown)}")
+        raise ValueError(errors.explain(f"Unrecognized keyword arguments for tf.print: {sorted(unknown)}"))
     summarize = words.get("summarize", 3)
     separator, end = words.get("sep", " "), words.get("end", "\n")
     stream = words.get("output_stream", sys.stderr)
@@ -188,7 +190,9 @@ def _write(line: str, stream: Any) -> None:
         stream(line)
     elif isinstance(stream, str):
         if not stream.startswith("file://"):
-            raise ValueError(f"Unsupported output stream {stream!r}: give sys.stdout, sys.stderr or a file:// path.")
+            raise ValueError(
+                errors.explain(f"Unsupported output stream {stream!r}: give sys.stdout, sys.stderr or a file:// path.")
+            )
         with open(stream.removeprefix("file://"), "a", encoding="utf-8") as file:
             file.write(line)
     else:

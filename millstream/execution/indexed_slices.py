@@ -8,6 +8,7 @@ from millstream.base import dtypes
 from millstream.base.composite import CompositeTensor
 from millstream.base.composite_specs import IndexedSlicesSpec
 from millstream.base.dtypes import DType
+from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape, from_spec_shape
 from millstream.base.sizes import is_known
 from millstream.base.trace_types import install
@@ -131,11 +132,15 @@ class IndexedSlices(CompositeTensor):
     def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> Any:
         if self._dense_shape is None:
             raise ValueError(
-                f"Tensor conversion requested for IndexedSlices for argument `{name or 'value'}` without dense_shape: {self!s}"
+                explain(
+                    f"Tensor conversion requested for IndexedSlices for argument `{name or 'value'}` without dense_shape: {self!s}"
+                )
             )
         if dtype is not None and not dtype.is_compatible_with(self.dtype):
             raise ValueError(
-                f"Tensor conversion requested dtype {dtype.name} for IndexedSlices with dtype {self.dtype.name}"
+                explain(
+                    f"Tensor conversion requested dtype {dtype.name} for IndexedSlices with dtype {self.dtype.name}"
+                )
             )
         return self.to_dense()
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from millstream.base import dtypes
+from millstream.base.errors import explain
 from millstream.execution.convert import constant_of, to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.indexed_slices import IndexedSlices
@@ -24,8 +25,10 @@ def _sizes(target: Any) -> list[int]:
     sizes = target.shape.as_list() if target.shape.rank is not None else [None]
     if any(n is None for n in sizes):
         raise ValueError(
-            f"The shape of the target of a jacobian, {target.shape}, must be known while tracing; give the function an "
-            "input_signature of known sizes, or call it eagerly."
+            explain(
+                f"The shape of the target of a jacobian, {target.shape}, must be known while tracing; give the function an "
+                "input_signature of known sizes, or call it eagerly."
+            )
         )
     return [int(n or 0) for n in sizes]
 
@@ -60,7 +63,7 @@ def batch_jacobian(gradient: Callable[[Any], Any], target: Any, source: Any) -> 
     rows, *sizes = target.shape.as_list()
     if any(n is None for n in sizes):
         raise ValueError(
-            f"All sizes of the target of a batch_jacobian but the first must be known, given {target.shape}."
+            explain(f"All sizes of the target of a batch_jacobian but the first must be known, given {target.shape}.")
         )
     count = int(np.prod(sizes))
     parts = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from millstream.backends.cpu.device import load
+from millstream.base.errors import explain
 from millstream.execution.specs import spec_of
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.program.value import Node, Program, Value
@@ -22,9 +23,11 @@ def lifted(tensor: Any) -> Any:
         if value.node is None:
             if value not in captured:
                 raise ValueError(
-                    "Tensor-typed variable initializers must either be wrapped in an init_scope or callable (e.g., "
-                    "`tf.Variable(lambda : tf.truncated_normal([10, 40]))`) when building functions. Please file a feature "
-                    "request if this restriction inconveniences you."
+                    explain(
+                        "Tensor-typed variable initializers must either be wrapped in an init_scope or callable (e.g., "
+                        "`tf.Variable(lambda : tf.truncated_normal([10, 40]))`) when building functions. Please file a feature "
+                        "request if this restriction inconveniences you."
+                    )
                 )
             inputs[value] = captured[value]
         elif value.node not in nodes:

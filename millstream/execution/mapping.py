@@ -7,6 +7,7 @@ from typing import Any
 
 from millstream.base import dtypes, nest
 from millstream.base.dtypes import DType, as_dtype
+from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
 from millstream.execution.context import current_graph, tracing
 from millstream.execution.control_flow import while_loop
@@ -22,14 +23,18 @@ def _rows(elems: Any) -> tuple[list[Any], Any, int | None]:
     """Return the flat tensors, how many rows they have, and that number where it is known."""
     flat = [to_tensor(e) for e in nest.flatten(elems, expand_composites=True)]
     if not flat:
-        raise ValueError("elems must be a Tensor or (possibly nested) sequence of Tensors. Got an empty one.")
+        raise ValueError(explain("elems must be a Tensor or (possibly nested) sequence of Tensors. Got an empty one."))
     static = None
     for tensor in flat:
         if tensor.shape.rank == 0:
-            raise ValueError(f"Elements in elems must be 1+ dimensional Tensors, not scalars; given {tensor!r}.")
+            raise ValueError(
+                explain(f"Elements in elems must be 1+ dimensional Tensors, not scalars; given {tensor!r}.")
+            )
         if tensor.shape.rank is not None and tensor.shape[0] is not None:
             if static is not None and static != tensor.shape[0] and 1 not in (static, tensor.shape[0]):
-                raise ValueError(f"elems have {static} and {tensor.shape[0]} rows; give tensors of one first size.")
+                raise ValueError(
+                    explain(f"elems have {static} and {tensor.shape[0]} rows; give tensors of one first size.")
+                )
             static = tensor.shape[0] if static in (None, 1) else static
     if static is not None:
         return flat, constant_of(static, dtypes.int32), static
@@ -67,7 +72,7 @@ def _with_count(tensor: Any, count: int | None) -> Any:
 def map_fn(fn: Callable[..., Any], elems: Any, signature: Any, infer_shape: bool = True) -> Any:
     """Apply `fn` to each row of `elems` and stack the results."""
     if not callable(fn):
-        raise TypeError(f"The provided function {getattr(fn, '__name__', fn)!r} is not callable.")
+        raise TypeError(explain(f"The provided function {getattr(fn, '__name__', fn)!r} is not callable."))
     flat, total, count = _rows(elems)
     if signature is None:
         signature = nest.map_structure(lambda e: to_tensor(e).dtype, elems, expand_composites=True)
@@ -83,8 +88,10 @@ def map_fn(fn: Callable[..., Any], elems: Any, signature: Any, infer_shape: bool
         for tensor, dtype in zip(found, types, strict=True):
             if tensor.dtype is not dtype:
                 raise TypeError(
-                    f"map_fn: a result has element type {tensor.dtype.name} where {dtype.name} is expected; state "
-                    "fn_output_signature."
+                    explain(
+                        f"map_fn: a result has element type {tensor.dtype.name} where {dtype.name} is expected; state "
+                        "fn_output_signature."
+                    )
                 )
         return found
 
@@ -132,7 +139,7 @@ def vectorized_map(fn: Callable[..., Any], elems: Any) -> Any:
         parts = [_parts(t, count) for t in flat]
         results = [fn(_row(parts, i, elems)) for i in range(count or 0)]
         if not results:
-            raise ValueError("vectorized_map needs at least one row.")
+            raise ValueError(explain("vectorized_map needs at least one row."))
         return nest.map_structure(
             lambda *rows: apply(find("Pack"), [to_tensor(r) for r in rows], axis=0), *results, expand_composites=True
         )
@@ -152,7 +159,7 @@ def _repeated(tensor: Any, count: int) -> Any:
 def fold(fn: Callable[..., Any], elems: Any, initializer: Any, *, backwards: bool) -> Any:
     """Combine the rows of `elems`, first to last (or last to first), with what came before."""
     if not callable(fn):
-        raise TypeError(f"{getattr(fn, '__name__', fn)!r} is not callable.")
+        raise TypeError(explain(f"{getattr(fn, '__name__', fn)!r} is not callable."))
     flat, total, count = _rows(elems)
     parts = [_parts(t, count) for t in flat]
     one = constant_of(1, dtypes.int32)
@@ -181,7 +188,7 @@ def fold(fn: Callable[..., Any], elems: Any, initializer: Any, *, backwards: boo
 def scan(fn: Callable[..., Any], elems: Any, initializer: Any, *, backwards: bool, infer_shape: bool = True) -> Any:
     """Combine the rows of `elems` one after the other, and stack all states."""
     if not callable(fn):
-        raise TypeError(f"{getattr(fn, '__name__', fn)!r} is not callable.")
+        raise TypeError(explain(f"{getattr(fn, '__name__', fn)!r} is not callable."))
     flat, total, count = _rows(elems)
     parts = [_parts(t, count) for t in flat]
     one, zero = constant_of(1, dtypes.int32), constant_of(0, dtypes.int32)

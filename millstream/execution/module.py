@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from millstream.base import nest
 from millstream.base.composite import CompositeTensor
+from millstream.base.errors import explain
 from millstream.execution.autotrackable import AutoTrackable
 from millstream.execution.name_scope import NameScope, current_scope
 from millstream.execution.tensor import TensorType
@@ -35,7 +36,9 @@ class Module(AutoTrackable):
             name = camel_to_snake(type(self).__name__)
         elif not _VALID_NAME.match(name):
             raise ValueError(
-                f"{name!r} is not a valid module name. Module names must be valid Python identifiers (e.g. a valid class name)."
+                explain(
+                    f"{name!r} is not a valid module name. Module names must be valid Python identifiers (e.g. a valid class name)."
+                )
             )
         self._name = name
         self._name_scope = NameScope(f"{current_scope()}{name}/")

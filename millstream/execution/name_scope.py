@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from millstream.base.errors import explain
 from millstream.execution.context import current_graph
 
 
@@ -48,7 +49,7 @@ class NameScope:
 
     def __init__(self, name: str) -> None:
         if not isinstance(name, str):
-            raise ValueError("name for name_scope must be a string.")
+            raise ValueError(explain("name for name_scope must be a string."))
         self._name = name
         self._exits: list[str] = []
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.execution.name_scope import current_scope
 from millstream.ops.declaration import Op, Types
 from millstream.program.value import Node, Value
@@ -125,7 +126,7 @@ class Operation:
         attributes = self._attributes()
         if name not in attributes:
             raise ValueError(
-                f"Operation '{self._name}' has no attr named '{name}'. It has {', '.join(sorted(attributes))}."
+                explain(f"Operation '{self._name}' has no attr named '{name}'. It has {', '.join(sorted(attributes))}.")
             )
         value = attributes[name]
         return as_dtype(value) if isinstance(value, type) else value
@@ -137,7 +138,9 @@ class Operation:
     def run(self, feed_dict: Any = None, session: Any = None) -> None:
         """Raise: operations of traced functions run when the function is called."""
         raise ValueError(
-            "Cannot execute operation using `run()`: No default session is registered. Call the tf.function instead."
+            explain(
+                "Cannot execute operation using `run()`: No default session is registered. Call the tf.function instead."
+            )
         )
 
     def __repr__(self) -> str:

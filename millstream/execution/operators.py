@@ -10,7 +10,7 @@ import numpy as np
 from millstream import _runtime as runtime
 from millstream.base import dtypes
 from millstream.base.dtypes import DType
-from millstream.base.errors import InvalidArgumentError
+from millstream.base.errors import InvalidArgumentError, explain
 from millstream.execution.convert import constant_of, to_tensor
 from millstream.execution.dispatch import apply, attributes_key, handle_of
 from millstream.execution.slicing import get_item, get_variable_item
@@ -192,11 +192,13 @@ def true_divide(x: Any, y: Any) -> Any:
     """Return x / y of two tensors: integers become floats first."""
     if not (x.dtype.is_floating or x.dtype.is_integer or x.dtype.is_complex):
         raise TypeError(
-            f"Invalid dtype {x.dtype!r} in __truediv__. Expected one of {{tf.uint8, tf.int8, tf.uint16, tf.int16, tf.uint32, "
-            "tf.int32, tf.uint64, tf.int64, tf.bfloat16, tf.float16, tf.float32, tf.float64, tf.complex64, tf.complex128}."
+            explain(
+                f"Invalid dtype {x.dtype!r} in __truediv__. Expected one of {{tf.uint8, tf.int8, tf.uint16, tf.int16, tf.uint32, "
+                "tf.int32, tf.uint64, tf.int64, tf.bfloat16, tf.float16, tf.float32, tf.float64, tf.complex64, tf.complex128}."
+            )
         )
     if x.dtype is not y.dtype:
-        raise TypeError(f"`x` and `y` must have the same dtype, got {x.dtype!r} != {y.dtype!r}.")
+        raise TypeError(explain(f"`x` and `y` must have the same dtype, got {x.dtype!r} != {y.dtype!r}."))
     wanted = dtypes.float64 if x.dtype in _LONG_INTEGERS else dtypes.float32 if x.dtype in _SHORT_INTEGERS else None
     if wanted is not None:
         x, y = apply(_CAST, x, DstT=wanted), apply(_CAST, y, DstT=wanted)
@@ -325,7 +327,7 @@ _equality("__ne__", find("NotEqual"), True)
 
 
 def _variable_hash(self: Any) -> int:
-    raise TypeError(f"Variable is unhashable. Instead, use variable.ref() as the key. (Variable: {self!r})")
+    raise TypeError(explain(f"Variable is unhashable. Instead, use variable.ref() as the key. (Variable: {self!r})"))
 
 
 setattr(Variable, "__hash__", _variable_hash)
@@ -363,7 +365,7 @@ def _iterate(self: Any) -> Any:
     if runtime.tracing() or not isinstance(self, EagerTensor):
         raise _not_in_a_graph("Iterating over a symbolic `tf.Tensor`")
     if not self._rank:
-        raise TypeError("Cannot iterate over a scalar tensor.")
+        raise TypeError(explain("Cannot iterate over a scalar tensor."))
     return (get_item(self, i) for i in range(self._shape[0]))
 
 

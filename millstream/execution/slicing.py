@@ -130,7 +130,11 @@ def _cut_key(sizes: tuple[int, ...], shape: tuple[int, ...]) -> Any:
 
 def _out_of_bounds(index: int, axis: int) -> Exception:
     return errors.InvalidArgumentError(
-        None, None, f"slice index {index} of dimension {axis} out of bounds. [Op:StridedSlice] name: strided_slice/"
+        None,
+        None,
+        errors.explain(
+            f"slice index {index} of dimension {axis} out of bounds. [Op:StridedSlice] name: strided_slice/"
+        ),
     )
 
 
@@ -160,7 +164,7 @@ def _check_index(index: Any) -> None:
             return
     elif hasattr(index, "__tf_tensor__") or (hasattr(index, "__index__") and not isinstance(index, (bool, np.bool_))):
         return
-    raise TypeError(f"{_ALLOWED}, got {index!r}")
+    raise TypeError(errors.explain(f"{_ALLOWED}, got {index!r}"))
 
 
 def _parts(index: Any) -> tuple[list[Any], list[Any], list[Any], dict[str, int]]:
@@ -222,11 +226,13 @@ def boolean_mask(tensor: Any, mask: Any, axis: int = 0) -> Any:
     """Return the parts of `tensor` where `mask`, which covers its axes from `axis` on, is true."""
     rank = mask.shape.rank
     if rank == 0:
-        raise ValueError("mask cannot be scalar.")
+        raise ValueError(errors.explain("mask cannot be scalar."))
     if rank is None:
         raise ValueError(
-            "Number of mask dimensions must be specified, even if some dimensions are None.  E.g. shape=[None] is ok, but "
-            "shape=None is not."
+            errors.explain(
+                "Number of mask dimensions must be specified, even if some dimensions are None.  E.g. shape=[None] is ok, but "
+                "shape=None is not."
+            )
         )
     tensor.shape[axis : axis + rank].assert_is_compatible_with(mask.shape)
     sizes = apply(find("Shape"), tensor, out_type=dtypes.int32)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from millstream.base import dtypes, nest
+from millstream.base.errors import explain
 from millstream.base.sizes import is_known
 from millstream.base.spec import Spec
 from millstream.execution import autograph, host
@@ -148,7 +149,7 @@ class Staging:
             return value.size(), value.read
         tensor = to_tensor(value)
         if tensor.shape.rank == 0:
-            raise ValueError("Cannot iterate over a scalar tensor.")
+            raise ValueError(explain("Cannot iterate over a scalar tensor."))
         return self._length(tensor), lambda i: apply(find("GatherV2"), tensor, i, constant_of(0, dtypes.int32))
 
     def _length(self, tensor: Any) -> Any:
@@ -236,7 +237,7 @@ class Staging:
         if hasattr(x, "traced_flow"):
             return x.size()
         if x.shape.rank == 0:
-            raise ValueError("len requires a tensor with at least one dimension, got a scalar.")
+            raise ValueError(explain("len requires a tensor with at least one dimension, got a scalar."))
         return self._length(x)
 
     def _reduced(self, op: str, x: Any) -> Any:

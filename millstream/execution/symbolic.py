@@ -22,7 +22,7 @@ _RESOLUTIONS = (
 
 def not_allowed(what: str) -> errors.OperatorNotAllowedInGraphError:
     """Compose the error for Python's control flow on a tensor whose content is not known yet."""
-    return errors.OperatorNotAllowedInGraphError(f"{what} is not allowed. {_RESOLUTIONS}")
+    return errors.OperatorNotAllowedInGraphError(errors.explain(f"{what} is not allowed. {_RESOLUTIONS}"))
 
 
 class SymbolicTensor(Tensor):
@@ -90,15 +90,19 @@ class SymbolicTensor(Tensor):
         """Evaluate in a version-1 session."""
         if session is None:
             raise ValueError(
-                "Cannot evaluate tensor using `eval()`: No default session is registered. Use `with sess.as_default()` or "
-                "pass an explicit session to `eval(session=sess)`"
+                errors.explain(
+                    "Cannot evaluate tensor using `eval()`: No default session is registered. Use `with sess.as_default()` or "
+                    "pass an explicit session to `eval(session=sess)`"
+                )
             )
         return session.run(self, feed_dict)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise NotImplementedError(
-            f"Cannot convert a symbolic tf.Tensor ({self.name}) to a numpy array. This error may indicate that you're trying "
-            "to pass a Tensor to a NumPy call, which is not supported."
+            errors.explain(
+                f"Cannot convert a symbolic tf.Tensor ({self.name}) to a numpy array. This error may indicate that you're trying "
+                "to pass a Tensor to a NumPy call, which is not supported."
+            )
         )
 
     def __bool__(self) -> bool:
@@ -106,8 +110,10 @@ class SymbolicTensor(Tensor):
 
     def __len__(self) -> int:
         raise TypeError(
-            f"len is not well defined for a symbolic Tensor ({self.name}). Please call `x.shape` rather than `len(x)` for "
-            "shape information."
+            errors.explain(
+                f"len is not well defined for a symbolic Tensor ({self.name}). Please call `x.shape` rather than `len(x)` for "
+                "shape information."
+            )
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SymbolicTensor:

@@ -33,11 +33,11 @@ class TensorType:
 
     @property
     def dtype(self) -> Any:
-        raise NotImplementedError(f"{type(self).__name__}.dtype")
+        raise NotImplementedError(errors.explain(f"{type(self).__name__}.dtype"))
 
     @property
     def shape(self) -> Any:
-        raise NotImplementedError(f"{type(self).__name__}.shape")
+        raise NotImplementedError(errors.explain(f"{type(self).__name__}.shape"))
 
 
 class Tensor(TensorType):
@@ -47,7 +47,7 @@ class Tensor(TensorType):
     _nested_as = "leaf"
 
     def __init__(self) -> None:
-        raise TypeError("tf.Tensor is not made by calling it; use tf.constant or tf.convert_to_tensor.")
+        raise TypeError(errors.explain("tf.Tensor is not made by calling it; use tf.constant or tf.convert_to_tensor."))
 
     @property
     def ndim(self) -> int | None:
@@ -64,7 +64,9 @@ class Tensor(TensorType):
     def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> Any:
         if dtype is not None and not as_dtype(dtype).is_compatible_with(self.dtype):
             raise ValueError(
-                f"Tensor conversion requested dtype {as_dtype(dtype).name} for Tensor with dtype {self.dtype.name}: {self!r}"
+                errors.explain(
+                    f"Tensor conversion requested dtype {as_dtype(dtype).name} for Tensor with dtype {self.dtype.name}: {self!r}"
+                )
             )
         return self
 
@@ -141,7 +143,7 @@ class EagerTensor(runtime.TensorBase, Tensor):  # type: ignore[misc]
             return array.reshape(self._shape)
         if number in (_RESOURCE, _VARIANT):
             raise errors.InvalidArgumentError(
-                None, None, f"Cannot convert a Tensor of dtype {self.dtype.name} to a NumPy array."
+                None, None, errors.explain(f"Cannot convert a Tensor of dtype {self.dtype.name} to a NumPy array.")
             )
         array = self._numpy()
         wanted = _NUMPY_TYPES[number]
@@ -155,7 +157,9 @@ class EagerTensor(runtime.TensorBase, Tensor):  # type: ignore[misc]
         if dtype is not None and array.dtype != dtype:
             if copy is False:
                 raise ValueError(
-                    f"A tensor of {self.dtype.name} has no NumPy array of {np.dtype(dtype)} without a copy."
+                    errors.explain(
+                        f"A tensor of {self.dtype.name} has no NumPy array of {np.dtype(dtype)} without a copy."
+                    )
                 )
             return array.astype(dtype)
         return array.copy() if copy else array
@@ -188,22 +192,28 @@ class EagerTensor(runtime.TensorBase, Tensor):  # type: ignore[misc]
 
     def gpu(self, gpu_index: int = 0) -> EagerTensor:
         """Raise: eager tensors lie on the cpu."""
-        raise RuntimeError(f"GPU:{gpu_index} unknown device.")
+        raise RuntimeError(errors.explain(f"GPU:{gpu_index} unknown device."))
 
     def set_shape(self, shape: Any) -> None:
         """Check that `shape` fits."""
         if not self.shape.is_compatible_with(shape):
-            raise ValueError(f"Tensor's shape {self.shape} is not compatible with supplied shape {TensorShape(shape)}.")
+            raise ValueError(
+                errors.explain(
+                    f"Tensor's shape {self.shape} is not compatible with supplied shape {TensorShape(shape)}."
+                )
+            )
 
     def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
         """Raise: that is for sessions."""
         raise NotImplementedError(
-            "eval is not supported when eager execution is enabled, is .numpy() what you're looking for?"
+            errors.explain(
+                "eval is not supported when eager execution is enabled, is .numpy() what you're looking for?"
+            )
         )
 
     def consumers(self) -> Any:
         """Raise: only tensors of graphs have consumers."""
-        raise NotImplementedError("Tensor.consumers is undefined when eager execution is enabled.")
+        raise NotImplementedError(errors.explain("Tensor.consumers is undefined when eager execution is enabled."))
 
     @property
     def op(self) -> Any:
@@ -264,12 +274,12 @@ class EagerTensor(runtime.TensorBase, Tensor):  # type: ignore[misc]
 
     def __index__(self) -> int:
         if self._rank or not DTYPE_OF_NUMBER[self._dtype].is_integer:
-            raise TypeError("only integer scalar arrays can be converted to a scalar index")
+            raise TypeError(errors.explain("only integer scalar arrays can be converted to a scalar index"))
         return self._item()  # type: ignore[no-any-return]
 
     def __len__(self) -> int:
         if not self._rank:
-            raise TypeError("Scalar tensor has no `len()`")
+            raise TypeError(errors.explain("Scalar tensor has no `len()`"))
         return self._shape[0]  # type: ignore[no-any-return]
 
     def __dlpack__(

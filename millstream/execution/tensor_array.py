@@ -44,7 +44,7 @@ class TensorArray:
         name: str | None = None,
     ) -> None:
         if handle is not None:
-            raise ValueError("TensorArray handles are of version 1; give flow instead.")
+            raise ValueError(errors.explain("TensorArray handles are of version 1; give flow instead."))
         self._dtype = as_dtype(dtype)
         self._dynamic_size = bool(dynamic_size)
         self._clear_after_read = True if clear_after_read is None else clear_after_read
@@ -137,14 +137,16 @@ class TensorArray:
     def grad(self, source: Any, flow: Any = None, name: Any = None) -> Any:
         """Refuse: gradients of arrays are taken by tapes."""
         raise NotImplementedError(
-            "TensorArray.grad is not supported when executing eagerly; eager's gradient implementation does not use/need this function to compute gradients of operations that use TensorArrays."
+            errors.explain(
+                "TensorArray.grad is not supported when executing eagerly; eager's gradient implementation does not use/need this function to compute gradients of operations that use TensorArrays."
+            )
         )
 
     def _merge(self, shape: TensorShape) -> None:
         if not self._infer_shape:
             return
         if not self._element.shape.is_compatible_with(shape):
-            raise ValueError(f"Inconsistent shapes: saw {shape} but expected {self._element.shape} ")
+            raise ValueError(errors.explain(f"Inconsistent shapes: saw {shape} but expected {self._element.shape} "))
         self._element.shape = self._element.shape.merge_with(shape)
 
     def _value(self, value: Any) -> Any:
@@ -153,7 +155,9 @@ class TensorArray:
                 raise errors.InvalidArgumentError(
                     None,
                     None,
-                    f"TensorArray dtype is {self._dtype.name} but Op is trying to write dtype {value.dtype.name} ",
+                    errors.explain(
+                        f"TensorArray dtype is {self._dtype.name} but Op is trying to write dtype {value.dtype.name} "
+                    ),
                 )
             return value
         return to_tensor(value, self._dtype)
@@ -175,16 +179,22 @@ class TensorArray:
     def _write_now(self, index: int, value: Any) -> TensorArray:
         assert self._items is not None
         if index < 0:
-            raise errors.OutOfRangeError(None, None, f"Writing to negative indices (index {index}) is not allowed.")
+            raise errors.OutOfRangeError(
+                None, None, errors.explain(f"Writing to negative indices (index {index}) is not allowed.")
+            )
         size = len(self._items)
         if index >= size:
             if not self._dynamic_size:
                 raise errors.OutOfRangeError(
-                    None, None, f"Tried to write to index {index} but array is not resizeable and size is: {size} "
+                    None,
+                    None,
+                    errors.explain(f"Tried to write to index {index} but array is not resizeable and size is: {size} "),
                 )
             self._items.extend([None] * (index - size + 1))
         if self._infer_shape and not self._element.shape.is_compatible_with(value.shape):
-            raise ValueError(f"Incompatible shape for value ({value.shape}), expected ({self._element.shape})")
+            raise ValueError(
+                errors.explain(f"Incompatible shape for value ({value.shape}), expected ({self._element.shape})")
+            )
         self._merge(value.shape)
         self._items[index] = value
         self._cleared.discard(index)
@@ -200,17 +210,21 @@ class TensorArray:
         assert self._items is not None
         i = int(index)
         if i < 0:
-            raise errors.OutOfRangeError(None, None, f"Reading from negative indices (index {i}) is not allowed.")
+            raise errors.OutOfRangeError(
+                None, None, errors.explain(f"Reading from negative indices (index {i}) is not allowed.")
+            )
         if i >= len(self._items):
             raise errors.OutOfRangeError(
-                None, None, f"Tried to read from index {i} but array size is: {len(self._items)} "
+                None, None, errors.explain(f"Tried to read from index {i} but array size is: {len(self._items)} ")
             )
         if i in self._cleared:
             raise errors.InvalidArgumentError(
                 None,
                 None,
-                f"Could not read index {i} twice because it was cleared after a previous read (perhaps try setting "
-                "clear_after_read = false?)",
+                errors.explain(
+                    f"Could not read index {i} twice because it was cleared after a previous read (perhaps try setting "
+                    "clear_after_read = false?)"
+                ),
             )
         value = self._filled(i)
         if self._clear_after_read:
@@ -227,8 +241,10 @@ class TensorArray:
             raise errors.InvalidArgumentError(
                 None,
                 None,
-                f"Could not read index {index}: it was never written, and the shape of the elements, {self._element.shape}, is "
-                "not known; give element_shape.",
+                errors.explain(
+                    f"Could not read index {index}: it was never written, and the shape of the elements, {self._element.shape}, is "
+                    "not known; give element_shape."
+                ),
             )
         return constant_of(np.zeros(self._element.shape.as_list(), self._dtype.as_numpy_dtype), self._dtype)
 
@@ -272,7 +288,7 @@ class TensorArray:
         for i, part in enumerate(parts):
             if part.shape.rank == 0:
                 raise errors.InvalidArgumentError(
-                    None, None, f"Concat saw a scalar shape at index {i} but requires at least vectors."
+                    None, None, errors.explain(f"Concat saw a scalar shape at index {i} but requires at least vectors.")
                 )
         return apply(find("ConcatV2"), parts, constant_of(0, dtypes.int32))
 
@@ -280,7 +296,7 @@ class TensorArray:
         """Return the array whose elements are the parts of `value` along its first axis."""
         value = self._value(value)
         if value.shape.rank == 0:
-            raise ValueError("Argument `axis` = 0 not in range [0, 0)")
+            raise ValueError(errors.explain("Argument `axis` = 0 not in range [0, 0)"))
         if value.shape.rank is not None:
             self._merge(TensorShape(value.shape.as_list()[1:]))
         if self._items is None or current_graph() is not None or isinstance(value, SymbolicTensor):
@@ -289,7 +305,9 @@ class TensorArray:
             return unstacked
         count = value.shape.as_list()[0]
         if count > len(self._items) and not self._dynamic_size:
-            raise ValueError(f"Cannot unstack {count} tensors into a TensorArray of static size {len(self._items)} ")
+            raise ValueError(
+                errors.explain(f"Cannot unstack {count} tensors into a TensorArray of static size {len(self._items)} ")
+            )
         self._items = list(apply(find("Unpack"), value, num=count, axis=0)) if count else []
         self._cleared = set()
         return self

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from millstream.base.errors import explain
+
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -85,7 +87,9 @@ class Trackable:
         self._maybe_initialize_trackable()
         if not isinstance(trackable, Trackable):
             raise TypeError(
-                f"Trackable._track_trackable() can only be used to track objects of type Trackable. Got type {type(trackable)}."
+                explain(
+                    f"Trackable._track_trackable() can only be used to track objects of type Trackable. Got type {type(trackable)}."
+                )
             )
         if not self._setattr_tracking:
             return trackable
@@ -94,8 +98,10 @@ class Trackable:
         if current is not None and current is not trackable:
             if not overwrite:
                 raise ValueError(
-                    f"Called Trackable._track_trackable() with name='{name}', but a Trackable with this name is already "
-                    f"declared as a dependency. Names must be unique (or overwrite=True)."
+                    explain(
+                        f"Called Trackable._track_trackable() with name='{name}', but a Trackable with this name is already "
+                        f"declared as a dependency. Names must be unique (or overwrite=True)."
+                    )
                 )
             dependencies = self._unconditional_checkpoint_dependencies
             for index, (old, _) in enumerate(dependencies):
@@ -124,10 +130,10 @@ class Trackable:
         return {}
 
     def _serialize_to_tensors(self) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} holds no tensors of its own to save.")
+        raise NotImplementedError(explain(f"{type(self).__name__} holds no tensors of its own to save."))
 
     def _restore_from_tensors(self, restored_tensors: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} holds no tensors of its own to restore.")
+        raise NotImplementedError(explain(f"{type(self).__name__} holds no tensors of its own to restore."))
 
     def _serialize_to_proto(self, object_proto: Any = None, **kwargs: Any) -> Any:
         return None
@@ -144,7 +150,7 @@ class Trackable:
         return []
 
     def _copy_trackable_to_cpu(self, object_map: Any) -> None:
-        raise NotImplementedError(f"{type(self).__name__} is not copied between devices.")
+        raise NotImplementedError(explain(f"{type(self).__name__} is not copied between devices."))
 
     def _checkpoint_adapter(self, path: str) -> Any:
         return None

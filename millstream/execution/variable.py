@@ -117,16 +117,20 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
     ) -> None:
         if variable_def is not None:
             raise NotImplementedError(
-                "variable_def describes variables of version-1 graphs; give initial_value instead."
+                errors.explain("variable_def describes variables of version-1 graphs; give initial_value instead.")
             )
         if initial_value is None:
             raise ValueError(
-                "The `initial_value` arg to `tf.Variable` must be specified except when you are not providing a "
-                "`variable_def`. You provided neither."
+                errors.explain(
+                    "The `initial_value` arg to `tf.Variable` must be specified except when you are not providing a "
+                    "`variable_def`. You provided neither."
+                )
             )
         if constraint is not None and not callable(constraint):
             raise ValueError(
-                f"Argument `constraint` must be None or a callable. a callable. Got a {type(constraint)}:  {constraint}"
+                errors.explain(
+                    f"Argument `constraint` must be None or a callable. a callable. Got a {type(constraint)}:  {constraint}"
+                )
             )
         self._settings(trainable, synchronization, aggregation, constraint, name)
         full_name = scoped("Variable" if name is None else name)
@@ -148,9 +152,11 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
         synchronization = VariableSynchronization.AUTO if synchronization is None else synchronization
         aggregation = VariableAggregation.NONE if aggregation is None else aggregation
         if not isinstance(aggregation, enum.Enum):
-            raise ValueError(f"Invalid variable aggregation mode: {aggregation} for variable: {name}")
+            raise ValueError(errors.explain(f"Invalid variable aggregation mode: {aggregation} for variable: {name}"))
         if not isinstance(synchronization, enum.Enum):
-            raise ValueError(f"Invalid variable synchronization mode: {synchronization} for variable: {name}")
+            raise ValueError(
+                errors.explain(f"Invalid variable synchronization mode: {synchronization} for variable: {name}")
+            )
         if trainable is None:
             trainable = synchronization is not VariableSynchronization.ON_READ
         self._trainable = bool(trainable)
@@ -174,14 +180,16 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
             value = to_tensor(given, wanted)
         except ValueError as error:
             if isinstance(given, TensorType):
-                raise ValueError(f"initial_value: {error}") from None
+                raise ValueError(errors.explain(f"initial_value: {error}")) from None
             raise
         if isinstance(value, SymbolicTensor):
             value = lifted(value)
         if shape is not None and not TensorShape(shape).is_compatible_with(value.shape):
             raise ValueError(
-                f"In this `tf.Variable` creation, the initial value's shape ({value.shape}) is not compatible with the "
-                f"explicitly supplied `shape` argument ({shape})."
+                errors.explain(
+                    f"In this `tf.Variable` creation, the initial value's shape ({value.shape}) is not compatible with the "
+                    f"explicitly supplied `shape` argument ({shape})."
+                )
             )
         return value
 
@@ -280,7 +288,7 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
 
     @property
     def initial_value(self) -> Any:
-        raise RuntimeError("This property is not supported when eager execution is enabled.")
+        raise RuntimeError(errors.explain("This property is not supported when eager execution is enabled."))
 
     @property
     def op(self) -> Any:
@@ -292,15 +300,15 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
 
     @property
     def create(self) -> Any:
-        raise RuntimeError("This operation is not supported when eager execution is enabled.")
+        raise RuntimeError(errors.explain("This operation is not supported when eager execution is enabled."))
 
     def eval(self, session: Any = None) -> Any:
         """Raise: that is for sessions."""
-        raise RuntimeError("This operation is not supported when eager execution is enabled.")
+        raise RuntimeError(errors.explain("This operation is not supported when eager execution is enabled."))
 
     def to_proto(self, export_scope: Any = None) -> Any:
         """Raise: that is for version-1 graphs."""
-        raise RuntimeError("This operation is not supported when eager execution is enabled.")
+        raise RuntimeError(errors.explain("This operation is not supported when eager execution is enabled."))
 
     def value(self) -> Any:
         """Return what the variable holds now."""
@@ -324,8 +332,10 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
         return errors.FailedPreconditionError(
             None,
             None,
-            f"Could not find variable {self._shared_name}. This could mean that the variable has been deleted. In TF1, it "
-            "can also mean the variable is uninitialized. Assign a value before reading it. [Op:ReadVariableOp]",
+            errors.explain(
+                f"Could not find variable {self._shared_name}. This could mean that the variable has been deleted. In TF1, it "
+                "can also mean the variable is uninitialized. Assign a value before reading it. [Op:ReadVariableOp]"
+            ),
         )
 
     def initialized_value(self) -> Any:
@@ -339,7 +349,7 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
     def numpy(self) -> Any:
         """Return the value as a NumPy array that does not change when the variable does."""
         if runtime.tracing():
-            raise NotImplementedError("numpy() is only available when eager execution is enabled.")
+            raise NotImplementedError(errors.explain("numpy() is only available when eager execution is enabled."))
         return self.value().numpy()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -348,8 +358,10 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
     def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> Any:
         if dtype is not None and not self._dtype.is_compatible_with(as_dtype(dtype)):
             raise ValueError(
-                f"Incompatible type conversion requested to type {as_dtype(dtype).name} for `tf.Variable of type "
-                f"{self._dtype.name}. (Variable: {self})"
+                errors.explain(
+                    f"Incompatible type conversion requested to type {as_dtype(dtype).name} for `tf.Variable of type "
+                    f"{self._dtype.name}. (Variable: {self})"
+                )
             )
         return self.value()
 
@@ -376,8 +388,10 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
         if not self._shape.is_compatible_with(tensor.shape):
             label = "" if self._handle_name is None else f" {self._handle_name}"
             raise ValueError(
-                f"Cannot assign value to variable '{label}': Shape mismatch.The variable shape {self._shape}, and the "
-                f"assigned value shape {tensor.shape} are incompatible."
+                errors.explain(
+                    f"Cannot assign value to variable '{label}': Shape mismatch.The variable shape {self._shape}, and the "
+                    f"assigned value shape {tensor.shape} are incompatible."
+                )
             )
         if runtime.tracing() or isinstance(self._handle, SymbolicTensor):
             tell_graphs(self)
@@ -414,7 +428,9 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
             raise errors.InvalidArgumentError(
                 None,
                 None,
-                f"count_up_to counts int32 and int64, this is a variable of {self._dtype.name}. [Op:ResourceCountUpTo]",
+                errors.explain(
+                    f"count_up_to counts int32 and int64, this is a variable of {self._dtype.name}. [Op:ResourceCountUpTo]"
+                ),
             )
         tell_graphs(self)
         return apply(ops.resource_count_up_to, self._handle, limit=limit, T=self._dtype)
@@ -444,7 +460,9 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
         if runtime.tracing():
-            raise NotImplementedError("__deepcopy__() is only available when eager execution is enabled.")
+            raise NotImplementedError(
+                errors.explain("__deepcopy__() is only available when eager execution is enabled.")
+            )
         made = Variable(
             self.value(),
             trainable=self._trainable,
@@ -499,7 +517,7 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
 
 def _refuse_in_place(text: str) -> Any:
     def method(self: Variable, other: Any) -> Any:
-        raise RuntimeError(text)
+        raise RuntimeError(errors.explain(text))
 
     return method
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from millstream import _runtime as runtime
 from millstream.base.dtypes import DType
+from millstream.base.errors import explain
 from millstream.execution.context import graph_stack
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
@@ -42,7 +43,9 @@ class ScatterMethods:
 
     def _scatter(self, op: Any, sparse_delta: Any) -> Any:
         if not isinstance(sparse_delta, IndexedSlices):
-            raise TypeError(f"Argument `sparse_delta` must be a `tf.IndexedSlices`. Received arg: {sparse_delta}")
+            raise TypeError(
+                explain(f"Argument `sparse_delta` must be a `tf.IndexedSlices`. Received arg: {sparse_delta}")
+            )
         if runtime.tracing():
             tell_graphs(self)
         apply(op, self._handle, to_tensor(sparse_delta.indices), to_tensor(sparse_delta.values, self._dtype))
@@ -79,7 +82,9 @@ class ScatterMethods:
     def batch_scatter_update(self, sparse_delta: Any, use_locking: bool = False, name: str | None = None) -> Any:
         """Replace rows of each member of a batch: indices [batch…, n] pick along the axis after the batch."""
         if not isinstance(sparse_delta, IndexedSlices):
-            raise TypeError(f"Argument `sparse_delta` must be a `tf.IndexedSlices`. Received arg: {sparse_delta}")
+            raise TypeError(
+                explain(f"Argument `sparse_delta` must be a `tf.IndexedSlices`. Received arg: {sparse_delta}")
+            )
         return self.scatter_nd_update(with_batch_indices(sparse_delta.indices), sparse_delta.values)
 
     def _scatter_nd(self, op: Any, indices: Any, updates: Any) -> Any:

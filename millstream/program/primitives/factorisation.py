@@ -78,7 +78,7 @@ def _each(function: Callable[..., Any], results: int) -> Callable[..., Any]:
                 parts = [np.asarray(c[0])[None][:0].reshape(*lead, *np.shape(c[0])) for c in columns]
                 return tuple(parts) if results > 1 else parts[0]
         columns = list(zip(*found, strict=True)) if results > 1 else [found]
-        parts = [np.asarray(c).reshape(*lead, *np.shape(c[0])) for c in columns]
+        parts = [np.asarray(c).reshape((*lead, *np.shape(c[0]))) for c in columns]
         return tuple(parts) if results > 1 else parts[0]
 
     return meaning
