@@ -10,6 +10,7 @@ import numpy as np
 from millstream.api.calls import binary, call_of, unary
 from millstream.api.public import public, publish
 from millstream.base import dtypes
+from millstream.base.composite import CompositeTensor
 from millstream.base.dtypes import as_dtype
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
@@ -218,6 +219,8 @@ def accumulate_n(inputs: Any, shape: Any = None, tensor_dtype: Any = None, name:
 @public("abs", "math.abs")
 def abs_(x: Any, name: str | None = None) -> Any:
     """Return the absolute value elementwise; of complex numbers, their length."""
+    if isinstance(x, CompositeTensor):
+        return absolute(x)
     x = to_tensor(x)
     return x if x.dtype.is_unsigned else absolute(x)
 
@@ -228,6 +231,8 @@ _sign, _round = call_of("Sign"), call_of("Round")
 @public("sign", "math.sign")
 def sign(x: Any, name: str | None = None) -> Any:
     """Return -1, 0 or 1 elementwise; of complex numbers x / abs(x)."""
+    if isinstance(x, CompositeTensor):
+        return _sign(x)
     x = to_tensor(x)
     if x.dtype.is_unsigned:
         return cast(not_equal(x, eager_constant(0, x.dtype)), x.dtype)
@@ -237,6 +242,8 @@ def sign(x: Any, name: str | None = None) -> Any:
 @public("round", "math.round")
 def round_(x: Any, name: str | None = None) -> Any:
     """Return the nearest whole number elementwise; halves go to the even one."""
+    if isinstance(x, CompositeTensor):
+        return _round(x)
     x = to_tensor(x)
     return x if x.dtype.is_integer else _round(x)
 

@@ -151,29 +151,6 @@ def dynamic_update_slice(input: Tensor[T], update: Tensor[T], indices: Tensor[Xl
     return s.dynamic_update_slice(input, update, convert(indices, int64))
 
 
-@op("SparseToDense", outputs="dense")
-def sparse_to_dense(
-    sparse_indices: Tensor[Wide],
-    output_shape: Known[Tensor[Wide]],
-    sparse_values: Tensor[T],
-    default_value: Tensor[T],
-    *,
-    validate_indices: bool = True,
-) -> Tensor[T]:
-    """Return a tensor of default_value with sparse_values at the indices."""
-    sizes = s.contents(output_shape)
-    base = s.broadcast(default_value, sizes, ())
-    where = sparse_indices
-    if where.rank == 0:
-        where = s.reshape(where, (1, 1))
-    elif where.rank == 1:
-        where = s.reshape(where, (*where.shape, 1))
-    values = sparse_values
-    if values.rank == 0:
-        values = s.broadcast(values, where.shape[:1], ())
-    return i.scatter_nd(base, where, values, "set")
-
-
 gather.cases(
     [((5, 3), (2, 2), ()), (("batch", 3), (2,), ())], inputs=(None, lambda r: r.integers(0, 3, (2, 2)), 0), dtypes=MOST
 )
@@ -198,6 +175,3 @@ one_hot.cases(
 )
 one_hot.cases([((2, 3), (), (), ())], inputs=([[0, 9, 7], [1, 2, 3]], 4, 1, 0), attributes={"axis": 0}, dtypes=NUMBERS)
 dynamic_update_slice.cases([((5, 4), (2, 2), (2,))], inputs=(None, None, [4, 1]), dtypes=[float32, float64, int32])
-sparse_to_dense.cases(
-    [((2, 2), (2,), (2,), ())], inputs=([[0, 1], [2, 0]], [3, 2], None, None), dtypes=[float32, float64, int32]
-)

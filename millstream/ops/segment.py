@@ -70,14 +70,14 @@ def unsorted_segment_min(
     return _unsorted("min", data, segment_ids, num_segments, "UnsortedSegmentMin")
 
 
-def _count(ids: Value) -> Size:
+def segment_count(ids: Value) -> Size:
     """Return one more than the largest id, 0 without ids."""
     largest = reduce(concatenate([full((1,), -1, ids.dtype), ids], 0), "max", (0,))
     return contents(reshape(largest + 1, (1,)))[0]
 
 
 def _sorted(kind: str, data: Value, ids: Value) -> Value:
-    return segment_reduce(data, ids, kind, _count(ids), True)
+    return segment_reduce(data, ids, kind, segment_count(ids), True)
 
 
 @op("SegmentSum", outputs="output")
@@ -90,7 +90,7 @@ def segment_sum(data: Tensor[T], segment_ids: Tensor[Wide]) -> Tensor[T]:
 def segment_product(data: Tensor[T], segment_ids: Tensor[Wide]) -> Tensor[T]:
     """Return the products of the rows of each segment; the ids do not decrease."""
     # Its empty segments hold 1, unlike those of the other sorted ones.
-    return segment_reduce(data, segment_ids, "product", _count(segment_ids))
+    return segment_reduce(data, segment_ids, "product", segment_count(segment_ids))
 
 
 @op("SegmentMax", outputs="output")

@@ -32,9 +32,11 @@ from millstream.program.primitives.segments import segment_reduce
 from millstream.program.primitives.shaping import (
     broadcast,
     concatenate,
+    constant,
     contents,
     full,
     iota,
+    pad,
     reshape,
     scalar_size,
     slice_axis,
@@ -42,6 +44,7 @@ from millstream.program.primitives.shaping import (
 from millstream.program.value import UnknownRank, Value
 
 T = Types("T")
+Wide = Types("Tindices", int32, int64)
 remainder = e.binary(e.REMAINDER)
 Number = Types("T", *NUMBERS, *QUANTIZED)
 
@@ -129,7 +132,6 @@ def sparse_slice(
     indices: Tensor[int64], values: Tensor[T], shape: Tensor[int64], start: Tensor[int64], size: Tensor[int64]
 ) -> tuple[Tensor[int64], Tensor[T], Tensor[int64]]:
     """Cut `size` out of a sparse tensor from `start`; what is beyond its end is left out."""
-    check(all_of(compare_number(start, 0, "GE")), "SparseSlice: start must not be negative")
     check(all_of(compare_number(size, 0, "GE")), "SparseSlice: size must not be negative")
     left = e.maximum(shape - start, full(shape.shape, 0, int64))
     fitting = e.minimum(size, left)
@@ -185,6 +187,47 @@ def sparse_split(
         for result, value in zip(results, (where, elements, size), strict=True):
             result.append(value)
     return results
+
+
+@op("SparseToDense", outputs="dense")
+def sparse_to_dense(
+    sparse_indices: Tensor[Wide],
+    output_shape: Known[Tensor[Wide]],
+    sparse_values: Tensor[T],
+    default_value: Tensor[T],
+    *,
+    validate_indices: bool = True,
+) -> Tensor[T]:
+    """Return a tensor of default_value with sparse_values at the indices, which ascend where they are to be checked."""
+    where = sparse_indices
+    if where.rank < 2:
+        where = reshape(where, (*where.shape, 1) if where.rank else (1, 1))
+    if validate_indices:
+        _check_ascending(where)
+    values = sparse_values
+    if values.rank == 0:
+        values = filled(values, where.shape[:1])
+    base = filled(default_value, contents(output_shape))
+    return scatter_nd(base, where, values, "set")
+
+
+def _check_ascending(indices: Value) -> None:
+    n, depth = indices.shape[0], depth_of(indices)
+    if not depth:
+        return
+    before = pad(indices, (1, 0), (-1, 0), value=constant(-1, indices.dtype))
+    above, equal = full((n,), False, dtypes.bool), full((n,), True, dtypes.bool)
+    for axis in range(depth):
+        old, new = column(before, axis), column(indices, axis)
+        above = e.bit_or(above, e.bit_and(equal, e.compare(old, new, "LT")))
+        equal = e.bit_and(equal, e.compare(old, new, "EQ"))
+    first = compare_number(iota((n,), 0, int64), 0, "EQ")
+    check(all_of(e.logical_not(e.bit_and(equal, e.logical_not(first)))), "SparseToDense: an index is repeated")
+    check(
+        all_of(e.bit_or(above, first)),
+        "SparseToDense: an index is out of order. Many sparse ops require sorted indices. Use `tf.sparse.reorder` to "
+        "create a correctly ordered copy.",
+    )
 
 
 @op("SparseFillEmptyRows", outputs=("output_indices", "output_values", "empty_row_indicator", "reverse_index_map"))
@@ -252,3 +295,12 @@ sparse_fill_empty_rows.cases(
 )
 sparse_fill_empty_rows.cases([((0, 2), (0,), (2,), ())], inputs=(None, None, [2, 3], None), dtypes=[float64, int32])
 sparse_fill_empty_rows_gradient.cases([((3,), (5,))], inputs=([4, 0, 2], None), dtypes=[float32, float64])
+sparse_to_dense.cases(
+    [((2, 2), (2,), (2,), ())], inputs=([[0, 1], [2, 0]], [3, 2], None, None), dtypes=[float32, float64, int32]
+)
+sparse_to_dense.cases(
+    [((2,), (1,), (), ())],
+    inputs=([4, 1], [6], None, None),
+    attributes={"validate_indices": False},
+    dtypes=[float64, int32],
+)
