@@ -68,6 +68,15 @@ def _reverse_node(node: Node, flows: list[Adjoint | None], reached: set[Value]) 
     return list(rule(node, flows, reached, reverse))
 
 
+def flowing(values: Sequence[Value], flows: Sequence[Adjoint | None]) -> dict[Value, Adjoint]:
+    """Return the adjoint of each of `values`; what stands there twice has the sum of both."""
+    found: dict[Value, Adjoint] = {}
+    for value, flow in zip(values, flows, strict=True):
+        if flow is not None:
+            found[value] = flow if value not in found else accumulate(found[value], flow)
+    return found
+
+
 def by_position(found: Mapping[Value, Adjoint], inputs: Sequence[Value]) -> list[Adjoint | None]:
     """Return the adjoints of `inputs` by position; a value that stands there twice has its whole adjoint at the first place."""
     left = dict(found)
@@ -106,8 +115,21 @@ def _reverse_op(op: Op, node: Node, flows: list[Adjoint | None]) -> Sequence[Adj
     start = len(program.nodes)
     outputs = op.run_body(node.inputs, node.attributes)
     inside = program.nodes[start:]
-    back = {v: f for v, f in zip(outputs, flows, strict=True) if f is not None}
-    return by_position(reverse(inside, back, node.inputs), node.inputs)
+    found = reverse(inside, flowing(outputs, flows), node.inputs)
+    _read_given(program.nodes[start + len(inside) :], outputs, node)
+    return by_position(found, node.inputs)
+
+
+def _read_given(backward: Sequence[Node], outputs: Sequence[Value], node: Node) -> None:
+    """Let `backward` read what `node` gave in place of `outputs`, which are the same computed again."""
+    given = {
+        made: known
+        for made, known in zip(outputs, node.outputs, strict=True)
+        if made.spec == known.spec and made.node is not None and made.node.inputs and made not in node.inputs
+    }
+    for item in backward:
+        if any(v in given for v in item.inputs):
+            item.inputs = tuple(given.get(v, v) for v in item.inputs)
 
 
 def zeros_or_none(value: Value) -> Value | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from millstream.autodiff.reverse import _reverse_node, by_position, reverse
+from millstream.autodiff.reverse import _reverse_node, by_position, flowing, reverse
 from millstream.base.spec import Spec
 from millstream.program.slices import Adjoint, Slices, dense
 from millstream.program.value import Definition, Node, Program, Value, building, current_program
@@ -74,5 +74,5 @@ class GradientOp(Definition):
         program = current_program()
         start = len(program.nodes)
         outputs = self.run_body(node.inputs, node.attributes)
-        back = {v: f for v, f in zip(outputs, flows, strict=True) if f is not None}
-        return by_position(reverse(program.nodes[start:], back, node.inputs), node.inputs)
+        nodes = program.nodes[start:]
+        return by_position(reverse(nodes, flowing(outputs, flows), node.inputs), node.inputs)

@@ -7,6 +7,7 @@ from typing import Any
 
 from millstream.autodiff.reverse import _reverse_node, reverse
 from millstream.base import nest
+from millstream.base.errors import explain
 from millstream.base.spec import Spec
 from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph
@@ -60,13 +61,13 @@ class TangentOp(Definition):
 
     def reverse_rule(self, node: Node, flows: Any, reached: set[Value], again: Any) -> Any:
         """Reverse the tangents' own nodes."""
-        from millstream.autodiff.reverse import by_position
+        from millstream.autodiff.reverse import by_position, flowing
 
         program = current_program()
         start = len(program.nodes)
         outputs = self.run_body(node.inputs, node.attributes)
-        back = {v: f for v, f in zip(outputs, flows, strict=True) if f is not None}
-        return by_position(again(program.nodes[start:], back, node.inputs), node.inputs)
+        nodes = program.nodes[start:]
+        return by_position(again(nodes, flowing(outputs, flows), node.inputs), node.inputs)
 
 
 class ForwardAccumulator:
@@ -83,14 +84,16 @@ class ForwardAccumulator:
     def _watch(self, primal: Any, tangent: Any) -> None:
         if current_graph() is not None:
             raise NotImplementedError(
-                "A ForwardAccumulator works on eager calls; inside tf.function use two nested tapes."
+                explain("A ForwardAccumulator works on eager calls; inside tf.function use two nested tapes.")
             )
         if not primal.dtype.is_floating and not primal.dtype.is_complex:
             return
         tensor = to_tensor(tangent, primal.dtype)
         if not primal.shape.is_compatible_with(tensor.shape):
             raise ValueError(
-                f"Expected the tangent of a primal of shape {primal.shape} to have its shape, given {tensor.shape}."
+                explain(
+                    f"Expected the tangent of a primal of shape {primal.shape} to have its shape, given {tensor.shape}."
+                )
             )
         handle = handle_of_source(primal)
         known = self._tangents.get(handle._id)
@@ -99,7 +102,7 @@ class ForwardAccumulator:
 
     def __enter__(self) -> ForwardAccumulator:
         if self._recording:
-            raise ValueError("Accumulator is already recording.")
+            raise ValueError(explain("Accumulator is already recording."))
         tapes.push(self)  # type: ignore[arg-type]
         self._recording = True
         return self

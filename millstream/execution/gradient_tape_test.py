@@ -28,6 +28,23 @@ def test_tapes_nest(wrap):
 
 
 @BOTH
+def test_an_adjoint_that_goes_two_ways_is_differentiated_along_both(wrap):
+    @wrap
+    def derivatives(x):
+        with tf.GradientTape() as second:
+            second.watch(x)
+            with tf.GradientTape() as first:
+                first.watch(x)
+                y = x * x + x
+                z = y * y
+            d = first.gradient(z, x)
+        return d, second.gradient(d, x)
+
+    # d = 2 (x^2 + x) (2x + 1) and d' = 2 (2x + 1)^2 + 4 (x^2 + x)
+    assert [float(v) for v in derivatives(tf.constant(2.0))] == [60.0, 74.0]
+
+
+@BOTH
 def test_only_what_is_followed_has_a_gradient(wrap):
     v, fixed = tf.Variable(2.0), tf.Variable(3.0, trainable=False)
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -25,7 +26,27 @@ inline void relax() {
 #endif
 }
 
-constexpr int spin_rounds = 200;  // a few microseconds
+// Waits for `held` without sleeping, for as long as the gaps between the kernels of one program last: to wake a thread costs
+// more. A thread that was stopped meanwhile shares its processor with others, and then sleeps early for a while.
+template <typename Held>
+void spin_until(Held held) {
+  using Clock = std::chrono::steady_clock;
+  constexpr auto patience = std::chrono::microseconds(40), haste = std::chrono::microseconds(3);
+  constexpr auto stopped = std::chrono::microseconds(150);
+  constexpr int waits_in_haste = 2000, rounds_between_looks = 16;
+  thread_local int hasty_waits = 0;
+  const auto limit = hasty_waits > 0 ? (--hasty_waits, haste) : patience;
+  const auto start = Clock::now();
+  for (auto before = start;;) {
+    for (int i = 0; i < rounds_between_looks; ++i, relax()) {
+      if (held()) return;
+    }
+    const auto now = Clock::now();
+    if (now - before > stopped) hasty_waits = waits_in_haste;
+    if (now - start > limit) return;
+    before = now;
+  }
+}
 
 struct Job {
   const std::function<void(int64_t, int64_t)>* body = nullptr;
@@ -75,7 +96,7 @@ class Pool {
   // Helps with what is left, then waits.
   void close() {
     job_.work();
-    for (int i = 0; i < spin_rounds && active_.load(std::memory_order_acquire) != 0; ++i) relax();
+    spin_until([this] { return active_.load(std::memory_order_acquire) == 0; });
     {
       std::unique_lock lock(mutex_);
       open_ = false;
@@ -102,7 +123,7 @@ class Pool {
     inside_parallel_for = true;
     uint64_t seen = 0;
     for (;;) {
-      for (int i = 0; i < spin_rounds && generation_.load(std::memory_order_acquire) == seen; ++i) relax();
+      spin_until([&] { return generation_.load(std::memory_order_acquire) != seen; });
       {
         std::unique_lock lock(mutex_);
         wake_.wait(lock, [&] { return generation_.load(std::memory_order_relaxed) != seen; });
