@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from millstream.backends.cpu.movement import with_words
+from millstream.program.primitives.images import FILL_MODES, INTERPOLATIONS
 from millstream.program.resampling import METHODS
 from millstream.program.value import Node
 
@@ -14,3 +15,7 @@ def _resize_words(node: Node) -> list[int]:
 
 with_words("resize", _resize_words)
 with_words("resize_gradient", _resize_words)
+with_words(
+    "projective_transform",
+    lambda n: (INTERPOLATIONS.index(n.attributes["interpolation"]), FILL_MODES.index(n.attributes["fill_mode"])),
+)
