@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import sys
 import types
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+from millstream.base.composite import CompositeArgument
 
 PUBLIC: dict[str, Any] = {}
 """Public objects by name without the leading `tf.`, such as `nn.relu`."""
@@ -32,12 +36,86 @@ def publish(name: str, item: Any) -> None:
     _place(name, item)
 
 
+def composite_rule(*names: str) -> Callable[[Object], Object]:
+    """Give tf.<name> an answer for composite tensors: the decorated function, called with the same arguments.
+
+    It is asked only when the conversion of an argument to a tensor meets a composite tensor, and returns NotImplemented where
+    that is not its own.
+    """
+
+    def register(rule: Object) -> Object:
+        for name in names:
+            RULES.setdefault(name, []).append(rule)
+        return rule
+
+    return register
+
+
+RULES: dict[str, list[Any]] = {}
+"""What public functions do with composite tensors, by name."""
+
+
+def _guard_all() -> None:
+    """Put a guard in the place of each function that has rules, under all of its names."""
+    guards: dict[int, Any] = {}
+    for name, rules in RULES.items():
+        function = PUBLIC.get(name)
+        if function is None:
+            raise KeyError(f"tf.{name} has a rule for composite tensors, but there is no such function.")
+        guards[id(function)] = _guarded(function, rules)
+    for name, item in PUBLIC.items():
+        PUBLIC[name] = guards.get(id(item), item)
+
+
+_makers: dict[str, Callable[..., Any]] = {}
+
+
+def _guarded(function: Any, rules: list[Any]) -> Any:
+    """Return a function of the same parameters, written out: a call through it costs next to nothing."""
+    code = function.__code__
+    names = code.co_varnames
+    plain = names[: code.co_argcount]
+    only = names[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    rest = iter(names[code.co_argcount + code.co_kwonlyargcount :])
+    star = [f"*{next(rest)}"] if code.co_flags & inspect.CO_VARARGS else []
+    pairs = [f"**{next(rest)}"] if code.co_flags & inspect.CO_VARKEYWORDS else []
+    head = ", ".join([*plain, *(star or ["*"] * bool(only)), *only, *pairs])
+    passed = ", ".join([*plain, *star, *(f"{n}={n}" for n in only), *pairs])
+    made = _makers.get(head)
+    if made is None:
+        text = (
+            "def make(function, rules, CompositeArgument, answer):\n"
+            f"    def guarded({head}):\n"
+            "        try:\n"
+            f"            return function({passed})\n"
+            "        except CompositeArgument as error:\n"
+            "            refused = error.args\n"
+            f"        return answer(rules, refused, {passed})\n"
+            "    return guarded\n"
+        )
+        scope: dict[str, Any] = {}
+        exec(compile(text, __file__, "exec"), scope)
+        made = _makers[head] = scope["make"]
+    guarded = made(function, rules, CompositeArgument, _answer)
+    guarded.__defaults__, guarded.__kwdefaults__ = function.__defaults__, function.__kwdefaults__
+    return functools.update_wrapper(guarded, function)
+
+
+def _answer(rules: list[Any], refused: tuple[Any, ...], *args: Any, **kwargs: Any) -> Any:
+    for rule in rules:
+        result = rule(*args, **kwargs)
+        if result is not NotImplemented:
+            return result
+    raise CompositeArgument(*refused)
+
+
 _root: types.ModuleType | None = None
 
 
 def build(root: types.ModuleType) -> None:
     """Make the public modules (`millstream.nn`, `millstream.io.gfile` …) under `root`; names published later are added."""
     global _root
+    _guard_all()
     _root = root
     for name, item in PUBLIC.items():
         _place(name, item)

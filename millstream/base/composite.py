@@ -9,6 +9,21 @@ from millstream.base import nest
 from millstream.base.errors import explain
 
 
+class CompositeArgument(ValueError):
+    """A composite tensor stands where a tensor is asked for. Public functions that have a rule for it answer all the same."""
+
+    @classmethod
+    def of(cls, value: Any) -> CompositeArgument:
+        """The error for a value."""
+        name = type(value).__name__
+        return cls(
+            explain(
+                f"A {name} was given where a tensor is asked for: {value!r}.",
+                fix=f"Convert it first (tf.RaggedTensor.to_tensor, tf.sparse.to_dense), or apply the function to the {name}'s values.",
+            )
+        )
+
+
 class CompositeTensor(metaclass=abc.ABCMeta):
     """A value made of tensors. Its type spec takes it apart and puts it together."""
 

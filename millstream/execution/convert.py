@@ -9,6 +9,7 @@ import numpy as np
 
 from millstream import _runtime as runtime
 from millstream.base import dtypes
+from millstream.base.composite import CompositeArgument, CompositeTensor
 from millstream.base.conversion import to_array
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.errors import explain
@@ -84,6 +85,8 @@ def _converted(value: Any, wanted: DType | None, preferred: DType | None, name: 
             return _pack(value, inner, wanted)
     elif isinstance(value, TensorShape):
         return _shape_tensor(value, wanted)
+    elif isinstance(value, CompositeTensor):
+        raise CompositeArgument.of(value)
     return None
 
 
@@ -113,6 +116,8 @@ def _tensor_dtype(value: Any) -> DType | None:
             found = _tensor_dtype(item)
             if found is not None:
                 return found
+        elif isinstance(item, CompositeTensor):
+            raise CompositeArgument.of(item)
     return None
 
 
