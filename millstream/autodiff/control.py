@@ -72,6 +72,7 @@ def reverse_call(
     wanted = [i for i, v in enumerate(node.inputs) if v in reached and differentiable(v.spec)]
     given = {i: Value(program.outputs[i].spec) for i, f in enumerate(flows) if f is not None}
     split = Split(copy_program(program), given, wanted, reverse, sparse=True)
+    split.keep_sizes([*given.values()], node.inputs)
     positions = {v: i for i, v in enumerate(split.inputs)}
     saved = [v for v in split.needed if v not in positions]
     forward = Program(program.name)
@@ -109,7 +110,10 @@ def reverse_branch(
     splits = []
     for program in programs:
         copy = copy_program(program)
-        splits.append((Split(copy, own := {i: Value(copy.outputs[i].spec) for i in given}, wanted, reverse), own))
+        own = {i: Value(copy.outputs[i].spec) for i in given}
+        split = Split(copy, own, wanted, reverse)
+        split.keep_sizes([*own.values()], inputs)
+        splits.append((split, own))
     saved = [[v for v in split.needed if v not in split.inputs] for split, _ in splits]
     elements = [v.spec.with_value(None) for values in saved for v in values]
     forwards = [

@@ -78,6 +78,7 @@ def reverse_loop(
     split = Split(body, outgoing, [*plan.active, *plan.summed], reverse, totals=totals)
     unchanged = {split.inputs[i] for i in plan.fixed}
     split.recompute(unchanged)
+    split.keep_sizes([*outgoing.values(), *totals.values()], inputs)
     saved = [v for v in split.needed if v not in unchanged]
     lists, turns = _keep(node, condition, split, count, inputs, saved)
     starts = [_dense_or_zeros(flows[i], node.outputs[i]) for i in plan.active]

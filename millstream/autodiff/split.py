@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from millstream.autodiff.slices import Adjoint, Slices, accumulate, dense
 from millstream.base import dtypes
+from millstream.base.sizes import Size, Symbol
 from millstream.base.spec import Spec
+from millstream.program.learned_sizes import DECIDED, bound_symbols, free_symbols, substitute_attribute, unify
 from millstream.program.primitives.control import programs_of
 from millstream.program.primitives.lists import is_list_of_numbers
+from millstream.program.primitives.shaping import BIND_SIZES, SIZES
 from millstream.program.primitives.state import IS_SET, READ
 from millstream.program.value import Node, Program, Value, building, current_program, from_source
 
@@ -39,10 +42,17 @@ def inline(program: Program, inputs: Sequence[Value]) -> list[Value]:
 def emit_nodes(nodes: Sequence[Node], place: dict[Value, Value]) -> None:
     """Emit copies of `nodes` into the current program, reading and adding to `place`, from old values to new ones."""
     target = current_program()
+    sizes: dict[Symbol, Size] = {}
     for node in nodes:
+        attributes = node.attributes
+        if sizes:
+            attributes = {k: v if k in DECIDED else substitute_attribute(v, sizes) for k, v in attributes.items()}
         with from_source(node.source):
-            made = target.emit(node.definition, [place[v] for v in node.inputs], node.attributes)
-        place.update(zip(node.outputs, made, strict=True))
+            made = target.emit(node.definition, [place[v] for v in node.inputs], attributes)
+        for old, new in zip(node.outputs, made, strict=True):
+            place[old] = new
+            if old.spec != new.spec:
+                unify(old.spec, new.spec, sizes)
 
 
 def acts(node: Node) -> bool:
@@ -163,6 +173,22 @@ class Split:
         needed = dict.fromkeys(v for v in self.needed if v not in again)
         needed.update(dict.fromkeys(v for n in chosen for v in n.inputs if v in fixed))
         self.needed = list(needed)
+
+    def keep_sizes(self, given: Sequence[Value], around: Sequence[Value]) -> None:
+        """Keep, as one more value, the sizes that the backward part uses and only the forward part knows.
+
+        `given` are the backward part's other inputs, `around` values that are known outside of both parts.
+        """
+        unknown = free_symbols([*given, *self.needed], self.backward)
+        mine = bound_symbols([*self.inputs, *(v for n in self.forward for v in n.outputs)]) - bound_symbols(around)
+        names = tuple(s for s in unknown if s in mine)
+        if not names:
+            return
+        kept = Program("sizes")
+        (value,) = kept.emit(SIZES, (), {"values": names, "dtype": dtypes.int64, "scalar": False})
+        self.forward.extend(kept.nodes)
+        self.needed.append(value)
+        self.backward.insert(0, Node(BIND_SIZES, (value,), {"symbols": names}, ()))
 
 
 def parts(adjoint: Adjoint | None) -> tuple[Value, ...]:

@@ -12,13 +12,14 @@ from millstream.base import dtypes
 from millstream.base.errors import OpError, origin
 from millstream.base.sizes import Expression, Size, Symbol, fresh_symbol, is_known, substitute, symbols
 from millstream.base.spec import Spec
-from millstream.compiler.inner_sizes import DECIDED, pass_sizes
+from millstream.compiler.inner_sizes import pass_sizes
 from millstream.compiler.simplify import simplify
 from millstream.ops.declaration import Op
 from millstream.program.failures import state_failure
+from millstream.program.learned_sizes import DECIDED, substitute_attribute, unify
 from millstream.program.primitives.control import BRANCH, CALL
 from millstream.program.primitives.core import Primitive
-from millstream.program.primitives.shaping import BROADCAST, CONSTANT
+from millstream.program.primitives.shaping import BIND_SIZES, BROADCAST, CONSTANT, slice_
 from millstream.program.value import (
     Definition,
     Node,
@@ -43,7 +44,7 @@ class ExpandedProgram(Program):
         super().__init__(name)
         self.claims = claims
         self.seen: dict[Any, tuple[Value, ...]] = {}
-        self.sizes: Mapping[Symbol, Size] = {}
+        self.sizes: dict[Symbol, Size] = {}
         """What the symbols of the program being expanded are here."""
         self.origin: Program | None = None
         self.ordinals = itertools.count()
@@ -157,38 +158,6 @@ def _symbolic(attribute: Any) -> bool:
     if isinstance(attribute, Expression):
         return True
     return isinstance(attribute, tuple) and any(_symbolic(a) for a in attribute)
-
-
-def substitute_attribute(value: Any, sizes: Mapping[Symbol, Size]) -> Any:
-    """Return an attribute with symbols replaced by what they are here."""
-    if isinstance(value, Expression):
-        return substitute(value, sizes)
-    if isinstance(value, tuple) and value:
-        return tuple(substitute_attribute(v, sizes) for v in value)
-    if isinstance(value, Spec):
-        return value.substitute(sizes)
-    return value
-
-
-def unify(old: Spec, new: Spec, sizes: dict[Symbol, Size]) -> None:
-    """Learn from two specs of one value what the symbols of the older one are."""
-    if old.shape is not None and new.shape is not None and len(old.shape) == len(new.shape):
-        for a, b in zip(old.shape, new.shape, strict=True):
-            if isinstance(a, Symbol) and _says_more(b, sizes.get(a)):
-                sizes[a] = b
-    if old.value is not None and new.value is not None:
-        olds = old.value if isinstance(old.value, tuple) else (old.value,)
-        news = new.value if isinstance(new.value, tuple) else (new.value,)
-        for a, b in zip(olds, news, strict=False):
-            if isinstance(a, Symbol) and _says_more(b, sizes.get(a)):
-                sizes[a] = b
-    if old.handle is not None and new.handle is not None:
-        unify(old.handle, new.handle, sizes)
-
-
-def _says_more(new: Size, known: Size | None) -> bool:
-    """Return whether a size is news: lists state their elements' sizes only when they are written."""
-    return known is None or (is_known(new) and not is_known(known))
 
 
 def expand(program: Program, specs: Sequence[Spec], claims: Claims) -> ExpandedProgram:
@@ -314,5 +283,20 @@ def _expand_branch(result: ExpandedProgram, inputs: Sequence[Value], attributes:
     return result.append(BRANCH, [inputs[0], *outer], {"programs": expanded})
 
 
-CONTROL: dict[Definition, Callable[..., Sequence[Value]]] = {CALL: _expand_call, BRANCH: _expand_branch}
+def _expand_binding(result: ExpandedProgram, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Sequence[Value]:
+    """Bind only what is not known by now."""
+    names = attributes["symbols"]
+    if all(isinstance(name, Symbol) for name in names):
+        return result.append(BIND_SIZES, inputs, attributes)
+    for i, name in enumerate(names):
+        if isinstance(name, Symbol):
+            result.append(BIND_SIZES, [slice_(inputs[0], (i,), (i + 1,))], {"symbols": (name,)})
+    return ()
+
+
+CONTROL: dict[Definition, Callable[..., Sequence[Value]]] = {
+    CALL: _expand_call,
+    BRANCH: _expand_branch,
+    BIND_SIZES: _expand_binding,
+}
 """How the primitives that run programs are expanded; `loops` adds its own."""

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from millstream.base import dtypes
-from millstream.base.sizes import Size, Symbol, fresh_symbol, is_known
+from millstream.base.sizes import Size, Symbol, fresh_symbol, is_known, symbols
 from millstream.base.spec import Spec
 from millstream.compiler.expand import CONTROL, ExpandedProgram, expand_inner, is_inner
 from millstream.compiler.inner_sizes import pass_sizes
+from millstream.program.learned_sizes import unify
 from millstream.program.primitives.control import LOOP, merged
 from millstream.program.primitives.lists import EMPTY, PUSH, RESERVE, SET
 from millstream.program.primitives.shaping import CONSTANT
@@ -52,6 +53,7 @@ def expand_loop(result: ExpandedProgram, inputs: Sequence[Value], attributes: Ma
             break
         specs[: len(kept)] = widened
         shown[: len(kept)] = [Value(spec) for spec in widened]
+    _remember(result, body, specs, own)
     outer = [v for i, v in enumerate(values) if i < len(kept) or not is_inner(v)]
     turned = expand_inner(condition, shown, specs, result.claims, result.sizes)
     outer += _hoist(result, inner, turned, outer, len(kept))
@@ -59,6 +61,16 @@ def expand_loop(result: ExpandedProgram, inputs: Sequence[Value], attributes: Ma
     made = result.append(LOOP, outer, {"condition": turned, "body": inner, "carried": len(kept)})
     place = dict(zip(kept, made, strict=True))
     return [place[i] if i in place else inputs[i] for i in range(count)]
+
+
+def _remember(result: ExpandedProgram, body: Program, specs: Sequence[Spec], own: set[Symbol]) -> None:
+    """Note what the sizes in a body are where no turn changes them: its reverse, another loop, may use them."""
+    learned: dict[Symbol, Size] = {}
+    for value, spec in zip(body.inputs, specs, strict=True):
+        unify(value.spec, spec, learned)
+    for symbol, size in learned.items():
+        if not symbols(size) & own:
+            result.sizes.setdefault(symbol, size)
 
 
 def _reordered(program: Program, order: Sequence[int], outputs: Sequence[int]) -> Program:

@@ -13,12 +13,13 @@ from millstream.backends.cpu.device import load
 from millstream.base import dtypes
 from millstream.base.sizes import Size, Symbol, fresh_symbol
 from millstream.base.spec import Spec
-from millstream.compiler.expand import expand, unify
+from millstream.compiler.expand import expand
 from millstream.compiler.prune import prune
 from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph
 from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.specs import spec_of
+from millstream.program.learned_sizes import unify
 from millstream.program.primitives.control import CALL
 from millstream.program.slices import Adjoint, Slices
 from millstream.program.value import Definition, Node, Program, Value, current_program
@@ -83,6 +84,7 @@ class Halves:
         flows = {i: Value(adjoint_spec(v.spec)) for i, v in enumerate(plain.outputs) if differentiable(v.spec)}
         self.given = list(flows)
         split = Split(plain, flows, wanted, reverse, sparse=True)
+        split.keep_sizes([*flows.values()], ())
         position = {v: i for i, v in enumerate(split.inputs)}
         kept = [v for v in split.needed if v not in position]
         forward, backward = Program(f"{program.name}_forward"), Program(f"{program.name}_backward")

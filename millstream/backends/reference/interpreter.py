@@ -10,7 +10,8 @@ import numpy as np
 from millstream.base import errors
 from millstream.base.sizes import Expression, Size, Symbol, substitute
 from millstream.base.spec import Spec
-from millstream.compiler.expand import expand, substitute_attribute
+from millstream.compiler.expand import expand
+from millstream.program.learned_sizes import substitute_attribute
 from millstream.program.primitives.core import Primitive
 from millstream.program.value import Node, Program, Value
 
