@@ -14,17 +14,9 @@ _modules: dict[str, types.ModuleType] = {}
 
 
 def _attributes() -> dict[str, dict[str, Any]]:
-    from millstream.api import config
+    from millstream.api import config, sparse_matrices
     from millstream.execution.data_structures import ListWrapper, _DictWrapper
     from millstream.execution.trackable import Trackable
-
-    def refuse(name: str) -> Callable[..., Any]:
-        def function(*_: Any, **__: Any) -> Any:
-            raise errors.UnimplementedError(
-                None, None, f"{name} is not supported yet; convert sparse operands with tf.sparse.to_dense."
-            )
-
-        return function
 
     return {
         "tensorflow.python": {},
@@ -46,7 +38,7 @@ def _attributes() -> dict[str, dict[str, Any]]:
         "tensorflow.python.ops.linalg": {},
         "tensorflow.python.ops.linalg.sparse": {},
         "tensorflow.python.ops.linalg.sparse.sparse_csr_matrix_ops": {
-            name: refuse(name)
+            name: getattr(sparse_matrices, name)
             for name in (
                 "sparse_tensor_to_csr_sparse_matrix",
                 "sparse_matrix_sparse_mat_mul",

@@ -9,6 +9,7 @@ from millstream.ops.declaration import Known, Tensor, Tensors, Types, op
 from millstream.ops.sparse_order import (
     all_of,
     along_rows,
+    check_ascending,
     column,
     compare_number,
     depth_of,
@@ -32,11 +33,9 @@ from millstream.program.primitives.segments import segment_reduce
 from millstream.program.primitives.shaping import (
     broadcast,
     concatenate,
-    constant,
     contents,
     full,
     iota,
-    pad,
     reshape,
     scalar_size,
     slice_axis,
@@ -203,31 +202,12 @@ def sparse_to_dense(
     if where.rank < 2:
         where = reshape(where, (*where.shape, 1) if where.rank else (1, 1))
     if validate_indices:
-        _check_ascending(where)
+        check_ascending(where, "SparseToDense")
     values = sparse_values
     if values.rank == 0:
         values = filled(values, where.shape[:1])
     base = filled(default_value, contents(output_shape))
     return scatter_nd(base, where, values, "set")
-
-
-def _check_ascending(indices: Value) -> None:
-    n, depth = indices.shape[0], depth_of(indices)
-    if not depth:
-        return
-    before = pad(indices, (1, 0), (-1, 0), value=constant(-1, indices.dtype))
-    above, equal = full((n,), False, dtypes.bool), full((n,), True, dtypes.bool)
-    for axis in range(depth):
-        old, new = column(before, axis), column(indices, axis)
-        above = e.bit_or(above, e.bit_and(equal, e.compare(old, new, "LT")))
-        equal = e.bit_and(equal, e.compare(old, new, "EQ"))
-    first = compare_number(iota((n,), 0, int64), 0, "EQ")
-    check(all_of(e.logical_not(e.bit_and(equal, e.logical_not(first)))), "SparseToDense: an index is repeated")
-    check(
-        all_of(e.bit_or(above, first)),
-        "SparseToDense: an index is out of order. Many sparse ops require sorted indices. Use `tf.sparse.reorder` to "
-        "create a correctly ordered copy.",
-    )
 
 
 @op("SparseFillEmptyRows", outputs=("output_indices", "output_values", "empty_row_indicator", "reverse_index_map"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from millstream.base import dtypes
 from millstream.base.dtypes import int64
 from millstream.base.sizes import Size
 from millstream.program.primitives import elementwise as e
@@ -101,6 +102,26 @@ def check_inside(indices: Value, shape: Value, what: str) -> None:
     low = compare_number(indices, 0, "GE")
     high = e.compare(indices, along_rows(e.convert(shape, indices.dtype), indices), "LT")
     check(all_of(e.bit_and(low, high)), f"{what}: indices are out of bounds: give indices in [0, dense_shape)")
+
+
+def check_ascending(indices: Value, what: str) -> None:
+    """Refuse indices that are repeated, or not in row-major order."""
+    n, depth = indices.shape[0], depth_of(indices)
+    if not depth:
+        return
+    before = pad(indices, (1, 0), (-1, 0), value=constant(-1, indices.dtype))
+    above, equal = full((n,), False, dtypes.bool), full((n,), True, dtypes.bool)
+    for axis in range(depth):
+        old, new = column(before, axis), column(indices, axis)
+        above = e.bit_or(above, e.bit_and(equal, e.compare(old, new, "LT")))
+        equal = e.bit_and(equal, e.compare(old, new, "EQ"))
+    first = compare_number(iota((n,), 0, int64), 0, "EQ")
+    check(all_of(e.logical_not(e.bit_and(equal, e.logical_not(first)))), f"{what}: an index is repeated")
+    check(
+        all_of(e.bit_or(above, first)),
+        f"{what}: an index is out of order. Many sparse ops require sorted indices. Use `tf.sparse.reorder` to "
+        "create a correctly ordered copy.",
+    )
 
 
 def strides_of(shape: Value) -> Value:
