@@ -1,4 +1,4 @@
-"""Keras's image layers and applications on Millstream. What needs tf.image.resize or projective transforms is marked so."""
+"""Keras's image layers and applications on Millstream."""
 
 from __future__ import annotations
 
@@ -48,26 +48,10 @@ PREPROCESSING: dict[str, Callable[[], Any]] = {
     "padding": lambda: layers.ZeroPadding2D(1),
     "upsampling": lambda: layers.UpSampling2D(2, interpolation="bilinear"),
 }
-NOT_YET = {(k, e) for k in ("rotation", "zoom", "translation", "resizing", "upsampling") for e in (False, True)}
-NOT_YET.add(("crop", False))
-"""Layer and whether eager: they need tf.image.resize or raw_ops.ImageProjectiveTransformV3, which are not declared yet."""
 
 
-def _jobs() -> list[Any]:
-    reason = "needs tf.image.resize or ImageProjectiveTransformV3"
-    return [
-        pytest.param(
-            kind,
-            eager,
-            id=f"{kind}-{'eager' if eager else 'compiled'}",
-            marks=[pytest.mark.xfail(reason=reason, raises=AttributeError)] if (kind, eager) in NOT_YET else [],
-        )
-        for kind in PREPROCESSING
-        for eager in (False, True)
-    ]
-
-
-@pytest.mark.parametrize(("kind", "eager"), _jobs())
+@pytest.mark.parametrize("eager", [False, True], ids=["compiled", "eager"])
+@pytest.mark.parametrize("kind", list(PREPROCESSING))
 def test_image_layers_work_inside_models(kind: str, eager: bool) -> None:
     x, y = images()
     model = keras.Sequential([layers.Input((12, 12, 3)), PREPROCESSING[kind](), layers.Flatten(), layers.Dense(3)])

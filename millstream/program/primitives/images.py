@@ -195,8 +195,8 @@ def _projective_meaning(
         for v, n in zip((row, column), x.shape[1:3], strict=True)
     )
     if interpolation == "NEAREST":
-        nearest = (np.copysign(np.floor(np.abs(v) + np.float32(0.5)), v) for v in (row, column))
-        return _pixels(x, *nearest, float(fill), lost)
+        row, column = (np.copysign(np.floor(np.abs(v) + np.float32(0.5)), v) for v in (row, column))
+        return _pixels(x, row, column, float(fill), lost)
     top, left = np.floor(row), np.floor(column)
     corners = [
         _pixels(x, top + a, left + b, float(fill), lost).astype(np.float32) for a, b in ((0, 0), (0, 1), (1, 0), (1, 1))
