@@ -19,9 +19,16 @@ from millstream.execution.tensor_array import TensorArray
 from millstream.ops.registry import find
 
 
+def _leaf(value: Any) -> Any:
+    return value if hasattr(value, "_row_reader") else to_tensor(value)
+
+
 def _rows(elems: Any) -> tuple[list[Any], Any, int | None]:
-    """Return the flat tensors, how many rows they have, and that number where it is known."""
-    flat = [to_tensor(e) for e in nest.flatten(elems, expand_composites=True)]
+    """Return the leaves, how many rows they have, and that number where it is known.
+
+    Leaves are tensors, and values made of tensors that give their own rows by `_row_reader`.
+    """
+    flat = [_leaf(e) for e in nest.flatten(elems)]
     if not flat:
         raise ValueError(explain("elems must be a Tensor or (possibly nested) sequence of Tensors. Got an empty one."))
     static = None
@@ -43,17 +50,22 @@ def _rows(elems: Any) -> tuple[list[Any], Any, int | None]:
     return flat, apply(find("GatherV2"), sizes, zero, zero), None
 
 
-def _parts(tensor: Any, count: int | None) -> Any:
-    """Return something that gives row i: a list eagerly, a TensorArray in a graph."""
+def _parts(tensor: Any, count: int | None) -> Callable[[Any], Any]:
+    """Return a function that gives row i: from a list eagerly, from a TensorArray in a graph."""
+    reader = getattr(tensor, "_row_reader", None)
+    if reader is not None:
+        read: Callable[[Any], Any] = reader()
+        return read
     if current_graph() is None:
-        return list(apply(find("Unpack"), tensor, num=tensor.shape[0], axis=0))
+        rows = list(apply(find("Unpack"), tensor, num=tensor.shape[0], axis=0))
+        return lambda i: rows[int(i)]
     shape = None if tensor.shape.rank is None else tensor.shape.as_list()[1:]
-    return TensorArray(tensor.dtype, size=0, dynamic_size=True, element_shape=shape).unstack(tensor)
+    array = TensorArray(tensor.dtype, size=0, dynamic_size=True, element_shape=shape).unstack(tensor)
+    return lambda i: array.read(i)
 
 
-def _row(parts: Sequence[Any], i: Any, elems: Any) -> Any:
-    flat = [p[int(i)] if isinstance(p, list) else p.read(i) for p in parts]
-    return nest.pack_sequence_as(elems, flat, expand_composites=True)
+def _row(parts: Sequence[Callable[[Any], Any]], i: Any, elems: Any) -> Any:
+    return nest.pack_sequence_as(elems, [part(i) for part in parts])
 
 
 def _dtypes_of(signature: Any) -> tuple[Any, list[DType], list[Any]]:
@@ -75,7 +87,7 @@ def map_fn(fn: Callable[..., Any], elems: Any, signature: Any, infer_shape: bool
         raise TypeError(explain(f"The provided function {getattr(fn, '__name__', fn)!r} is not callable."))
     flat, total, count = _rows(elems)
     if signature is None:
-        signature = nest.map_structure(lambda e: to_tensor(e).dtype, elems, expand_composites=True)
+        signature = nest.map_structure(lambda e: _leaf(e).dtype, elems)
     structure, types, shapes = _dtypes_of(signature)
     parts = [_parts(t, count) for t in flat]
 
@@ -131,10 +143,12 @@ def _stacked(rows: Sequence[Any], dtype: DType, shape: Any) -> Any:
 def vectorized_map(fn: Callable[..., Any], elems: Any) -> Any:
     """Apply `fn` to each row of `elems` and stack the results, whatever their structure."""
     flat, _total, count = _rows(elems)
-    if count is not None and any(t.shape[0] == 1 != count for t in flat if t.shape.rank):
+    if count is not None and any(
+        t.shape[0] == 1 != count for t in flat if t.shape.rank and not hasattr(t, "_row_reader")
+    ):
         ones = list(flat)
         flat = [_repeated(t, count) if t.shape[0] == 1 and count != 1 else t for t in ones]
-        elems = nest.pack_sequence_as(elems, flat, expand_composites=True)
+        elems = nest.pack_sequence_as(elems, flat)
     if current_graph() is None:
         parts = [_parts(t, count) for t in flat]
         results = [fn(_row(parts, i, elems)) for i in range(count or 0)]
@@ -145,10 +159,19 @@ def vectorized_map(fn: Callable[..., Any], elems: Any) -> Any:
         )
     probe = FuncGraph("probe", current_graph())
     with tracing(probe):
-        rows = [probe.placeholder(spec_of(t).with_shape(spec_of(t).shape[1:])) for t in flat]  # type: ignore[index]
-        found = fn(nest.pack_sequence_as(elems, rows, expand_composites=True))
+        found = fn(nest.pack_sequence_as(elems, [_probed_row(probe, leaf) for leaf in flat]))
         signature = nest.map_structure(lambda r: to_tensor(r).dtype, found, expand_composites=True)
     return map_fn(fn, elems, signature)
+
+
+def _probed_row(probe: FuncGraph, leaf: Any) -> Any:
+    """Return something of the type of a row."""
+    reader = getattr(leaf, "_row_reader", None)
+    if reader is not None:
+        return reader()(constant_of(0, dtypes.int32))
+    spec = spec_of(leaf)
+    assert spec.shape is not None
+    return probe.placeholder(spec.with_shape(spec.shape[1:]))
 
 
 def _repeated(tensor: Any, count: int) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from millstream.base import dtypes
@@ -129,6 +129,21 @@ class SparseTensor(CompositeTensor):
         if shape.ndims != 1:
             raise ValueError("Operation expected to have 1D Tensor")
         return SparseTensorSpec(TensorShape([None] * shape[0] if shape[0] is not None else None), self.dtype)
+
+    def _row_reader(self) -> Callable[[Any], SparseTensor]:
+        """Return a function that gives row i; the elements are in row-major order."""
+        rows = self._dense_shape[0]
+        numbers = apply(find("Range"), to_tensor(0, dtypes.int64), rows + 1, to_tensor(1, dtypes.int64))
+        first, rest, shape = self._indices[:, 0], self._indices[:, 1:], self._dense_shape[1:]
+        starts = apply(find("LowerBound"), first[None], numbers[None], out_type=dtypes.int64)[0]
+
+        def read(i: Any) -> SparseTensor:
+            begin, end = starts[i], starts[i + 1]
+            row = SparseTensor(rest[begin:end], self._values[begin:end], shape)
+            row.set_shape(self._static[1:])
+            return row
+
+        return read
 
     def _apply_op(self, op: Any, arguments: Any, attributes: Any) -> Any:
         if op in KEEPS_ZEROS:
