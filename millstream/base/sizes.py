@@ -7,7 +7,7 @@ ask `provably_*` instead, or use `minimum`, `maximum` and `select_nonnegative`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from millstream.base.size_algebra import (
     EQUAL,
@@ -148,6 +148,13 @@ def provably_different(left: Size, right: Size) -> bool:
     """Whether two sizes differ whatever their symbols are. False means not proved."""
     low, high = bounds(left - right)
     return (low is not None and low > 0) or (high is not None and high < 0)
+
+
+def may_be_equal(left: Sequence[Size], right: Sequence[Size]) -> bool:
+    """Whether two shapes can be the same, as far as their sizes are known."""
+    return len(left) == len(right) and not any(
+        is_known(a) and is_known(b) and a != b for a, b in zip(left, right, strict=True)
+    )
 
 
 def provably_at_least(left: Size, right: Size) -> bool:

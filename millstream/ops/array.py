@@ -139,7 +139,12 @@ def conjugate_transpose(x: Tensor[T], perm: Known[Tensor[Perm]]) -> Tensor[T]:
 @op("ConcatV2", outputs="output")
 def concat(values: Tensors[T, "N"], axis: Known[Tensor[Index]]) -> Tensor[T]:
     """Join tensors along an axis."""
-    return s.concatenate(values, read_axes(values[0], axis, "ConcatV2")[0])
+    if not values:
+        raise refuse("ConcatV2", "no tensors", "give at least one")
+    axes = read_axes(values[0], axis, "ConcatV2")
+    if len(axes) != 1:
+        raise refuse("ConcatV2", f"{len(axes)} axes", "give one: axis must be a scalar integer")
+    return s.concatenate(values, axes[0])
 
 
 @op("Concat", outputs="output")
@@ -163,6 +168,8 @@ def insert_axis(x: Value, axis: int) -> Value:
 @op("Pack", outputs="output")
 def pack(values: Tensors[T, "N"], *, axis: int = 0) -> Tensor[T]:
     """Join tensors of one shape along a new axis."""
+    if not values:
+        raise refuse("Pack", "no tensors", "give at least one")
     at = new_axis(values[0], axis, "Pack")
     return s.concatenate([insert_axis(v, at) for v in values], at)
 
@@ -190,6 +197,8 @@ def _unpack_gradient(dy: Any, y: Any, value: Value, *, num: int, axis: int) -> t
 def split(split_dim: Known[Tensor[int32]], value: Tensor[T], *, num_split: int) -> Tensors[T, "num_split"]:
     """Cut a tensor into `num_split` equal parts along an axis."""
     axis = read_axes(value, split_dim, "Split")[0]
+    if num_split < 1:
+        raise refuse("Split", f"num_split={num_split}", "give 1 or more parts")
     n = value.shape[axis]
     if is_known(n) and n % num_split:
         raise refuse("Split", f"size {n} in {num_split} parts", f"num_split must divide {n}")
@@ -276,7 +285,10 @@ def fill(dims: Known[Tensor[IndexType]], value: Tensor[T]) -> Tensor[T]:
     """Return a tensor of shape `dims` that holds the scalar `value` everywhere."""
     if value.rank != 0:
         raise refuse("Fill", f"a value of shape {list(value.shape)}", "give a scalar")
-    return s.broadcast(value, s.contents(dims), ())
+    wanted = s.contents(dims)
+    if any(is_known(n) and n < 0 for n in wanted):
+        raise refuse("Fill", f"dims {list(wanted)}", "give sizes of 0 or more")
+    return s.broadcast(value, wanted, ())
 
 
 @op("ZerosLike", outputs="y")
@@ -304,6 +316,8 @@ def tile(input: Tensor[T], multiples: Known[Tensor[Multiples]]) -> Tensor[T]:
     times = s.contents(multiples)
     if len(times) != input.rank:
         raise refuse("Tile", f"{len(times)} multiples for rank {input.rank}", "give one for each axis")
+    if any(is_known(m) and m < 0 for m in times):
+        raise refuse("Tile", f"multiples {list(times)}", "give multiples of 0 or more")
     wide: list[Size] = []
     for n, m in zip(input.shape, times, strict=True):
         wide += [m, n]
@@ -344,10 +358,18 @@ def ensure_shape(input: Tensor[T], *, shape: list[int] | None) -> Tensor[T]:
 @op("InvertPermutation", outputs="y")
 def invert_permutation(x: Tensor[Shape]) -> Tensor[Shape]:
     """Return y with y[x[i]] = i."""
+    from millstream.program.primitives.control import check
+    from millstream.program.primitives.elementwise import compare
     from millstream.program.primitives.indexing import scatter_nd
+    from millstream.program.primitives.reduction import reduce
 
-    zeros = s.full(x.shape, 0, x.dtype)
-    return scatter_nd(zeros, s.reshape(x, (*x.shape, 1)), s.iota(x.shape, 0, x.dtype), "set")
+    if x.rank != 1:
+        raise refuse("InvertPermutation", f"{x.spec}", "invert_permutation expects a 1D vector")
+    zeros, ones = s.full(x.shape, 0, x.dtype), s.full(x.shape, 1, x.dtype)
+    places = s.reshape(x, (*x.shape, 1))
+    times = scatter_nd(zeros, places, ones, "add")
+    check(reduce(compare(times, ones, "EQ"), "and", (0,)), "a number is duplicated in the permutation", data=[x])
+    return scatter_nd(zeros, places, s.iota(x.shape, 0, x.dtype), "set")
 
 
 @op("ConcatOffset", outputs="offset")

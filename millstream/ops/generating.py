@@ -23,8 +23,9 @@ from millstream.ops.declaration import Known, Tensor, Types, op
 from millstream.ops.types import COMPLEX, FLOATS, INTEGERS, NUMBERS, QUANTIZED
 from millstream.program.primitives import searching
 from millstream.program.primitives import shaping as s
+from millstream.program.primitives.control import check
 from millstream.program.primitives.core import refuse
-from millstream.program.primitives.elementwise import convert
+from millstream.program.primitives.elementwise import compare, convert
 from millstream.program.value import UnknownRank, Value
 
 Step = Types("Tidx", *FLOATS, int8, int16, int32, int64, uint16, uint32, uint64, default=int32)
@@ -35,6 +36,9 @@ LONGEST_KNOWN = 16
 def range_(start: Known[Tensor[Step]], limit: Known[Tensor[Step]], delta: Known[Tensor[Step]]) -> Tensor[Step]:
     """Return start, start + delta, … as long as below (above, for a negative delta) `limit`."""
     dtype = start.dtype
+    for name, value in (("start", start), ("limit", limit), ("delta", delta)):
+        if value.rank and value.shape != (1,):
+            raise refuse("Range", f"{name} is {value.spec}", f"{name} must be a scalar")
     if dtype.is_integer:
         first, last, step = (s.contents(v)[0] for v in (start, limit, delta))
         if is_known(step) and step == 0:
@@ -42,6 +46,7 @@ def range_(start: Known[Tensor[Step]], limit: Known[Tensor[Step]], delta: Known[
         if is_known(step):
             count = maximum((last - first + step - (1 if step > 0 else -1)) // step, 0)
         else:
+            check(compare(delta, s.full(delta.shape, 0, dtype), "NE"), "Range: Requires delta != 0")
             count = maximum((last - first + step - 1) // step, 0)
         if all(is_known(n) for n in (first, last, step)) and count <= LONGEST_KNOWN and dtype in (int32, int64):
             # Axes are often given like this: their content decides shapes.
@@ -77,7 +82,7 @@ def linspace(start: Tensor[T], stop: Tensor[T], num: Known[Tensor[Count]]) -> Te
     gaps = maximum(n - 1, 1)
     step = (stop - start) / s.scalar_size(gaps, start.dtype)
     line = s.broadcast(start, (n,), ()) + steps * s.broadcast(step, (n,), ())
-    from millstream.program.primitives.elementwise import compare, select
+    from millstream.program.primitives.elementwise import select
 
     last = compare(s.iota((n,), 0, int64), s.broadcast(s.scalar_size(gaps, int64), (n,), ()), "EQ")
     return select(last, s.broadcast(stop, (n,), ()), line)
@@ -133,6 +138,8 @@ def top_k(
 ) -> tuple[Tensor[Sorted], Tensor["index_type"]]:
     """Return the k largest elements along the last axis and their places; of equal ones the lower place first."""
     count = s.contents(k)[0]
+    if is_known(count) and count < 0:
+        raise refuse("TopKV2", f"k = {count}", "Need k >= 0")
     if input.rank < 1:
         raise refuse("TopKV2", "a scalar", "input must have at least 1 dimension")
     if is_known(count) and is_known(input.shape[-1]) and count > input.shape[-1]:

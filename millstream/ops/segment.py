@@ -8,6 +8,7 @@ from millstream.base.sizes import Size, is_known, product
 from millstream.ops.declaration import Known, Tensor, Types, op
 from millstream.ops.types import FLOATS, INTEGERS, NUMBERS, QUANTIZED
 from millstream.program.primitives import elementwise as e
+from millstream.program.primitives.control import check
 from millstream.program.primitives.core import refuse
 from millstream.program.primitives.indexing import scatter_nd
 from millstream.program.primitives.reduction import reduce
@@ -124,6 +125,8 @@ def _bins(ids: Value, size: Size, weights: Value, binary: bool, dtype: dtypes.DT
     """Count ids [n] (or rows of them [b, n]) below `size`; the rest is dropped."""
     given = not (weights.rank == 1 and weights.shape[0] == 0 and ids.shape != weights.shape)
     rows = ids.rank == 2
+    positive = e.compare(ids, full(ids.shape, 0, ids.dtype), "GE")
+    check(reduce(positive, "and", range(ids.rank)), "Input must be non-negative, given", data=[ids])
     bound = broadcast(scalar_size(size, ids.dtype), ids.shape, ())
     inside = e.bit_and(e.compare(ids, bound, "LT"), e.compare(ids, full(ids.shape, 0, ids.dtype), "GE"))
     place = e.select(inside, ids, bound)

@@ -27,6 +27,8 @@ def slice_(input: Tensor[T], begin: Tensor[Index], size: Known[Tensor[Index]]) -
     sizes = s.contents(size)
     if len(sizes) != input.rank:
         raise refuse("Slice", f"{len(sizes)} sizes for rank {input.rank}", "give one for each axis")
+    if any(is_known(m) and m < -1 for m in sizes):
+        raise refuse("Slice", f"sizes {list(sizes)}", "give sizes of 0 or more, or -1 for the rest")
     if begin.spec.value is not None or any(is_known(m) and m == -1 for m in sizes):
         start = s.contents(begin)
         if all(is_known(a) for a in start):
@@ -34,10 +36,10 @@ def slice_(input: Tensor[T], begin: Tensor[Index], size: Known[Tensor[Index]]) -
             return s.slice_(input, start, limit)
         # Where a begin is a size, the cut is found when the program runs.
         wanted = [n - a if is_known(m) and m == -1 else m for n, m, a in zip(input.shape, sizes, start, strict=True)]
-        return s.dynamic_slice(input, s.sizes(start), wanted)
+        return s.dynamic_slice(input, s.sizes(start), wanted, within=True)
     from millstream.program.primitives.elementwise import convert
 
-    return s.dynamic_slice(input, convert(begin, int64), sizes)
+    return s.dynamic_slice(input, convert(begin, int64), sizes, within=True)
 
 
 class Cut:
@@ -138,7 +140,7 @@ def apply_cuts(x: Value, cuts: list[Cut]) -> Value:
         ]
         limits = [maximum(b, a) for a, b in zip(starts, limits, strict=True)]
         return s.slice_(x, starts, limits, steps)
-    return s.dynamic_slice(x, s.sizes(starts), [c.count for c in cuts])
+    return s.dynamic_slice(x, s.sizes(starts), [c.count for c in cuts], within=True)
 
 
 @op("StridedSlice", outputs="output")
@@ -261,9 +263,16 @@ def roll(
 ) -> Tensor[T]:
     """Move elements along axes by `shift` places; what falls off comes in at the other end."""
     x = input
-    for step, place in zip(s.contents(shift), s.contents(axis), strict=True):
+    if x.rank == 0:
+        raise refuse("Roll", "a scalar", "input must be 1-D or higher")
+    steps, places = s.contents(shift), s.contents(axis)
+    if len(steps) != len(places):
+        raise refuse("Roll", f"{len(steps)} shifts, {len(places)} axes", "shift and axis must have the same size")
+    for step, place in zip(steps, places, strict=True):
         if not is_known(place):
             raise UnknownRank("The axis is known only when the program runs.")
+        if not -x.rank <= place < x.rank:
+            raise refuse("Roll", f"axis {place} is out of range", f"give an axis in [{-x.rank}, {x.rank})")
         at = place % x.rank
         n = x.shape[at]
         cut = (n - step) % n if not (is_known(n) and n == 0) else 0

@@ -8,11 +8,12 @@ from typing import Literal
 
 from millstream.base import dtypes
 from millstream.base.dtypes import bfloat16, float16, float32, float64, int32, int64
-from millstream.base.sizes import Size, is_known, product
+from millstream.base.sizes import Size, is_known, may_be_equal, product
 from millstream.ops.convolution import from_last, pads, to_last
 from millstream.ops.declaration import Known, Tensor, Tensors, Types, op
 from millstream.ops.types import FLOATS, INTEGERS, NUMBERS
 from millstream.program.primitives import elementwise as e
+from millstream.program.primitives.control import check
 from millstream.program.primitives.core import refuse
 from millstream.program.primitives.indexing import gather, scatter_nd
 from millstream.program.primitives.reduction import lowest, reduce
@@ -204,6 +205,8 @@ def local_response_normalization(
     input: Tensor[Narrow], *, depth_radius: int = 5, bias: float = 1.0, alpha: float = 1.0, beta: float = 0.5
 ) -> Tensor[Narrow]:
     """Return the input divided by a power of the sum of squares of near channels."""
+    if input.rank != 4:
+        raise refuse("LRN", f"{input.spec}", "in must be 4-dimensional")
     r = depth_radius
     total = reduce_window(input * input, "sum", (1, 1, 1, 2 * r + 1), (1, 1, 1, 1), (0, 0, 0, r), (0, 0, 0, r))
     base = total * alpha + bias
@@ -233,6 +236,13 @@ def reverse_sequence(
 def dynamic_stitch(indices: Tensors[int32, "N"], data: Tensors[Any, "N"]) -> Tensor[Any]:
     """Return rows of all inputs put at the places that `indices` names; of several the last."""
     tail = data[0].shape[indices[0].rank :]
+    for i, (places, rows) in enumerate(zip(indices, data, strict=True)):
+        if rows.rank != places.rank + len(tail) or not may_be_equal(rows.shape, (*places.shape, *tail)):
+            raise refuse(
+                "DynamicStitch",
+                f"data[{i}] is {rows.spec} and indices[{i}] {places.spec}",
+                f"give data of the indices' shape followed by {list(tail)}",
+            )
     places = concatenate([reshape(i, (product(i.shape),)) for i in indices], 0)
     rows = concatenate([reshape(d, (product(i.shape), *tail)) for i, d in zip(indices, data, strict=True)], 0)
     largest = reduce(concatenate([full((1,), -1, int32), places], 0), "max", (0,))
@@ -249,6 +259,9 @@ def dynamic_partition(
     count = product(partitions.shape)
     rows = reshape(data, (count, *data.shape[partitions.rank :]))
     flat = reshape(partitions, (count,))
+    low, high = full(flat.shape, 0, int32), full(flat.shape, num_partitions, int32)
+    inside = e.bit_and(e.compare(flat, low, "GE"), e.compare(flat, high, "LT"))
+    check(reduce(inside, "and", (0,)), f"partitions are not all in [0, {num_partitions}):", data=[flat])
     found = []
     for i in range(num_partitions):
         places = where(e.compare(flat, full(flat.shape, i, int32), "EQ"))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from millstream.base import dtypes
+from millstream.base import dtypes, errors
 from millstream.base.dtypes import complex64, complex128, float32, float64
-from millstream.ops.declaration import Op, Tensor, Types, op
+from millstream.ops.declaration import Op, Tensor, Types, op, runtime_name
 from millstream.ops.math import EDGES
 from millstream.ops.types import COMPLEX, FLOATS, INTEGERS, NUMBERS, SIGNED
 from millstream.program.primitives import elementwise as e
@@ -307,6 +307,13 @@ Any = Types("SrcT")
 @op("Cast", outputs="y")
 def cast(x: Tensor[Any], *, DstT: Types("DstT"), Truncate: bool = False) -> Tensor["DstT"]:
     """Return x in element type DstT: floats become integers by truncation, bool is x != 0."""
+    if dtypes.string in (x.dtype, DstT) and x.dtype != DstT:
+        raise errors.UnimplementedError(
+            None,
+            None,
+            f"Cast {runtime_name(x.dtype)} to {runtime_name(DstT)} is not supported; use tf.strings.to_number or "
+            "tf.strings.as_string.",
+        )
     if DstT == dtypes.bool and x.dtype != dtypes.bool:
         return compare(x, scalar_like(x, 0), "NE")
     return e.convert(x, DstT)

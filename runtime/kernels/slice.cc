@@ -2,7 +2,8 @@
 //
 // slice: x -> y; attributes: start, limit, stride, each one word per axis; 0 <= start <= limit <= size, stride >= 1,
 //   y's size is ceil((limit - start) / stride).
-// dynamic_slice: x, start (int32 or int64 [rank]) -> y; no attributes: y's sizes say how much. start is clamped so that it fits.
+// dynamic_slice: x, start (int32 or int64 [rank]) -> y; y's sizes say how much. Attributes: none, and start is clamped so that
+//   it fits; or 1, and a start that does not fit is refused.
 // dynamic_update_slice: x, update, start -> y, which may be an alias of x; start is clamped.
 // Element types: all with bytes, and string.
 #include <algorithm>
@@ -80,12 +81,24 @@ int64_t window_offset(const Tensor& whole, const Tensor& part, const Tensor& sta
 
 Status check_dynamic_slice(const Call& call) {
   MS_RETURN_IF_ERROR(check_operands(call, "dynamic_slice", 2, 1));
-  MS_RETURN_IF_ERROR(check_attributes(call, "dynamic_slice", 0));
+  if (call.attribute_count != 0) {
+    MS_RETURN_IF_ERROR(check_attributes(call, "dynamic_slice", 1));
+    MS_REQUIRE(call.attributes[0] == 1,
+               "dynamic_slice: the attribute is " + std::to_string(call.attributes[0]) + "; 1.");
+  }
   return check_window("dynamic_slice", call.in(0), call.out(0), call.in(1));
 }
 
 Status run_dynamic_slice(const Call& call) {
   const Tensor &x = call.in(0), &y = call.out(0);
+  for (int i = 0; call.attribute_count == 1 && i < x.rank; ++i) {
+    const int64_t start = index_at(call.in(1), i), most = x.dims[i] - y.dims[i];
+    if (start < 0 || start > most) {
+      return invalid("slice index " + std::to_string(start) + " of dimension " + std::to_string(i) +
+                     " out of bounds: " + std::to_string(y.dims[i]) + " elements of " + show(x) + " start in [0, " +
+                     std::to_string(most) + "]");
+    }
+  }
   if (x.dtype == DType::string) return move_strings(call, run_dynamic_slice);
   if (y.count() == 0) return Status();
   StridedCopy copy;

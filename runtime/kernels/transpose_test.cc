@@ -131,6 +131,8 @@ void test_slices_take_the_window(const std::vector<int64_t>& dims, DType dtype) 
   const Tensor where = tensor_of<int64_t>({static_cast<int64_t>(dims.size())}, wish);
   Tensor z = empty(dtype, sizes);
   EXPECT(run(registry, "dynamic_slice", {&x, &where}, {&z}, {}).ok());
+  EXPECT(run(registry, "dynamic_slice", {&x, &where}, {&z}, {1}).ok() == (wish == clamped));
+  EXPECT(!run(registry, "dynamic_slice", {&x, &where}, {&z}, {2}).ok());
   compare(z, x, [&](std::vector<int64_t> at) {
     for (size_t i = 0; i < at.size(); ++i) at[i] += clamped[i];
     return flat(x, at);

@@ -33,5 +33,5 @@ with_words("pad", lambda n: (*n.attributes["low"], *n.attributes["high"], *n.att
 with_words("concatenate", lambda n: (n.attributes["axis"],))
 with_words("reverse", lambda n: n.attributes["axes"])
 with_words("broadcast", lambda n: n.attributes["axes"])
-simple("dynamic_slice")
+with_words("dynamic_slice", lambda n: (1,) if n.attributes.get("within") else ())
 simple("dynamic_update_slice")

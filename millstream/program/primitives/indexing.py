@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from millstream.base import dtypes
+from millstream.base.sizes import may_be_equal
 from millstream.base.spec import Spec
 from millstream.program.primitives.core import known_shape, primitive, refuse
 from millstream.program.primitives.elementwise import compare, convert
@@ -160,9 +161,19 @@ def _scatter_reverse(
     return dy * ones, None, gather_nd(dy * y, indices) / updates
 
 
-SCATTER_ND = primitive(
-    "scatter_nd", lambda x, indices, updates, kind: Spec(x.dtype, known_shape(x)), _scatter_meaning, _scatter_reverse
-)
+def _scatter_infer(x: Spec, indices: Spec, updates: Spec, kind: str) -> Spec:
+    shape, where, rows = known_shape(x), known_shape(indices), known_shape(updates)
+    depth = where[-1] if where else 0
+    if isinstance(depth, int) and depth <= len(shape) and not may_be_equal(rows, (*where[:-1], *shape[depth:])):
+        raise refuse(
+            "scatter_nd",
+            f"updates {updates} for indices {indices} into {x}",
+            f"updates must have the shape {[*where[:-1], *shape[depth:]]}: indices.shape[:-1], then what one index leaves",
+        )
+    return Spec(x.dtype, shape)
+
+
+SCATTER_ND = primitive("scatter_nd", _scatter_infer, _scatter_meaning, _scatter_reverse)
 
 
 def scatter_nd(x: Value, indices: Value, updates: Value, kind: str) -> Value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from millstream.base.dtypes import as_dtype
-from millstream.base.sizes import Size
+from millstream.base.sizes import Size, may_be_equal
 from millstream.base.spec import Spec
 from millstream.program.primitives import elementwise as e
 from millstream.program.primitives.core import known_shape, primitive, refuse
@@ -18,7 +18,10 @@ _FUNCTIONS = {"sum": np.add, "product": np.multiply, "max": np.maximum, "min": n
 
 
 def _infer(x: Spec, ids: Spec, kind: str, count: Size, ascending: bool) -> Spec:
-    return Spec(x.dtype, (count, *known_shape(x)[len(known_shape(ids)) :]))
+    shape, lead = known_shape(x), known_shape(ids)
+    if not may_be_equal(shape[: len(lead)], lead):
+        raise refuse("segment_reduce", f"data {x} with ids {ids}", "data.shape must start with segment_ids.shape")
+    return Spec(x.dtype, (count, *shape[len(lead) :]))
 
 
 def _identity(kind: str, x: np.ndarray, ascending: bool) -> object:
@@ -38,6 +41,8 @@ def _meaning(x: np.ndarray, ids: np.ndarray, kind: str, count: int, ascending: b
             "ids that are not sorted",
             "segment ids are not increasing; use an unsorted segment function",
         )
+    if ascending and np.any(flat < 0):
+        raise refuse("segment_reduce", f"the id {flat.min()}", "segment ids must be >= 0")
     if np.any(flat >= count):
         raise refuse("segment_reduce", f"the id {flat.max()} of {count} segments", f"give ids below {count}")
     kept = flat >= 0

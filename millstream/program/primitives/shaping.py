@@ -78,6 +78,8 @@ def contents(x: Value) -> tuple[Size, ...]:
 
     if x.spec.value is not None:
         return x.spec.value if isinstance(x.spec.value, tuple) else (x.spec.value,)
+    if x.rank > 1:
+        raise refuse("contents", f"{x.spec} where sizes or axes are named", "give a vector, that is a tensor of rank 1")
     array = literal(x)
     if array is not None:
         return tuple(int(n) for n in array.ravel())
@@ -334,7 +336,7 @@ def slice_axis(x: Value, axis: int, start: Size, limit: Size, stride: int = 1) -
     return slice_(x, starts, limits, strides)
 
 
-def _dynamic_slice_infer(x: Spec, start: Spec, sizes: tuple[Size, ...]) -> Spec:
+def _dynamic_slice_infer(x: Spec, start: Spec, sizes: tuple[Size, ...], within: bool = False) -> Spec:
     if len(known_shape(x)) != len(sizes):
         raise refuse("dynamic_slice", f"{len(sizes)} sizes for {x}", "give one size for each axis")
     return Spec(x.dtype, tuple(sizes))
@@ -344,8 +346,12 @@ def _clamped(start: np.ndarray, shape: tuple[int, ...], sizes: tuple[int, ...]) 
     return [int(min(max(a, 0), n - s)) for a, n, s in zip(start, shape, sizes, strict=True)]
 
 
-def _dynamic_slice_meaning(x: np.ndarray, start: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
+def _dynamic_slice_meaning(
+    x: np.ndarray, start: np.ndarray, sizes: tuple[int, ...], within: bool = False
+) -> np.ndarray:
     begin = _clamped(start, x.shape, sizes)
+    if within and begin != start.tolist():
+        raise refuse("dynamic_slice", f"{sizes} from {start.tolist()} of shape {x.shape}", "out of bounds")
     return x[tuple(slice(a, a + s) for a, s in zip(begin, sizes, strict=True))].copy()
 
 
@@ -358,7 +364,9 @@ class Window:
     of: Value
 
 
-def _dynamic_slice_reverse(dy: Value, y: Value, x: Value, start: Value, sizes: tuple[Size, ...]) -> tuple[Any, None]:
+def _dynamic_slice_reverse(
+    dy: Value, y: Value, x: Value, start: Value, sizes: tuple[Size, ...], within: bool = False
+) -> tuple[Any, None]:
     return Window(start, dy, x), None
 
 
@@ -370,9 +378,9 @@ DYNAMIC_SLICE = primitive(
 )
 
 
-def dynamic_slice(x: Value, start: Value, sizes: Sizes) -> Value:
-    """Cut `sizes` out of `x` from the int64 vector `start`, clamped so that the cut fits."""
-    return emit(DYNAMIC_SLICE, x, start, sizes=tuple(sizes))[0]
+def dynamic_slice(x: Value, start: Value, sizes: Sizes, within: bool = False) -> Value:
+    """Cut `sizes` out of `x` from the int64 vector `start`, clamped so that the cut fits; `within` refuses what does not."""
+    return emit(DYNAMIC_SLICE, x, start, sizes=tuple(sizes), within=within)[0]
 
 
 def _dynamic_update_meaning(x: np.ndarray, update: np.ndarray, start: np.ndarray) -> np.ndarray:
