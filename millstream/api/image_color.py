@@ -15,6 +15,7 @@ from millstream.api.public import public
 from millstream.api.reduction import reduce_mean, reduce_prod, reduce_std
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.static_value import static_value
@@ -44,9 +45,9 @@ def convert_image_dtype(image: Any, dtype: Any, saturate: bool = False, name: st
     tensor, wanted = to_tensor(image), as_dtype(dtype)
     given = tensor.dtype
     if not wanted.is_floating and not wanted.is_integer:
-        raise AttributeError("dtype must be either floating point or integer")
+        raise AttributeError(explain("dtype must be either floating point or integer"))
     if not given.is_floating and not given.is_integer:
-        raise AttributeError("image dtype must be either floating point or integer")
+        raise AttributeError(explain("image dtype must be either floating point or integer"))
     if wanted == given:
         return array.identity(tensor)
     convert: Callable[..., Any] = saturate_cast if saturate else cast
@@ -110,7 +111,7 @@ def adjust_gamma(image: Any, gamma: Any = 1, gain: Any = 1) -> Any:
     """
     known = static_value(gamma)
     if known is not None and known < 0:
-        raise ValueError("Gamma should be a non-negative real number.")
+        raise ValueError(explain("Gamma should be a non-negative real number."))
     return _in_floats(image, lambda x: gain * x ** cast(gamma, x.dtype), True)
 
 
@@ -134,7 +135,7 @@ def adjust_hue(image: Any, delta: Any, name: str | None = None) -> Any:
     """
     known = static_value(delta)
     if known is not None and (known < -1 or known > 1):
-        raise ValueError("delta must be in the interval [-1, 1]")
+        raise ValueError(explain("delta must be in the interval [-1, 1]"))
     turn = to_tensor(delta, dtypes.float32)
     return _in_floats(image, lambda x: apply(ops.adjust_hue, x, turn), False)
 
@@ -204,7 +205,9 @@ def grayscale_to_rgb(images: Any, name: str | None = None) -> Any:
     tensor = to_tensor(images)
     last = tensor.shape.as_list()[-1] if tensor.shape.rank else None
     if last not in (None, 1):
-        raise ValueError(f"Last dimension of a grayscale image should be size 1. Received: images.shape={tensor.shape}")
+        raise ValueError(
+            explain(f"Last dimension of a grayscale image should be size 1. Received: images.shape={tensor.shape}")
+        )
     return array.tile(tensor, [*[1] * (tensor.shape.rank - 1), 3])
 
 

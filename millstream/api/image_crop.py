@@ -22,16 +22,10 @@ from millstream.ops.registry import find
 
 
 def require(condition: Any, message: str) -> None:
-    """Raise ValueError where `condition` is known not to hold; check it when it runs otherwise."""
-    if not isinstance(condition, Tensor):
-        if not condition:
-            raise ValueError(explain(message))
-        return
-    known = static_value(condition)
-    if known is None:
-        text = eager_constant(message, dtypes.string)
-        apply(find("Assert"), condition, [text], summarize=3)
-    elif not known:
+    """Raise ValueError where `condition` does not hold; InvalidArgumentError where it is a tensor, once that is known."""
+    if isinstance(condition, Tensor):
+        apply(find("Assert"), condition, [eager_constant(message, dtypes.string)], summarize=3)
+    elif not condition:
         raise ValueError(explain(message))
 
 
@@ -101,14 +95,13 @@ def crop_to_bounding_box(
     """
     images, was_batch = batched(to_image(image))
     top, left, rows, columns = (number(n) for n in (offset_height, offset_width, target_height, target_width))
-    height, width = sizes_of(images)[1:3]
+    count, height, width, depth = sizes_of(images)
     require(left >= 0, "offset_width must be >= 0.")
     require(top >= 0, "offset_height must be >= 0.")
     require(columns > 0, "target_width must be > 0.")
     require(rows > 0, "target_height must be > 0.")
     require(width >= columns + left, "width must be >= target + offset.")
     require(height >= rows + top, "height must be >= target + offset.")
-    count, depth = (-1, -1)
     cut = array.slice_(images, vector([0, top, left, 0]), vector([count, rows, columns, depth]))
     return unbatched(cut, was_batch)
 
@@ -181,13 +174,13 @@ def central_crop(image: Any, central_fraction: Any) -> Any:
 
     def start(n: Any) -> Any:
         if fraction is not None and is_number(n):
-            return int((float(n) - float(n) * float(fraction)) / 2)
+            return int((float(n) - float(n) * fraction) / 2)
         wide = cast(n, dtypes.float64)
         return cast((wide - wide * cast(central_fraction, dtypes.float64)) / 2, dtypes.int32)
 
-    height, width = sizes_of(images)[1:3]
+    count, height, width, depth = sizes_of(images)
     top, left = start(height), start(width)
-    size = vector([-1, height - top * 2, width - left * 2, -1])
+    size = vector([count, height - top * 2, width - left * 2, depth])
     return unbatched(array.slice_(images, vector([0, top, left, 0]), size), was_batch)
 
 
@@ -256,7 +249,7 @@ def rot90(image: Any, k: Any = 1, name: str | None = None) -> Any:
         lambda: array.reverse(tensor, [rows, rows + 1]),
         lambda: array.reverse(transpose(tensor), [rows + 1]),
     ]
-    times = to_tensor(k, None if isinstance(k, Tensor) else dtypes.int32)
+    times = to_tensor(k, dtypes.int32)
     if times.shape.rank not in (None, 0):
         raise ValueError(explain(f"k must be a scalar, got shape {times.shape}."))
     known = static_value(times)

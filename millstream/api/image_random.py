@@ -15,6 +15,7 @@ from millstream.api.random import uniform
 from millstream.api.random_stateless import stateless_uniform
 from millstream.api.reduction import reduce_all
 from millstream.base import dtypes
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.ops.registry import find
@@ -111,7 +112,7 @@ def stateless_random_flip_up_down(image: Any, seed: Any) -> Any:
 
 def _brightened(image: Any, max_delta: Any, draw: Draw) -> Any:
     if max_delta < 0:
-        raise ValueError("max_delta must be non-negative.")
+        raise ValueError(explain("max_delta must be non-negative."))
     return adjust_brightness(image, draw([], -max_delta, max_delta))
 
 
@@ -143,9 +144,9 @@ def stateless_random_brightness(image: Any, max_delta: Any, seed: Any) -> Any:
 
 def _between(lower: Any, upper: Any, draw: Draw) -> Any:
     if upper <= lower:
-        raise ValueError("upper must be > lower.")
+        raise ValueError(explain("upper must be > lower."))
     if lower < 0:
-        raise ValueError("lower must be non-negative.")
+        raise ValueError(explain("lower must be non-negative."))
     return draw([], lower, upper)
 
 
@@ -203,9 +204,9 @@ def stateless_random_saturation(image: Any, lower: Any, upper: Any, seed: Any = 
 
 def _turned(image: Any, max_delta: Any, draw: Draw) -> Any:
     if max_delta > 0.5:
-        raise ValueError("max_delta must be <= 0.5.")
+        raise ValueError(explain("max_delta must be <= 0.5."))
     if max_delta < 0:
-        raise ValueError("max_delta must be non-negative.")
+        raise ValueError(explain("max_delta must be non-negative."))
     return adjust_hue(image, draw([], -max_delta, max_delta))
 
 

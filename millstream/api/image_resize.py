@@ -44,7 +44,7 @@ def _size_tensor(size: Any) -> Any:
         tensor = vector([number(n) for n in size]) if isinstance(size, (list, tuple)) else to_tensor(size, dtypes.int32)
     except (TypeError, ValueError):
         raise ValueError(explain("'size' must be a 1-D int32 Tensor")) from None
-    if tensor.dtype != dtypes.int32:
+    if tensor.dtype != dtypes.int32 or (isinstance(size, (list, tuple)) and any(isinstance(n, float) for n in size)):
         raise ValueError(explain("'size' must be a 1-D int32 Tensor"))
     if not tensor.shape.is_compatible_with([2]):
         raise ValueError(explain("'size' must be a 1-D Tensor of 2 elements: new_height, new_width"))
