@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from millstream.base.composite import CompositeArgument
+from millstream.base.errors import user_line
 
 PUBLIC: dict[str, Any] = {}
 """Public objects by name without the leading `tf.`, such as `nn.relu`."""
@@ -60,9 +61,8 @@ def _guard_all() -> None:
     guards: dict[int, Any] = {}
     for name, rules in RULES.items():
         function = PUBLIC.get(name)
-        if function is None:
-            raise KeyError(f"tf.{name} has a rule for composite tensors, but there is no such function.")
-        guards[id(function)] = _guarded(function, rules)
+        if function is not None:
+            guards[id(function)] = _guarded(function, rules)
     for name, item in PUBLIC.items():
         PUBLIC[name] = guards.get(id(item), item)
 
@@ -89,7 +89,7 @@ def _guarded(function: Any, rules: list[Any]) -> Any:
             "        try:\n"
             f"            return function({passed})\n"
             "        except CompositeArgument as error:\n"
-            "            refused = error.args\n"
+            "            refused = error.args[0]\n"
             f"        return answer(rules, refused, {passed})\n"
             "    return guarded\n"
         )
@@ -101,12 +101,12 @@ def _guarded(function: Any, rules: list[Any]) -> Any:
     return functools.update_wrapper(guarded, function)
 
 
-def _answer(rules: list[Any], refused: tuple[Any, ...], *args: Any, **kwargs: Any) -> Any:
+def _answer(rules: list[Any], refused: Any, *args: Any, **kwargs: Any) -> Any:
     for rule in rules:
         result = rule(*args, **kwargs)
         if result is not NotImplemented:
             return result
-    raise CompositeArgument(*refused)
+    raise CompositeArgument(refused, user_line())
 
 
 _root: types.ModuleType | None = None

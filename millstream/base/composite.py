@@ -10,17 +10,21 @@ from millstream.base.errors import explain
 
 
 class CompositeArgument(ValueError):
-    """A composite tensor stands where a tensor is asked for. Public functions that have a rule for it answer all the same."""
+    """A composite tensor stands where a tensor is asked for. Public functions that have a rule for it answer all the same.
 
-    @classmethod
-    def of(cls, value: Any) -> CompositeArgument:
-        """The error for a value."""
+    What it says is composed when somebody asks: most of these are answered.
+    """
+
+    def __init__(self, value: Any, source: str = "") -> None:
+        super().__init__(value, source)
+
+    def __str__(self) -> str:
+        value, source = self.args
         name = type(value).__name__
-        return cls(
-            explain(
-                f"A {name} was given where a tensor is asked for: {value!r}.",
-                fix=f"Convert it first (tf.RaggedTensor.to_tensor, tf.sparse.to_dense), or apply the function to the {name}'s values.",
-            )
+        return explain(
+            f"A {name} was given where a tensor is asked for: {value!r}.",
+            fix=f"Convert it first (tf.RaggedTensor.to_tensor, tf.sparse.to_dense), or give the {name}'s values.",
+            source=source,
         )
 
 

@@ -86,7 +86,7 @@ def _converted(value: Any, wanted: DType | None, preferred: DType | None, name: 
     elif isinstance(value, TensorShape):
         return _shape_tensor(value, wanted)
     elif isinstance(value, CompositeTensor):
-        raise CompositeArgument.of(value)
+        raise CompositeArgument(value)
     return None
 
 
@@ -117,7 +117,7 @@ def _tensor_dtype(value: Any) -> DType | None:
             if found is not None:
                 return found
         elif isinstance(item, CompositeTensor):
-            raise CompositeArgument.of(item)
+            raise CompositeArgument(item)
     return None
 
 

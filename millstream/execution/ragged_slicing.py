@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from millstream.base import dtypes
+from millstream.base.errors import InvalidArgumentError, explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.ragged_structure import RaggedStructure
@@ -23,7 +24,7 @@ Key = Any
 def get_item(value: Any, key: Key) -> Any:
     """Return value[key] of a ragged tensor."""
     if isinstance(key, RaggedStructure) or (isinstance(key, TensorType) and key.dtype is dtypes.bool):
-        raise NotImplementedError("Masks are not indices of a RaggedTensor; use tf.ragged.boolean_mask.")
+        raise TypeError(explain("Masks are not indices of a RaggedTensor; use tf.ragged.boolean_mask."))
     keys = list(key) if isinstance(key, (list, tuple)) else [key]
     return _item(value, _without_ellipsis(keys, value.shape.rank))
 
@@ -34,12 +35,12 @@ def _without_ellipsis(keys: list[Key], rank: int | None) -> list[Key]:
     if not places:
         return keys
     if len(places) > 1:
-        raise ValueError("Cannot have multiple ellipses in the index of a RaggedTensor.")
+        raise ValueError(explain("Cannot have multiple ellipses in the index of a RaggedTensor."))
     if rank is None:
-        raise ValueError("Ellipsis not supported for unknown shape RaggedTensors")
+        raise ValueError(explain("Ellipsis not supported for unknown shape RaggedTensors"))
     used = sum(k is not None and k is not Ellipsis for k in keys)
     if used > rank:
-        raise IndexError(f"Too many indices for a RaggedTensor of rank {rank}.")
+        raise IndexError(explain(f"Too many indices for a RaggedTensor of rank {rank}."))
     at = places[0]
     return [*keys[:at], *[slice(None)] * (rank - used), *keys[at + 1 :]]
 
@@ -55,7 +56,10 @@ def _item(value: Any, keys: list[Key]) -> Any:
         return _new_outer_axis(value, inner)
     if isinstance(first, slice):
         return _inner(_rows(value, first), rest)
-    row = _scalar(first)
+    row = _plain(_scalar(first))
+    count = value._row_partition.static_nrows
+    if isinstance(row, int) and count is not None and not -count <= row < count:
+        raise IndexError(explain(f"Index {row} is out of bounds for a RaggedTensor of {count} rows."))
     begin, end = get_dense_item(value.row_starts(), row), get_dense_item(value.row_limits(), row)
     return _item(get_cut(value.values, begin, end), rest)
 
@@ -85,7 +89,7 @@ def _scalar(key: Key) -> Any:
             return tensor
     elif hasattr(key, "__index__") and not isinstance(key, (bool, np.bool_)):
         return key.__index__()
-    raise TypeError(f"Slice offsets must be integers or None; got {key!r}")
+    raise TypeError(explain(f"Slice offsets must be integers or None; got {key!r}"))
 
 
 def _rows(value: Any, key: slice) -> Any:
@@ -160,7 +164,7 @@ def _inner(value: Any, keys: list[Key]) -> Any:
         cut = _cut_rows(value, first)
         return cut.with_values(_inner_of_values(cut.values, rest))
     if not value._row_partition.is_uniform():
-        raise ValueError("Cannot index into an inner ragged dimension.")
+        raise ValueError(explain("Cannot index into an inner ragged dimension."))
     length = value.uniform_row_length
     index = _scalar(first)
     place = integer(to_tensor(index, None, length.dtype), length.dtype)
@@ -168,7 +172,9 @@ def _inner(value: Any, keys: list[Key]) -> Any:
     place = apply(find("SelectV2"), negative, apply(find("AddV2"), place, length), place)
     bound = static_value(place), static_value(length)
     if bound[0] is not None and bound[1] is not None and not 0 <= bound[0] < bound[1]:
-        raise IndexError(f"Index {index} is out of range for a uniform axis of size {int(bound[1])}.")
+        raise InvalidArgumentError(
+            None, None, explain(f"slice index {index} is out of bounds of an axis of size {int(bound[1])}.")
+        )
     chosen = take_rows(value.values, apply(find("AddV2"), value.row_starts(), place))
     return _inner_of_values(chosen, rest)
 
@@ -185,9 +191,9 @@ def _cut_rows(value: Any, key: slice) -> Any:
     """Return each row cut as the slice has it."""
     step = 1 if key.step is None else static_value(key.step) if isinstance(key.step, Tensor) else int(key.step)
     if step is None:
-        raise ValueError("slice strides must be known before running on ragged axes.")
+        raise ValueError(explain("slice strides must be known before running on ragged axes."))
     if step == 0:
-        raise ValueError("slice step cannot be zero")
+        raise ValueError(explain("slice step cannot be zero"))
     dtype = value.row_splits.dtype
     lengths, starts = value.row_lengths(), value.row_starts()
     first = _bound(key.start, lengths, dtype, 0 if step > 0 else None, step)

@@ -10,6 +10,7 @@ import numpy as np
 
 from millstream.base import dtypes
 from millstream.base.dtypes import DType, as_dtype
+from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
 from millstream.base.trace_types import install
 from millstream.execution.checking import assert_true
@@ -51,7 +52,7 @@ class RaggedTensor(RaggedStructure):
 
     def __iter__(self) -> Any:
         if not self._is_eager():
-            raise TypeError("Cannot iterate over a symbolic RaggedTensor; use tf.map_fn.")
+            raise TypeError(explain("Cannot iterate over a symbolic RaggedTensor; use tf.map_fn."))
         return (self[i] for i in range(int(self.nrows())))
 
     @classmethod
@@ -82,16 +83,18 @@ class RaggedTensor(RaggedStructure):
         """
         dtype = _splits_dtype(row_splits_dtype)
         if lengths is not None and padding is not None:
-            raise ValueError("Specify argument `lengths` or `padding`, but not both.")
+            raise ValueError(explain("Specify argument `lengths` or `padding`, but not both."))
         if not isinstance(ragged_rank, int):
-            raise TypeError(f"Argument `ragged_rank` must be an int. Received {ragged_rank}.")
+            raise TypeError(explain(f"Argument `ragged_rank` must be an int. Received {ragged_rank}."))
         if ragged_rank <= 0:
-            raise ValueError(f"Argument `ragged_rank` must be greater than 0. Received {ragged_rank}.")
+            raise ValueError(explain(f"Argument `ragged_rank` must be greater than 0. Received {ragged_rank}."))
         tensor = to_tensor(tensor)
         if tensor.shape.rank is not None and tensor.shape.rank < 2:
             raise ValueError(
-                "The rank of a RaggedTensor must be greater than 1, i.e., a list of scalars won't have ragged dimensions. "
-                f"Received argument `tensor` with rank {tensor.shape.rank}."
+                explain(
+                    "The rank of a RaggedTensor must be greater than 1, i.e., a list of scalars won't have ragged dimensions. "
+                    f"Received argument `tensor` with rank {tensor.shape.rank}."
+                )
             )
         tensor.shape.with_rank_at_least(ragged_rank + 1)
         nested = lengths if isinstance(lengths, (list, tuple)) and lengths and _is_nested(lengths[0]) else None
@@ -136,8 +139,10 @@ class RaggedTensor(RaggedStructure):
         """Make the outer axes rows of one length; cut the innermost ragged one."""
         if lengths is not None:
             raise ValueError(
-                f"If `lengths` is a single tensor, then ragged_rank must be 1. Received ragged_rank = {ragged_rank}; "
-                "give a list of lengths."
+                explain(
+                    f"If `lengths` is a single tensor, then ragged_rank must be 1. Received ragged_rank = {ragged_rank}; "
+                    "give a list of lengths."
+                )
             )
         inner = merge_dims(tensor, 0, ragged_rank - 1)
         result = cls.from_tensor(inner, None, padding, row_splits_dtype=dtype)
@@ -194,10 +199,10 @@ class RaggedTensor(RaggedStructure):
         """
         dtype = _splits_dtype(row_splits_dtype)
         if not isinstance(st_input, SparseTensor):
-            raise TypeError(f"Argument `st_input` must be of type SparseTensor. Received {st_input}.")
+            raise TypeError(explain(f"Argument `st_input` must be of type SparseTensor. Received {st_input}."))
         rank = st_input.dense_shape.shape.as_list()[0]
         if rank != 2:
-            raise ValueError(f"rank(st_input) must be 2. Received rank {rank}.")
+            raise ValueError(explain(f"rank(st_input) must be 2. Received rank {rank}."))
         rows = integer(st_input.indices[:, 0], dtype)
         count = st_input.shape.as_list()[0]
         nrows = integer(st_input.dense_shape[0], dtype) if count is None else count
@@ -224,7 +229,7 @@ class RaggedTensor(RaggedStructure):
           ValueError: while tracing, as nothing has content then.
         """
         if not self._is_eager():
-            raise ValueError("RaggedTensor.numpy() is only supported in eager mode.")
+            raise ValueError(explain("RaggedTensor.numpy() is only supported in eager mode."))
         values, splits = self.values.numpy(), self.row_splits.numpy()
         rows = [values[start:limit] for start, limit in pairwise(splits)]
         if not rows:
@@ -239,7 +244,7 @@ class RaggedTensor(RaggedStructure):
     def to_list(self) -> list[Any]:
         """Return nested lists of Python values."""
         if not self._is_eager():
-            raise ValueError("to_list can only be used in eager mode.")
+            raise ValueError(explain("to_list can only be used in eager mode."))
         values = self.values.to_list() if isinstance(self.values, RaggedTensor) else self.values.numpy().tolist()
         splits = self.row_splits.numpy().tolist()
         return [values[start:limit] for start, limit in pairwise(splits)]
@@ -280,7 +285,7 @@ def _is_nested(value: Any) -> bool:
 def _splits_dtype(dtype: Any) -> DType:
     wanted = as_dtype(dtype)
     if wanted not in (dtypes.int32, dtypes.int64):
-        raise ValueError(f"Argument `row_splits` dtype must be int32 or int64. Received {wanted!r}.")
+        raise ValueError(explain(f"Argument `row_splits` dtype must be int32 or int64. Received {wanted!r}."))
     return wanted
 
 

@@ -112,10 +112,11 @@ def _check_equal(x: Tensor[Splits], y: Tensor[Splits], *, message: str) -> None:
 
 
 def _check_below(numbers: Tensor[Splits], limit: Tensor[Splits], *, message: str) -> None:
-    """Stop where a number is negative or not below `limit`."""
+    """Stop where a number is negative or not below `limit`: one for all numbers, or one for each."""
     shape = numbers.shape
+    limits = limit if limit.rank else broadcast(limit, shape, ())
     low = e.compare(numbers, full(shape, 0, numbers.dtype), "GE")
-    high = e.compare(numbers, broadcast(limit, shape, ()), "LT")
+    high = e.compare(numbers, limits, "LT")
     check(_holds(e.bit_and(low, high)), message, data=[numbers, limit])
 
 
