@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import millstream as tf
-from millstream.data.dataset import Dataset, _Prefetched
+from millstream.data.dataset import Dataset
 from millstream.execution.function import Function
 
 
@@ -59,14 +59,17 @@ def test_shuffle_gives_each_element_once_and_the_same_order_for_the_same_seed() 
     assert first == values(Dataset.range(50).shuffle(10, seed=3, reshuffle_each_iteration=False))
 
 
-def test_prefetch_hands_errors_over_and_ends() -> None:
+def test_prefetch_hands_errors_over_and_goes_on() -> None:
     def elements() -> Any:
         yield 1
         raise ValueError("broken row")
 
-    reader = _Prefetched(elements, 2)
-    assert next(reader) == 1
-    with pytest.raises(ValueError, match="broken row"):
+    signature = tf.TensorSpec([], tf.int32)
+    reader = iter(Dataset.from_generator(elements, output_signature=signature).prefetch(2))
+    assert next(reader).numpy() == 1
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match="ValueError: broken row(.|\n)*GeneratorDataset, element 1"
+    ):
         next(reader)
     with pytest.raises(StopIteration):
         next(reader)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator as PythonIterator
+import pickle
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +12,10 @@ from millstream.base.composite import CompositeTensor
 from millstream.base.shapes import to_spec_shape
 from millstream.base.spec import Spec
 from millstream.base.specs import TensorSpec, TypeSpec
+from millstream.data.leaves import components, is_plain, leaf_specs, packer
 from millstream.data.optional import Optional, flat_specs, zeros_of
+from millstream.data.options import Options
+from millstream.data.stage import Element, Run, Stage
 from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
 from millstream.program.primitives.control import HOST_CALL
@@ -28,7 +31,13 @@ class IteratorSpec(TypeSpec):
 
     @property
     def value_type(self) -> type:
+        """The class of iterators."""
         return OwnedIterator
+
+    @property
+    def element_spec(self) -> Any:
+        """The structure of specs of the elements."""
+        return self._element_spec
 
     def _serialize(self) -> tuple[Any, ...]:
         return (self._element_spec,)
@@ -53,20 +62,72 @@ class IteratorSpec(TypeSpec):
         return cls(value.element_spec)
 
 
+class Source:
+    """The readers of one iterator, and what the host gives of them to traced functions. Knows no tensor of its own handle."""
+
+    def __init__(self, stage: Stage, options: Options) -> None:
+        self.spec = stage.spec
+        self.specs = leaf_specs(stage.spec)
+        self.plain = is_plain(stage.spec)
+        self.run = Run(options)
+        self.reader = stage.reader(self.run)
+
+    def draw(self) -> Element:
+        """Return the leaves of the next element."""
+        return self.run.draw(self.reader)
+
+    def next_flat(self, *optional: Any) -> tuple[Any, ...]:
+        """Return the tensors of the next element; with an input, whether there is one before them."""
+        try:
+            element = self.run.draw(self.reader)
+        except StopIteration:
+            if optional:
+                return to_tensor(False), *(zeros_of(s) for s in flat_specs(self.spec))
+            raise errors.OutOfRangeError(None, None, "End of sequence") from None
+        if not self.plain:
+            element = tuple([c for s, leaf in zip(self.specs, element, strict=True) for c in components(s, leaf)])
+        return (to_tensor(True), *element) if optional else element
+
+
 class Iterator:
     """What tf.data.Iterator names: the base of iterators over datasets."""
 
 
 class OwnedIterator(CompositeTensor, Iterator):
-    """An iterator over one dataset."""
+    """An iterator over one dataset. It can be handed to traced functions, and saved (`save`) and restored (`restore`).
 
-    def __init__(self, elements: PythonIterator[Any] | None, element_spec: Any, resource: Any = None) -> None:
-        self._elements = elements
+    >>> iterator = iter(tf.data.Dataset.range(3))
+    >>> int(next(iterator)), int(iterator.get_next())
+    (0, 1)
+    """
+
+    def __init__(self, source: Source | None, element_spec: Any, resource: Any = None) -> None:
+        self._source = source
         self._element_spec = element_spec
-        self._resource = runtime.make_host(self._next_flat) if resource is None else resource
-        if resource is None:
-            # Functions whose first act is to take an element take it before they run, so that its sizes are known.
-            self._resource.next_flat = self._next_flat
+        self._handle_or_none = resource
+        self._pack = packer(element_spec) if source is not None else None
+
+    @classmethod
+    def of(cls, stage: Stage, options: Options) -> OwnedIterator:
+        """Return an iterator over the elements of a stage; inside of a trace, one that each call makes anew."""
+        graph = current_graph()
+        if graph is None:
+            return cls(Source(stage, options), stage.spec)
+        symbolic = stage.symbolic()
+
+        def make(*tensors: Any) -> tuple[Any, ...]:
+            known = {id(s): t for s, t in zip(symbolic, tensors, strict=True)}
+            return (handle_of(Source(stage.bound(known), options)),)
+
+        made = graph.create(HOST_CALL, [runtime.make_host(make), *symbolic], {"outputs": (Spec(dtypes.resource, ()),)})
+        return cls(None, stage.spec, made[0])
+
+    @property
+    def _resource(self) -> Any:
+        if self._handle_or_none is None:
+            assert self._source is not None
+            self._handle_or_none = handle_of(self._source)
+        return self._handle_or_none
 
     @property
     def _type_spec(self) -> IteratorSpec:
@@ -77,39 +138,31 @@ class OwnedIterator(CompositeTensor, Iterator):
         """The structure of type specs of the elements."""
         return self._element_spec
 
-    def _next_flat(self, *optional: Any) -> tuple[Any, ...]:
-        """Return the tensors of the next element; with an input, whether there is one before them."""
-        assert self._elements is not None
-        element = next(self._elements, _END)
-        if element is _END and optional:
-            return to_tensor(False), *(zeros_of(s) for s in flat_specs(self._element_spec))
-        if element is _END:
-            raise errors.OutOfRangeError(None, None, errors.explain("End of sequence"))
-        tensors = [t for t in nest.flatten(element, expand_composites=True) if t is not None]
-        return (to_tensor(True), *tensors) if optional else tuple(tensors)
-
     def __iter__(self) -> OwnedIterator:
         return self
 
     def __next__(self) -> Any:
         if current_graph() is not None:
             return self.get_next()
-        assert self._elements is not None
-        return next(self._elements)
+        assert self._source is not None and self._pack is not None
+        return self._pack(self._source.draw())
 
     def next(self) -> Any:
         """Return the next element; StopIteration at the end."""
         return next(self)
 
     def get_next(self, name: str | None = None) -> Any:
-        """Return the next element; OutOfRangeError at the end."""
+        """Return the next element.
+
+        Raises:
+          tf.errors.OutOfRangeError: there is none.
+        """
         graph = current_graph()
         if graph is None:
-            assert self._elements is not None
-            element = next(self._elements, _END)
-            if element is _END:
-                raise errors.OutOfRangeError(None, None, errors.explain("End of sequence"))
-            return element
+            try:
+                return next(self)
+            except StopIteration:
+                raise errors.OutOfRangeError(None, None, "End of sequence") from None
         tensors = graph.create(HOST_CALL, [self._resource], {"outputs": self._outputs()})
         return nest.pack_sequence_as(self._element_spec, list(tensors), expand_composites=True)
 
@@ -120,11 +173,27 @@ class OwnedIterator(CompositeTensor, Iterator):
         """Return the next element as an Optional, empty at the end."""
         graph = current_graph()
         if graph is None:
-            has, *tensors = self._next_flat(True)
+            assert self._source is not None
+            has, *tensors = self._source.next_flat(True)
         else:
             outputs = (Spec(dtypes.bool, ()), *self._outputs())
             has, *tensors = graph.create(HOST_CALL, [self._resource, to_tensor(True)], {"outputs": outputs})
         return Optional(has, tensors, self._element_spec)
 
+    def save(self) -> bytes:
+        """Return where the iterator stands: `restore` of an iterator over the same pipeline goes on from there."""
+        assert self._source is not None
+        return pickle.dumps(self._source.reader.state())
 
-_END = object()
+    def restore(self, state: bytes) -> None:
+        """Go on from where `save` was called. The bytes are a pickle: take them from where you trust only."""
+        assert self._source is not None
+        self._source.reader.restore(pickle.loads(state))
+
+
+def handle_of(source: Source) -> Any:
+    """Return the handle by which plans draw elements."""
+    handle = runtime.make_host(source.next_flat)
+    # Functions whose first act is to take an element take it before they run, so that its sizes are known.
+    handle.next_flat = source.next_flat
+    return handle

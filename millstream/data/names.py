@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from millstream.api.public import publish
 from millstream.data import options
-from millstream.data.dataset import AUTOTUNE, INFINITE, UNKNOWN, Dataset, DatasetSpec
+from millstream.data.dataset import Dataset, DatasetSpec, NumpyIterator
 from millstream.data.iterator import Iterator, IteratorSpec
 from millstream.data.optional import Optional, OptionalSpec
+from millstream.data.readers import FixedLengthRecordDataset, TextLineDataset, TFRecordDataset
+from millstream.data.stage import AUTOTUNE, INFINITE, UNKNOWN
 
 publish("data.Dataset", Dataset)
 publish("data.DatasetSpec", DatasetSpec)
@@ -24,3 +26,7 @@ publish("data.experimental.OptimizationOptions", options.OptimizationOptions)
 publish("data.experimental.DistributeOptions", options.DistributeOptions)
 publish("experimental.Optional", Optional)
 publish("OptionalSpec", OptionalSpec)
+publish("data.NumpyIterator", NumpyIterator)
+publish("data.TextLineDataset", TextLineDataset)
+publish("data.TFRecordDataset", TFRecordDataset)
+publish("data.FixedLengthRecordDataset", FixedLengthRecordDataset)

@@ -1,0 +1,556 @@
+"""Elements joined along a new first axis, and cut along it: batch, padded, ragged and sparse batches, unbatch, rebatch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from millstream.base import dtypes, errors, nest
+from millstream.base.shapes import TensorShape, as_shape
+from millstream.base.specs import RaggedTensorSpec, SparseTensorSpec, TensorSpec
+from millstream.data.leaves import (
+    Rows,
+    batched_spec,
+    leaf_specs,
+    row_count,
+    row_spec,
+    shape_of,
+    stack,
+    stack_ragged,
+)
+from millstream.data.methods import DatasetMethods, positive
+from millstream.data.sources import IndexedReader, SliceReader
+from millstream.data.stage import AUTOTUNE, UNKNOWN, Element, Reader, Run, Stage, refused
+from millstream.execution.convert import to_tensor
+from millstream.execution.sparse_tensor import SparseTensor
+from millstream.execution.static_value import shape_from_tensor
+from millstream.execution.symbolic import SymbolicTensor
+from millstream.execution.tensor import EagerTensor, eager_constant, eager_from_array
+
+NOT_POSITIVE = "Batch size must be greater than zero."
+
+
+class Batch(Stage):
+    """`size` elements as one."""
+
+    name = "Batch"
+
+    def __init__(self, before: Stage, spec: Any, size: Any, drop: bool, values: dict[str, Any] | None = None) -> None:
+        super().__init__(spec, [before], {"size": size, **(values or {})})
+        self.drop = drop
+
+    def size(self, counts: list[int]) -> int:
+        size, count = self.number("size"), counts[0]
+        return count if count < 0 else count // size if self.drop else -(-count // size)
+
+    def join(self, rows: list[Element]) -> Element:
+        """Return elements as one."""
+        specs = leaf_specs(self.input.spec)
+        return tuple(
+            [stack(s, column, i) for i, (s, column) in enumerate(zip(specs, zip(*rows, strict=True), strict=True))]
+        )
+
+    def reader(self, run: Run) -> Reader:
+        before = self.input.reader(run)
+        size = self.number("size")
+        if size <= 0:
+            raise refused(NOT_POSITIVE)
+        if type(self) is Batch and isinstance(before, IndexedReader) and before.plain:
+            return _RowBatches(self, before, size)
+        return BatchReader(self, before, size)
+
+
+class BatchReader(Reader):
+    """Reads batches."""
+
+    def __init__(self, stage: Batch, before: Reader, size: int) -> None:
+        self.stage, self.before, self.batch, self.index = stage, before, size, 0
+
+    def __next__(self) -> Element:
+        rows = self.before.read(self.batch)
+        if not rows or (self.stage.drop and len(rows) < self.batch):
+            raise StopIteration
+        try:
+            found = self.stage.join(rows)
+        except errors.OpError as error:
+            raise self.stage.failed(error, self.index) from error
+        finally:
+            self.index += 1
+        return found
+
+    def state(self) -> Any:
+        return [self.before.state(), self.index]
+
+    def restore(self, state: Any) -> None:
+        self.before.restore(state[0])
+        self.index = state[1]
+
+
+class _RowBatches(BatchReader):
+    """Batches of rows that lie ready: taken out all at once."""
+
+    before: IndexedReader
+
+    def __next__(self) -> Element:
+        indices = self.before.indices(self.batch)
+        if not len(indices) or (self.stage.drop and len(indices) < self.batch):
+            raise StopIteration
+        self.index += 1
+        return self.before.gather(indices)
+
+
+class PaddedBatch(Batch):
+    """`size` elements as one, each padded to a common shape."""
+
+    name = "PaddedBatch"
+
+    def __init__(self, before: Stage, spec: Any, size: Any, drop: bool, shapes: list[Any], values: list[Any]) -> None:
+        super().__init__(before, spec, size, drop, {"shapes": shapes, "values": values})
+
+    def join(self, rows: list[Element]) -> Element:
+        columns = zip(*rows, strict=True)
+        shapes, values = self.values["shapes"], self.values["values"]
+        return tuple(
+            [
+                _padded(column, np.asarray(s.numpy()).tolist(), v, i)
+                for i, (column, s, v) in enumerate(zip(columns, shapes, values, strict=True))
+            ]
+        )
+
+
+def _padded(column: Sequence[EagerTensor], shape: list[int], value: EagerTensor, index: int) -> EagerTensor:
+    sizes = [t._shape for t in column]
+    for given in sizes:
+        if len(given) != len(shape):
+            raise refused(
+                "All elements in a batch must have the same rank as the padded shape for component"
+                f"{index}: expected rank {len(shape)} but got element with rank {len(given)}"
+            )
+        if any(0 <= wanted < n for n, wanted in zip(given, shape, strict=True)):
+            raise errors.DataLossError(
+                None,
+                None,
+                f"Attempted to pad to a smaller size than the input element: an element of component {index} has shape "
+                f"{list(given)}, the padded shape is {shape}.",
+            )
+    full = [max((s[i] for s in sizes), default=0) if n < 0 else n for i, n in enumerate(shape)]
+    first = column[0]
+    if all(s == tuple(full) for s in sizes):
+        return stack(TensorSpec(None, first.dtype), column, index)  # type: ignore[no-any-return]
+    if first.dtype is dtypes.string:
+        result = np.full([len(column), *full], value.numpy(), object)
+    else:
+        result = np.full([len(column), *full], value._array(), first.dtype.as_numpy_dtype)
+    for i, tensor in enumerate(column):
+        place: Any = (i, *(slice(n) for n in tensor._shape))
+        result[place] = tensor._array()
+    return (
+        eager_constant(result, first.dtype) if first.dtype is dtypes.string else eager_from_array(result, first.dtype)
+    )
+
+
+class RaggedBatch(Batch):
+    """`size` elements as one; tensors whose shapes are not known become ragged."""
+
+    name = "RaggedBatch"
+
+    def join(self, rows: list[Element]) -> Element:
+        found = []
+        for i, (spec, out, column) in enumerate(
+            zip(leaf_specs(self.input.spec), leaf_specs(self.spec), zip(*rows, strict=True), strict=True)
+        ):
+            if type(spec) is TensorSpec and isinstance(out, RaggedTensorSpec):
+                found.append(_ragged_of_tensors(out, column))
+            elif isinstance(spec, RaggedTensorSpec):
+                found.append(stack_ragged(spec, column))
+            else:
+                found.append(stack(spec, column, i))
+        return tuple(found)
+
+
+def _ragged_of_tensors(spec: RaggedTensorSpec, column: Sequence[Any]) -> Any:
+    """Return tensors of one rank as a ragged tensor with `spec.ragged_rank` ragged axes."""
+    from millstream.base.trace_types import installed
+
+    ragged, splits = spec.ragged_rank, spec.row_splits_dtype
+    shapes = [t._shape for t in column]
+    nested = []
+    for axis in range(ragged):
+        rows = [n for s in shapes for n in [s[axis]] * int(np.prod(s[:axis], dtype=np.int64))]
+        nested.append(eager_constant(np.concatenate([[0], np.cumsum(rows)]), splits))
+    inner = shapes[0][ragged:]
+    flat = [t._array().reshape(-1, *inner) for t in column]
+    values = eager_constant(np.concatenate(flat), column[0].dtype)
+    return installed("RaggedTensor").from_nested_row_splits(values, nested, validate=False)
+
+
+class SparseBatch(Batch):
+    """`size` tensors as one sparse tensor whose rows have a common shape."""
+
+    name = "DenseToSparseBatch"
+
+    def join(self, rows: list[Element]) -> Element:
+        column = [r[0] for r in rows]
+        rank = len(column[0]._shape)
+        given = self.values["row_shape"]
+        row_shape = np.asarray(given.numpy() if isinstance(given, EagerTensor) else given, np.int64)
+        largest = np.max([t._shape for t in column], axis=0) if rank else np.zeros(0, np.int64)
+        if len(row_shape) != rank:
+            raise refused(f"Dense to sparse batch: an element has rank {rank}, row_shape has {len(row_shape)} sizes.")
+        if np.any((row_shape >= 0) & (row_shape < largest)):
+            raise errors.DataLossError(
+                None,
+                None,
+                f"larger than the row shape of a sparse batch: row_shape {row_shape.tolist()}, {largest.tolist()} needed.",
+            )
+        places = [
+            np.concatenate(
+                [np.full([t._count, 1], i, np.int64), np.argwhere(np.ones(t._shape, bool)).reshape(t._count, rank)],
+                axis=1,
+            )
+            for i, t in enumerate(column)
+        ]
+        values = np.concatenate([t._array().ravel() for t in column])
+        shape = np.concatenate([[len(column)], np.where(row_shape < 0, largest, row_shape)]).astype(np.int64)
+        return (SparseTensor(np.concatenate(places), eager_constant(values, column[0].dtype), shape),)
+
+
+class Unbatch(Stage):
+    """The rows of each element."""
+
+    name = "Unbatch"
+
+    def __init__(self, before: Stage) -> None:
+        super().__init__(nest.map_structure(row_spec, before.spec), [before])
+
+    def size(self, counts: list[int]) -> int:
+        leads = {shape_of(s)[0] for s in leaf_specs(self.input.spec) if shape_of(s).rank} - {None}
+        if counts[0] < 0 or len(leads) != 1:
+            return counts[0] if counts[0] in (0, -1) else UNKNOWN
+        return counts[0] * int(leads.pop())  # type: ignore[arg-type]
+
+    def reader(self, run: Run) -> Reader:
+        return _UnbatchReader(self, self.input.reader(run))
+
+
+class _UnbatchReader(Reader):
+    def __init__(self, stage: Unbatch, before: Reader) -> None:
+        self.stage, self.before, self.index = stage, before, -1
+        self.specs = leaf_specs(stage.input.spec)
+        self.element: Element | None = None
+        self.rows: SliceReader | None = None
+
+    def _open(self, element: Element) -> None:
+        counts = {row_count(s, leaf) for s, leaf in zip(self.specs, element, strict=True)} - {None}
+        if len(counts) > 1:
+            error = refused(
+                "Input element must have the same batch size in each component; got "
+                + " and ".join(map(str, counts))
+                + "."
+            )
+            raise self.stage.failed(error, self.index)
+        self.element = element
+        count = counts.pop()
+        assert count is not None
+        self.rows = SliceReader([Rows(s, leaf) for s, leaf in zip(self.specs, element, strict=True)], count)
+
+    def __next__(self) -> Element:
+        while True:
+            if self.rows is not None:
+                try:
+                    return self.rows.__next__()
+                except StopIteration:
+                    self.rows = self.element = None
+            element = self.before.__next__()
+            self.index += 1
+            self._open(element)
+
+    def state(self) -> Any:
+        held = None if self.element is None else list(self.element)
+        return [self.before.state(), self.index, held, 0 if self.rows is None else self.rows.at]
+
+    def restore(self, state: Any) -> None:
+        self.before.restore(state[0])
+        self.index = state[1]
+        self.rows = self.element = None
+        if state[2] is not None:
+            self._open(tuple(state[2]))
+            assert self.rows is not None
+            self.rows.at = state[3]
+
+
+class Rebatch(Stage):
+    """The rows of batches in batches of other sizes, which take turns."""
+
+    name = "Rebatch"
+
+    def __init__(self, before: Stage, spec: Any, sizes: list[Any], drop: bool) -> None:
+        super().__init__(spec, [before], {"sizes": sizes})
+        self.drop = drop
+
+    def size(self, counts: list[int]) -> int:
+        count, sizes = counts[0], [int(s) for s in self.values["sizes"]]
+        if count <= 0:
+            return count
+        leads = {shape_of(s)[0] for s in leaf_specs(self.input.spec) if shape_of(s).rank} - {None}
+        if len(leads) != 1:
+            return UNKNOWN
+        rows = count * int(leads.pop())  # type: ignore[arg-type]
+        turns, left = divmod(rows, sum(sizes))
+        found = turns * len(sizes)
+        for size in sizes:
+            if left <= 0:
+                break
+            found += 1 if left >= size or not self.drop else 0
+            left -= size
+        return found
+
+    def reader(self, run: Run) -> Reader:
+        sizes = [int(s) if isinstance(s, int) else int(s.numpy()) for s in self.values["sizes"]]
+        return _RebatchReader(self, Unbatch(self.input).reader(run), sizes)
+
+
+class _RebatchReader(Reader):
+    def __init__(self, stage: Rebatch, before: Reader, sizes: list[int]) -> None:
+        self.stage, self.before, self.sizes, self.turn = stage, before, sizes, 0
+        self.specs = leaf_specs(nest.map_structure(row_spec, stage.input.spec))
+
+    def __next__(self) -> Element:
+        size = self.sizes[self.turn % len(self.sizes)]
+        self.turn += 1
+        rows = self.before.read(size)
+        if not rows or (self.stage.drop and len(rows) < size):
+            raise StopIteration
+        return tuple([stack(s, c, i) for i, (s, c) in enumerate(zip(self.specs, zip(*rows, strict=True), strict=True))])
+
+    def state(self) -> Any:
+        return [self.before.state(), self.turn]
+
+    def restore(self, state: Any) -> None:
+        self.before.restore(state[0])
+        self.turn = state[1]
+
+
+def _lead(size: Any, drop: Any) -> int | None:
+    return size if drop and isinstance(size, int) else None
+
+
+class BatchingMethods(DatasetMethods):
+    """The transformations of `tf.data.Dataset` that join and cut elements."""
+
+    def batch(
+        self,
+        batch_size: Any,
+        drop_remainder: Any = False,
+        num_parallel_calls: Any = None,
+        deterministic: bool | None = None,
+        name: str | None = None,
+    ) -> Any:
+        """Join `batch_size` elements along a new first axis.
+
+        Args:
+          batch_size: how many; the last batch may have fewer.
+          drop_remainder: whether a last batch of fewer is left out. The first size is known then.
+          num_parallel_calls: taken and checked; batches are made one by one.
+          deterministic: taken; the order is always kept.
+
+        Raises:
+          tf.errors.InvalidArgumentError: `batch_size` is not above zero; while iterating, where shapes differ.
+
+        >>> [b.tolist() for b in tf.data.Dataset.range(5).batch(2).as_numpy_iterator()]
+        [[0, 1], [2, 3], [4]]
+        """
+        size = positive(batch_size, NOT_POSITIVE)
+        if isinstance(num_parallel_calls, int) and num_parallel_calls < 1 and num_parallel_calls != AUTOTUNE:
+            raise refused("num_parallel_calls must be greater than zero.")
+        drop = bool(drop_remainder)
+        spec = nest.map_structure(lambda s: batched_spec(s, _lead(size, drop)), self._stage.spec)
+        return self._then(Batch(self._stage, spec, size, drop))
+
+    def padded_batch(
+        self,
+        batch_size: Any,
+        padded_shapes: Any = None,
+        padding_values: Any = None,
+        drop_remainder: Any = False,
+        name: str | None = None,
+    ) -> Any:
+        """Join `batch_size` elements, each padded at its ends to a common shape.
+
+        Args:
+          batch_size: how many; the last batch may have fewer.
+          padded_shapes: the structure of shapes to pad to; None in it (or -1): the largest in the batch. None: the elements' own.
+          padding_values: the structure of scalars to pad with, or one for all; zeros and empty strings where None.
+          drop_remainder: whether a last batch of fewer is left out.
+
+        Raises:
+          ValueError: a shape has another rank than its elements, or a padding value is no scalar.
+          TypeError: a padding value has another element type, or an element is no tensor.
+
+        >>> rows = tf.data.Dataset.range(1, 4).map(lambda n: tf.fill([n], n)).padded_batch(2)
+        >>> [b.tolist() for b in rows.as_numpy_iterator()]
+        [[[1, 0], [2, 2]], [[3, 3, 3]]]
+        """
+        size = positive(batch_size, NOT_POSITIVE)
+        spec = self._stage.spec
+        specs: list[Any] = leaf_specs(spec)
+        for s in specs:
+            if type(s) is not TensorSpec:
+                raise TypeError(
+                    f"`padded_batch` is only supported for datasets that produce tensor elements but got {s}."
+                )
+        shapes = _padded_shapes(padded_shapes, spec)
+        fills = _padding_values(padding_values, spec)
+        drop = bool(drop_remainder)
+        out = [
+            TensorSpec(TensorShape([_lead(size, drop)]).concatenate(shape), s.dtype)
+            for s, (_, shape) in zip(specs, shapes, strict=True)
+        ]
+        batched = nest.pack_sequence_as(spec, out)
+        return self._then(PaddedBatch(self._stage, batched, size, drop, [t for t, _ in shapes], fills))
+
+    def ragged_batch(
+        self,
+        batch_size: Any,
+        drop_remainder: Any = False,
+        row_splits_dtype: Any = dtypes.int64,
+        name: str | None = None,
+    ) -> Any:
+        """Join `batch_size` elements; where their sizes may differ, as a ragged tensor.
+
+        Args:
+          batch_size: how many; the last batch may have fewer.
+          drop_remainder: whether a last batch of fewer is left out.
+          row_splits_dtype: the element type of the row splits, int64 or int32.
+
+        >>> rows = tf.data.Dataset.range(1, 4).map(lambda n: tf.fill([n], n)).ragged_batch(3)
+        >>> next(iter(rows)).to_list()
+        [[1], [2, 2], [3, 3, 3]]
+        """
+        size, drop = positive(batch_size, NOT_POSITIVE), bool(drop_remainder)
+        lead = _lead(size, drop)
+
+        def joined(spec: Any) -> Any:
+            if type(spec) is TensorSpec and spec.shape.rank and not spec.shape.is_fully_defined():
+                shape = [lead, *spec.shape.as_list()]
+                ragged = max(i for i, n in enumerate(shape) if i and n is None)
+                return RaggedTensorSpec(shape, spec.dtype, ragged, row_splits_dtype)
+            if type(spec) is TensorSpec and spec.shape.rank is None:
+                raise ValueError("ragged_batch needs elements of known rank; set it with map and tf.ensure_shape.")
+            return batched_spec(spec, lead)
+
+        return self._then(RaggedBatch(self._stage, nest.map_structure(joined, self._stage.spec), size, drop))
+
+    def sparse_batch(self, batch_size: Any, row_shape: Any, name: str | None = None) -> Any:
+        """Join `batch_size` tensors to one sparse tensor.
+
+        Args:
+          batch_size: how many; the last batch may have fewer.
+          row_shape: the shape of each row of the result; None or -1: the largest in the batch.
+
+        Raises:
+          TypeError: elements are not single tensors.
+          tf.errors.DataLossError: while iterating, where an element is larger than `row_shape`.
+
+        >>> rows = tf.data.Dataset.range(1, 3).map(lambda n: tf.fill([n], n)).sparse_batch(2, [3])
+        >>> tf.sparse.to_dense(next(iter(rows))).numpy().tolist()
+        [[1, 0, 0], [2, 2, 0]]
+        """
+        spec = self._stage.spec
+        if type(spec) is not TensorSpec:
+            raise TypeError(f"`sparse_batch` requires that elements are single tensors, but they are of type {spec}.")
+        shape = (
+            as_shape(row_shape)
+            if not isinstance(row_shape, (SymbolicTensor, EagerTensor))
+            else shape_from_tensor(row_shape)
+        )
+        sizes = [-1 if n is None else n for n in shape.as_list()]
+        out = SparseTensorSpec(TensorShape([None]).concatenate(shape), spec.dtype)
+        size = positive(batch_size, NOT_POSITIVE)
+        return self._then(SparseBatch(self._stage, out, size, False, {"row_shape": to_tensor(sizes, dtypes.int64)}))
+
+    def unbatch(self, name: str | None = None) -> Any:
+        """Cut each element along its first axis.
+
+        >>> rows = tf.data.Dataset.from_tensors([[1, 2], [3, 4]]).unbatch()
+        >>> [r.tolist() for r in rows.as_numpy_iterator()]
+        [[1, 2], [3, 4]]
+        """
+        return self._then(Unbatch(self._stage))
+
+    def rebatch(self, batch_size: Any, drop_remainder: Any = False, name: str | None = None) -> Any:
+        """Cut batches, and join the rows to batches of another size.
+
+        Args:
+          batch_size: how many rows; of several sizes each batch has the next.
+          drop_remainder: whether a last batch of fewer is left out.
+
+        >>> batches = tf.data.Dataset.range(6).batch(2).rebatch(3)
+        >>> [b.tolist() for b in batches.as_numpy_iterator()]
+        [[0, 1, 2], [3, 4, 5]]
+        """
+        drop = bool(drop_remainder)
+        many = isinstance(batch_size, (list, tuple)) or (not isinstance(batch_size, int) and np.ndim(batch_size) == 1)
+        sizes = [positive(s, NOT_POSITIVE) for s in (list(np.asarray(batch_size)) if many else [batch_size])]
+        rows = nest.map_structure(row_spec, self._stage.spec)
+        lead = sizes[0] if drop and len(set(sizes)) == 1 and isinstance(sizes[0], int) else None
+        return self._then(Rebatch(self._stage, nest.map_structure(lambda s: batched_spec(s, lead), rows), sizes, drop))
+
+
+def _padded_shapes(given: Any, spec: Any) -> list[tuple[Any, TensorShape]]:
+    specs: list[Any] = leaf_specs(spec)
+    if given is None:
+        for i, s in enumerate(specs):
+            if s.shape.rank is None:
+                raise ValueError(f"You must provide `padded_shapes` argument because component {i} has unknown rank.")
+        flat: list[Any] = [s.shape for s in specs]
+    else:
+        flat = nest.flatten_up_to(spec, given) if nest.is_nested(spec) else [given]
+    return [_padded_shape(shape, s) for shape, s in zip(flat, specs, strict=True)]
+
+
+def _padded_shape(given: Any, spec: Any) -> tuple[Any, TensorShape]:
+    if isinstance(given, (SymbolicTensor, EagerTensor)) or (
+        isinstance(given, (list, tuple)) and any(isinstance(n, SymbolicTensor) for n in given)
+    ):
+        tensor = to_tensor(given, dtypes.int64)
+        known = shape_from_tensor(tensor)
+    else:
+        known = as_shape(given)
+        tensor = to_tensor([-1 if n is None else n for n in known.as_list()], dtypes.int64)
+    if known.rank is not None and spec.shape.rank is not None:
+        fits = known.rank == spec.shape.rank and all(
+            a is None or b is None or a >= b for a, b in zip(known.as_list(), spec.shape.as_list(), strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                f"The padded shape {known} is not compatible with the shape {spec.shape} of the corresponding input component."
+            )
+    return tensor, known
+
+
+def _padding_values(given: Any, spec: Any) -> list[Any]:
+    specs = leaf_specs(spec)
+    if given is None:
+        flat: list[Any] = [None] * len(specs)
+    elif not nest.is_nested(given):
+        flat = [given] * len(specs)
+    else:
+        flat = nest.flatten_up_to(spec, given)
+    return [_padding_value(v, s) for v, s in zip(flat, specs, strict=True)]
+
+
+def _padding_value(given: Any, spec: Any) -> Any:
+    if given is None:
+        return eager_constant("" if spec.dtype is dtypes.string else 0, spec.dtype)
+    value = to_tensor(given)
+    if value.shape.rank not in (None, 0):
+        raise ValueError(f"Invalid `padding_values`. `padding_values` values should be scalars, but got {value.shape}.")
+    if value.dtype is not spec.dtype:
+        raise TypeError(
+            f"Invalid `padding_values`. `padding_values` values type {value.dtype} does not match type {spec.dtype} of the "
+            "corresponding input component."
+        )
+    return value

@@ -1,0 +1,291 @@
+"""Elements kept: prefetch in a thread, cache in memory or in a file. Nothing is kept beyond what is asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+from collections import deque
+from typing import Any
+
+from millstream import _runtime as runtime
+from millstream.base import errors
+from millstream.data.methods import DatasetMethods, whole
+from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage, refused
+from millstream.data.storage import ElementWriter, read_elements
+from millstream.execution.symbolic import SymbolicTensor
+
+AUTOTUNED_BUFFER = 2
+
+
+class Prefetch(Stage):
+    """Elements made ahead in a thread."""
+
+    name = "Prefetch"
+
+    def __init__(self, before: Stage, buffer: Any) -> None:
+        super().__init__(before.spec, [before], {"buffer": buffer})
+
+    def size(self, counts: list[int]) -> int:
+        return counts[0]
+
+    def reader(self, run: Run) -> Reader:
+        size = self.number("buffer")
+        before = self.input.reader(run)
+        return before if size == 0 else PrefetchReader(before, AUTOTUNED_BUFFER if size == AUTOTUNE else size, run)
+
+
+class _Line:
+    """Between the thread that makes elements and the reader. `stopped`: drop them and end. `paused`: end after this one."""
+
+    def __init__(self, size: int) -> None:
+        self.ready: queue.Queue[Any] = queue.Queue(size)
+        self.stopped = self.paused = False
+
+    def put(self, item: Any) -> None:
+        while not self.stopped:
+            try:
+                return self.ready.put(item, timeout=0.05)
+            except queue.Full:
+                continue
+
+    def fill(self, before: Reader, scope: int) -> None:
+        """Make elements until the end, or until nobody wants more."""
+        runtime.set_random_scope(scope)
+        kind: str = ""
+        while kind != "end" and not self.stopped and not self.paused:
+            value: Any = None
+            try:
+                kind, value = "element", before.__next__()
+            except StopIteration:
+                kind = "end"
+            except BaseException as error:  # handed to the reader
+                kind, value = "error", error
+            self.put((kind, value))
+
+
+class PrefetchReader(Reader):
+    """Takes elements from a thread that is at most `size` ahead. The thread begins with the first, and ends with this reader."""
+
+    def __init__(self, before: Reader, size: int, run: Run) -> None:
+        self.before, self.size, self.scope, self.ended = before, size, run.scope, False
+        self.line: _Line | None = None
+        self.thread: threading.Thread | None = None
+        self.kept: deque[Any] = deque()
+
+    def __next__(self) -> Element:
+        if self.kept:
+            kind, value = self.kept.popleft()
+        elif self.ended:
+            raise StopIteration
+        else:
+            if self.line is None:
+                self.line = _Line(self.size)
+                given = (self.before, self.scope)
+                self.thread = threading.Thread(
+                    target=self.line.fill, args=given, daemon=True, name="millstream-prefetch"
+                )
+                self.thread.start()
+            kind, value = self.line.ready.get()
+        if kind == "element":
+            return value  # type: ignore[no-any-return]
+        if kind == "error":
+            raise value
+        self.ended = True
+        raise StopIteration
+
+    def _halt(self) -> None:
+        """End the thread; what it had made is kept."""
+        if self.line is None or self.thread is None:
+            return
+        self.line.paused = True
+        while self.thread.is_alive() or not self.line.ready.empty():
+            with contextlib.suppress(queue.Empty):
+                self.kept.append(self.line.ready.get(timeout=0.01))
+        self.line = self.thread = None
+
+    def state(self) -> Any:
+        self._halt()
+        ended = self.ended or any(kind == "end" for kind, _ in self.kept)
+        return [self.before.state(), [list(v) for kind, v in self.kept if kind == "element"], ended]
+
+    def restore(self, state: Any) -> None:
+        self._halt()
+        self.before.restore(state[0])
+        self.kept = deque(("element", tuple(v)) for v in state[1])
+        self.ended = state[2]
+
+    def __del__(self) -> None:
+        if self.line is not None:
+            self.line.stopped = True
+
+
+class Cache(Stage):
+    """Elements kept when they are first made."""
+
+    name = "Cache"
+
+    def __init__(self, before: Stage, filename: Any) -> None:
+        super().__init__(before.spec, [before], {"filename": filename})
+        self.kept: list[Element] | None = None
+
+    def size(self, counts: list[int]) -> int:
+        return counts[0]
+
+    def reader(self, run: Run) -> Reader:
+        path = _text(self.values["filename"])
+        if not path:
+            if self.kept is not None:
+                return _KeptReader(self.kept)
+            return _CacheReader(self, self.input.reader(run))
+        if os.path.exists(path + CACHE_ENDING):
+            return _FileReader(path + CACHE_ENDING, self)
+        return _FileCacheReader(self, self.input.reader(run), path)
+
+
+CACHE_ENDING = ".elements"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (str, bytes, os.PathLike)):
+        return os.fsdecode(value)
+    found = value.numpy()
+    return found.decode() if isinstance(found, bytes) else str(found)
+
+
+class _CacheReader(Reader):
+    def __init__(self, stage: Cache, before: Reader) -> None:
+        self.stage, self.before = stage, before
+        self.fresh: list[Element] = []
+
+    def __next__(self) -> Element:
+        try:
+            element = self.before.__next__()
+        except StopIteration:
+            if self.stage.kept is None:
+                self.stage.kept = self.fresh
+            raise
+        self.fresh.append(element)
+        return element
+
+    def state(self) -> Any:
+        return [self.before.state(), [list(e) for e in self.fresh]]
+
+    def restore(self, state: Any) -> None:
+        self.before.restore(state[0])
+        self.fresh = [tuple(e) for e in state[1]]
+
+
+class _KeptReader(Reader):
+    def __init__(self, kept: list[Element]) -> None:
+        self.kept, self.at = kept, 0
+
+    def __next__(self) -> Element:
+        if self.at >= len(self.kept):
+            raise StopIteration
+        self.at += 1
+        return self.kept[self.at - 1]
+
+    def state(self) -> Any:
+        return self.at
+
+    def restore(self, state: Any) -> None:
+        self.at = state
+
+
+class _FileCacheReader(Reader):
+    """Writes elements to a file while they are made; the file has its name only when it is whole."""
+
+    def __init__(self, stage: Cache, before: Reader, path: str) -> None:
+        self.before, self.path = before, path
+        lock = path + ".lockfile"
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            raise errors.AlreadyExistsError(
+                None,
+                None,
+                f"There appears to be a concurrent caching iterator running: {lock} exists. If you are sure that none is "
+                "running, delete it.",
+            ) from None
+        self.lock: str | None = lock
+        self.writer: ElementWriter | None = ElementWriter(path + CACHE_ENDING, stage.spec)
+
+    def __next__(self) -> Element:
+        try:
+            element = self.before.__next__()
+        except StopIteration:
+            if self.writer is not None:
+                self.writer.close()
+                self.writer = None
+                self._unlock()
+            raise
+        if self.writer is not None:
+            self.writer.write(element)
+        return element
+
+    def _unlock(self) -> None:
+        if self.lock is not None:
+            os.unlink(self.lock)
+            self.lock = None
+
+    def __del__(self) -> None:
+        if getattr(self, "writer", None) is not None:
+            self.writer.discard()  # type: ignore[union-attr]
+        if getattr(self, "lock", None) is not None:
+            self._unlock()
+
+
+class _FileReader(Reader):
+    def __init__(self, path: str, stage: Stage) -> None:
+        self.path, self.spec, self.at = path, stage.spec, 0
+        self.elements = read_elements(path, stage.spec)
+
+    def __next__(self) -> Element:
+        element = next(self.elements)
+        self.at += 1
+        return element
+
+    def state(self) -> Any:
+        return self.at
+
+    def restore(self, state: Any) -> None:
+        self.elements, self.at = read_elements(self.path, self.spec), 0
+        for _ in range(state):
+            next(self)
+
+
+class BufferingMethods(DatasetMethods):
+    """The transformations of `tf.data.Dataset` that keep elements."""
+
+    def prefetch(self, buffer_size: Any, name: str | None = None) -> Any:
+        """Make up to `buffer_size` elements ahead, in a thread; tf.data.AUTOTUNE is 2.
+
+        Random seeds are drawn when the iterator is made, so what comes does not depend on the thread.
+
+        Raises:
+          tf.errors.InvalidArgumentError: `buffer_size` is below -1.
+
+        >>> list(tf.data.Dataset.range(3).prefetch(2).as_numpy_iterator())
+        [0, 1, 2]
+        """
+        size = whole(AUTOTUNE if buffer_size is None else buffer_size)
+        if isinstance(size, int) and size < AUTOTUNE:
+            raise refused("buffer_size must be >= 0 or set buffer_size to be -1 for auto-tuning")
+        return self._then(Prefetch(self._stage, size))
+
+    def cache(self, filename: Any = "", name: str | None = None) -> Any:
+        """Keep the elements of the first whole iteration: in memory, or in a file.
+
+        Args:
+          filename: where; the empty string is memory. The file has the ending `.elements`, and is read by Millstream only.
+
+        Raises:
+          tf.errors.AlreadyExistsError: while iterating, where another iterator is writing the file.
+
+        >>> list(tf.data.Dataset.range(3).map(lambda x: x * x).cache().as_numpy_iterator())
+        [0, 1, 4]
+        """
+        given = filename if isinstance(filename, (str, SymbolicTensor)) else os.fsdecode(filename)
+        return self._then(Cache(self._stage, given))

@@ -1,0 +1,510 @@
+"""Transformations that call a function for each element: map, filter, take_while, scan, unique, ignore_errors."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from millstream import _runtime as runtime
+from millstream.base import dtypes, errors, nest
+from millstream.base.specs import TensorSpec
+from millstream.data.leaves import is_plain, leaf_specs, normalized, relaxed, spec_of
+from millstream.data.methods import DatasetMethods, whole
+from millstream.data.stage import AUTOTUNE, UNKNOWN, Element, Reader, Run, Stage
+from millstream.data.traced import Traced
+from millstream.execution.convert import to_tensor
+from millstream.execution.tensor import EagerTensor
+
+WORTH_A_THREAD_SECONDS = 300e-6
+"""A function that is quicker than this runs in the reader's thread where the number of threads is ours to choose."""
+
+
+class Map(Stage):
+    """A function of each element."""
+
+    def __init__(
+        self, before: Stage, function: Traced, calls: Any, deterministic: bool | None, name: str = "Map"
+    ) -> None:
+        super().__init__(function.spec, [before], {} if calls is None else {"calls": calls}, [function])
+        self.deterministic = deterministic
+        self.name = name if calls is None else f"Parallel{name}"
+
+    def size(self, counts: list[int]) -> int:
+        return counts[0]
+
+    def changes_nothing(self) -> bool:
+        return self.functions[0].is_identity()  # type: ignore[no-any-return]
+
+    def reader(self, run: Run) -> Reader:
+        before = self.input.reader(run)
+        if "calls" not in self.values or self.number("calls") == 1:
+            return _MapReader(self, before)
+        return ParallelReader(self, before, run)
+
+
+class _MapReader(Reader):
+    def __init__(self, stage: Stage, before: Reader) -> None:
+        self.stage, self.before, self.function, self.index = stage, before, stage.functions[0], -1
+
+    def __next__(self) -> Element:
+        element = self.before.__next__()
+        self.index += 1
+        try:
+            return self.function(element)  # type: ignore[no-any-return]
+        except errors.OpError as error:
+            raise self.stage.failed(error, self.index, function=True) from error
+
+    def read(self, count: int) -> list[Element]:
+        elements = self.before.read(count)
+        found: list[Element] = []
+        try:
+            for element in elements:
+                found.append(self.function(element))
+        except errors.OpError as error:
+            raise self.stage.failed(error, self.index + len(found) + 1, function=True) from error
+        self.index += len(elements)
+        return found
+
+    def state(self) -> Any:
+        return [self.before.state(), self.index]
+
+    def restore(self, state: Any) -> None:
+        self.before.restore(state[0])
+        self.index = state[1]
+
+
+class ParallelReader(Reader):
+    """Calls a function in several threads; at most as many elements are under way. In order unless told otherwise."""
+
+    def __init__(self, stage: Map, before: Reader, run: Run) -> None:
+        self.stage, self.before, self.run, self.function = stage, before, run, stage.functions[0]
+        asked = stage.number("calls")
+        self.adaptive = asked == AUTOTUNE
+        self.calls = max(asked, 1) if not self.adaptive else min(os.cpu_count() or 1, 16)
+        choice = stage.deterministic
+        if choice is None:
+            choice = run.options.deterministic
+        self.ordered = choice is None or choice
+        self.pool: ThreadPoolExecutor | None = None
+        self.pending: deque[Future[Element]] = deque()
+        self.index, self.calls_made, self.ended = -1, 0, False
+        self.quickest = 0.0
+        if not self.adaptive and self.calls > 1:
+            self._start()
+
+    def _start(self) -> None:
+        self.pool = ThreadPoolExecutor(self.calls, "millstream-map", runtime.set_random_scope, (self.run.scope,))
+
+    def _apply(self, element: Element, index: int) -> Element:
+        try:
+            return self.function(element)  # type: ignore[no-any-return]
+        except errors.OpError as error:
+            raise self.stage.failed(error, index, function=True) from error
+
+    def __next__(self) -> Element:
+        if self.pool is None:
+            element = self.before.__next__()
+            self.index += 1
+            self.calls_made += 1
+            if self.calls_made not in (2, 3):
+                return self._apply(element, self.index)
+            # The first call compiles; the quicker of the next two says what a call takes.
+            began = time.perf_counter()
+            result = self._apply(element, self.index)
+            took = time.perf_counter() - began
+            self.quickest = took if self.calls_made == 2 else min(took, self.quickest)
+            if self.calls_made == 3 and self.quickest > WORTH_A_THREAD_SECONDS and self.calls > 1:
+                self._start()
+            return result
+        while len(self.pending) < self.calls and not self.ended:
+            found = next(self.before, None)
+            if found is None:
+                self.ended = True
+                break
+            self.index += 1
+            self.pending.append(self.pool.submit(self._apply, found, self.index))
+        if not self.pending:
+            raise StopIteration
+        if self.ordered:
+            return self.pending.popleft().result()
+        done, _ = wait(self.pending, return_when=FIRST_COMPLETED)
+        first = next(f for f in self.pending if f in done)
+        self.pending.remove(first)
+        return first.result()
+
+    def state(self) -> Any:
+        results = []
+        for future in self.pending:
+            results.append(list(future.result()))
+        return [self.before.state(), self.index, results]
+
+    def restore(self, state: Any) -> None:
+        self.before.restore(state[0])
+        self.index = state[1]
+        self.ended = False
+        self.pending.clear()
+        if state[2]:
+            self._start()
+        for element in state[2]:
+            ready: Future[Element] = Future()
+            ready.set_result(tuple(element))
+            self.pending.append(ready)
+
+    def __del__(self) -> None:
+        if self.pool is not None:
+            self.pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Filter(Stage):
+    """The elements for which a function gives True."""
+
+    name = "Filter"
+
+    def __init__(self, before: Stage, predicate: Traced) -> None:
+        super().__init__(before.spec, [before], functions=[predicate])
+
+    def size(self, counts: list[int]) -> int:
+        return 0 if counts[0] == 0 else UNKNOWN
+
+    def reader(self, run: Run) -> Reader:
+        return _FilterReader(self, self.input.reader(run))
+
+
+class _FilterReader(_MapReader):
+    def __next__(self) -> Element:
+        while True:
+            element = self.before.__next__()
+            self.index += 1
+            try:
+                kept = self.function(element)[0]
+            except errors.OpError as error:
+                raise self.stage.failed(error, self.index, function=True) from error
+            if kept:
+                return element
+
+    def read(self, count: int) -> list[Element]:
+        return list(itertools.islice(self, count))
+
+
+class TakeWhile(Filter):
+    """The elements before the first for which a function gives False."""
+
+    name = "TakeWhile"
+
+    def reader(self, run: Run) -> Reader:
+        return _TakeWhileReader(self, self.input.reader(run))
+
+
+class _TakeWhileReader(_FilterReader):
+    done = False
+
+    def __next__(self) -> Element:
+        if self.done:
+            raise StopIteration
+        element = self.before.__next__()
+        self.index += 1
+        try:
+            kept = self.function(element)[0]
+        except errors.OpError as error:
+            raise self.stage.failed(error, self.index, function=True) from error
+        if not kept:
+            self.done = True
+            raise StopIteration
+        return element
+
+    def state(self) -> Any:
+        return [self.before.state(), self.index, self.done]
+
+    def restore(self, state: Any) -> None:
+        super().restore(state)
+        self.done = state[2]
+
+
+class Scan(Stage):
+    """A function of a state and each element, which gives the next state and what comes out."""
+
+    name = "Scan"
+
+    def __init__(self, before: Stage, state: Any, function: Traced, spec: Any) -> None:
+        super().__init__(spec, [before], {"state": nest.flatten(state)}, [function])
+        self.width = len(nest.flatten(state))
+
+    def size(self, counts: list[int]) -> int:
+        return counts[0]
+
+    def reader(self, run: Run) -> Reader:
+        return _ScanReader(self, self.input.reader(run))
+
+
+class _ScanReader(_MapReader):
+    stage: Scan
+
+    def __init__(self, stage: Scan, before: Reader) -> None:
+        super().__init__(stage, before)
+        self.held: tuple[Any, ...] = tuple(stage.values["state"])
+
+    def __next__(self) -> Element:
+        element = self.before.__next__()
+        self.index += 1
+        try:
+            found = self.function((*self.held, *element))
+        except errors.OpError as error:
+            raise self.stage.failed(error, self.index, function=True) from error
+        self.held = tuple(found[: self.stage.width])
+        return tuple(found[self.stage.width :])
+
+    def read(self, count: int) -> list[Element]:
+        return list(itertools.islice(self, count))
+
+    def state(self) -> Any:
+        return [self.before.state(), self.index, list(self.held)]
+
+    def restore(self, state: Any) -> None:
+        super().restore(state)
+        self.held = tuple(state[2])
+
+
+class IgnoreErrors(Stage):
+    """The elements that can be made."""
+
+    name = "IgnoreErrors"
+
+    def __init__(self, before: Stage, log: bool) -> None:
+        super().__init__(before.spec, [before])
+        self.log = log
+
+    def reader(self, run: Run) -> Reader:
+        return _IgnoreReader(self, self.input.reader(run))
+
+
+class _IgnoreReader(Reader):
+    def __init__(self, stage: IgnoreErrors, before: Reader) -> None:
+        self.stage, self.before = stage, before
+
+    def __next__(self) -> Element:
+        while True:
+            try:
+                return self.before.__next__()
+            except errors.OpError as error:
+                if self.stage.log:
+                    import logging
+
+                    logging.getLogger("millstream").warning("Element ignored: %s", error)
+
+    def state(self) -> Any:
+        return self.before.state()
+
+    def restore(self, state: Any) -> None:
+        self.before.restore(state)
+
+
+class Unique(Stage):
+    """Each scalar once, where it first comes."""
+
+    name = "Unique"
+
+    def __init__(self, before: Stage) -> None:
+        super().__init__(before.spec, [before])
+
+    def reader(self, run: Run) -> Reader:
+        return _UniqueReader(self.input.reader(run))
+
+
+class _UniqueReader(Reader):
+    def __init__(self, before: Reader) -> None:
+        self.before = before
+        self.seen: set[Any] = set()
+
+    def __next__(self) -> Element:
+        while True:
+            element = self.before.__next__()
+            value = element[0].numpy()
+            key = value if isinstance(value, bytes) else (value.tobytes(), value.shape)
+            if key not in self.seen:
+                self.seen.add(key)
+                return element
+
+    def state(self) -> Any:
+        return [self.before.state(), list(self.seen)]
+
+    def restore(self, state: Any) -> None:
+        self.before.restore(state[0])
+        self.seen = {tuple(k) if isinstance(k, list) else k for k in state[1]}
+
+
+def predicate_of(function: Callable[..., Any], before: Stage, stage: str) -> Traced:
+    """Return a traced function of elements that gives one bool."""
+    traced = Traced(function, before.spec, stage)
+    fits = isinstance(traced.spec, TensorSpec) and traced.spec.is_compatible_with(TensorSpec([], dtypes.bool))
+    if not fits:
+        raise ValueError(
+            f"Invalid `predicate`. `predicate` must return a `tf.bool` scalar tensor, but its return type is {traced.spec}."
+        )
+    return traced
+
+
+def stable_state(
+    function: Callable[[Any], Traced], state: Any, spec: Any, part: Callable[[Any], Any], stage: str
+) -> tuple[Traced, Any]:
+    """Trace a function of a state until the spec of the state that it gives covers what it is given."""
+    while True:
+        traced = function(spec)
+        given = part(traced.spec)
+        try:
+            nest.assert_same_structure(spec, given)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"Invalid `{stage}_func`. The structure of the new state {given} must match that of the state {spec}."
+            ) from None
+        for old, new in zip(leaf_specs(spec), leaf_specs(given), strict=True):
+            if getattr(old, "dtype", None) is not getattr(new, "dtype", None):
+                raise TypeError(
+                    f"Invalid `{stage}_func`. The element types for the new state must match the initial state: "
+                    f"{new} instead of {old}."
+                )
+        common = relaxed(spec, given)
+        if common is None:
+            raise TypeError(
+                f"Invalid `{stage}_func`. The new state {given} has not the type of the initial state {spec}."
+            )
+        if leaf_specs(common) == leaf_specs(spec):
+            return traced, spec
+        spec = common
+
+
+class MappingMethods(DatasetMethods):
+    """The transformations of `tf.data.Dataset` that call a function for each element."""
+
+    def map(
+        self,
+        map_func: Callable[..., Any],
+        num_parallel_calls: Any = None,
+        deterministic: bool | None = None,
+        synchronous: bool | None = None,
+        use_unbounded_threadpool: bool | None = False,
+        name: str | None = None,
+    ) -> Any:
+        """Apply a function to each element.
+
+        The function is traced once. Random ops in it begin anew with each iteration where they have seeds.
+
+        Args:
+          map_func: takes the parts of an element (a tuple is unpacked) and gives a structure of tensors, or of datasets.
+          num_parallel_calls: how many elements are made at once, in threads; tf.data.AUTOTUNE chooses. None: one by one.
+          deterministic: whether the order is kept when several are made at once; None asks the dataset's options.
+          synchronous: whether calls run in the reader's thread; refused together with `num_parallel_calls`.
+          use_unbounded_threadpool: taken, and changes nothing: there are as many threads as calls.
+
+        Raises:
+          TypeError: what the function returns is no structure of tensors.
+          ValueError: `synchronous` together with `num_parallel_calls`.
+
+        >>> list(tf.data.Dataset.range(3).map(lambda x: x * x).as_numpy_iterator())
+        [0, 1, 4]
+        """
+        if synchronous and num_parallel_calls is not None:
+            raise ValueError(
+                "`synchronous` is not supported with `num_parallel_calls`, but `num_parallel_calls` was given."
+            )
+        calls = None if num_parallel_calls is None else whole(num_parallel_calls)
+        if isinstance(calls, int) and calls < 1 and calls != AUTOTUNE:
+            raise errors.InvalidArgumentError(None, None, "num_parallel_calls must be greater than zero.")
+        return self._then(Map(self._stage, Traced(map_func, self._stage.spec, "map"), calls, deterministic))
+
+    def filter(self, predicate: Callable[..., Any], name: str | None = None) -> Any:
+        """Keep the elements for which `predicate` gives a scalar True.
+
+        Raises:
+          ValueError: the predicate gives something else than one bool.
+
+        >>> list(tf.data.Dataset.range(6).filter(lambda x: x % 2 == 0).as_numpy_iterator())
+        [0, 2, 4]
+        """
+        return self._then(Filter(self._stage, predicate_of(predicate, self._stage, "filter")))
+
+    def take_while(self, predicate: Callable[..., Any], name: str | None = None) -> Any:
+        """Stop before the first element for which `predicate` does not hold.
+
+        >>> list(tf.data.Dataset.range(9).take_while(lambda x: x < 3).as_numpy_iterator())
+        [0, 1, 2]
+        """
+        return self._then(TakeWhile(self._stage, predicate_of(predicate, self._stage, "take_while")))
+
+    def scan(self, initial_state: Any, scan_func: Callable[..., Any], name: str | None = None) -> Any:
+        """Carry a state along the elements: `scan_func(state, element)` gives (new state, what comes out).
+
+        >>> sums = tf.data.Dataset.range(4).scan(np.int64(0), lambda total, x: (total + x, total + x))
+        >>> list(sums.as_numpy_iterator())
+        [0, 1, 3, 6]
+        """
+        state = normalized(initial_state)
+        before = self._stage.spec
+
+        def trace(spec: Any) -> Traced:
+            def step(held: Any, element: Any) -> Any:
+                result = scan_func(held, element)
+                if not isinstance(result, (tuple, list)) or len(result) != 2:
+                    raise TypeError(
+                        f"Invalid `scan_func`. `scan_func` must return a pair consisting of new state and the output value, "
+                        f"but it returned {result}."
+                    )
+                return tuple(result)
+
+            return Traced(step, (spec, before), "scan")
+
+        traced, _ = stable_state(trace, state, spec_of(state), lambda s: s[0], "scan")
+        return self._then(Scan(self._stage, state, traced, traced.spec[1]))
+
+    def reduce(self, initial_state: Any, reduce_func: Callable[..., Any], name: str | None = None) -> Any:
+        """Fold the elements into a state: `reduce_func(state, element)` gives the next one.
+
+        Args:
+          initial_state: a structure of tensors, what is given where there are no elements.
+          reduce_func: gives a structure like the state's.
+
+        >>> int(tf.data.Dataset.range(5).reduce(np.int64(0), lambda total, x: total + x))
+        10
+        """
+        from millstream.data.consuming import reduced
+
+        state = normalized(initial_state)
+        traced, spec = stable_state(
+            lambda s: Traced(reduce_func, (s, self._stage.spec), "reduce"), state, spec_of(state), lambda s: s, "reduce"
+        )
+        return reduced(self._stage, self._options, state, spec, traced)
+
+    def unique(self, name: str | None = None) -> Any:
+        """Keep each scalar where it first comes: int32, int64 and string.
+
+        >>> list(tf.data.Dataset.from_tensor_slices([1, 37, 2, 37, 1]).unique().as_numpy_iterator())
+        [1, 37, 2]
+        """
+        spec = self._stage.spec
+        if not isinstance(spec, TensorSpec) or spec.dtype not in (dtypes.int32, dtypes.int64, dtypes.string):
+            types = nest.map_structure(lambda s: getattr(s, "dtype", s), spec)
+            raise TypeError(
+                "`tf.data.Dataset.unique` only supports inputs with a single `tf.int32`, `tf.int64`, or `tf.string` "
+                f"component, but the element types are {types}."
+            )
+        return self._then(Unique(self._stage))
+
+    def ignore_errors(self, log_warning: bool = False, name: str | None = None) -> Any:
+        """Leave out the elements that cannot be made.
+
+        >>> halves = tf.data.Dataset.range(3).map(lambda x: tf.debugging.check_numerics(1.0 / tf.cast(x, tf.float32), "zero"))
+        >>> list(halves.ignore_errors().as_numpy_iterator())
+        [1.0, 0.5]
+        """
+        return self._then(IgnoreErrors(self._stage, log_warning))
+
+
+def as_leaves(value: Any) -> tuple[Any, ...]:
+    """Return the leaves of a structure of tensors."""
+    return tuple(
+        to_tensor(v) if not isinstance(v, EagerTensor) and is_plain(spec_of(v)) else v for v in nest.flatten(value)
+    )

@@ -1,0 +1,461 @@
+"""Datasets of files: lines, TFRecords, records of fixed length, CSV. Compressed by GZIP or ZLIB, or not; sums are checked."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import struct
+from collections.abc import Iterator
+from typing import IO, Any
+
+import numpy as np
+
+from millstream import _runtime as runtime
+from millstream.base import dtypes, errors
+from millstream.base.checksums import masked_crc32c
+from millstream.base.specs import TensorSpec
+from millstream.data.dataset import Dataset
+from millstream.data.methods import whole
+from millstream.data.sources import SourceMethods
+from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage, refused
+from millstream.data.storage import open_for_reading
+from millstream.execution.convert import to_tensor
+from millstream.execution.tensor import eager_constant
+
+COMPRESSIONS = ("", "GZIP", "ZLIB")
+_STRING_SCALAR = TensorSpec([], dtypes.string)
+
+
+class Records(Stage):
+    """The records of files, one file after the other. Its input gives their names."""
+
+    name = "Record"
+
+    def __init__(self, names: Stage, spec: Any, compression: str) -> None:
+        super().__init__(spec, [names])
+        self.compression = compression
+
+    def records(self, file: IO[bytes], path: str) -> Iterator[Element]:
+        """Go through the records of one file."""
+        raise NotImplementedError(f"{type(self).__name__}.records")
+
+    def reader(self, run: Run) -> Reader:
+        return _RecordsReader(self, self.input.reader(run))
+
+
+class _RecordsReader(Reader):
+    def __init__(self, stage: Records, names: Reader) -> None:
+        self.stage, self.names = stage, names
+        self.path, self.count, self.index = "", 0, -1
+        self.records: Iterator[Element] | None = None
+
+    def _open(self, path: str) -> None:
+        self.path, self.count = path, 0
+        file = open_for_reading(path, self.stage.compression)
+        self.records = self.stage.records(_Buffered(file), path)  # type: ignore[arg-type]
+
+    def __next__(self) -> Element:
+        while True:
+            if self.records is not None:
+                try:
+                    element = next(self.records)
+                    self.count += 1
+                    self.index += 1
+                    return element
+                except StopIteration:
+                    self.records = None
+                except errors.OpError as error:
+                    self.records = None
+                    raise self.stage.failed(error, self.index + 1) from error
+                except (OSError, EOFError) as error:
+                    self.records = None
+                    wrapped = errors.DataLossError(None, None, f"{self.path}: {error}")
+                    raise self.stage.failed(wrapped, self.index + 1) from error
+            name = self.names.__next__()[0].numpy()
+            self._open(os.fsdecode(name))
+
+    def state(self) -> Any:
+        return [self.names.state(), self.path if self.records is not None else None, self.count, self.index]
+
+    def restore(self, state: Any) -> None:
+        self.names.restore(state[0])
+        self.records, self.index = None, state[3]
+        if state[1] is not None:
+            self._open(state[1])
+            assert self.records is not None
+            for _ in range(state[2]):
+                next(self.records)
+            self.count = state[2]
+
+
+class _Buffered:
+    """A file that is read in blocks."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.ready, self.at = file, b"", 0
+
+    def read(self, size: int = -1) -> bytes:
+        if size < 0:
+            found = self.ready[self.at :] + self.file.read()
+            self.ready, self.at = b"", 0
+            return found
+        while len(self.ready) - self.at < size:
+            block = self.file.read(max(1 << 18, size))
+            if not block:
+                break
+            self.ready, self.at = self.ready[self.at :] + block, 0
+        found = self.ready[self.at : self.at + size]
+        self.at += len(found)
+        return found
+
+    def lines(self) -> Iterator[bytes]:
+        left = self.ready[self.at :]
+        while block := self.file.read(1 << 18):
+            *whole_lines, left = (left + block).split(b"\n")
+            yield from whole_lines
+        if left:
+            yield left
+
+    def __del__(self) -> None:
+        self.file.close()
+
+
+def _scalar(data: bytes) -> Element:
+    return (runtime.from_strings([data], ()),)
+
+
+class TextLines(Records):
+    """Lines, without their ends."""
+
+    name = "TextLine"
+
+    def records(self, file: Any, path: str) -> Iterator[Element]:
+        for line in file.lines():
+            yield _scalar(line[:-1] if line.endswith(b"\r") else line)
+
+
+class TFRecords(Records):
+    """Records with their length and sums before and behind."""
+
+    name = "TFRecord"
+
+    def records(self, file: Any, path: str) -> Iterator[Element]:
+        for record in read_records(file, path):
+            yield _scalar(record)
+
+
+def read_records(file: Any, path: str) -> Iterator[bytes]:
+    """Go through the records of a TFRecord file; DataLossError where one is cut off, or its sum is wrong."""
+    at = 0
+    while head := file.read(12):
+        if len(head) < 12:
+            raise errors.DataLossError(
+                None, None, f"truncated record at {at} in {path}: its head has {len(head)} bytes of 12."
+            )
+        length, check = struct.unpack("<QI", head)
+        if masked_crc32c(head[:8]) != check:
+            raise errors.DataLossError(
+                None, None, f"corrupted record at {at} in {path}: the sum of its length is wrong."
+            )
+        data = file.read(length + 4)
+        if len(data) < length + 4:
+            raise errors.DataLossError(
+                None, None, f"truncated record at {at} in {path}: {len(data)} bytes of {length + 4}."
+            )
+        if masked_crc32c(data[:length]) != struct.unpack_from("<I", data, length)[0]:
+            raise errors.DataLossError(None, None, f"corrupted record at {at} in {path}: the sum of its data is wrong.")
+        yield data[:length]
+        at += 16 + length
+
+
+def framed_record(data: bytes) -> bytes:
+    """Return a record as it stands in a TFRecord file."""
+    head = struct.pack("<Q", len(data))
+    return head + struct.pack("<I", masked_crc32c(head)) + data + struct.pack("<I", masked_crc32c(data))
+
+
+class FixedLength(Records):
+    """Records of one length, between a header and a footer."""
+
+    name = "FixedLengthRecord"
+
+    def __init__(self, names: Stage, compression: str, length: Any, header: Any, footer: Any) -> None:
+        super().__init__(names, _STRING_SCALAR, compression)
+        self.values = {"length": length, "header": header, "footer": footer}
+
+    def records(self, file: Any, path: str) -> Iterator[Element]:
+        length, header, footer = self.number("length"), self.number("header"), self.number("footer")
+        data = file.read()
+        body = len(data) - header - footer
+        if body < 0 or body % length:
+            raise refused(
+                f"Excepted that file {path} has a size that is a multiple of the record length {length} between its header "
+                f"({header} bytes) and footer ({footer} bytes); it has {len(data)} bytes."
+            )
+        for at in range(header, header + body, length):
+            yield _scalar(data[at : at + length])
+
+
+class CsvRecords(Records):
+    """Rows of CSV files, each column with its type and default."""
+
+    name = "CSV"
+
+    def __init__(self, names: Stage, spec: Any, compression: str, defaults: list[Any], **settings: Any) -> None:
+        super().__init__(names, spec, compression)
+        self.values = {"defaults": [d for d in defaults if d is not None]}
+        self.required = [d is None for d in defaults]
+        self.settings = settings
+
+    def records(self, file: Any, path: str) -> Iterator[Element]:
+        settings = self.settings
+        text = io.StringIO(file.read().decode("utf-8", "surrogateescape"), newline="")
+        quoting: Any = csv.QUOTE_MINIMAL if settings["use_quote_delim"] else csv.QUOTE_NONE
+        rows = csv.reader(text, delimiter=settings["field_delim"], quoting=quoting)
+        picked, given = settings["select_cols"], iter(self.values["defaults"])
+        defaults = [None if r else next(given) for r in self.required]
+        for number, row in enumerate(rows):
+            if (number == 0 and settings["header"]) or not row:
+                continue
+            if picked is None and len(row) != len(self.spec):
+                raise refused(f"Expect {len(self.spec)} fields but have {len(row)} in record {number} of {path}.")
+            if picked is not None and picked and picked[-1] >= len(row):
+                raise refused(f"Expect more than {picked[-1]} fields but have {len(row)} in record {number} of {path}.")
+            fields = row if picked is None else [row[i] for i in picked]
+            yield tuple(
+                self._value(s, field, default, i)
+                for i, (s, field, default) in enumerate(zip(self.spec, fields, defaults, strict=True))
+            )
+
+    def _value(self, spec: Any, field: str, default: Any, index: int) -> Any:
+        if field in ("", self.settings["na_value"]):
+            if default is None:
+                raise refused(f"Field {index} is required but missing in record!")
+            return default
+        if spec.dtype is dtypes.string:
+            return eager_constant(field.encode("utf-8", "surrogateescape"), spec.dtype)
+        try:
+            number = int(field.strip()) if spec.dtype.is_integer else float(field.strip())
+            return eager_constant(np.asarray(number, spec.dtype.as_numpy_dtype), spec.dtype)
+        except (ValueError, OverflowError):
+            raise refused(f"Field {index} in record is not a valid {spec.dtype.name}: {field}") from None
+
+
+def _names(filenames: Any) -> Any:
+    """Return a dataset of the names of files."""
+    if isinstance(filenames, Dataset):
+        spec = filenames.element_spec
+        if not isinstance(spec, TensorSpec) or spec.dtype is not dtypes.string:
+            raise TypeError(
+                f"The `filenames` argument must contain `tf.string` elements. Got `{getattr(spec, 'dtype', spec)!r}` elements."
+            )
+        if spec.shape.rank not in (0, None):
+            raise ValueError(
+                f"The `filenames` argument must contain `tf.string` elements of shape [] (i.e. scalars), got {spec.shape}."
+            )
+        return filenames
+    if isinstance(filenames, os.PathLike):
+        filenames = os.fspath(filenames)
+    if isinstance(filenames, (list, tuple)):
+        filenames = [os.fspath(f) if isinstance(f, os.PathLike) else f for f in filenames]
+    tensor = to_tensor(filenames)
+    if tensor.dtype is not dtypes.string:
+        raise TypeError(f"The `filenames` argument must contain `tf.string` elements. Got `{tensor.dtype!r}` elements.")
+    if tensor.shape.rank == 0:
+        return SourceMethods.from_tensors(tensor)
+    return SourceMethods.from_tensor_slices(tensor if tensor.shape.rank == 1 else to_tensor(tensor.numpy().ravel()))
+
+
+def _compression(given: Any) -> str:
+    if given is None:
+        return ""
+    text = given if isinstance(given, str) else np.asarray(given).item()
+    text = text.decode() if isinstance(text, bytes) else text
+    if text not in COMPRESSIONS:
+        raise refused(f"Unsupported compression_type: {text}; give one of {', '.join(map(repr, COMPRESSIONS))}.")
+    return text
+
+
+def _read_by(make: Any, names: Any, parallel: Any) -> Stage:
+    if parallel is None:
+        return make(names._stage)  # type: ignore[no-any-return]
+    many = whole(parallel)
+    cycle = 10 if many == AUTOTUNE else many
+    read = names.interleave(
+        lambda name: Dataset(make(SourceMethods.from_tensors(name)._stage)), cycle_length=cycle, num_parallel_calls=many
+    )
+    return read._stage  # type: ignore[no-any-return]
+
+
+class _FileDataset(Dataset):
+    def __init__(self, make: Any, filenames: Any, num_parallel_reads: Any) -> None:
+        super().__init__(_read_by(make, _names(filenames), num_parallel_reads))
+
+
+class TextLineDataset(_FileDataset):
+    """The lines of text files, without their ends.
+
+    Args:
+      filenames: a name, names, or a dataset of names.
+      compression_type: "", "GZIP" or "ZLIB".
+      buffer_size: taken; files are read in blocks of 256 KiB.
+      num_parallel_reads: how many files are read at once, in turns; None: one after the other.
+
+    Raises:
+      tf.errors.NotFoundError: while iterating, where a file is missing.
+
+    >>> path = str(getfixture("tmp_path") / "lines")
+    >>> _ = open(path, "w").write("one\\ntwo\\n")
+    >>> list(tf.data.TextLineDataset(path).as_numpy_iterator())
+    [b'one', b'two']
+    """
+
+    def __init__(
+        self,
+        filenames: Any,
+        compression_type: Any = None,
+        buffer_size: Any = None,
+        num_parallel_reads: Any = None,
+        name: str | None = None,
+    ) -> None:
+        how = _compression(compression_type)
+        super().__init__(lambda names: TextLines(names, _STRING_SCALAR, how), filenames, num_parallel_reads)
+
+
+class TFRecordDataset(_FileDataset):
+    """The records of TFRecord files. The sums of lengths and data are checked.
+
+    Args:
+      filenames: a name, names, or a dataset of names.
+      compression_type: "", "GZIP" or "ZLIB".
+      buffer_size: taken; files are read in blocks of 256 KiB.
+      num_parallel_reads: how many files are read at once, in turns; None: one after the other.
+
+    Raises:
+      tf.errors.DataLossError: while iterating, where a record is cut off or a sum is wrong.
+      tf.errors.NotFoundError: while iterating, where a file is missing.
+    """
+
+    def __init__(
+        self,
+        filenames: Any,
+        compression_type: Any = None,
+        buffer_size: Any = None,
+        num_parallel_reads: Any = None,
+        name: str | None = None,
+    ) -> None:
+        how = _compression(compression_type)
+        super().__init__(lambda names: TFRecords(names, _STRING_SCALAR, how), filenames, num_parallel_reads)
+
+
+class FixedLengthRecordDataset(_FileDataset):
+    """The records of files in which all have one length.
+
+    Args:
+      filenames: a name, names, or a dataset of names.
+      record_bytes: the length.
+      header_bytes: how many bytes at the beginning of a file are passed over.
+      footer_bytes: how many bytes at its end are.
+      buffer_size: taken; files are read whole.
+      compression_type: "", "GZIP" or "ZLIB".
+      num_parallel_reads: how many files are read at once, in turns; None: one after the other.
+
+    Raises:
+      tf.errors.InvalidArgumentError: while iterating, where a file has another size than a number of records.
+
+    >>> path = str(getfixture("tmp_path") / "records")
+    >>> _ = open(path, "w").write("aabbcc")
+    >>> list(tf.data.FixedLengthRecordDataset(path, 2).as_numpy_iterator())
+    [b'aa', b'bb', b'cc']
+    """
+
+    def __init__(
+        self,
+        filenames: Any,
+        record_bytes: Any,
+        header_bytes: Any = None,
+        footer_bytes: Any = None,
+        buffer_size: Any = None,
+        compression_type: Any = None,
+        num_parallel_reads: Any = None,
+        name: str | None = None,
+    ) -> None:
+        how = _compression(compression_type)
+        length, header, footer = whole(record_bytes), whole(header_bytes or 0), whole(footer_bytes or 0)
+        if isinstance(length, int) and length <= 0:
+            raise refused("record_bytes must be positive.")
+        super().__init__(lambda names: FixedLength(names, how, length, header, footer), filenames, num_parallel_reads)
+
+
+class CsvDataset(Dataset):
+    """The rows of CSV files, as tuples of scalars.
+
+    Args:
+      filenames: a name, names, or a dataset of names.
+      record_defaults: for each column a default, or an element type where the field must be there.
+      compression_type: "", "GZIP" or "ZLIB".
+      buffer_size: taken; files are read whole.
+      header: whether the first row of each file is passed over.
+      field_delim: what stands between fields.
+      use_quote_delim: whether quotation marks hold fields together.
+      na_value: another text for a missing field.
+      select_cols: the numbers of the columns that are read, in order.
+      exclude_cols: the numbers of those that are not; not together with `select_cols`.
+
+    Raises:
+      ValueError: both `select_cols` and `exclude_cols` are given.
+      tf.errors.InvalidArgumentError: while iterating, where a field is missing or is no number.
+
+    >>> path = str(getfixture("tmp_path") / "rows.csv")
+    >>> _ = open(path, "w").write("1,a\\n,b\\n")
+    >>> list(tf.data.experimental.CsvDataset(path, [5, tf.string]).as_numpy_iterator())
+    [(1, b'a'), (5, b'b')]
+    """
+
+    def __init__(
+        self,
+        filenames: Any,
+        record_defaults: Any,
+        compression_type: Any = None,
+        buffer_size: Any = None,
+        header: bool = False,
+        field_delim: str = ",",
+        use_quote_delim: bool = True,
+        na_value: str = "",
+        select_cols: Any = None,
+        exclude_cols: Any = None,
+    ) -> None:
+        if select_cols is not None and exclude_cols is not None:
+            raise refused("Either select_cols or exclude_cols should be given, not both.")
+        columns = [_column(d) for d in record_defaults]
+        types, defaults = [t for t, _ in columns], [d for _, d in columns]
+        picked = None if select_cols is None else [int(i) for i in select_cols]
+        if exclude_cols is not None:
+            left_out = {int(i) for i in exclude_cols}
+            picked = [i for i in range(len(types) + len(left_out)) if i not in left_out]
+        names = _names(filenames)
+        spec = tuple(TensorSpec([], t) for t in types)
+        super().__init__(
+            CsvRecords(
+                names._stage,
+                spec,
+                _compression(compression_type),
+                defaults,
+                header=bool(header),
+                field_delim=field_delim,
+                use_quote_delim=use_quote_delim,
+                na_value=na_value,
+                select_cols=picked,
+            )
+        )
+
+
+def _column(given: Any) -> tuple[Any, Any]:
+    """Return the element type of a column, and its default: None where its fields must be there."""
+    if isinstance(given, (dtypes.DType, type)):
+        return dtypes.as_dtype(given), None
+    tensor = to_tensor(given)
+    if tensor.shape.rank == 1 and tensor.shape[0] == 0:
+        return tensor.dtype, None
+    return tensor.dtype, tensor if tensor.shape.rank == 0 else eager_constant(tensor.numpy().ravel()[0], tensor.dtype)

@@ -1,0 +1,169 @@
+"""A stage of a pipeline: name, inputs, values, functions, and the reader that makes its elements. Holds no element.
+
+Stages are declarations: whatever runs them (the readers here, or another engine) finds all that they mean in their fields.
+A stage made while tracing holds symbolic values; `bound` gives it with the values of one call.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from millstream import _runtime as runtime
+from millstream.base import errors, nest
+from millstream.execution import tape as tapes
+from millstream.execution.context import current_graph, tracing
+from millstream.execution.symbolic import SymbolicTensor
+
+AUTOTUNE = -1
+INFINITE, UNKNOWN = -1, -2
+
+Element = tuple[Any, ...]
+"""The leaves of an element, in order: tensors, composite tensors, datasets, None."""
+
+_scopes = itertools.count(1)
+
+
+class Run:
+    """What the readers of one iterator share: its random streams, its options, and whether it has ended."""
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+        self.scope = next(_scopes)
+        self.stopped = threading.Event()
+
+    def __del__(self) -> None:
+        runtime.forget_random_scope(self.scope)
+
+    def draw(self, reader: Reader) -> Element:
+        """Return the next element: outside of graphs and tapes, with random numbers of this run."""
+        before = runtime.set_random_scope(self.scope)
+        try:
+            if tapes.recording() or current_graph() is not None:
+                with tracing(None), tapes.fresh():
+                    return reader.__next__()
+            return reader.__next__()
+        finally:
+            runtime.set_random_scope(before)
+
+
+class Reader(Iterator[Element]):
+    """Makes the elements of a stage one by one. An error ends one element, not the reader."""
+
+    def __next__(self) -> Element:
+        raise NotImplementedError(errors.explain(f"{type(self).__name__}.__next__"))
+
+    def read(self, count: int) -> list[Element]:
+        """Return the next `count` elements; fewer at the end."""
+        return list(itertools.islice(self, count))
+
+    def state(self) -> Any:
+        """Return what `restore` needs to go on from here: numbers, bytes, tensors and nests of them."""
+        raise errors.UnimplementedError(
+            None,
+            None,
+            errors.explain(
+                f"The state of {type(self).__name__} cannot be saved; save the number of elements read, and skip as many."
+            ),
+        )
+
+    def restore(self, state: Any) -> None:
+        """Go on from a saved state."""
+        raise NotImplementedError(errors.explain(f"{type(self).__name__}.restore"))
+
+
+class Stage:
+    """One transformation or source, with all that decides its elements."""
+
+    name = "Dataset"
+
+    def __init__(
+        self,
+        spec: Any,
+        inputs: Sequence[Stage] = (),
+        values: dict[str, Any] | None = None,
+        functions: Sequence[Any] = (),
+    ) -> None:
+        self.spec = spec
+        self.inputs = tuple(inputs)
+        self.values = dict(values or {})
+        self.functions = tuple(functions)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__.copy()
+
+    @property
+    def input(self) -> Stage:
+        """The only input, or the first."""
+        return self.inputs[0]
+
+    def number(self, name: str) -> int:
+        """Return a value that is a whole number."""
+        value = self.values[name]
+        return value if isinstance(value, int) else int(value.numpy())
+
+    def known(self, name: str) -> bool:
+        """Whether a value is at hand."""
+        return not isinstance(self.values[name], SymbolicTensor)
+
+    def count(self) -> int:
+        """Return the number of elements, INFINITE or UNKNOWN."""
+        if any(isinstance(v, SymbolicTensor) for v in nest.flatten(list(self.values.values()))):
+            return UNKNOWN
+        return self.size([s.count() for s in self.inputs])
+
+    def size(self, counts: list[int]) -> int:
+        """Return the number of elements from those of the inputs."""
+        return UNKNOWN
+
+    def changes_nothing(self) -> bool:
+        """Whether the elements are those of the input, with no more done."""
+        return False
+
+    def reader(self, run: Run) -> Reader:
+        """Return a reader from the beginning. Random seeds are drawn here, in the caller's thread."""
+        raise NotImplementedError(errors.explain(f"{type(self).__name__}.reader"))
+
+    def symbolic(self) -> list[SymbolicTensor]:
+        """Return the tensors of graphs that this stage and those before it use."""
+        found: dict[int, SymbolicTensor] = {}
+        for value in nest.flatten(list(self.values.values())):
+            if isinstance(value, SymbolicTensor):
+                found[id(value)] = value
+        for part in (*self.inputs, *self.functions):
+            found.update((id(t), t) for t in part.symbolic())
+        return list(found.values())
+
+    def bound(self, known: dict[int, Any]) -> Stage:
+        """Return this stage with `known[id(tensor)]` in the place of tensors of graphs."""
+        inputs = tuple(s.bound(known) for s in self.inputs)
+        functions = tuple(f.bound(known) for f in self.functions)
+        values = {
+            k: nest.map_structure(lambda v: known.get(id(v), v), v)
+            if isinstance(v, (list, tuple))
+            else known.get(id(v), v)
+            for k, v in self.values.items()
+        }
+        result = copy.copy(self)
+        result.inputs, result.functions, result.values = inputs, functions, values
+        return result
+
+    def failed(self, error: errors.OpError, index: int, *, function: bool = False) -> errors.OpError:
+        """Return `error` with the name of the stage and the number of the element."""
+        where = f"{self.name}Dataset, element {index}"
+        text = (
+            f"Error in user-defined function passed to {where}: {error.message}"
+            if function
+            else f"{error.message} ({where})"
+        )
+        kind: Callable[..., Any] = type(error)
+        made: errors.OpError = kind(error.node_def, error.op, text)
+        return made
+
+
+def refused(message: str) -> errors.InvalidArgumentError:
+    """Return the error of an argument that no dataset takes."""
+    return errors.InvalidArgumentError(None, None, errors.explain(message))

@@ -1,0 +1,125 @@
+"""Functions that users give to datasets: traced once, run as plans. What they capture of an outer trace is bound per call."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from millstream import _runtime as runtime
+from millstream.base import nest
+from millstream.base.errors import explain
+from millstream.base.specs import TensorSpec
+from millstream.data.leaves import component_specs, components, is_plain, leaf_specs, leaves_of, normalized, spec_of
+from millstream.data.stage import Element
+from millstream.execution import staging
+from millstream.execution.autograph.conversion import convert_as_here
+from millstream.execution.function import Function
+from millstream.execution.staging_values import leaf_tensor
+from millstream.execution.symbolic import SymbolicTensor
+from millstream.execution.tensor import Tensor
+
+
+class Traced:
+    """A function from elements to a structure, with the specs of both."""
+
+    def __init__(self, function: Callable[..., Any], spec: Any, stage: str, *, unpack: bool = True) -> None:
+        self.stage = stage
+        self.input_specs = leaf_specs(spec)
+        staging.install()
+        converted = convert_as_here(function)
+        found: list[Any] = []
+
+        def body(*tensors: Any) -> Any:
+            leaves = leaves_of(self.input_specs, tensors)
+            element = nest.pack_sequence_as(spec, leaves)
+            given = element if unpack and type(element) is tuple else (element,)
+            result = converted(*given)
+            result = tuple(result) if isinstance(result, list) else result
+            try:
+                result = normalized(result)
+                self.spec = spec_of(result)
+            except (TypeError, ValueError) as error:
+                raise TypeError(
+                    explain(f"Unsupported return value from function passed to Dataset.{stage}(): {result}.")
+                ) from error
+            flat: list[Any] = []
+            self.templates: dict[int, tuple[Any, list[Any]]] = {}
+            for i, (s, leaf) in enumerate(zip(leaf_specs(self.spec), nest.flatten(result), strict=True)):
+                parts = self._dataset_parts(i, s, leaf)
+                flat.extend(components(s, leaf) if parts is None else parts)
+            found.append(result)
+            return tuple(leaf_tensor(t) if not isinstance(t, Tensor) else t for t in flat)
+
+        specs = [TensorSpec(c.shape, c.dtype) for s in self.input_specs for c in component_specs(s)]
+        traced = Function(body, name=getattr(function, "__name__", "map"), autograph=False)
+        self.concrete = traced.get_concrete_function(*specs)
+        self.output_specs = leaf_specs(self.spec)
+        self.captured: tuple[Any, ...] = tuple(self.concrete._captured)
+        self.tensors_in = is_plain(spec)
+        self.tensors_out = is_plain(self.spec)
+        self._start()
+
+    def _start(self) -> None:
+        self._cache = runtime.CallCache(self._miss)
+
+    def _dataset_parts(self, index: int, spec: Any, leaf: Any) -> list[Any] | None:
+        """Keep the stages of a dataset that the function made; its tensors are outputs."""
+        stage = getattr(leaf, "_stage", None)
+        if stage is None:
+            return None
+        parts = stage.symbolic()
+        self.templates[index] = (leaf, parts)
+        return list(parts)
+
+    def _miss(self, *tensors: Any) -> Any:
+        inputs = (*tensors, *self.captured)
+        plan = self.concrete.plan(inputs)
+        self._cache.add(tensors, plan, 0, self.captured, False)
+        return plan.run(0, inputs)
+
+    def is_identity(self) -> bool:
+        """Whether the function gives what it is given, and does nothing."""
+        program = self.concrete.graph.program
+        return program.outputs == program.inputs and not program.nodes and not self.templates
+
+    def symbolic(self) -> list[SymbolicTensor]:
+        """Return what the function captured of a trace around it."""
+        return [t for t in self.captured if isinstance(t, SymbolicTensor)]
+
+    def bound(self, known: dict[int, Any]) -> Traced:
+        """Return the function with values in the place of what it captured of a trace."""
+        if not any(id(t) in known for t in self.captured):
+            return self
+        result = copy.copy(self)
+        result.captured = tuple(known.get(id(t), t) for t in self.captured)
+        result._start()
+        return result
+
+    def __call__(self, leaves: Element) -> Element:
+        """Return the leaves of the result."""
+        if self.tensors_in:
+            found = self._cache(*leaves)
+        else:
+            found = self._cache(
+                *(c for s, leaf in zip(self.input_specs, leaves, strict=True) for c in components(s, leaf))
+            )
+        if self.tensors_out:
+            return found  # type: ignore[no-any-return]
+        return self._packed(found)
+
+    def _packed(self, tensors: Sequence[Any]) -> Element:
+        for i, element in self.concrete.op.lists:
+            tensors[i].element_spec = element
+        at, result = 0, []
+        for i, spec in enumerate(self.output_specs):
+            if i in self.templates:
+                dataset, parts = self.templates[i]
+                known = {id(p): t for p, t in zip(parts, tensors[at : at + len(parts)], strict=True)}
+                result.append(dataset._with_stage(dataset._stage.bound(known)))
+                at += len(parts)
+                continue
+            count = len(component_specs(spec))
+            result.extend(leaves_of([spec], tensors[at : at + count]))
+            at += count
+        return tuple(result)
