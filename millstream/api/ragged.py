@@ -245,6 +245,8 @@ def map_flat_values(op: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 def same_partitions(ragged: Sequence[RaggedTensor]) -> tuple[RowPartition, ...]:
     """Return the row partitions that all ragged tensors have. Stops where they differ."""
     kinds = {r.row_splits.dtype for r in ragged}
+    for other in ragged[1:]:
+        ragged[0].flat_values.shape[:1].assert_is_compatible_with(other.flat_values.shape[:1])
     if len(kinds) > 1:
         ragged = [r.with_row_splits_dtype(dtypes.int64) for r in ragged]
     first = ragged[0]._nested_row_partitions

@@ -12,13 +12,13 @@ from millstream.api.ragged import is_ragged, ragged_or_tensor, same_partitions
 from millstream.api.ragged_broadcast import depth_of, number, operand
 from millstream.api.ragged_elementwise import mapped
 from millstream.base import dtypes
-from millstream.base.errors import explain
+from millstream.base.errors import InvalidArgumentError, explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.ragged_slicing import take_rows
 from millstream.execution.ragged_structure import positive_axis
 from millstream.execution.ragged_tensor import RaggedTensor
-from millstream.execution.row_partition import RowPartition, integer, known, sized
+from millstream.execution.row_partition import RowPartition, integer, sized
 from millstream.execution.static_value import static_value
 from millstream.execution.tensor import eager_constant
 from millstream.ops import row_partition as ops
@@ -65,23 +65,17 @@ def stack(values: Any, axis: int = 0, name: str | None = None) -> Any:
     if rank is None:
         raise ValueError(explain("The rank of at least one value must be known."))
     axis = positive_axis(axis, rank + 1, "axis", "rank(values[0]) + 1")
-    if rank == 0:
-        return PUBLIC["stack"](parts)
-    if len(parts) == 1 or axis:
-        return concatenate([_expand_any(p, axis) for p in parts], axis)
-    if rank == 1 and not any(is_ragged(p) for p in parts):
-        kind = dtypes.int64
-        lengths = PUBLIC["stack"]([sized(p, kind) for p in parts])
-        return RaggedTensor.from_row_lengths(PUBLIC["concat"](parts, 0), lengths, validate=False)
-    return concatenate([_expand_any(p, 0) for p in parts], 0)
-
-
-def _expand_any(value: Any, axis: int) -> Any:
-    """Return a value with a new axis, as a ragged tensor."""
-    if not is_ragged(value):
-        value = PUBLIC["expand_dims"](value, axis)
-        return RaggedTensor.from_tensor(value)
-    return expand(value, axis)
+    if not any(is_ragged(p) for p in parts):
+        if rank == 0 or axis:
+            return PUBLIC["stack"](parts, axis)
+        if rank == 1:
+            lengths = PUBLIC["stack"]([sized(p, dtypes.int64) for p in parts])
+            return RaggedTensor.from_row_lengths(PUBLIC["concat"](parts, 0), lengths, validate=False)
+        parts = [RaggedTensor.from_tensor(p) for p in parts]
+    if len(parts) == 1:
+        whole = expand(parts[0], axis)
+        return RaggedTensor.from_nested_row_splits(whole.flat_values, whole.nested_row_splits, validate=False)
+    return concatenate([PUBLIC["expand_dims"](p, axis) for p in parts], axis)
 
 
 def _ragged_parts(values: Any) -> list[Any]:
@@ -143,11 +137,6 @@ def _concatenate(parts: Sequence[Any], axis: int) -> Any:
     # Rows of all parts one part after the other, then taken row by row: part 0 and 1 … of row 0, of row 1 …
     rows = parts[0].nrows()
     for other in parts[1:]:
-        known_counts = known(rows), known(other.nrows())
-        if None not in known_counts and known_counts[0] != known_counts[1]:
-            raise ValueError(
-                explain(f"Input tensors have incompatible shapes: {known_counts[0]} and {known_counts[1]} rows.")
-            )
         apply(ops.CHECK_EQUAL, rows, other.nrows(), message="Input tensors have incompatible shapes.")
     whole = _joined(parts)
     count = eager_constant(np.asarray(len(parts)), rows.dtype)
@@ -158,11 +147,7 @@ def _concatenate(parts: Sequence[Any], axis: int) -> Any:
     outer = RaggedTensor._from_row_partition(
         turned, RowPartition.from_uniform_row_length(count, None, rows, validate=False), validate=False
     )
-    merged = outer.merge_dims(1, 2)
-    lengths = [p._row_partition.static_uniform_row_length for p in parts]
-    if None not in lengths:
-        merged._set_shape([None, sum(lengths), *[None] * (merged.shape.rank - 2)])  # type: ignore[arg-type]
-    return merged
+    return outer.merge_dims(1, 2)
 
 
 def _shallow(value: Any) -> Any:
@@ -180,14 +165,7 @@ def _joined(parts: Sequence[Any]) -> Any:
     deep = [_deepened(p, depth, kind) for p in parts]
     values = _joined([p.values for p in deep])
     lengths = PUBLIC["concat"]([p.row_lengths() for p in deep], 0)
-    uniform = {p._row_partition.static_uniform_row_length for p in deep}
-    if len(uniform) == 1 and None not in uniform:
-        count = apply(find("Size"), lengths, out_type=lengths.dtype)
-        partition = RowPartition.from_uniform_row_length(
-            uniform.pop(), None, count, validate=False, dtype=lengths.dtype
-        )
-    else:
-        partition = RowPartition.from_row_lengths(lengths, validate=False)
+    partition = RowPartition.from_row_lengths(lengths, validate=False)
     return RaggedTensor._from_row_partition(values, partition, validate=False)
 
 
@@ -237,8 +215,6 @@ def _squeezed(value: Any, axis: int) -> Any:
     counted = value.nrows() if axis == 0 else value.row_lengths()
     found = static_value(counted)
     if found is not None and not np.all(found == 1):
-        from millstream.base.errors import InvalidArgumentError
-
         raise InvalidArgumentError(None, None, explain(f"{message}; found {np.asarray(found).tolist()}"))
     apply(ops.CHECK_EQUAL, counted, apply(find("OnesLike"), counted), message=message)
     return value.values
@@ -268,9 +244,6 @@ def _tiled(value: Any, times: Any) -> Any:
         ids = made.value_rowids()
         within = apply(find("FloorMod"), made.offsets_in_rows(), apply(find("Maximum"), take_rows(lengths, ids), one))
         rows = take_rows(take_rows(partition.row_starts(), rows), ids) + within
-        if partition.is_uniform():
-            length = partition.uniform_row_length() * times[depth]
-            made = RowPartition.from_uniform_row_length(length, None, made.nrows(), validate=False)
         partitions.append(made)
     flat = take_rows(value.flat_values, rows)
     inner = flat.shape.rank - 1
@@ -301,7 +274,8 @@ def _split(value: Any, num_or_size_splits: Any, axis: Any = 0, num: int | None =
     if isinstance(num_or_size_splits, (int, np.integer)):
         count = int(num_or_size_splits)
         if count < 1 or (size is not None and size % count):
-            raise ValueError(explain(f"Dimension size {size} must be divisible by num_or_size_splits={count}"))
+            message = f"Dimension size {size} must be divisible by num_or_size_splits={count}"
+            raise InvalidArgumentError(None, None, explain(message))
         if size is None:
             whole = value.nrows() if axis == 0 else value._nested_row_partitions[axis - 1].uniform_row_length()
             width = apply(find("FloorDiv"), whole, number(count, whole.dtype))
@@ -317,9 +291,8 @@ def _split(value: Any, num_or_size_splits: Any, axis: Any = 0, num: int | None =
         if plain is not None:
             borders = [0, *np.cumsum(plain).tolist()]
             if size is not None and borders[-1] != size:
-                raise ValueError(
-                    explain(f"The sizes {plain.tolist()} do not sum up to the size {size} of axis {axis}.")
-                )
+                message = f"The sizes {plain.tolist()} do not sum up to the size {size} of axis {axis}."
+                raise InvalidArgumentError(None, None, explain(message))
         else:
             ends = PUBLIC["cumsum"](sizes)
             borders = [0, *(ends[i] for i in range(count))]
