@@ -1,4 +1,4 @@
-"""Elements of several datasets in one: flat_map, interleave, sample_from_datasets, choose_from_datasets, rejection_resample."""
+"""Datasets made of elements, and their elements in one: flat_map and interleave, with threads that read ahead."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from millstream import _runtime as runtime
-from millstream.base import dtypes, errors
-from millstream.base.specs import TensorSpec
-from millstream.data.leaves import relaxed
+from millstream.base import errors
 from millstream.data.methods import DatasetMethods, whole
 from millstream.data.nesting import DatasetSpec
-from millstream.data.stage import AUTOTUNE, INFINITE, UNKNOWN, Element, Reader, Run, Stage, refused
+from millstream.data.stage import AUTOTUNE, UNKNOWN, Element, Reader, Run, Stage, refused
 from millstream.data.traced import Traced
 
 
@@ -228,77 +226,6 @@ def _read_block(reader: Reader, count: int) -> tuple[list[Element], BaseExceptio
     return found, None
 
 
-class Directed(Stage):
-    """Elements of the datasets whose numbers the first input gives."""
-
-    name = "DirectedInterleave"
-
-    def __init__(self, selector: Stage, stages: list[Stage], stop: bool) -> None:
-        spec = stages[0].spec
-        for i, stage in enumerate(stages[1:]):
-            found = relaxed(spec, stage.spec)
-            if found is None:
-                raise TypeError(
-                    "Invalid `datasets`. `datasets` must have compatible element specs.\n Dataset 0 "
-                    f"element_spec={stages[0].spec}.\nDataset {i + 1} element_spec={stage.spec}."
-                )
-            spec = found
-        super().__init__(spec, [selector, *stages])
-        self.stop = stop
-
-    def size(self, counts: list[int]) -> int:
-        selector, datasets = counts[0], counts[1:]
-        if any(c == UNKNOWN for c in counts) or not self.stop:
-            if INFINITE in datasets and not self.stop and UNKNOWN not in datasets:
-                return INFINITE
-            if not self.stop and UNKNOWN not in counts and selector == INFINITE:
-                return sum(datasets)
-            return UNKNOWN
-        return INFINITE if all(c == INFINITE for c in counts) else UNKNOWN
-
-    def reader(self, run: Run) -> Reader:
-        return _DirectedReader(self, [s.reader(run) for s in self.inputs])
-
-
-class _DirectedReader(Reader):
-    def __init__(self, stage: Directed, readers: list[Reader]) -> None:
-        self.stage, self.selector, self.done = stage, readers[0], False
-        self.readers: list[Reader | None] = list(readers[1:])
-
-    def __next__(self) -> Element:
-        while not self.done:
-            try:
-                chosen = int(self.selector.__next__()[0].numpy())
-            except StopIteration:
-                break
-            if not 0 <= chosen < len(self.readers):
-                raise refused(f"Selector index out of range: {chosen} >= {len(self.readers)}")
-            reader = self.readers[chosen]
-            if reader is None:
-                continue
-            try:
-                return reader.__next__()
-            except StopIteration:
-                self.readers[chosen] = None
-                if self.stage.stop or all(r is None for r in self.readers):
-                    break
-        self.done = True
-        raise StopIteration
-
-    def state(self) -> Any:
-        return [self.selector.state(), [None if r is None else r.state() for r in self.readers], self.done]
-
-    def restore(self, state: Any) -> None:
-        self.selector.restore(state[0])
-        for i, part in enumerate(state[1]):
-            reader = self.readers[i]
-            if part is None or reader is None:
-                self.readers[i] = None
-            else:
-                reader.restore(part)
-        self.done = state[2]
-
-
 def _gives_dataset(function: Callable[..., Any], before: Stage, stage: str) -> Traced:
     traced = Traced(function, before.spec, stage)
     if not isinstance(traced.spec, DatasetSpec):
@@ -361,93 +288,3 @@ class CombiningMethods(DatasetMethods):
             raise refused(f"`num_parallel_calls` must be > 0 but is {calls}")
         traced = _gives_dataset(map_func, self._stage, "interleave")
         return self._then(Interleave(self._stage, traced, cycle, block, calls, deterministic))
-
-    @staticmethod
-    def choose_from_datasets(datasets: Any, choice_dataset: Any, stop_on_empty_dataset: bool = True) -> Any:
-        """Return a dataset that takes its elements from the datasets whose numbers `choice_dataset` gives.
-
-        Args:
-          datasets: at least one dataset, of one type.
-          choice_dataset: a dataset of int64 scalars.
-          stop_on_empty_dataset: whether the end of one dataset is the end; otherwise it is passed over from then on.
-
-        Raises:
-          TypeError: the datasets differ in type, or the choices are no int64 scalars.
-          ValueError: there is no dataset.
-
-        >>> choices = tf.data.Dataset.range(2).repeat(2)
-        >>> mixed = tf.data.Dataset.choose_from_datasets([tf.data.Dataset.range(5), tf.data.Dataset.range(5, 9)], choices)
-        >>> list(mixed.as_numpy_iterator())
-        [0, 5, 1, 6]
-        """
-        if not datasets:
-            raise ValueError("Invalid `datasets`. `datasets` should not be empty.")
-        if not isinstance(choice_dataset, DatasetMethods):
-            raise TypeError(
-                f"Invalid `choice_dataset`. `choice_dataset` should be a `tf.data.Dataset` but is {type(choice_dataset)}."
-            )
-        spec = choice_dataset.element_spec
-        if not isinstance(spec, TensorSpec) or not TensorSpec([], dtypes.int64).is_compatible_with(spec):
-            raise TypeError(
-                "Invalid `choice_dataset`. Elements of `choice_dataset` must be scalar `tf.int64` tensors but are "
-                f"{spec}."
-            )
-        flat = list(datasets)
-        return flat[0]._then(Directed(choice_dataset._stage, [d._stage for d in flat], stop_on_empty_dataset))
-
-    @staticmethod
-    def sample_from_datasets(
-        datasets: Any,
-        weights: Any = None,
-        seed: Any = None,
-        stop_on_empty_dataset: bool = False,
-        rerandomize_each_iteration: bool | None = None,
-    ) -> Any:
-        """Return a dataset that takes its elements from datasets chosen at random; for seeds, TensorFlow's choices.
-
-        Args:
-          datasets: at least one dataset, of one type.
-          weights: the probability of each: a list, a tensor, or a dataset of such. None: all alike.
-          seed: a whole number; with the global seed it decides the choices.
-          stop_on_empty_dataset: whether the end of one dataset is the end; otherwise it is passed over from then on.
-          rerandomize_each_iteration: whether each iteration chooses otherwise.
-
-        Raises:
-          TypeError: the datasets differ in type, or the weights are no floats.
-          ValueError: there is no dataset, or there are more or fewer weights than datasets.
-
-        >>> both = [tf.data.Dataset.range(3), tf.data.Dataset.range(10, 13)]
-        >>> sorted(tf.data.Dataset.sample_from_datasets(both, seed=1).as_numpy_iterator())
-        [0, 1, 2, 10, 11, 12]
-        """
-        from millstream.data.sampling import sampled
-
-        return sampled(list(datasets), weights, seed, stop_on_empty_dataset, rerandomize_each_iteration)
-
-    def rejection_resample(
-        self,
-        class_func: Callable[..., Any],
-        target_dist: Any,
-        initial_dist: Any = None,
-        seed: Any = None,
-        name: str | None = None,
-    ) -> Any:
-        """Leave elements out at random, so that their classes come as often as `target_dist` says.
-
-        Args:
-          class_func: gives the class of an element, an int32 scalar.
-          target_dist: the probabilities wanted, a vector of floats.
-          initial_dist: the probabilities as they are; they are estimated from what has come where None.
-          seed: a whole number that decides what is left out.
-
-        Returns:
-          A dataset of pairs: the class, and the element.
-
-        >>> ones = tf.data.Dataset.range(40).map(lambda x: tf.cast(x % 4 == 0, tf.int32))
-        >>> even = ones.rejection_resample(lambda c: c, [0.5, 0.5], [0.75, 0.25], seed=3)
-        >>> even.element_spec[0].dtype
-        tf.int32
-        """
-        from millstream.data.sampling import resampled
-
-        return resampled(self, class_func, target_dist, initial_dist, seed)

@@ -17,6 +17,8 @@ from millstream.data.mapping import MappingMethods
 from millstream.data.nesting import DatasetSpec, publish_class
 from millstream.data.options import Options
 from millstream.data.ordering import OrderingMethods
+from millstream.data.sampling import SamplingMethods
+from millstream.data.shuffling import ShufflingMethods
 from millstream.data.sources import SourceMethods
 from millstream.data.stage import INFINITE, UNKNOWN, Stage
 from millstream.data.windows import WindowMethods
@@ -49,6 +51,8 @@ class Dataset(
     MappingMethods,
     BatchingMethods,
     OrderingMethods,
+    ShufflingMethods,
+    SamplingMethods,
     CombiningMethods,
     WindowMethods,
     BufferingMethods,

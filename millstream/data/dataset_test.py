@@ -68,7 +68,7 @@ def test_prefetch_hands_errors_over_and_goes_on() -> None:
     reader = iter(Dataset.from_generator(elements, output_signature=signature).prefetch(2))
     assert next(reader).numpy() == 1
     with pytest.raises(
-        tf.errors.InvalidArgumentError, match="ValueError: broken row(.|\n)*GeneratorDataset, element 1"
+        tf.errors.InvalidArgumentError, match=r"ValueError: broken row(.|\n)*GeneratorDataset, element 1"
     ):
         next(reader)
     with pytest.raises(StopIteration):

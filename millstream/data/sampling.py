@@ -1,4 +1,4 @@
-"""Datasets chosen at random, and elements left out at random: how sample_from_datasets and rejection_resample are composed."""
+"""Elements of datasets that are chosen by number or at random: choose_from_datasets, sample_from_datasets, rejection_resample."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import numpy as np
 
 from millstream.api.public import PUBLIC
 from millstream.base import dtypes
-from millstream.data.combining import Directed
+from millstream.base.specs import TensorSpec
+from millstream.data.leaves import relaxed
 from millstream.data.methods import DatasetMethods, tf
 from millstream.data.sources import SourceMethods
+from millstream.data.stage import INFINITE, UNKNOWN, Element, Reader, Run, Stage, refused
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.tensor import Tensor
@@ -22,6 +24,77 @@ ESTIMATE_BATCH = 32
 
 SMOOTHING = 10
 """How many elements of each class an estimate begins with."""
+
+
+class Directed(Stage):
+    """Elements of the datasets whose numbers the first input gives."""
+
+    name = "DirectedInterleave"
+
+    def __init__(self, selector: Stage, stages: list[Stage], stop: bool) -> None:
+        spec = stages[0].spec
+        for i, stage in enumerate(stages[1:]):
+            found = relaxed(spec, stage.spec)
+            if found is None:
+                raise TypeError(
+                    "Invalid `datasets`. `datasets` must have compatible element specs.\n Dataset 0 "
+                    f"element_spec={stages[0].spec}.\nDataset {i + 1} element_spec={stage.spec}."
+                )
+            spec = found
+        super().__init__(spec, [selector, *stages])
+        self.stop = stop
+
+    def size(self, counts: list[int]) -> int:
+        selector, datasets = counts[0], counts[1:]
+        if any(c == UNKNOWN for c in counts) or not self.stop:
+            if INFINITE in datasets and not self.stop and UNKNOWN not in datasets:
+                return INFINITE
+            if not self.stop and UNKNOWN not in counts and selector == INFINITE:
+                return sum(datasets)
+            return UNKNOWN
+        return INFINITE if all(c == INFINITE for c in counts) else UNKNOWN
+
+    def reader(self, run: Run) -> Reader:
+        return _DirectedReader(self, [s.reader(run) for s in self.inputs])
+
+
+class _DirectedReader(Reader):
+    def __init__(self, stage: Directed, readers: list[Reader]) -> None:
+        self.stage, self.selector, self.done = stage, readers[0], False
+        self.readers: list[Reader | None] = list(readers[1:])
+
+    def __next__(self) -> Element:
+        while not self.done:
+            try:
+                chosen = int(self.selector.__next__()[0].numpy())
+            except StopIteration:
+                break
+            if not 0 <= chosen < len(self.readers):
+                raise refused(f"Selector index out of range: {chosen} >= {len(self.readers)}")
+            reader = self.readers[chosen]
+            if reader is None:
+                continue
+            try:
+                return reader.__next__()
+            except StopIteration:
+                self.readers[chosen] = None
+                if self.stage.stop or all(r is None for r in self.readers):
+                    break
+        self.done = True
+        raise StopIteration
+
+    def state(self) -> Any:
+        return [self.selector.state(), [None if r is None else r.state() for r in self.readers], self.done]
+
+    def restore(self, state: Any) -> None:
+        self.selector.restore(state[0])
+        for i, part in enumerate(state[1]):
+            reader = self.readers[i]
+            if part is None or reader is None:
+                self.readers[i] = None
+            else:
+                reader.restore(part)
+        self.done = state[2]
 
 
 def sampled(datasets: list[Any], weights: Any, seed: Any, stop: bool, again: bool | None) -> Any:
@@ -126,3 +199,93 @@ def _estimates(target: Any, classes: Any) -> Any:
         return held, tf.tile(tf.expand_dims(share, 0), [ESTIMATE_BATCH, 1])
 
     return classes.batch(ESTIMATE_BATCH).scan(seen, update).unbatch()
+
+
+class SamplingMethods(DatasetMethods):
+    """The methods of `tf.data.Dataset` that choose among datasets and elements."""
+
+    @staticmethod
+    def choose_from_datasets(datasets: Any, choice_dataset: Any, stop_on_empty_dataset: bool = True) -> Any:
+        """Return a dataset that takes its elements from the datasets whose numbers `choice_dataset` gives.
+
+        Args:
+          datasets: at least one dataset, of one type.
+          choice_dataset: a dataset of int64 scalars.
+          stop_on_empty_dataset: whether the end of one dataset is the end; otherwise it is passed over from then on.
+
+        Raises:
+          TypeError: the datasets differ in type, or the choices are no int64 scalars.
+          ValueError: there is no dataset.
+
+        >>> choices = tf.data.Dataset.range(2).repeat(2)
+        >>> mixed = tf.data.Dataset.choose_from_datasets([tf.data.Dataset.range(5), tf.data.Dataset.range(5, 9)], choices)
+        >>> list(mixed.as_numpy_iterator())
+        [0, 5, 1, 6]
+        """
+        if not datasets:
+            raise ValueError("Invalid `datasets`. `datasets` should not be empty.")
+        if not isinstance(choice_dataset, DatasetMethods):
+            raise TypeError(
+                f"Invalid `choice_dataset`. `choice_dataset` should be a `tf.data.Dataset` but is {type(choice_dataset)}."
+            )
+        spec = choice_dataset.element_spec
+        if not isinstance(spec, TensorSpec) or not TensorSpec([], dtypes.int64).is_compatible_with(spec):
+            raise TypeError(
+                "Invalid `choice_dataset`. Elements of `choice_dataset` must be scalar `tf.int64` tensors but are "
+                f"{spec}."
+            )
+        flat = list(datasets)
+        return flat[0]._then(Directed(choice_dataset._stage, [d._stage for d in flat], stop_on_empty_dataset))
+
+    @staticmethod
+    def sample_from_datasets(
+        datasets: Any,
+        weights: Any = None,
+        seed: Any = None,
+        stop_on_empty_dataset: bool = False,
+        rerandomize_each_iteration: bool | None = None,
+    ) -> Any:
+        """Return a dataset that takes its elements from datasets chosen at random; for seeds, TensorFlow's choices.
+
+        Args:
+          datasets: at least one dataset, of one type.
+          weights: the probability of each: a list, a tensor, or a dataset of such. None: all alike.
+          seed: a whole number; with the global seed it decides the choices.
+          stop_on_empty_dataset: whether the end of one dataset is the end; otherwise it is passed over from then on.
+          rerandomize_each_iteration: whether each iteration chooses otherwise.
+
+        Raises:
+          TypeError: the datasets differ in type, or the weights are no floats.
+          ValueError: there is no dataset, or there are more or fewer weights than datasets.
+
+        >>> both = [tf.data.Dataset.range(3), tf.data.Dataset.range(10, 13)]
+        >>> sorted(tf.data.Dataset.sample_from_datasets(both, seed=1).as_numpy_iterator())
+        [0, 1, 2, 10, 11, 12]
+        """
+        return sampled(list(datasets), weights, seed, stop_on_empty_dataset, rerandomize_each_iteration)
+
+    def rejection_resample(
+        self,
+        class_func: Callable[..., Any],
+        target_dist: Any,
+        initial_dist: Any = None,
+        seed: Any = None,
+        name: str | None = None,
+    ) -> Any:
+        """Leave elements out at random, so that their classes come as often as `target_dist` says.
+
+        Args:
+          class_func: gives the class of an element, an int32 scalar.
+          target_dist: the probabilities wanted, a vector of floats.
+          initial_dist: the probabilities as they are; they are estimated from what has come where None.
+          seed: a whole number that decides what is left out.
+
+        Returns:
+          A dataset of pairs: the class, and the element.
+
+        >>> ones = tf.data.Dataset.range(40).map(lambda x: tf.cast(x % 4 == 0, tf.int32))
+        >>> even = ones.rejection_resample(lambda c: c, [0.5, 0.5], [0.75, 0.25], seed=3)
+        >>> even.element_spec[0].dtype
+        tf.int32
+        """
+        return resampled(self, class_func, target_dist, initial_dist, seed)
