@@ -9,6 +9,7 @@ from millstream.api.math import cast
 from millstream.api.nn import embedding_lookup
 from millstream.api.public import public
 from millstream.base import dtypes
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.sparse_tensor import SparseTensor
@@ -48,11 +49,11 @@ def _combined_rows(
 ) -> Any:
     kind = "mean" if combiner is None else combiner
     if kind not in ("mean", "sqrtn", "sum"):
-        raise ValueError(f"combiner must be one of 'mean', 'sqrtn' or 'sum', got {combiner}")
+        raise ValueError(explain(f"combiner must be one of 'mean', 'sqrtn' or 'sum', got {combiner}"))
     if not isinstance(sp_ids, SparseTensor):
-        raise TypeError(f"sp_ids must be SparseTensor, got {type(sp_ids)}")
+        raise TypeError(explain(f"sp_ids must be SparseTensor, got {type(sp_ids)}"))
     if sp_weights is not None and not isinstance(sp_weights, SparseTensor):
-        raise TypeError(f"sp_weights must be either None or SparseTensor, got {type(sp_weights)}")
+        raise TypeError(explain(f"sp_weights must be either None or SparseTensor, got {type(sp_weights)}"))
     tables = list(params) if isinstance(params, (list, tuple)) else [params]
     rows, ids = sp_ids.indices[:, 0], sp_ids.values
     if sp_weights is None and len(tables) == 1 and max_norm is None:
@@ -123,7 +124,7 @@ def _safe(
     fast: bool,
 ) -> Any:
     if params is None or (isinstance(params, (list, tuple)) and not params):
-        raise ValueError(f"Missing embedding_weights {params}.")
+        raise ValueError(explain(f"Missing embedding_weights {params}."))
     dtype = None if sparse_weights is None else sparse_weights.dtype
     tables = [
         table if isinstance(table, Variable) and dtype in (None, table.dtype) else to_tensor(table, dtype)
@@ -131,7 +132,7 @@ def _safe(
     ]
     shape, rank = sparse_ids.dense_shape, sparse_ids.dense_shape.shape.as_list()[0]
     if rank is None:
-        raise ValueError("safe_embedding_lookup_sparse needs sparse ids of known rank.")
+        raise ValueError(explain("safe_embedding_lookup_sparse needs sparse ids of known rank."))
     ids = sparse_ids
     if rank != 2:
         lead = apply(find("Prod"), shape[: rank - 1], to_tensor([0], dtypes.int32), keep_dims=False)
@@ -163,7 +164,7 @@ def _retained(ids: SparseTensor, weights: SparseTensor | None, values: Any, test
 def _rows_of(tables: list[Any], ids: Any, max_norm: Any, strategy: str) -> Any:
     """Look up rows of a table given in parts: one after the other ("div"), or in turn ("mod")."""
     if strategy not in ("mod", "div"):
-        raise ValueError(f"Unrecognized partition strategy: {strategy}. Must be one of either `mod` or `div`.")
+        raise ValueError(explain(f"Unrecognized partition strategy: {strategy}. Must be one of either `mod` or `div`."))
     if strategy == "div" or len(tables) == 1:
         return embedding_lookup(tables, ids, max_norm)
     sizes = [array.shape(table, ids.dtype)[0] for table in tables]

@@ -15,6 +15,7 @@ from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
+from millstream.execution.sparse_tensor import SparseTensor
 from millstream.execution.tensor import Tensor, eager_constant
 from millstream.ops.registry import find
 
@@ -94,7 +95,13 @@ def bincount(
     """Return how often each number occurs, in all of `arr` or (axis=-1) in each row; or add weights up."""
     if axis not in (None, 0, -1):
         raise ValueError(explain(f"Unsupported value for argument axis={axis}. Only 0 and -1 are currently supported."))
-    x = to_tensor(arr, None, dtypes.int32)
+    given = arr.values if isinstance(arr, SparseTensor) and axis != -1 else arr
+    if isinstance(arr, SparseTensor):
+        if weights is not None and not isinstance(weights, SparseTensor):
+            raise ValueError(explain("Argument `weights` must be a SparseTensor if `arr` is a SparseTensor."))
+        weights = None if weights is None else weights.values
+    sparse = given if isinstance(given, SparseTensor) else None
+    x = sparse.values if sparse is not None else to_tensor(given, None, dtypes.int32)
     if x.dtype not in (dtypes.int32, dtypes.int64):
         x = cast(x, dtypes.int32)
     wanted = as_dtype(dtype)
@@ -111,8 +118,18 @@ def bincount(
         size = apply(find("Maximum"), size, cast(to_tensor(minlength), x.dtype))
     if maxlength is not None:
         size = apply(find("Minimum"), size, cast(to_tensor(maxlength), x.dtype))
-    given = eager_constant([], wanted) if weights is None else weights
-    return apply(find("DenseBincount"), x, size, given, binary_output=bool(binary_output))
+    ones = eager_constant([], wanted) if weights is None else weights
+    if sparse is not None:
+        return apply(
+            find("SparseBincount"),
+            sparse.indices,
+            x,
+            sparse.dense_shape,
+            size,
+            ones,
+            binary_output=bool(binary_output),
+        )
+    return apply(find("DenseBincount"), x, size, ones, binary_output=bool(binary_output))
 
 
 @public("math.confusion_matrix")

@@ -6,6 +6,7 @@ from typing import Any
 
 from millstream.api.public import public
 from millstream.api.sparse import is_sparse, made, parts, sparse_of
+from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
@@ -64,5 +65,5 @@ def difference(a: Any, b: Any, aminusb: bool = True, validate_indices: bool = Tr
 def size(a: Any, validate_indices: bool = True) -> Any:
     """Return how many different elements each set along the last axis of a sparse tensor has, int32."""
     if not isinstance(a, SparseTensor):
-        raise TypeError(f"Expected `SparseTensor`, got {a}.")
+        raise TypeError(explain(f"Expected `SparseTensor`, got {a}."))
     return apply(sets.set_size, *parts(a), validate_indices=bool(validate_indices))

@@ -9,6 +9,7 @@ from millstream.api import array, picking
 from millstream.api.public import public
 from millstream.api.sparse import is_sparse, made, parts, sparse_of
 from millstream.base import dtypes
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.sparse_tensor import SparseTensor
@@ -29,7 +30,7 @@ def add(a: Any, b: Any, threshold: Any = 0) -> Any:
     array([[0, 4, 0]], dtype=int32)
     """
     if not is_sparse(a) and not is_sparse(b):
-        raise TypeError("At least one input should be SparseTensor; do you mean to use tf.add()?")
+        raise TypeError(explain("At least one input should be SparseTensor; do you mean to use tf.add()?"))
     if is_sparse(a) and is_sparse(b):
         x, y = sparse_of(a), sparse_of(b)
         limit = to_tensor(threshold, x.dtype.real_dtype.base_dtype)
@@ -77,7 +78,7 @@ def map_values(op: Callable[..., Any], *args: Any, **kwargs: Any) -> SparseTenso
     inner_args = [_values_of(a, found) for a in args]
     inner_kwargs = {k: _values_of(v, found) for k, v in kwargs.items()}
     if not found:
-        raise ValueError("No SparseTensor in argument list of map_values")
+        raise ValueError(explain("No SparseTensor in argument list of map_values"))
     first = found[0]
     for other in found[1:]:
         _assert_same(first.dense_shape, other.dense_shape, "Mismatched shapes!")
@@ -125,7 +126,7 @@ def sparse_dense_matmul(
     """
     if is_sparse(b):
         if is_sparse(sp_a):
-            raise TypeError("One of both matrices must be dense; use tf.sparse.to_dense on the smaller one.")
+            raise TypeError(explain("One of both matrices must be dense; use tf.sparse.to_dense on the smaller one."))
         # (b' a')' is a b; adjoint matrices are conjugated, too, which is undone by conjugating the result.
         flipped = sparse_dense_matmul(b, sp_a, not adjoint_b, not adjoint_a)
         return array.transpose(flipped, [1, 0], conjugate=flipped.dtype.is_complex)
@@ -218,7 +219,7 @@ def sampled_addmm(
     shape, product = to_tensor(dense_shape, None, dtypes.int32), [left.shape[-2], right.shape[-1]]
     known = static_value(shape)
     if known is not None and None not in product and known.tolist() != product:
-        raise ValueError(f"Dense shape: {known} does not match output shape: {product}")
+        raise ValueError(explain(f"Dense shape: {known} does not match output shape: {product}"))
     batch = where.shape.rank - 2
     swapped = [*range(right.shape.rank - 2), right.shape.rank - 1, right.shape.rank - 2]
     rows = picking.gather(left, where[..., 0], axis=batch, batch_dims=batch)

@@ -8,6 +8,7 @@ from typing import Any
 from millstream.api import array
 from millstream.base import errors
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.sparse_tensor import SparseTensor
@@ -30,7 +31,9 @@ def csr_sparse_matrix_to_sparse_tensor(sparse_matrix: SparseTensor, type: Any, n
 def _check_type(matrix: SparseTensor, type: Any) -> None:
     if matrix.dtype != as_dtype(type):
         raise errors.InvalidArgumentError(
-            None, None, f"The sparse matrix has elements of type {matrix.dtype.name}, not {as_dtype(type).name}."
+            None,
+            None,
+            explain(f"The sparse matrix has elements of type {matrix.dtype.name}, not {as_dtype(type).name}."),
         )
 
 
@@ -51,7 +54,9 @@ def sparse_matrix_sparse_mat_mul(
     inner, outer = a.shape.as_list()[-1], b.shape.as_list()[-2]
     if inner is not None and outer is not None and inner != outer:
         raise errors.InvalidArgumentError(
-            None, None, f"The inner sizes of the sparse matrices differ: {a.shape} and {b.shape}; they must be equal."
+            None,
+            None,
+            explain(f"The inner sizes of the sparse matrices differ: {a.shape} and {b.shape}; they must be equal."),
         )
     indices, values = apply(SPARSE_PRODUCT, a.indices, a.values, b.indices, b.values)
     return SparseTensor(indices, values, array.concat([a.dense_shape[:-1], b.dense_shape[-1:]], 0))

@@ -9,6 +9,7 @@ from typing import Any
 from millstream.base import dtypes
 from millstream.base.composite import CompositeTensor
 from millstream.base.dtypes import DType
+from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape, as_shape
 from millstream.base.specs import SparseTensorSpec
 from millstream.base.trace_types import install
@@ -55,7 +56,9 @@ class SparseTensor(CompositeTensor):
         if isinstance(value, SparseTensor):
             return value
         if not isinstance(value, tuple) or len(value) != 3:
-            raise TypeError(f"Argument sparse_tensor_value={value} is neither SparseTensor nor SparseTensorValue.")
+            raise TypeError(
+                explain(f"Argument sparse_tensor_value={value} is neither SparseTensor nor SparseTensorValue.")
+            )
         return cls(*value)
 
     @property
@@ -110,8 +113,10 @@ class SparseTensor(CompositeTensor):
     def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
         """Raise: there are no sessions."""
         raise ValueError(
-            f"Cannot evaluate a sparse tensor of {self.graph} with `eval`: there are no sessions. Return it from the "
-            "tf.function instead."
+            explain(
+                f"Cannot evaluate a sparse tensor of {self.graph} with `eval`: there are no sessions. Return it from the "
+                "tf.function instead."
+            )
         )
 
     def consumers(self) -> list[Any]:
@@ -127,7 +132,7 @@ class SparseTensor(CompositeTensor):
         if shape.ndims is None:
             return SparseTensorSpec(None, self.dtype)
         if shape.ndims != 1:
-            raise ValueError("Operation expected to have 1D Tensor")
+            raise ValueError(explain("Operation expected to have 1D Tensor"))
         return SparseTensorSpec(TensorShape([None] * shape[0] if shape[0] is not None else None), self.dtype)
 
     def _row_reader(self) -> Callable[[Any], SparseTensor]:
@@ -181,7 +186,7 @@ class SparseTensor(CompositeTensor):
 
 def _check_equal(a: TensorShape, b: TensorShape) -> None:
     if not a.is_compatible_with(b):
-        raise ValueError(f"Dimensions {a.as_list()[0]} and {b.as_list()[0]} are not compatible")
+        raise ValueError(explain(f"Dimensions {a.as_list()[0]} and {b.as_list()[0]} are not compatible"))
 
 
 install("SparseTensor", SparseTensor)
