@@ -22,8 +22,8 @@ from millstream.ops.registry import find
 def add(a: Any, b: Any, threshold: Any = 0) -> Any:
     """Add two tensors, one of which at least is sparse.
 
-    Two sparse ones, of one shape, give a sparse one, without the elements that are smaller than `threshold`;
-    a sparse and a dense one give a dense one. Raises TypeError where none is sparse.
+    Two sparse ones, of one shape, give a sparse one; where both have an element, a sum smaller than `threshold` is left
+    out. A sparse and a dense one give a dense one. Raises TypeError where none is sparse.
 
     >>> a = tf.SparseTensor([[0, 1]], [2], [1, 3])
     >>> tf.sparse.to_dense(tf.sparse.add(a, a)).numpy()

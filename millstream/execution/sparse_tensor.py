@@ -172,8 +172,12 @@ class SparseTensor(CompositeTensor):
         return self._combined(sparse_math.sparse_dense_multiply, other)
 
     def __truediv__(self, other: Any) -> SparseTensor:
-        """Divide by a dense tensor that broadcasts to this shape."""
-        return self._combined(sparse_math.sparse_dense_divide, other)
+        """Divide by a dense tensor that broadcasts to this shape; integers become floats first."""
+        if not self.dtype.is_integer:
+            return self._combined(sparse_math.sparse_dense_divide, other)
+        wide = dtypes.float32 if self.dtype.size < 4 else dtypes.float64
+        floating = self.with_values(apply(find("Cast"), self._values, DstT=wide))
+        return floating / apply(find("Cast"), to_tensor(other, self.dtype), DstT=wide)
 
     __div__ = __truediv__
 

@@ -64,12 +64,13 @@ def sparse_add(
     b_shape: Tensor[int64],
     thresh: Tensor[Threshold],
 ) -> tuple[Tensor[int64], Tensor[Number], Tensor[int64]]:
-    """Add two sparse tensors; sums smaller than `thresh` are left out."""
+    """Add two sparse tensors; where both have an element, a sum smaller than `thresh` is left out."""
     _check_shapes(a_shape, b_shape, "SparseAdd")
     groups = group(concatenate([a_indices, b_indices], 0))
     sums = groups.reduce(concatenate([a_values, b_values], 0), "sum")
     size = sums if sums.dtype.is_unsigned else e.absolute(sums)
-    places = kept(e.compare(size, filled(e.convert(thresh, size.dtype), size.shape), "GE"))
+    large = e.compare(size, filled(e.convert(thresh, size.dtype), size.shape), "GE")
+    places = kept(e.bit_or(large, _alone(groups)))
     return gather(groups.indices, places), gather(sums, places), a_shape
 
 
@@ -84,15 +85,20 @@ def sparse_add_gradient(
     )
 
 
+def _alone(groups: Groups) -> Value:
+    """Return which groups have one row."""
+    numbers = groups.reduce(full((groups.order.shape[0],), 1, int64), "sum")
+    return compare_number(numbers, 1, "EQ")
+
+
 def _merged(what: str, kind: str, a: tuple[Value, Value, Value], b: tuple[Value, Value, Value]) -> tuple[Value, Value]:
     _check_shapes(a[2], b[2], what)
     groups = group(concatenate([a[0], b[0]], 0))
     found = groups.reduce(concatenate([a[1], b[1]], 0), kind)
     # Where only one of them has an element, the other one is 0.
-    numbers = groups.reduce(full((groups.order.shape[0],), 1, int64), "sum")
     choose = e.maximum if kind == "max" else e.minimum
     with_zero = choose(found, full(found.shape, 0, found.dtype))
-    return groups.indices, e.select(compare_number(numbers, 1, "EQ"), with_zero, found)
+    return groups.indices, e.select(_alone(groups), with_zero, found)
 
 
 @op("SparseSparseMaximum", outputs=("output_indices", "output_values"))
@@ -170,8 +176,18 @@ sparse_dense_add = _elementwise(
 sparse_dense_multiply = _elementwise(
     "SparseDenseCwiseMul", lambda x, y: x * y, "Multiply the elements of a sparse tensor by those of a dense one there."
 )
+
+
+def _quotient(x: Value, y: Value) -> Value:
+    check(
+        all_of(compare_number(y, 0, "NE")),
+        "SparseDenseCwiseDiv cannot divide by zero, but input dense tensor contains zero",
+    )
+    return x / y
+
+
 sparse_dense_divide = _elementwise(
-    "SparseDenseCwiseDiv", lambda x, y: x / y, "Divide the elements of a sparse tensor by those of a dense one there."
+    "SparseDenseCwiseDiv", _quotient, "Divide the elements of a sparse tensor by those of a dense one there."
 )
 
 
