@@ -64,7 +64,9 @@ def _gather(params: Any, indices: Any, axis: int, batch_dims: int) -> Any:
     picked = integer(indices, params.row_splits.dtype)
     message = "indices must be in the range of the rows of params"
     apply(ops.CHECK_BELOW, picked, params.nrows(), message=message)
-    return take_rows(params, picked)
+    rows = take_rows(params, picked)
+    # Of picked rows nothing is known but their splits.
+    return RaggedTensor.from_nested_row_splits(rows.flat_values, rows.nested_row_splits, validate=False)
 
 
 def _repeated(indices: Any, params: Any) -> Any:
