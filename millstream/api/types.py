@@ -20,7 +20,14 @@ publish("dtypes.as_dtype", dtypes.as_dtype)
 publish("TensorShape", shapes.TensorShape)
 publish("newaxis", None)
 
-for _name in ("TensorSpec", "TypeSpec", "IndexedSlicesSpec", "RaggedTensorSpec", "SparseTensorSpec"):
+for _name in (
+    "TensorSpec",
+    "TypeSpec",
+    "IndexedSlicesSpec",
+    "RaggedTensorSpec",
+    "SparseTensorSpec",
+    "type_spec_from_value",
+):
     publish(_name, getattr(specs, _name))
 
 for _name, _class in vars(errors).items():
