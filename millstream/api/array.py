@@ -12,6 +12,7 @@ from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
+from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.tensor import Tensor, eager_constant
@@ -160,12 +161,20 @@ def stack(values: Any, axis: int = 0, name: str = "stack") -> Any:
     """Join tensors of one shape along a new axis."""
     if isinstance(values, Tensor):
         values = unstack(values)
-    return apply(array.pack, together(values), axis=axis)
+    tensors = together(values)
+    if not tensors:
+        return to_tensor([])
+    rank = tensors[0].shape.rank
+    if rank is not None and not -rank - 1 <= axis <= rank:
+        raise ValueError(explain(f"Argument `axis` = {axis} not in range [{-rank - 1}, {rank + 1})"))
+    return apply(array.pack, tensors, axis=axis)
 
 
 @public("parallel_stack")
 def parallel_stack(values: Any, name: str = "parallel_stack") -> Any:
-    """Join tensors of one shape along a new first axis."""
+    """Join tensors of one shape along a new first axis; while tracing only, as in TensorFlow."""
+    if current_graph() is None:
+        raise RuntimeError(explain("tf.parallel_stack() is not compatible with eager execution. Use tf.stack."))
     return stack(values)
 
 
@@ -426,6 +435,9 @@ def eye(
 ) -> Any:
     """Return identity matrices."""
     columns = num_rows if num_columns is None else num_columns
+    for count in (num_rows, columns):
+        if isinstance(count, (int, np.integer)) and count < 0:
+            fill([count], 0)
     rows_index, columns_index = range_(num_rows), range_(columns)
     same = apply(find("Equal"), expand_dims(rows_index, 1), expand_dims(columns_index, 0))
     matrix = apply(unary.cast, same, DstT=as_dtype(dtype))
@@ -477,7 +489,7 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
         return apply(find("Where"), condition)
     if x is None or y is None:
         raise ValueError(explain("x and y must both be non-None or both be None."))
-    return apply(find("SelectV2"), to_tensor(condition, dtypes.bool), x, y)
+    return apply(find("SelectV2"), to_tensor(condition, preferred=dtypes.bool), x, y)
 
 
 @public("bitcast")

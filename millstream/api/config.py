@@ -67,6 +67,10 @@ def get_intra_op_parallelism_threads() -> int:
 @public("config.threading.set_intra_op_parallelism_threads")
 def set_intra_op_parallelism_threads(num_threads: int) -> None:
     """Set the number of threads that one op may use; 0 for all of the machine's."""
+    if num_threads < 0:
+        raise ValueError(
+            errors.explain(f"num_threads={num_threads}; give 0 for all, or how many threads one op may use.")
+        )
     runtime.set_thread_count(num_threads)
 
 
@@ -111,6 +115,8 @@ _DEVICE_PARTS = re.compile(
 @contextmanager
 def device(device_name: str | None) -> Iterator[None]:
     """Place what is computed inside on a device. The cpu takes what other devices would, unless soft placement is off."""
+    if device_name is not None and not isinstance(device_name, str) and not callable(device_name):
+        raise ValueError(errors.explain(f"Expecting a string device name. Got {type(device_name)}({device_name})"))
     if callable(device_name):
         raise RuntimeError(errors.explain("tf.device does not support functions."))
     for part in filter(None, (device_name or "").split("/")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from millstream.api.array import together
@@ -10,6 +11,9 @@ from millstream.base.errors import explain
 from millstream.execution.dispatch import apply
 from millstream.execution.tensor import Tensor
 from millstream.ops.registry import find
+
+_TERM = r"[A-Za-z]*(\.\.\.)?[A-Za-z]*"
+_EQUATION = re.compile(rf"{_TERM}(,{_TERM})*->{_TERM}")
 
 
 def _completed(equation: str) -> str:
@@ -34,7 +38,18 @@ def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Any:
         raise ValueError(explain("einsum needs at least one tensor."))
     tensors: list[Any] = together(inputs)
     full = _completed(equation)
+    if not _EQUATION.fullmatch(full):
+        raise ValueError(
+            explain(f"Subscripts have incorrect format: {equation!r}; use letters, ',', '...' and one '->'.")
+        )
     left, _, right = full.partition("->")
+    for label in right.replace(".", ""):
+        if label not in left:
+            raise ValueError(
+                explain(
+                    f"Output subscripts contain the label {label} not present in the input subscripts of {equation!r}."
+                )
+            )
     terms = left.split(",")
     if len(terms) != len(tensors):
         raise ValueError(explain(f"Got {len(tensors)} inputs for equation {equation!r}, which names {len(terms)}."))

@@ -149,6 +149,12 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Any:
             raise ValueError(
                 explain(f"Different number of contraction axes `a` and `b`, {len(over_a)} != {len(over_b)}.")
             )
+    for side, x, over in (("a", a, over_a), ("b", b, over_b)):
+        rank = x.shape.rank
+        if any(not -rank <= i < rank for i in over):
+            raise IndexError(
+                explain(f"tensordot: axes {over} of {side}, which has rank {rank}; give axes in [{-rank}, {rank}).")
+            )
     over_a, over_b = [i % a.shape.rank for i in over_a], [i % b.shape.rank for i in over_b]
     free_a, free_b = _free_axes(a.shape.rank, over_a), _free_axes(b.shape.rank, over_b)
     left, sizes_a = _flattened(a, free_a + over_a, free_a, over_a)

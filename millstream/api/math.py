@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,12 @@ from millstream.api.public import public, publish
 from millstream.base import dtypes
 from millstream.base.composite import CompositeTensor
 from millstream.base.dtypes import as_dtype
+from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.operators import absolute, exclusive_or, true_divide
+from millstream.execution.static_value import static_value
 from millstream.execution.tensor import Tensor, eager_constant
 from millstream.ops.registry import find
 
@@ -202,10 +204,11 @@ def logical_xor(x: Any, y: Any, name: str = "LogicalXor") -> Any:
 @public("add_n", "math.add_n")
 def add_n(inputs: Any, name: str | None = None) -> Any:
     """Return the sum of tensors of one shape."""
+    wanted = "Inputs must be an iterable of at least one Tensor/IndexedSlices with the same dtype and shape."
+    if not isinstance(inputs, Iterable):
+        raise TypeError(explain(f"{type(inputs).__name__!r} object is not iterable. {wanted}"))
     if isinstance(inputs, Tensor) or not isinstance(inputs, Sequence) or not inputs:
-        raise ValueError(
-            "Inputs must be an iterable of at least one Tensor/IndexedSlices with the same dtype and shape."
-        )
+        raise ValueError(explain(wanted))
     tensors = [to_tensor(x) for x in inputs]
     return tensors[0] if len(tensors) == 1 else apply(find("AddN"), tensors)
 
@@ -213,6 +216,11 @@ def add_n(inputs: Any, name: str | None = None) -> Any:
 @public("math.accumulate_n")
 def accumulate_n(inputs: Any, shape: Any = None, tensor_dtype: Any = None, name: str | None = None) -> Any:
     """Return the sum of tensors of one shape."""
+    if isinstance(inputs, Sequence) and inputs:
+        first = to_tensor(inputs[0])
+        for other in inputs[1:]:
+            if not first.shape.is_compatible_with(to_tensor(other, first.dtype).shape):
+                raise ValueError(explain(f"Shapes {first.shape} and {to_tensor(other).shape} are not compatible"))
     return add_n(inputs)
 
 
@@ -410,8 +418,13 @@ def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int
     stop = to_tensor(stop, start.dtype)
     if start.dtype.is_integer:
         start, stop = cast(start, dtypes.float64), cast(stop, dtypes.float64)
+    num = to_tensor(num, None, dtypes.int32)
+    if not num.dtype.is_integer:
+        raise TypeError(explain(f"Argument `tensor` (name: num) must be of type integer. Received: {num.dtype!r}."))
     if start.shape.rank == 0 and stop.shape.rank == 0 and start.dtype.is_floating:
-        return apply(find("LinSpace"), start, stop, to_tensor(num, None, dtypes.int32))
+        if static_value(num) == 0:
+            return to_tensor([], start.dtype)
+        return apply(find("LinSpace"), start, stop, num)
     from millstream.api import array
 
     shape = array.broadcast_dynamic_shape(array.shape(start), array.shape(stop))
@@ -420,7 +433,7 @@ def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int
         find("LinSpace"),
         eager_constant(0, start.dtype),
         eager_constant(1, start.dtype),
-        to_tensor(num, None, dtypes.int32),
+        num,
     )
     rank = start.shape.rank
     at = axis if axis >= 0 else rank + 1 + axis

@@ -51,7 +51,7 @@ def is_first(data_format: str | None, n: int) -> bool:
 def padding_attributes(padding: Any, n: int) -> dict[str, Any]:
     """Return padding as attributes: a name, or one pair for each axis."""
     if isinstance(padding, str):
-        return {"padding": padding.upper()}
+        return {"padding": padding}
     if not isinstance(padding, (list, tuple, np.ndarray)):
         raise ValueError(explain("If padding is not a string, it must be a list of pairs, one for each axis."))
     pairs = [list(pair) for pair in padding]
@@ -160,6 +160,16 @@ def convolution(
         raise ValueError(
             explain(
                 f"`filters.shape.rank` must be between 3 and 5. Received: filters.shape={filters.shape} of rank {rank}"
+            )
+        )
+    steps, gaps = (np.ravel(1 if given is None else given) for given in (strides, dilations))
+    if np.any(gaps <= 0):
+        raise ValueError(explain(f"all values of `dilation_rate` must be positive. Received: dilation_rate={gaps}"))
+    if np.any(steps > 1) and np.any(gaps > 1):
+        raise ValueError(
+            explain(
+                "`strides > 1` not supported in conjunction with `dilation_rate > 1`. "
+                f"Received: strides={steps} and dilation_rate={gaps}"
             )
         )
     return _flat_batch(x, n, lambda flat: _convolve(flat, filters, n, strides, padding, data_format, dilations))

@@ -132,6 +132,8 @@ def one_hot(
     """Return on_value (1) where a new axis' index equals the element, off_value (0) elsewhere."""
     given = [v.dtype for v in (on_value, off_value) if isinstance(getattr(v, "dtype", None), dtypes.DType)]
     if dtype is None:
+        if len(given) == 2 and given[0] != given[1]:
+            raise TypeError(explain(f"dtype {given[0]!r} of on_value does not match dtype {given[1]!r} of off_value"))
         known = [to_tensor(v).dtype for v in (on_value, off_value) if v is not None]
         wanted = given[0] if given else known[0] if known else dtypes.float32
     else:
@@ -180,6 +182,11 @@ def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None =
         whole = apply(array.shape, data, out_type=dtypes.int32)
         merged = concat([whole[:axis], [-1], whole[axis + 1 :]], 0)
         return reshape(tile(wide, stack([cast_index(to_tensor(m), dtypes.int32) for m in multiples])), merged)
+    rows, count = data.shape.as_list()[axis], times.shape.as_list()[0] if times.shape.rank else None
+    if rows is not None and count is not None and rows != count:
+        raise ValueError(
+            explain(f"Dimensions {rows} and {count} are not compatible: give one of repeats for each slice.")
+        )
     mask = sequence_mask(times)
     places = apply(find("Where"), mask)[:, 0]
     return gather(data, places, axis=axis)
@@ -192,6 +199,11 @@ def boolean_mask(tensor: Any, mask: Any, axis: Any = None, name: str = "boolean_
     if mask.shape.rank in (None, 0):
         raise ValueError(explain("Number of mask dimensions must be specified and must not be 0."))
     at = 0 if axis is None else int(axis)
+    covered = tensor.shape[at : at + mask.shape.rank]
+    if not covered.is_compatible_with(mask.shape):
+        raise ValueError(
+            explain(f"Shapes {covered} and {mask.shape} are incompatible: the mask covers axes from {at} on.")
+        )
     whole = apply(array.shape, tensor, out_type=dtypes.int32)
     depth = mask.shape.rank
     flat = reshape(tensor, concat([whole[:at], [-1], whole[at + depth :]], 0))

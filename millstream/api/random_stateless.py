@@ -101,7 +101,9 @@ def key_counter_algorithm(seed: Any, alg: Any) -> tuple[Any, Any, Any]:
 
 def _seed_of_type(seed: Any) -> Any:
     tensor = seed_tensor(seed)
-    return tensor if tensor.dtype in (dtypes.int32, dtypes.int64) else cast(tensor, dtypes.int64)
+    if tensor.dtype in (dtypes.int32, dtypes.int64) or not tensor.dtype.is_integer:
+        return tensor
+    return cast(tensor, dtypes.int64)
 
 
 UNIFORM = (

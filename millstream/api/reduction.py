@@ -168,7 +168,7 @@ def _cumulative(op_name: str, x: Any, axis: Any, exclusive: bool, reverse: bool)
     return apply(
         find(op_name),
         to_tensor(x),
-        axis if isinstance(axis, Tensor) else _axis(axis),
+        _axis(axis) if isinstance(axis, (int, np.integer)) else to_tensor(axis),
         exclusive=bool(exclusive),
         reverse=bool(reverse),
     )

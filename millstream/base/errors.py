@@ -29,8 +29,8 @@ DATA_LOSS: Final = 15
 UNAUTHENTICATED: Final = 16
 
 
-class InaccessibleTensorError(ValueError):
-    """A tensor was used outside the function that made it."""
+class InaccessibleTensorError(ValueError, TypeError):
+    """A tensor was used outside the function that made it. TensorFlow raises ValueError or TypeError, by the road taken."""
 
 
 class OperatorNotAllowedInGraphError(TypeError):

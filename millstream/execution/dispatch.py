@@ -16,6 +16,7 @@ from millstream.base.spec import Spec
 from millstream.execution.context import current_graph
 from millstream.execution.convert import applying, to_tensor
 from millstream.execution.specs import spec_of
+from millstream.execution.symbolic import out_of_scope
 from millstream.execution.tensor import Tensor, TensorType
 from millstream.ops.declaration import Op, Types
 from millstream.program.failures import state_failure
@@ -89,12 +90,24 @@ def _complete_key(op: Op, attributes: dict[str, Any]) -> Attributes | None:
     try:
         found = _complete.get(given)
     except TypeError:
-        return attributes_key(op, op.complete(attributes))
+        return attributes_key(op, _checked(op, attributes))
     if found is None:
         if len(_complete) > 65536:
             _complete.clear()
-        found = _complete[given] = attributes_key(op, op.complete(attributes))
+        found = _complete[given] = attributes_key(op, _checked(op, attributes))
     return found
+
+
+def _checked(op: Op, attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes with defaults filled in. While tracing, a refused one is TypeError or ValueError."""
+    try:
+        return op.complete(attributes)
+    except errors.InvalidArgumentError as error:
+        error.state(op.name, line=errors.with_text(errors.user_line()))
+        if current_graph() is None:
+            raise
+        types = any(isinstance(attributes.get(name), DType) for name in op.types)
+        raise (TypeError if types else ValueError)(error.message) from None
 
 
 def compile_eager(definition: Definition, inputs: Sequence[Any], key: Attributes | None) -> tuple[Any, int, int]:
@@ -158,7 +171,7 @@ def apply(op: Op, *arguments: Any, **attributes: Any) -> Any:
             if result is not NotImplemented:
                 return result
     arguments = convert_arguments(op, arguments)
-    complete = op.complete(attributes)
+    complete = _checked(op, attributes)
     flat = op.flatten(arguments, complete)
     return _packed(op, apply_flat(op, flat, complete))
 
@@ -182,7 +195,7 @@ def apply_flat(definition: Definition, inputs: Sequence[Any], attributes: dict[s
     if graph is None:
         for tensor in inputs:
             if not isinstance(tensor, runtime.TensorBase):
-                raise _leaked(tensor)
+                raise out_of_scope(tensor)
         return execute(handle_of(definition), attributes_key(definition, attributes), *inputs)
     outputs = _create(graph, definition, inputs, attributes)
     return outputs[0] if len(outputs) == 1 else outputs
@@ -207,15 +220,6 @@ def _create(graph: Any, definition: Definition, inputs: Sequence[Any], attribute
 def _spec_here(tensor: Any) -> Spec:
     value = getattr(tensor, "value_", None)
     return spec_of(tensor) if value is None else value.spec
-
-
-def _leaked(tensor: Any) -> Exception:
-    return TypeError(
-        errors.explain(
-            f"{tensor!r} is out of scope: it belongs to a function that was traced before, and has no elements here. "
-            "Return it from the function, or keep it in a tf.Variable."
-        )
-    )
 
 
 def _packed(op: Op, result: Any) -> Any:

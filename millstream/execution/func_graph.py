@@ -70,15 +70,12 @@ class FuncGraph(GraphView):
             if tensor.graph is self:
                 return tensor.value
             if not self._is_inside(tensor.graph):
-                raise (
-                    errors.InaccessibleTensorError(
-                        errors.explain(
-                            f"{tensor!r} belongs to the function {tensor.graph.name!r}, which was traced before, and is not "
-                            f"accessible here, in {self.name!r}. Return it from that function, or keep it in a tf.Variable."
-                        )
+                raise errors.InaccessibleTensorError(
+                    errors.explain(
+                        f"{tensor!r} is out of scope: it belongs to the function {tensor.graph.name!r}, "
+                        f"{tensor.made_at()}and is not accessible here, in {self.name!r}. Return it from that function, or "
+                        "keep it in a tf.Variable."
                     )
-                    if hasattr(errors, "InaccessibleTensorError")
-                    else TypeError(errors.explain(f"{tensor!r} is out of scope"))
                 )
             return self.capture(tensor)
         found = self.captures.get(id(tensor))

@@ -127,6 +127,12 @@ class Arguments:
             return ("value", value)
         if isinstance(value, Tensor):
             return self._tensor(value, path)
+        if kind is set:
+            raise TypeError(
+                explain(
+                    f"Could not generate a generic TraceType for {value!r}: a set has no order. Give a list, tuple or dict."
+                )
+            )
         if kind is list or kind is tuple:
             return (kind, *(self._read(v, f"{path}[{i}]") for i, v in enumerate(value)))
         if isinstance(value, TypeSpec):

@@ -108,6 +108,8 @@ class GradientTape:
 
     def watch(self, tensor: Any) -> None:
         """Follow `tensor`, or every tensor of a nested structure."""
+        if self._tape is None and not self._recording:
+            raise ValueError(explain("Tape is not recording: watch inside of `with tape:`."))
         tape = self._ensure()
         for item in nest.flatten(tensor, expand_composites=True):
             if not isinstance(item, Tensor) and not hasattr(item, "handle") and not hasattr(item, "__tf_tensor__"):
@@ -154,6 +156,8 @@ class GradientTape:
 
     def reset(self) -> None:
         """Forget everything recorded."""
+        if not self._recording:
+            raise ValueError(explain("Tape is not recording."))
         self._pop()
         self._tape = None
         self._segments = []
@@ -187,7 +191,11 @@ class GradientTape:
         flat = nest.flatten(sources)
         for source in flat:
             dtype = getattr(source, "dtype", None)
-            if dtype is not None and not (dtypes.as_dtype(dtype).is_floating or dtypes.as_dtype(dtype).is_complex):
+            if dtype is None:
+                raise TypeError(
+                    explain(f"The source {source!r} is no tensor or variable; give what `target` depends on.")
+                )
+            if not (dtypes.as_dtype(dtype).is_floating or dtypes.as_dtype(dtype).is_complex):
                 log.warning(
                     "The dtype of the source tensor must be floating (e.g. tf.float32) when calling GradientTape.gradient, got %r",
                     dtype,

@@ -176,7 +176,12 @@ def divide(x: Any, y: Any) -> Any:
 
 def _divide_eager(self: Any, other: Any) -> Any:
     if self._dtype in _FLOAT_NUMBERS:
-        result = execute(_DIVIDE, None, self, other)
+        try:
+            result = execute(_DIVIDE, None, self, other)
+        except InvalidArgumentError:
+            if self._dtype == other._dtype:
+                raise
+            return divide(self, other)
         if result is not NotImplemented:
             return result
         kind = other.__class__

@@ -25,6 +25,17 @@ def not_allowed(what: str) -> errors.OperatorNotAllowedInGraphError:
     return errors.OperatorNotAllowedInGraphError(errors.explain(f"{what} is not allowed. {_RESOLUTIONS}"))
 
 
+def out_of_scope(tensor: Any) -> Exception:
+    """Compose the error for a tensor of a trace that is used where ops run at once."""
+    made_at = tensor.made_at() if isinstance(tensor, SymbolicTensor) else ""
+    return TypeError(
+        errors.explain(
+            f"{tensor!r} is out of scope: it belongs to a function that was traced before, {made_at}and has no elements "
+            "here. Return it from the function, or keep it in a tf.Variable."
+        )
+    )
+
+
 class SymbolicTensor(Tensor):
     """Stand for one value of a graph."""
 
@@ -66,6 +77,11 @@ class SymbolicTensor(Tensor):
     def device(self) -> str:
         """Nothing: no device is asked for."""
         return ""
+
+    def made_at(self) -> str:
+        """Where the user's code made this, as part of a sentence; empty where that is not known."""
+        node = self.value_.node
+        return f"was made at {errors.with_text(node.source)}, " if node is not None and node.source else ""
 
     def consumers(self) -> list[Operation]:
         """Return the operations that take this tensor."""

@@ -99,7 +99,8 @@ class Tensor(TensorType):
                 f"{type(self).__name__} object has no attribute '{name}'. \n        If you are looking for numpy-related "
                 "methods, please run the following:\n        tf.experimental.numpy.experimental_enable_numpy_behavior()\n      "
             )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        more = ". It has content only when the function runs: read it outside of tf.function" if name == "numpy" else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{more}")
 
 
 class EagerTensor(runtime.TensorBase, Tensor):  # type: ignore[misc]

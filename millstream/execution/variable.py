@@ -24,7 +24,7 @@ from millstream.execution.lifting import lifted
 from millstream.execution.name_scope import named, scoped
 from millstream.execution.reference import Reference
 from millstream.execution.specs import DTYPE_OF_NUMBER, state_info
-from millstream.execution.symbolic import SymbolicTensor
+from millstream.execution.symbolic import SymbolicTensor, out_of_scope
 from millstream.execution.tensor import Tensor, TensorType
 from millstream.execution.trackable import Trackable
 from millstream.execution.variable_scatter import ScatterMethods, tell_graphs
@@ -396,6 +396,8 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
         if runtime.tracing() or isinstance(self._handle, SymbolicTensor):
             tell_graphs(self)
             apply(ops.assign_variable, self._handle, tensor)
+        elif isinstance(tensor, SymbolicTensor):
+            raise out_of_scope(tensor)
         else:
             runtime.state_assign(self._handle, tensor)
         return self._changed() if read_value else None

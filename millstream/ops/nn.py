@@ -182,8 +182,6 @@ def bias_add(value: Tensor[Biased], bias: Tensor[Biased], *, data_format: Layout
     """Add a vector along the channels."""
     if bias.rank != 1 or value.rank < 2:
         raise refuse("BiasAdd", f"{value.spec} and bias {bias.spec}", "give a vector, and a tensor of rank 2 or more")
-    if data_format == "NCHW" and value.rank < 3:
-        raise refuse("BiasAdd", f"{value.spec} in NCHW", "give a tensor of rank 3 or more")
     return value + broadcast(bias, value.shape, (_channel(data_format, value.rank),))
 
 

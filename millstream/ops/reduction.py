@@ -35,6 +35,13 @@ def read_axes(x: Value, indices: Value, what: str) -> list[int]:
     return sorted(found)
 
 
+def read_axis(x: Value, index: Value, what: str) -> int:
+    """Return the axis that an index names, counted from 0."""
+    if index.rank != 0:
+        raise refuse(what, f"axis is {index.spec}", "axis must be a scalar")
+    return read_axes(x, index, what)[0]
+
+
 def _reduced(x: Value, indices: Value, keep_dims: bool, kind: str, what: str) -> Value:
     axes = read_axes(x, indices, what)
     return keep(r.reduce(x, kind, axes), x, axes, keep_dims)
@@ -139,7 +146,7 @@ def cumulative_sum(
     x: Tensor[T], axis: Known[Tensor[Tidx]], *, exclusive: bool = False, reverse: bool = False
 ) -> Tensor[T]:
     """Return running sums along an axis."""
-    return r.cumulative(x, "sum", read_axes(x, axis, "Cumsum")[0], exclusive=exclusive, backwards=reverse)
+    return r.cumulative(x, "sum", read_axis(x, axis, "Cumsum"), exclusive=exclusive, backwards=reverse)
 
 
 @op("Cumprod", outputs="out")
@@ -147,7 +154,7 @@ def cumulative_product(
     x: Tensor[T], axis: Known[Tensor[Tidx]], *, exclusive: bool = False, reverse: bool = False
 ) -> Tensor[T]:
     """Return running products along an axis."""
-    return r.cumulative(x, "product", read_axes(x, axis, "Cumprod")[0], exclusive=exclusive, backwards=reverse)
+    return r.cumulative(x, "product", read_axis(x, axis, "Cumprod"), exclusive=exclusive, backwards=reverse)
 
 
 @op("CumulativeLogsumexp", outputs="out")

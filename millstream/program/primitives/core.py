@@ -77,7 +77,8 @@ class Primitive(Definition):
             arrays.append(array)
         try:
             answer = self.meaning(*arrays, **attributes)
-        except TypeError:
+        except (TypeError, ZeroDivisionError):
+            # Symbolic sizes, which the meaning cannot compute with; or a refusal, which belongs to the run.
             return None
         if isinstance(answer, np.ndarray):
             if answer.ndim > 1 or answer.size > LARGEST_SIZE_TENSOR:
