@@ -56,7 +56,7 @@ def folded(tensor: Any) -> Any:
     if found is not None or not isinstance(tensor, SymbolicTensor) or tensor.value.node is None:
         return found
     node = tensor.value.node
-    if acts(node) or len(node.outputs) != 1 or not node.inputs:
+    if acts(node) or len(node.outputs) != 1 or not node.inputs or not tensor.value.spec.is_static:
         return None
     known = [folded(tensor.graph.tensor(v)) for v in node.inputs]
     if any(k is None for k in known):
