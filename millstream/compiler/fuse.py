@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from millstream.base import dtypes
+from millstream.base.sizes import Expression, Symbol, symbols
 from millstream.compiler.absorb import absorb
 from millstream.compiler.groups import Group, Groups
-from millstream.program.primitives.shaping import BROADCAST, CONSTANT
+from millstream.program.primitives.shaping import BIND_SIZES, BROADCAST, CONSTANT
 from millstream.program.primitives.state import IS_SET, READ
 from millstream.program.value import Node, Program, Value
 
@@ -21,6 +23,14 @@ def through_broadcast(value: Value) -> Value:
     while value.node is not None and value.node.definition is BROADCAST:
         value = value.node.inputs[0]
     return value
+
+
+def _symbols_in(attribute: Any) -> Iterator[Symbol]:
+    if isinstance(attribute, Expression):
+        yield from symbols(attribute)
+    elif isinstance(attribute, (tuple, list)):
+        for item in attribute:
+            yield from _symbols_in(item)
 
 
 def fuse(program: Program, fuses: Callable[[Node], bool], takes: Takes = lambda node, tail: False) -> list[Group]:
@@ -39,6 +49,7 @@ class _Fusion:
         self.positions = {n: i for i, n in enumerate(program.nodes)}
         self.fusable = {n for n in program.nodes if fuses(n)}
         self.lazy = self._find_lazy()
+        self.binders = self._find_binders()
         self.changes: dict[object, int] = {}
         self.readings: dict[object, list[int]] = {}
 
@@ -65,7 +76,28 @@ class _Fusion:
                 eager.update(node.inputs)
         return lazy
 
+    def _find_binders(self) -> dict[Symbol, Node]:
+        """Return the nodes that bind sizes known only when it runs: what needs such a size need not read their results."""
+        known = {symbol for value in self.program.inputs for symbol in value.spec.symbols()}
+        binders: dict[Symbol, Node] = {}
+        for node in self.program.nodes:
+            found = set(node.attributes["symbols"]) if node.definition is BIND_SIZES else set()
+            for value in node.outputs:
+                found.update(value.spec.symbols())
+            for symbol in found - known:
+                binders[symbol] = node
+            known |= found
+        return binders
+
     def _sources(self, node: Node) -> Iterator[int]:
+        if self.binders:
+            needed = {symbol for attribute in node.attributes.values() for symbol in _symbols_in(attribute)}
+            for value in node.outputs:
+                needed.update(value.spec.symbols())
+            for symbol in needed:
+                binder = self.binders.get(symbol)
+                if binder is not None and binder is not node and binder in self.groups.group_of:
+                    yield self.groups.group_of[binder]
         for value in node.inputs:
             made_by = value.node
             while made_by is not None and made_by in self.lazy:

@@ -323,3 +323,12 @@ def test_what_python_code_inside_of_graphs_raises_comes_as_an_error_of_tensorflo
     ):
         with pytest.raises(expected, match=f"{type(error).__name__}: .*odd(.|\n)*Traceback"):
             failing(error)()
+
+
+def test_a_size_is_bound_before_the_chains_that_need_it_run() -> None:
+    @tf.function(input_signature=[tf.TensorSpec([None, None, 3], tf.float32)])
+    def first_counted(x):
+        counts = tf.cumsum(tf.math.bincount(tf.cast(tf.reshape(x, [-1]), tf.int32), minlength=8))
+        return tf.gather(counts, tf.where(counts)[0][0])
+
+    assert int(first_counted(tf.fill([2, 2, 3], 3.0))) == 12
