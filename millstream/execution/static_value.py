@@ -13,6 +13,7 @@ from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply_flat
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import EagerTensor
+from millstream.program.value import Node
 
 
 def static_value(tensor: Any, partial: bool = False) -> Any:
@@ -52,15 +53,27 @@ def shape_from_tensor(tensor: Any) -> TensorShape:
 
 def folded(tensor: Any) -> Any:
     """Return the content as a NumPy value, computed from known contents where ops without effects make it; None if unknown."""
+    return _folded(tensor, {})
+
+
+def _folded(tensor: Any, seen: dict[Any, Any]) -> Any:
     found = static_value(tensor)
     if found is not None or not isinstance(tensor, SymbolicTensor) or tensor.value.node is None:
         return found
-    node = tensor.value.node
+    if tensor.value not in seen:
+        seen[tensor.value] = _computed(tensor, tensor.value.node, seen)
+    return seen[tensor.value]
+
+
+def _computed(tensor: SymbolicTensor, node: Node, seen: dict[Any, Any]) -> Any:
     if acts(node) or len(node.outputs) != 1 or not node.inputs or not tensor.value.spec.is_static:
         return None
-    known = [folded(tensor.graph.tensor(v)) for v in node.inputs]
-    if any(k is None for k in known):
-        return None
+    known = []
+    for value in node.inputs:
+        content = _folded(tensor.graph.tensor(value), seen)
+        if content is None:
+            return None
+        known.append(content)
     with init_scope():
         given = [to_tensor(k, v.spec.dtype) for k, v in zip(known, node.inputs, strict=True)]
         return apply_flat(node.definition, given, dict(node.attributes)).numpy()
