@@ -40,6 +40,9 @@ def shape_tensor(shape: Any, dtype: Any = None) -> Any:
         if all(isinstance(d, (int, np.integer)) for d in items):
             wide = any(abs(int(d)) > 2**31 - 1 for d in items)
             return eager_constant(np.asarray(items, np.int64), dtype or (dtypes.int64 if wide else dtypes.int32))
+        if any(isinstance(d, Tensor) and d.dtype.is_floating for d in items):
+            # TensorFlow casts what it packs into a shape.
+            items = [cast_index(to_tensor(d), dtype or dtypes.int32) for d in items]
         return to_tensor(items, dtype, dtypes.int32)
     if isinstance(shape, (int, np.integer)):
         return eager_constant(np.asarray([shape], np.int64), dtype or dtypes.int32)

@@ -25,8 +25,9 @@ from millstream.program.primitives import searching
 from millstream.program.primitives import shaping as s
 from millstream.program.primitives.control import check
 from millstream.program.primitives.core import refuse
-from millstream.program.primitives.elementwise import compare, convert
-from millstream.program.value import UnknownRank, Value
+from millstream.program.primitives.elementwise import ceil, compare, convert
+from millstream.program.primitives.elementwise import maximum as maximum_of
+from millstream.program.value import Value
 
 Step = Types("Tidx", *FLOATS, int8, int16, int32, int64, uint16, uint32, uint64, default=int32)
 LONGEST_KNOWN = 16
@@ -56,7 +57,7 @@ def range_(start: Known[Tensor[Step]], limit: Known[Tensor[Step]], delta: Known[
         return begin + steps * s.broadcast(delta, (count,), ())
     numbers = [s.literal(v) for v in (start, limit, delta)]
     if any(n is None for n in numbers):
-        raise UnknownRank("The length of a range of floats is known only when the program runs.")
+        return _range_of_floats(start, limit, delta)
     a, _, d = (float(n) for n in numbers)  # type: ignore[arg-type]
     if d == 0:
         raise refuse("Range", "delta = 0", "give a delta that is not 0")
@@ -66,6 +67,18 @@ def range_(start: Known[Tensor[Step]], limit: Known[Tensor[Step]], delta: Known[
     wide = convert(s.iota((count,), 0, int64), dtype if dtype in (float32, float64) else float32)
     scaled = wide * d + a
     return convert(scaled, dtype)
+
+
+def _range_of_floats(start: Value, limit: Value, delta: Value) -> Value:
+    """Return a range whose numbers, and so its length, are known only when the program runs."""
+    dtype = start.dtype
+    check(compare(delta, s.full(delta.shape, 0, dtype), "NE"), "Range: Requires delta != 0")
+    start, limit, delta = (s.reshape(v, ()) for v in (start, limit, delta))
+    steps = convert(ceil((limit - start) / delta), int64)
+    count = s.contents(maximum_of(steps, s.constant(0, int64)))[0]
+    wide = dtype if dtype in (float32, float64) else float32
+    first, step = (s.broadcast(convert(v, wide), (count,), ()) for v in (start, delta))
+    return convert(convert(s.iota((count,), 0, int64), wide) * step + first, dtype)
 
 
 T = Types("T", bfloat16, float16, float32, float64)
