@@ -15,6 +15,9 @@ from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import EagerTensor
 from millstream.program.value import Node
 
+DEEPEST_FOLDED = 32
+"""Conditions that are known stand close to what makes them known: a search ends after so many nodes in a row."""
+
 
 def static_value(tensor: Any, partial: bool = False) -> Any:
     """Return the content as a NumPy value, None where it is not known; with `partial`, None for unknown elements."""
@@ -53,24 +56,24 @@ def shape_from_tensor(tensor: Any) -> TensorShape:
 
 def folded(tensor: Any) -> Any:
     """Return the content as a NumPy value, computed from known contents where ops without effects make it; None if unknown."""
-    return _folded(tensor, {})
+    return _folded(tensor, {}, DEEPEST_FOLDED)
 
 
-def _folded(tensor: Any, seen: dict[Any, Any]) -> Any:
+def _folded(tensor: Any, seen: dict[Any, Any], depth: int) -> Any:
     found = static_value(tensor)
-    if found is not None or not isinstance(tensor, SymbolicTensor) or tensor.value.node is None:
+    if found is not None or not isinstance(tensor, SymbolicTensor) or tensor.value.node is None or depth == 0:
         return found
     if tensor.value not in seen:
-        seen[tensor.value] = _computed(tensor, tensor.value.node, seen)
+        seen[tensor.value] = _computed(tensor, tensor.value.node, seen, depth - 1)
     return seen[tensor.value]
 
 
-def _computed(tensor: SymbolicTensor, node: Node, seen: dict[Any, Any]) -> Any:
+def _computed(tensor: SymbolicTensor, node: Node, seen: dict[Any, Any], depth: int) -> Any:
     if acts(node) or len(node.outputs) != 1 or not node.inputs or not tensor.value.spec.is_static:
         return None
     known = []
     for value in node.inputs:
-        content = _folded(tensor.graph.tensor(value), seen)
+        content = _folded(tensor.graph.tensor(value), seen, depth)
         if content is None:
             return None
         known.append(content)
