@@ -22,7 +22,7 @@ from millstream.data.leaves import (
 )
 from millstream.data.methods import DatasetMethods, positive
 from millstream.data.sources import IndexedReader, SliceReader
-from millstream.data.stage import AUTOTUNE, UNKNOWN, Element, Reader, Run, Stage, refused
+from millstream.data.stage import AUTOTUNE, INFINITE, UNKNOWN, Element, Reader, Run, Stage, refused
 from millstream.execution.convert import to_tensor
 from millstream.execution.sparse_tensor import SparseTensor
 from millstream.execution.static_value import shape_from_tensor
@@ -228,7 +228,7 @@ class Unbatch(Stage):
     def size(self, counts: list[int]) -> int:
         leads = {shape_of(s)[0] for s in leaf_specs(self.input.spec) if shape_of(s).rank} - {None}
         if counts[0] < 0 or len(leads) != 1:
-            return counts[0] if counts[0] in (0, -1) else UNKNOWN
+            return INFINITE if counts[0] == INFINITE else UNKNOWN
         return counts[0] * int(leads.pop())  # type: ignore[arg-type]
 
     def reader(self, run: Run) -> Reader:
@@ -289,23 +289,6 @@ class Rebatch(Stage):
     def __init__(self, before: Stage, spec: Any, sizes: list[Any], drop: bool) -> None:
         super().__init__(spec, [before], {"sizes": sizes})
         self.drop = drop
-
-    def size(self, counts: list[int]) -> int:
-        count, sizes = counts[0], [int(s) for s in self.values["sizes"]]
-        if count <= 0:
-            return count
-        leads = {shape_of(s)[0] for s in leaf_specs(self.input.spec) if shape_of(s).rank} - {None}
-        if len(leads) != 1:
-            return UNKNOWN
-        rows = count * int(leads.pop())  # type: ignore[arg-type]
-        turns, left = divmod(rows, sum(sizes))
-        found = turns * len(sizes)
-        for size in sizes:
-            if left <= 0:
-                break
-            found += 1 if left >= size or not self.drop else 0
-            left -= size
-        return found
 
     def reader(self, run: Run) -> Reader:
         sizes = [int(s) if isinstance(s, int) else int(s.numpy()) for s in self.values["sizes"]]

@@ -12,7 +12,7 @@ from millstream import _runtime as runtime
 from millstream.base import errors
 from millstream.data.methods import DatasetMethods, whole
 from millstream.data.nesting import DatasetSpec
-from millstream.data.stage import AUTOTUNE, UNKNOWN, Element, Reader, Run, Stage, refused
+from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage, refused
 from millstream.data.traced import Traced
 
 
@@ -23,9 +23,6 @@ class FlatMap(Stage):
 
     def __init__(self, before: Stage, function: Traced) -> None:
         super().__init__(function.spec.element_spec, [before], functions=[function])
-
-    def size(self, counts: list[int]) -> int:
-        return 0 if counts[0] == 0 else UNKNOWN
 
     def reader(self, run: Run) -> Reader:
         return _FlatReader(self, self.input.reader(run), run)
@@ -86,9 +83,6 @@ class Interleave(Stage):
         super().__init__(function.spec.element_spec, [before], values, [function])
         self.name = "Interleave" if calls is None else "ParallelInterleave"
         self.deterministic = deterministic
-
-    def size(self, counts: list[int]) -> int:
-        return 0 if counts[0] == 0 else UNKNOWN
 
     def reader(self, run: Run) -> Reader:
         return _InterleaveReader(self, self.input.reader(run), run)
@@ -286,5 +280,10 @@ class CombiningMethods(DatasetMethods):
             raise refused(f"`block_length` must be > 0 but is {block}")
         if isinstance(calls, int) and calls <= 0 and calls != AUTOTUNE:
             raise refused(f"`num_parallel_calls` must be > 0 but is {calls}")
+        if isinstance(cycle, int) and isinstance(calls, int) and 0 < cycle < calls:
+            raise refused(
+                "If `cycle_length` is set to a fixed value, `num_parallel_calls` must be either `tf.data.AUTOTUNE` or a value "
+                f"less than or equal to `cycle_length`; they are {calls} and {cycle}."
+            )
         traced = _gives_dataset(map_func, self._stage, "interleave")
         return self._then(Interleave(self._stage, traced, cycle, block, calls, deterministic))

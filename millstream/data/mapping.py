@@ -15,7 +15,7 @@ from millstream.base import dtypes, errors, nest
 from millstream.base.specs import TensorSpec
 from millstream.data.leaves import is_plain, leaf_specs, normalized, relaxed, spec_of
 from millstream.data.methods import DatasetMethods, whole
-from millstream.data.stage import AUTOTUNE, UNKNOWN, Element, Reader, Run, Stage
+from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage
 from millstream.data.traced import Traced
 from millstream.execution.convert import to_tensor
 from millstream.execution.tensor import EagerTensor
@@ -167,9 +167,6 @@ class Filter(Stage):
 
     def __init__(self, before: Stage, predicate: Traced) -> None:
         super().__init__(before.spec, [before], functions=[predicate])
-
-    def size(self, counts: list[int]) -> int:
-        return 0 if counts[0] == 0 else UNKNOWN
 
     def reader(self, run: Run) -> Reader:
         return _FilterReader(self, self.input.reader(run))

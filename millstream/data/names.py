@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from millstream.api.public import publish
-from millstream.data import options
+from millstream.data import experimental, options
 from millstream.data.dataset import Dataset, DatasetSpec, NumpyIterator
 from millstream.data.iterator import Iterator, IteratorSpec
 from millstream.data.optional import Optional, OptionalSpec
@@ -21,6 +21,9 @@ publish("data.Options", options.Options)
 publish("data.ThreadingOptions", options.ThreadingOptions)
 publish("data.experimental.AUTOTUNE", AUTOTUNE)
 publish("data.experimental.AutoShardPolicy", options.AutoShardPolicy)
+publish("data.experimental.AutotuneOptions", options.AutotuneOptions)
+publish("data.experimental.ThreadingOptions", options.ThreadingOptions)
+publish("data.experimental.TFRecordWriter", experimental.TFRecordWriter)
 publish("data.experimental.ExternalStatePolicy", options.ExternalStatePolicy)
 publish("data.experimental.OptimizationOptions", options.OptimizationOptions)
 publish("data.experimental.DistributeOptions", options.DistributeOptions)

@@ -28,7 +28,7 @@ class Take(Stage):
         number, count = self.number("number"), counts[0]
         if number < 0:
             return count
-        return number if count == INFINITE else min(number, count) if count >= 0 else 0 if number == 0 else UNKNOWN
+        return number if count == INFINITE else min(number, count) if count >= 0 else UNKNOWN
 
     def changes_nothing(self) -> bool:
         return self.number("number") < 0
@@ -71,7 +71,7 @@ class Skip(Stage):
 
     def size(self, counts: list[int]) -> int:
         number, count = self.number("number"), counts[0]
-        return 0 if number < 0 else max(0, count - number) if count >= 0 else count
+        return count if count < 0 else 0 if number < 0 else max(0, count - number)
 
     def changes_nothing(self) -> bool:
         return self.number("number") == 0
@@ -379,10 +379,13 @@ class OrderingMethods(DatasetMethods):
             raise TypeError("Both `*args` and `datasets` cannot be set.")
         structure = datasets if datasets is not None else args[0] if len(args) == 1 else args
         flat = nest.flatten(structure)
+        if isinstance(structure, list):
+            raise TypeError(
+                "Invalid input to `zip`. Inputs are expected to be (nested) structures of `tf.data.Dataset` objects. Python "
+                "`list` is not supported and you should use `tuple` instead."
+            )
         for item in flat:
             if not hasattr(item, "_stage"):
-                if isinstance(structure, list):
-                    raise TypeError("Invalid input to `zip`. Got a list of `tf.data.Dataset` objects; give a tuple.")
                 raise TypeError(
                     "Invalid input to `zip`. Inputs are expected to be (nested) structures of `tf.data.Dataset` objects but "
                     f"encountered object of type {type(item)}."

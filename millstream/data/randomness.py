@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from millstream.execution.context import current_graph
 from millstream.execution.random_seeds import op_seeds
 from millstream.program.random_numbers import philox_bits
 
@@ -52,6 +53,21 @@ class SeedSource:
         self.again = again
         self.words = Words(seed, seed2)
         self.lock = threading.Lock()
+
+    @classmethod
+    def of(cls, seed: Any, again: bool) -> SeedSource:
+        """Return the seeds of a dataset whose caller gave `seed`."""
+        seeds = dataset_seeds(seed)
+        made = cls(*seeds, again)
+        made.per_call = seeds if current_graph() is not None else None
+        return made
+
+    per_call: tuple[int, int] | None = None
+    """The seeds of a dataset made inside of a traced function: each call makes it anew."""
+
+    def bound(self) -> SeedSource:
+        """Return the seeds of the dataset that one call of the traced function around it makes."""
+        return self if self.per_call is None else SeedSource(*self.per_call, self.again)
 
     def draw(self) -> tuple[int, int]:
         """Return the seeds of one more iteration."""

@@ -12,6 +12,7 @@ from millstream.base import dtypes
 from millstream.base.specs import TensorSpec
 from millstream.data.leaves import relaxed
 from millstream.data.methods import DatasetMethods, tf
+from millstream.data.ordering import OrderingMethods
 from millstream.data.sources import SourceMethods
 from millstream.data.stage import INFINITE, UNKNOWN, Element, Reader, Run, Stage, refused
 from millstream.execution.convert import to_tensor
@@ -45,14 +46,7 @@ class Directed(Stage):
         self.stop = stop
 
     def size(self, counts: list[int]) -> int:
-        selector, datasets = counts[0], counts[1:]
-        if any(c == UNKNOWN for c in counts) or not self.stop:
-            if INFINITE in datasets and not self.stop and UNKNOWN not in datasets:
-                return INFINITE
-            if not self.stop and UNKNOWN not in counts and selector == INFINITE:
-                return sum(datasets)
-            return UNKNOWN
-        return INFINITE if all(c == INFINITE for c in counts) else UNKNOWN
+        return INFINITE if INFINITE in counts[1:] else UNKNOWN
 
     def reader(self, run: Run) -> Reader:
         return _DirectedReader(self, [s.reader(run) for s in self.inputs])
@@ -101,10 +95,10 @@ def sampled(datasets: list[Any], weights: Any, seed: Any, stop: bool, again: boo
     """See Dataset.sample_from_datasets."""
     if not datasets:
         raise ValueError("Invalid `datasets`. `datasets` should not be empty.")
-    if isinstance(weights, DatasetMethods):
-        logits_of = weights.map(lambda *p: PUBLIC["math.log"](p))  # type: ignore[attr-defined]
+    if hasattr(weights, "_stage"):
+        logits_of = weights.map(lambda *p: PUBLIC["math.log"](p))
         words = SourceMethods.random(seed, again).batch(2)
-        selector = SourceMethods.zip((logits_of, words)).map(_choose)  # type: ignore[attr-defined]
+        selector = OrderingMethods.zip((logits_of, words)).map(_choose)
         return datasets[0]._then(Directed(selector._stage, [d._stage for d in datasets], stop))
     if weights is None:
         logits = to_tensor([[1.0] * len(datasets)])
@@ -166,8 +160,8 @@ def resampled(dataset: Any, class_func: Callable[..., Any], target_dist: Any, in
         found = class_func(*data) if type(data) is tuple else class_func(data)
         return found, tf.gather(probabilities, found), data
 
-    checked = SourceMethods.zip((acceptances, initials)).map(lambda a, _: a)  # type: ignore[attr-defined]
-    marked = SourceMethods.zip((checked, dataset)).map(classify)  # type: ignore[attr-defined]
+    checked = OrderingMethods.zip((acceptances, initials)).map(lambda a, _: a)
+    marked = OrderingMethods.zip((checked, dataset)).map(classify)
     kept = marked.filter(lambda _, p, data: PUBLIC["random.uniform"]([], seed=seed, dtype=p.dtype) < p)
     filtered = kept.map(lambda found, _, data: (found, data)).prefetch(3)
 

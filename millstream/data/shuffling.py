@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from millstream.data.methods import DatasetMethods, whole
-from millstream.data.randomness import SeedSource, Words, dataset_seeds
+from millstream.data.randomness import SeedSource, Words
 from millstream.data.sources import IndexedReader
 from millstream.data.stage import INFINITE, UNKNOWN, Element, Reader, Run, Stage, refused
 
@@ -20,6 +20,12 @@ class Shuffle(Stage):
     def __init__(self, before: Stage, buffer: Any, source: SeedSource) -> None:
         super().__init__(before.spec, [before], {"buffer": buffer})
         self.source = source
+
+    def bound(self, known: dict[int, Any]) -> Stage:
+        result = super().bound(known)
+        assert isinstance(result, Shuffle)
+        result.source = self.source.bound()
+        return result
 
     def size(self, counts: list[int]) -> int:
         return counts[0]
@@ -233,7 +239,7 @@ class ShufflingMethods(DatasetMethods):
         if isinstance(size, int) and size <= 0 and size != UNKNOWN:
             raise refused("buffer_size must be greater than zero or UNKNOWN_CARDINALITY")
         again = reshuffle_each_iteration is None or bool(reshuffle_each_iteration)
-        return self._then(Shuffle(self._stage, size, SeedSource(*dataset_seeds(seed), again)))
+        return self._then(Shuffle(self._stage, size, SeedSource.of(seed, again)))
 
     def repeat(self, count: Any = None, name: str | None = None) -> Any:
         """Go through the dataset `count` times; without end for None and -1.

@@ -25,7 +25,7 @@ from millstream.data.leaves import (
 )
 from millstream.data.methods import DatasetMethods, dataset, whole
 from millstream.data.optional import NoneTensorSpec
-from millstream.data.randomness import SeedSource, dataset_seeds
+from millstream.data.randomness import SeedSource
 from millstream.data.randomness import Words as Random
 from millstream.data.stage import INFINITE, UNKNOWN, Element, Reader, Run, Stage
 from millstream.execution.convert import to_tensor
@@ -339,9 +339,15 @@ class RandomWords(Stage):
 
     name = "Random"
 
-    def __init__(self, seeds: tuple[int, int], again: bool) -> None:
+    def __init__(self, source: SeedSource) -> None:
         super().__init__(TensorSpec([], dtypes.int64))
-        self.source = SeedSource(*seeds, again)
+        self.source = source
+
+    def bound(self, known: dict[int, Any]) -> Stage:
+        result = super().bound(known)
+        assert isinstance(result, RandomWords)
+        result.source = self.source.bound()
+        return result
 
     def count(self) -> int:
         return INFINITE
@@ -444,7 +450,7 @@ class SourceMethods(DatasetMethods):
         >>> list(tf.data.Dataset.random(seed=4).take(2).as_numpy_iterator())
         [2914136133, 749157862]
         """
-        return dataset(RandomWords(dataset_seeds(seed), bool(rerandomize_each_iteration)))
+        return dataset(RandomWords(SeedSource.of(seed, bool(rerandomize_each_iteration))))
 
     @staticmethod
     def from_generator(

@@ -70,7 +70,7 @@ class Window(Stage):
             return count
         if self.drop:
             reach = (size - 1) * stride + 1
-            return max(0, (count - reach) // shift + 1) if count >= reach else 0
+            return (count - reach) // shift + 1 if count >= reach else 0
         return -(-count // shift)
 
     def reader(self, run: Run) -> Reader:
@@ -129,6 +129,9 @@ class GroupByWindow(Stage):
 
     def __init__(self, before: Stage, key: Traced, reduce: Traced, size: Traced) -> None:
         super().__init__(reduce.spec.element_spec, [before], functions=[key, reduce, size])
+
+    def size(self, counts: list[int]) -> int:
+        return INFINITE if counts[0] == INFINITE else UNKNOWN
 
     def reader(self, run: Run) -> Reader:
         return _GroupReader(self, self.input.reader(run), run)
