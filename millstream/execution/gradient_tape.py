@@ -10,6 +10,7 @@ from typing import Any
 
 from millstream.autodiff.split import reached_values
 from millstream.base import dtypes, nest
+from millstream.base.composite import CompositeTensor
 from millstream.base.errors import explain
 from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph
@@ -42,6 +43,18 @@ def handle_of_source(source: Any) -> Any:
     if isinstance(source, IndexedSlices):
         return source.values
     return to_tensor(source)
+
+
+def gradient_part(value: Any) -> Any:
+    """Return the part of a composite tensor that gradients flow to; anything else as it is."""
+    rule = getattr(value, "__composite_gradient__", None) if isinstance(value, CompositeTensor) else None
+    return value if rule is None else rule.get_gradient_components(value)
+
+
+def with_gradient(value: Any, gradient: Any) -> Any:
+    """Return a gradient in the form of the source that it belongs to."""
+    rule = getattr(value, "__composite_gradient__", None) if isinstance(value, CompositeTensor) else None
+    return gradient if rule is None or gradient is None else rule.replace_gradient_components(value, gradient)
 
 
 class GradientTape:
@@ -111,7 +124,7 @@ class GradientTape:
         if self._tape is None and not self._recording:
             raise ValueError(explain("Tape is not recording: watch inside of `with tape:`."))
         tape = self._ensure()
-        for item in nest.flatten(tensor, expand_composites=True):
+        for item in nest.flatten(nest.map_structure(gradient_part, tensor), expand_composites=True):
             if not isinstance(item, Tensor) and not hasattr(item, "handle") and not hasattr(item, "__tf_tensor__"):
                 raise ValueError(
                     explain(
@@ -183,12 +196,16 @@ class GradientTape:
                 )
             )
         targets = _targets(target)
-        given = [None] * len(targets) if output_gradients is None else nest.flatten(output_gradients)
+        given = (
+            [None] * len(targets)
+            if output_gradients is None
+            else list(map(gradient_part, nest.flatten(output_gradients)))
+        )
         dys = [
             None if d is None else (d if isinstance(d, IndexedSlices) else to_tensor(d, t.dtype))
             for d, t in zip(given, targets, strict=True)
         ]
-        flat = nest.flatten(sources)
+        flat = list(map(gradient_part, nest.flatten(sources)))
         for source in flat:
             dtype = getattr(source, "dtype", None)
             if dtype is None:
@@ -205,7 +222,7 @@ class GradientTape:
             found = [_zeros(s) if g is None else g for s, g in zip(flat, found, strict=True)]
         if not self._persistent:
             self._tape = None
-        return nest.pack_sequence_as(sources, found)
+        return nest.pack_sequence_as(sources, list(map(with_gradient, nest.flatten(sources), found)))
 
     def _for_gradients(self) -> tapes.Tape:
         if self._tape is None:
@@ -344,7 +361,7 @@ def _target(target: Any) -> Any:
 
 
 def _targets(target: Any) -> list[Any]:
-    return [_target(t) for t in nest.flatten(target, expand_composites=True)]
+    return [_target(t) for t in nest.flatten(nest.map_structure(gradient_part, target), expand_composites=True)]
 
 
 def _is_differentiable(target: Any) -> bool:

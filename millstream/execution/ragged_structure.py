@@ -27,8 +27,22 @@ from millstream.ops.registry import find
 Self = TypeVar("Self", bound="RaggedStructure")
 
 
+class _InnerValues:
+    """How gradients flow through ragged tensors: to their innermost values (`__composite_gradient__`)."""
+
+    def get_gradient_components(self, value: Any) -> Any:
+        """Return what is differentiated."""
+        return value.flat_values
+
+    def replace_gradient_components(self, value: Any, component_grads: Any) -> Any:
+        """Return the gradients of the innermost values in the rows of `value`."""
+        return value.with_flat_values(component_grads)
+
+
 class RaggedStructure(CompositeTensor):
     """Values, which may be ragged themselves, and the partition of them into rows."""
+
+    __composite_gradient__ = _InnerValues()
 
     def __init__(self, values: Any, row_partition: Any, internal: bool = False) -> None:
         if internal is not True:
