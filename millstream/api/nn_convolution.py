@@ -228,7 +228,7 @@ def conv3d(
 @public("nn.atrous_conv2d")
 def atrous_conv2d(value: Any, filters: Any, rate: int, padding: Any, name: str | None = None) -> Any:
     """Convolve images with filters that have gaps."""
-    return _of_rank(2, value, filters, 1, padding, "NHWC", rate)
+    return convolution(value, filters, 1, padding, "NHWC", rate)
 
 
 def _transposed(

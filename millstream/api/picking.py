@@ -132,9 +132,9 @@ def one_hot(
     """Return on_value (1) where a new axis' index equals the element, off_value (0) elsewhere."""
     given = [v.dtype for v in (on_value, off_value) if isinstance(getattr(v, "dtype", None), dtypes.DType)]
     if dtype is None:
-        if len(given) == 2 and given[0] != given[1]:
-            raise TypeError(explain(f"dtype {given[0]!r} of on_value does not match dtype {given[1]!r} of off_value"))
         known = [to_tensor(v).dtype for v in (on_value, off_value) if v is not None]
+        if len(known) == 2 and known[0] != known[1]:
+            raise TypeError(explain(f"dtype {known[0]!r} of on_value does not match dtype {known[1]!r} of off_value"))
         wanted = given[0] if given else known[0] if known else dtypes.float32
     else:
         wanted = as_dtype(dtype)

@@ -91,11 +91,12 @@ class OpError(Exception):
         if self._stated.op in ("", op):
             self._stated.line = ""
 
-    def rename(self, inner: str, outer: str) -> None:
-        """Say `outer` where the message starts with `inner`: users know the op, not the primitive in its body."""
+    def rename_inner(self, op: str) -> None:
+        """Say `op` where the message starts with a primitive of its body or a kernel: names that users do not know."""
         stated = self._stated
-        if inner != outer and stated.message.startswith(f"{inner}: "):
-            stated.message = outer + stated.message[len(inner) :]
+        inner = stated.message.partition(": ")[0]
+        if op and inner.isidentifier() and inner.islower():
+            stated.message = op + stated.message[len(inner) :]
             self._message = stated.text()
 
     @property
@@ -279,7 +280,8 @@ def from_runtime(code: int, message: str, source: str = "") -> OpError:
         return InternalError(None, None, f"{message} (the runtime gave the unknown status {code})")
     error: OpError = _CLASSES[code](None, None, message)
     line, op = parts_of_origin(source)
-    error.state(op, line=with_text(line))
+    error.rename_inner(op)
+    error.state(op, line=with_text(line or user_line()))
     return error
 
 

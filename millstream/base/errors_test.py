@@ -25,7 +25,7 @@ def test_a_status_carries_the_op_and_the_users_line(tmp_path):
 
 def test_each_part_of_an_error_is_stated_once():
     error = errors.InvalidArgumentError(None, None, "dot: sizes differ")
-    error.rename("dot", "MatMul")
+    error.rename_inner("MatMul")
     error.state("MatMul", "a: float32[2]")
     error.state("While", "x: int32[]", "train.py:3 in step")
     assert error.message == "MatMul: sizes differ [Op:MatMul]\n  given a: float32[2]\n  at train.py:3 in step"

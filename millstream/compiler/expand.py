@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from millstream.base import dtypes
-from millstream.base.errors import OpError, origin
+from millstream.base.errors import OpError, UnimplementedError, origin
 from millstream.base.sizes import Expression, Size, Symbol, fresh_symbol, is_known, substitute, symbols
 from millstream.base.spec import Spec
 from millstream.compiler.inner_sizes import pass_sizes
@@ -24,6 +24,7 @@ from millstream.program.value import (
     Definition,
     Node,
     Program,
+    UnknownRank,
     Value,
     building,
     current_program,
@@ -226,9 +227,10 @@ def expand_into(program: Program, inputs: Sequence[Value], outer: Mapping[Symbol
             with from_source(origin(line, definition.name) if isinstance(definition, Op) else line):
                 try:
                     made = result.emit(definition, arguments, attributes)
-                except OpError as error:
-                    state_failure(error, definition, [v.spec for v in arguments], attributes, line)
-                    raise
+                except (OpError, UnknownRank) as error:
+                    refused = UnimplementedError(None, None, str(error)) if isinstance(error, UnknownRank) else error
+                    state_failure(refused, definition, [v.spec for v in arguments], attributes, line)
+                    raise refused from None
             for old, new in zip(node.outputs, made, strict=True):
                 place[old] = new
                 unify(old.spec, new.spec, sizes)

@@ -99,7 +99,7 @@ class ConcreteFunction:
         """The variables that the function uses."""
         found = tuple(reference() for reference in self._variables)
         if any(v is None for v in found):
-            raise ValueError(
+            raise AssertionError(
                 explain(
                     "Called a function referencing variables which have been deleted. This likely means that function-local "
                     "variables were created and not referenced elsewhere in the program. This is generally a mistake; consider "

@@ -18,8 +18,5 @@ def state_failure(
     line: str | None,
 ) -> None:
     """Add to an error of `definition` what it does not say yet; `line` is what `errors.user_line` gave for it."""
-    subject = error.message.partition(": ")[0]
-    if subject.isidentifier() and subject.islower():
-        # A primitive of the op's body: a name that users do not know.
-        error.rename(subject, definition.name)
+    error.rename_inner(definition.name)
     error.state(definition.name, definition.describe_given(inputs, attributes), errors.with_text(line or ""))
