@@ -6,23 +6,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from millstream.base import dtypes
-from millstream.base.sizes import Expression, Symbol, symbols
-from millstream.compiler.absorb import absorb
+from millstream.base.sizes import Expression, Symbol, evaluate, is_known, symbols
+from millstream.compiler.absorb import NEAR, absorb
 from millstream.compiler.groups import Group, Groups
-from millstream.program.primitives.shaping import BIND_SIZES, BROADCAST, CONSTANT
+from millstream.program.primitives.shaping import BIND_SIZES, BROADCAST, CONSTANT, SLICE
 from millstream.program.primitives.state import IS_SET, READ
 from millstream.program.value import Node, Program, Value
 
 LARGEST_GROUP = 48
+LARGEST_SOURCE = 8
+"""How many times larger than itself what a slice is cut from may be, so that it is read where it lies."""
 
 Takes = Callable[[Node, list[Node]], bool]
-
-
-def through_broadcast(value: Value) -> Value:
-    """Return what a broadcast repeats: fused instructions read it with strides of zero."""
-    while value.node is not None and value.node.definition is BROADCAST:
-        value = value.node.inputs[0]
-    return value
 
 
 def _symbols_in(attribute: Any) -> Iterator[Symbol]:
@@ -48,6 +43,7 @@ class _Fusion:
         self.groups = Groups()
         self.positions = {n: i for i, n in enumerate(program.nodes)}
         self.fusable = {n for n in program.nodes if fuses(n)}
+        self.last_read = {v: i for i, n in enumerate(program.nodes) for v in n.inputs}
         self.lazy = self._find_lazy()
         self.binders = self._find_binders()
         self.changes: dict[object, int] = {}
@@ -66,15 +62,30 @@ class _Fusion:
         return self.groups.in_order(self.positions)
 
     def _find_lazy(self) -> set[Node]:
-        """Return the broadcasts that only fused nodes read: they need no bytes of their own."""
+        """Return the broadcasts and slices that only fused nodes read: they need no bytes of their own."""
         eager: set[Value] = set(self.program.outputs)
         lazy: set[Node] = set()
         for node in reversed(self.program.nodes):
             if node.definition is BROADCAST and node.outputs[0] not in eager:
                 lazy.add(node)
+                # Kernels that take in a bias read what is repeated as it is.
+                eager.update(v for v in node.inputs if v.node is not None and v.node.definition is SLICE)
+            elif node.definition is SLICE and node.outputs[0] not in eager and self._reads_in_place(node):
+                lazy.add(node)
+                eager.update(node.inputs)
             elif node not in self.fusable:
                 eager.update(node.inputs)
         return lazy
+
+    def _reads_in_place(self, node: Node) -> bool:
+        """Return whether a slice is best read where it lies: what it is cut from is little larger, and lives about as long."""
+        x, y = node.inputs[0], node.outputs[0]
+        if not x.spec.is_static or not y.spec.is_static or x.dtype == dtypes.string:
+            return False
+        starts = all(is_known(a) for a in node.attributes["start"])
+        until = self.last_read.get(y, 0)
+        near = until <= max(self.positions[node] + NEAR, self.last_read.get(x, 0))
+        return starts and near and evaluate(x.spec.count or 0) <= LARGEST_SOURCE * evaluate(y.spec.count or 0)
 
     def _find_binders(self) -> dict[Symbol, Node]:
         """Return the nodes that bind sizes known only when it runs: what needs such a size need not read their results."""
@@ -139,10 +150,13 @@ class _Fusion:
         groups.add(Group([node], True, shape=shape), sources)
 
     def _repeated(self, node: Node) -> Iterator[Value]:
-        """What a node reads through broadcasts; a chain cannot read its own results that way."""
+        """What a node reads through broadcasts and slices; a chain cannot read its own results that way."""
         for value in node.inputs:
-            if value.node is not None and value.node in self.lazy:
-                yield through_broadcast(value)
+            lazy = False
+            while value.node is not None and value.node in self.lazy:
+                value, lazy = value.node.inputs[0], True
+            if lazy:
+                yield value
 
     def _joins(self, group: Group, shape: object, count: int) -> bool:
         return group.fused and group.shape == shape and len(group.nodes) + count <= LARGEST_GROUP

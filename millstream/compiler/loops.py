@@ -10,6 +10,7 @@ from millstream.base.sizes import Size, Symbol, fresh_symbol, is_known, symbols
 from millstream.base.spec import Spec
 from millstream.compiler.expand import CONTROL, ExpandedProgram, expand_inner, is_inner
 from millstream.compiler.inner_sizes import pass_sizes
+from millstream.compiler.loop_products import lift_products
 from millstream.program.learned_sizes import unify
 from millstream.program.primitives.control import LOOP, merged
 from millstream.program.primitives.lists import EMPTY, PUSH, RESERVE, SET
@@ -57,6 +58,7 @@ def expand_loop(result: ExpandedProgram, inputs: Sequence[Value], attributes: Ma
     outer = [v for i, v in enumerate(values) if i < len(kept) or not is_inner(v)]
     turned = expand_inner(condition, shown, specs, result.claims, result.sizes)
     outer += _hoist(result, inner, turned, outer, len(kept))
+    outer += lift_products(result, inner, turned, outer, len(kept))
     outer += pass_sizes(result, (inner, turned))
     made = result.append(LOOP, outer, {"condition": turned, "body": inner, "carried": len(kept)})
     place = dict(zip(kept, made, strict=True))

@@ -9,6 +9,7 @@ from millstream.compiler.plan import ARENA, HEAP, FunctionWriter, Instruction
 def plan_memory(function: FunctionWriter) -> None:
     """Give every arena slot an offset, put outputs on the heap, and write down the releases."""
     _put_outputs_on_heap(function)
+    _put_elements_on_heap(function)
     _protect_lists(function)
     first, last = _lifetimes(function)
     write_over_dying(function, last)
@@ -29,6 +30,19 @@ def _put_outputs_on_heap(function: FunctionWriter) -> None:
             function.instruction("copy", [slot], [copy])
             function.outputs[position] = slot = copy
         seen.add(slot)
+
+
+_KEEPS = {"list_push": 1, "list_set": 2, "list_from_tensor": 0}
+"""Which input of a kernel a list keeps."""
+
+
+def _put_elements_on_heap(function: FunctionWriter) -> None:
+    """An element of a list must own its bytes, or it is copied."""
+    for item in function.instructions:
+        if item.kernel in _KEEPS:
+            slot = function.slots[function.root(item.inputs[_KEEPS[item.kernel]])]
+            if slot.storage == ARENA:
+                slot.storage = HEAP
 
 
 _CHANGES_ITS_LIST = frozenset(("list_push", "list_pop", "list_set", "list_scatter_into", "list_resize"))

@@ -6,7 +6,8 @@
 //   attributes: 0 transpose_x: 1 if x is [batch…, k, m]   1 transpose_y: 1 if y is [batch…, n, k]
 //               2 conjugate: bit 0 x, bit 1 y             3 activation (enum Activation in matmul.h; floats only)
 //               4 alpha: a double, bit for bit (the slope of leaky_relu and elu, else 0)
-// dot: x, y, bias [y's free axes] (optional) -> z, any ranks; reads and writes transposed operands where they lie.
+// dot: x, y, bias [y's free axes] (optional), addend (optional) -> z, any ranks; reads and writes transposed operands where
+//   they lie. The addend has z's sizes; float32 and float64 only.
 //   attributes: 0 batch count B   1 contract count C   2 conjugate   3 activation   4 alpha
 //               B batch axes of x, B batch axes of y, C contracted axes of x, C contracted axes of y,
 //               then for each axis of z the axis of the natural order (batch, x's free axes, y's free axes).
@@ -71,8 +72,10 @@ bool is_real_float(DType dtype) {
 
 Status check_operands(const Call& call, const char* name) {
   const std::string who = std::string(name) + ": ";
-  MS_REQUIRE(call.input_count == 2 || call.input_count == 3,
-             who + "takes x, y and an optional bias, got " + std::to_string(call.input_count) + " inputs");
+  const int most = name[0] == 'd' ? 4 : 3;
+  MS_REQUIRE(call.input_count >= 2 && call.input_count <= most,
+             who + "takes x, y, an optional bias" + (most == 4 ? " and an optional addend" : "") + ", got " +
+                 std::to_string(call.input_count) + " inputs");
   MS_REQUIRE(call.output_count == 1, who + "has one output, got " + std::to_string(call.output_count));
   MS_REQUIRE(call.has(0) && call.has(1), who + "x and y must be present");
   const Tensor &x = call.in(0), &y = call.in(1), &z = call.out(0);
@@ -93,6 +96,13 @@ Status check_operands(const Call& call, const char* name) {
                    sizes_fit(call.in(2).dims, call.in(2).rank, 16),
                who + "the bias must have the result's type, got " + show_sizes(call.in(2)));
   }
+  if (call.has(3)) {
+    const Tensor& addend = call.in(3);
+    MS_REQUIRE((z.dtype == DType::float32 || z.dtype == DType::float64) && addend.dtype == z.dtype && x.dtype == z.dtype,
+               who + "an addend needs float32 or float64 throughout, got " + show_sizes(addend));
+    MS_REQUIRE(addend.rank == z.rank && std::equal(z.dims, z.dims + z.rank, addend.dims),
+               who + "the addend must have the result's sizes, got " + show_sizes(addend));
+  }
   return {};
 }
 
@@ -110,6 +120,7 @@ Status read_epilogue(const Call& call, const char* name, Product& product) {
   product.x_tensor = &call.in(0);
   product.y_tensor = &call.in(1);
   product.bias_tensor = call.has(2) ? &call.in(2) : nullptr;
+  product.addend_tensor = call.has(3) ? &call.in(3) : nullptr;
   return {};
 }
 

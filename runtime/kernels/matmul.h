@@ -30,7 +30,8 @@ struct ProductAxis {
   int64_t size, x, y, z, bias;
 };
 
-// z[i, j] = activation(sum over d of x[i, d] y[d, j] + bias), repeated over `loops`; a loop with z stride 0 adds up.
+// z[i, j] = activation(sum over d of x[i, d] y[d, j] + bias + addend), repeated over `loops`; a loop with z stride 0 adds up.
+// The addend lies as z does.
 struct Product {
   int64_t m = 1, n = 1, k = 1;
   int64_t x_row = 0, x_column = 0, y_row = 0, y_column = 0, z_row = 0, z_column = 0, bias_row = 0, bias_column = 0;
@@ -41,7 +42,8 @@ struct Product {
   bool conjugate_x = false, conjugate_y = false;
   Activation activation = Activation::none;
   double alpha = 0;
-  const Tensor *x_tensor = nullptr, *y_tensor = nullptr, *bias_tensor = nullptr;
+  const Tensor *x_tensor = nullptr, *y_tensor = nullptr, *bias_tensor = nullptr,
+               *addend_tensor = nullptr;
 };
 
 Status read_matmul(const Call& call, Product& product);

@@ -78,6 +78,7 @@ struct Epilogue {
   int64_t bias_row, bias_column;
   Activation activation;
   double alpha;
+  const Z* addend;  // lies as `to` does
 
   static void run(const void* self, int64_t row, int64_t rows, int64_t column, int64_t columns) {
     const auto& e = *static_cast<const Epilogue*>(self);
@@ -92,6 +93,7 @@ struct Epilogue {
         } else {
           A value = from[j];
           if (e.bias) value += static_cast<A>(e.bias[i * e.bias_row + j * e.bias_column]);
+          if (e.addend) value += static_cast<A>(e.addend[i * e.to_row + j * e.to_column]);
           if (e.activation != Activation::none) value = activate(e.activation, value, static_cast<A>(e.alpha));
           to[j * e.to_column] = Z(value);
         }
@@ -142,7 +144,7 @@ Status run_typed(const Call& call, const Product& p) {
   const int64_t outer = steps(p.loops, outer_count), inner = steps(p.loops + outer_count, p.sum_count);
   constexpr bool same = sizeof(Z) == sizeof(A) && std::is_integral_v<Z> == std::is_integral_v<A>;
   const bool direct = same && p.z_column == 1;
-  const bool finishing = !direct || p.bias_tensor || p.activation != Activation::none;
+  const bool finishing = !direct || p.bias_tensor || p.addend_tensor || p.activation != Activation::none;
   const bool spread = outer > 1 && p.m * p.n < (int64_t{1} << 40) / std::max<int64_t>(p.k, 1);
   const double work =
       static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(std::max<int64_t>(p.k, 1) * inner);
@@ -161,7 +163,7 @@ Status run_typed(const Call& call, const Product& p) {
         to,         to_row,        z,
         p.z_row,    p.z_column,    p.bias_tensor ? p.bias_tensor->as<Z>() + base.bias : nullptr,
         p.bias_row, p.bias_column, p.activation,
-        p.alpha};
+        p.alpha,    p.addend_tensor ? p.addend_tensor->as<Z>() + base.z : nullptr};
     for (int64_t sum = 0; sum < inner; ++sum) {
       const Offsets at = offsets_at(p.loops + outer_count, p.sum_count, sum);
       const StridedSource<X> x{p.x_tensor->as<X>() + base.x + at.x, p.x_row, p.x_column};

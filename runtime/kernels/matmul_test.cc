@@ -114,11 +114,14 @@ void test_dot(DType dtype, std::vector<int64_t> xd, std::vector<int64_t> yd, std
   for (int64_t o : order) zd.push_back(natural[o]);
   for (int64_t c : xc) depth.push_back(xd[c]);
   const Value x = random_value(dtype, xd, random), y = random_value(dtype, yd, random),
-              bias = random_value(dtype, bias_dims, random);
+              bias = random_value(dtype, bias_dims, random), addend = random_value(dtype, zd, random);
+  const bool with_addend = with_bias && (dtype == DType::float32 || dtype == DType::float64);
   Value z(dtype, zd);
   std::vector<int64_t> attributes{static_cast<int64_t>(xb.size()), static_cast<int64_t>(xc.size()), 0, 0, 0};
   for (const auto* list : {&xb, &yb, &xc, &yc, &order}) attributes.insert(attributes.end(), list->begin(), list->end());
-  const Status status = call_kernel(*dot, {&x, &y, with_bias ? &bias : nullptr}, {&z}, attributes);
+  std::vector<const Value*> inputs{&x, &y, with_bias ? &bias : nullptr};
+  if (with_addend) inputs.push_back(&addend);
+  const Status status = call_kernel(*dot, inputs, {&z}, attributes);
   const std::string what = "dot " + show_sizes(x.tensor) + " " + show_sizes(y.tensor) + " -> " + show_sizes(z.tensor);
   expect(status.ok(), what + ": " + status.message());
   Numbers expected(static_cast<size_t>(z.tensor.count()));
@@ -136,6 +139,7 @@ void test_dot(DType dtype, std::vector<int64_t> xd, std::vector<int64_t> yd, std
       for (size_t i = 0; i < d.size(); ++i) xi[xc[i]] = yi[yc[i]] = d[i];
       sum += get(x, flat(xd, xi)) * get(y, flat(yd, yi));
     });
+    if (with_addend) sum += get(addend, flat(zd, at));
     expected[static_cast<size_t>(flat(zd, at))] = sum;
   });
   const double error = difference(z, expected);
@@ -184,7 +188,7 @@ void test_results_equal_plain_loops() {
 
 void test_dot_reads_transposed_layouts_in_place() {
   std::mt19937 random(2);
-  for (DType dtype : {DType::float32, DType::int32, DType::complex64, DType::bfloat16}) {
+  for (DType dtype : {DType::float32, DType::float64, DType::int32, DType::complex64, DType::bfloat16}) {
     // attention: [b, t, h, d] x [b, s, h, d] -> [b, h, t, s], then [b, h, t, s] x [b, s, h, d] -> [b, t, h, d]
     test_dot(dtype, {2, 9, 3, 8}, {2, 7, 3, 8}, {0, 2}, {0, 2}, {3}, {3}, {0, 1, 2, 3}, false, random);
     test_dot(dtype, {2, 3, 9, 7}, {2, 7, 3, 8}, {0, 1}, {0, 2}, {3}, {1}, {0, 2, 1, 3}, false, random);
@@ -195,6 +199,10 @@ void test_dot_reads_transposed_layouts_in_place() {
     test_dot(dtype, {6}, {5}, {}, {}, {}, {}, {1, 0}, false, random);
     test_dot(dtype, {6, 4}, {6, 4}, {0, 1}, {0, 1}, {}, {}, {1, 0}, false, random);
     test_dot(dtype, {5, 6, 30}, {30, 5, 40}, {0}, {1}, {2}, {0}, {1, 2, 0}, false, random);
+    test_dot(dtype, {20, 30}, {30, 40}, {}, {}, {1}, {0}, {0, 1}, true, random);
+    test_dot(dtype, {3, 30, 20}, {3, 40, 30}, {0}, {0}, {1}, {2}, {0, 1, 2}, true, random);
+    test_dot(dtype, {20, 1}, {40, 1}, {}, {}, {1}, {1}, {0, 1}, true, random);
+    test_dot(dtype, {20, 0}, {0, 4}, {}, {}, {1}, {0}, {0, 1}, true, random);
   }
 }
 
@@ -227,6 +235,13 @@ void test_hostile_calls_are_refused() {
   refused({&x, &y}, &z, {0, 0, 0, 0}, "four words");
   refused({&x, &y}, &z, {0, 0, 0, 99, 0}, "activation 99");
   refused({&x, &y}, &z, {0, 0, 4, 0, 0}, "conjugate 4");
+  refused({&x, &y, &b, &z}, &z, {0, 0, 0, 0, 0}, "an addend of matmul");
+  const auto accepts_addend = [&](const Value& addend) {
+    return call_kernel(*dot, {&x, &y, nullptr, &addend}, {&z}, {0, 1, 0, 0, 0, 1, 0, 0, 1}, true).ok();
+  };
+  expect(accepts_addend(z), "an addend of the result's sizes is accepted");
+  expect(!accepts_addend(wrong), "accepted: an addend of other sizes");
+  expect(!accepts_addend(Value(DType::float64, {2, 4})), "accepted: an addend of another type");
   refused({&x, &v}, &z, {0, 0, 0, 0, 0}, "a vector");
   refused({&x}, &z, {0, 0, 0, 0, 0}, "one input");
   refused({&x, nullptr}, &z, {0, 0, 0, 0, 0}, "absent y");

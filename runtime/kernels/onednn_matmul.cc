@@ -11,6 +11,8 @@ using dnnl::memory;
 
 constexpr int64_t small_work = 1 << 14;  // multiplications: below, oneDNN's start costs more than the work
 
+constexpr int addend_argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1;
+
 memory::data_type type_of(DType dtype) {
   return dtype == DType::bfloat16 ? memory::data_type::bf16 : memory::data_type::f32;
 }
@@ -58,6 +60,7 @@ std::shared_ptr<OneDnnOperation> make(const Product& p, DType type, DType z_type
   const memory::desc z = describe(p, z_type, &ProductAxis::z, p.m, p.n, p.z_row, p.z_column);
   dnnl::primitive_attr attributes = onednn_attributes();
   dnnl::post_ops operations;
+  if (p.addend_tensor) operations.append_binary(dnnl::algorithm::binary_add, z);
   append_activation(operations, p.activation, p.alpha);
   attributes.set_post_ops(operations);
   memory::desc bias;
@@ -72,6 +75,7 @@ std::shared_ptr<OneDnnOperation> make(const Product& p, DType type, DType z_type
   std::vector<OneDnnOperation::Slot> slots{
       {DNNL_ARG_SRC, x, x, false}, {DNNL_ARG_WEIGHTS, y, y, false}, {DNNL_ARG_DST, z, z, true}};
   if (p.bias_tensor) slots.push_back({DNNL_ARG_BIAS, bias, bias, false});
+  if (p.addend_tensor) slots.push_back({addend_argument, z, z, false});
   return std::make_shared<OneDnnOperation>(dnnl::matmul(description), description.scratchpad_desc(), slots, threads);
 }
 
@@ -91,6 +95,7 @@ std::shared_ptr<const void> prepare(const Product& p, DType z_type, Status& stat
                            p.y_column,
                            p.z_row,
                            p.bias_tensor != nullptr,
+                           p.addend_tensor != nullptr,
                            static_cast<int64_t>(p.activation)};
   int64_t alpha;
   std::memcpy(&alpha, &p.alpha, sizeof alpha);
@@ -108,7 +113,8 @@ Status run_native(const Call& call, const Product& p) {
   return operation->run({{DNNL_ARG_SRC, p.x_tensor->data},
                          {DNNL_ARG_WEIGHTS, p.y_tensor->data},
                          {DNNL_ARG_DST, call.out(0).data},
-                         {DNNL_ARG_BIAS, p.bias_tensor ? p.bias_tensor->data : nullptr}});
+                         {DNNL_ARG_BIAS, p.bias_tensor ? p.bias_tensor->data : nullptr},
+                         {addend_argument, p.addend_tensor ? p.addend_tensor->data : nullptr}});
 }
 
 Status run(const Call& call, const Product& p) {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from millstream.backends.cpu.tile_program import Register, TileProgram
 from millstream.base.sizes import Size, equal, is_known
 from millstream.compiler.plan import FunctionWriter
 from millstream.program.primitives.reduction import REDUCE
-from millstream.program.primitives.shaping import BROADCAST, CONSTANT
+from millstream.program.primitives.shaping import BROADCAST, CONSTANT, SLICE
 from millstream.program.value import Node, Value
 
 
@@ -25,12 +25,19 @@ def dense_strides(shape: Sequence[Size]) -> list[Size]:
     return strides
 
 
-def read_strides(value: Value) -> tuple[Value, list[Size]]:
-    """Return what has the bytes of `value`, and its strides along the axes of `value`; broadcasts repeat with stride 0."""
+def read_strides(value: Value, placed: Container[Value] = ()) -> tuple[Value, list[Size], Size]:
+    """Return what has the bytes of `value`, its strides along the axes of `value`, and its first element.
+
+    Broadcasts repeat with stride 0. Slices that no instruction made, those not among `placed`, are read where they lie.
+    """
     node = value.node
+    if node is not None and node.definition is SLICE and value not in placed:
+        source, inner, first = read_strides(node.inputs[0], placed)
+        first = first + sum(a * s for a, s in zip(node.attributes["start"], inner, strict=True))
+        return source, [s * n for s, n in zip(inner, node.attributes["stride"], strict=True)], first
     if node is None or node.definition is not BROADCAST:
-        return value, dense_strides(value.shape)
-    source, inner = read_strides(node.inputs[0])
+        return value, dense_strides(value.shape), 0
+    source, inner, first = read_strides(node.inputs[0], placed)
     strides: list[Size] = [0] * value.rank
     for axis, (n, stride) in enumerate(zip(node.inputs[0].shape, inner, strict=True)):
         wide = node.attributes["axes"][axis]
@@ -40,7 +47,7 @@ def read_strides(value: Value) -> tuple[Value, list[Size]]:
         # Where only running tells whether the size is 1, the stride is computed then.
         repeats: Size = 0 if n == m or is_known(n) else equal(n, 1) * (1 - equal(m, 1))
         strides[wide] = stride * (1 - repeats)
-    return source, strides
+    return source, strides, first
 
 
 class Chain:
@@ -60,17 +67,18 @@ class Chain:
         known = self.registers.get(value)
         if known is not None:
             return known
-        source, strides = read_strides(value)
+        source, strides, first = read_strides(value, self.writer.places)
         dtype = value.dtype.as_datatype_enum
         node = source.node
         if node is not None and node.definition is CONSTANT and node.attributes["value"].size == 1:
             data = np.ascontiguousarray(node.attributes["value"]).tobytes()
             register = self.tile.constant(dtype, data)
-        elif source in self.registers and not any(is_known(s) and s == 0 for s in strides):
+        elif source in self.registers and strides == dense_strides(source.shape) and source.shape == value.shape:
             register = self.registers[source]
         else:
             slot = self.place_constant(source)
-            register = self.tile.input(dtype, strides if self.order is None else [strides[i] for i in self.order])
+            order = range(len(strides)) if self.order is None else self.order
+            register = self.tile.input(dtype, [strides[i] for i in order], first)
             self.inputs.append(slot)
         self.registers[value] = register
         return register

@@ -18,7 +18,15 @@ from millstream.execution.convert import to_tensor
 from millstream.program.primitives import elementwise as e
 from millstream.program.primitives.linear import dot
 from millstream.program.primitives.reduction import reduce
-from millstream.program.primitives.shaping import broadcast, full, reshape, spread, transpose
+from millstream.program.primitives.shaping import (
+    broadcast,
+    concatenate,
+    full,
+    reshape,
+    slice_axis,
+    spread,
+    transpose,
+)
 from millstream.program.value import Program, Value, building
 
 Body = Callable[..., Value | tuple[Value, ...]]
@@ -105,6 +113,43 @@ def test_bias_and_activation_are_done_by_the_product(activation: str | None) -> 
         return y if activation is None else getattr(e, activation)(y)
 
     assert check(body, (6, 9), (9, 5), (5,)) == ["dot"]
+
+
+def test_what_is_added_to_a_product_is_added_by_it() -> None:
+    def body(x: Value, w: Value, b: Value, more: Value) -> Value:
+        y = more + dot(x, w, ((1,), (0,)))
+        return e.tanh(y + broadcast(b, y.shape, (1,)))
+
+    assert check(body, (6, 9), (9, 5), (5,), (6, 5)) == ["dot"]
+    assert check(body, (60, 90), (90, 50), (50,), (60, 50)) == ["dot"]
+
+
+def test_a_cut_is_added_to_a_product_where_it_lies() -> None:
+    def body(x: Value, w: Value, more: Value) -> Value:
+        return dot(x, w, ((1,), (0,))) + slice_axis(more, 1, 2, 7)
+
+    assert check(body, (6, 9), (9, 5), (6, 8)) == ["dot", "fused"]
+
+
+def test_parts_of_a_row_are_read_where_they_lie() -> None:
+    def body(x: Value) -> Value:
+        a, b, c = (slice_axis(x, 1, start, start + 4) for start in (0, 4, 8))
+        return e.tanh(a) * e.logistic(b) + c
+
+    assert check(body, (6, 12)) == ["fused"]
+    assert check(lambda x: -slice_axis(x, 0, 1, 8, 2), (9, 12)) == ["fused"]
+
+
+def test_a_part_that_is_needed_whole_is_cut_out() -> None:
+    def body(x: Value) -> tuple[Value, Value]:
+        y = slice_axis(x, 1, 2, 7)
+        return y, e.exp(y)
+
+    assert check(body, (6, 12)) == ["slice", "fused"]
+
+
+def test_a_small_part_of_much_is_cut_out() -> None:
+    assert check(lambda x: e.exp(slice_axis(x, 0, 2, 3)), (60, 12)) == ["slice", "fused"]
 
 
 def test_a_sum_before_the_activation_that_is_needed_stays() -> None:
@@ -195,7 +240,7 @@ def test_any_order_of_axes_multiplies_alike() -> None:
 
 
 def random_body(seed: int) -> Body:
-    """Return a program of chains, sums, products and transpositions over square matrices and their rows."""
+    """Return a program of chains, sums, products, cuts and transpositions over square matrices and their rows."""
 
     def body(*inputs: Value) -> tuple[Value, ...]:
         random = np.random.default_rng(seed)
@@ -206,7 +251,7 @@ def random_body(seed: int) -> Body:
 
         rows: list[Value] = []
         for _ in range(int(random.integers(5, 40))):
-            kind = random.integers(10)
+            kind = random.integers(11)
             x, y = pick(), pick()
             axis = int(random.integers(2))
             if kind < 4:
@@ -224,6 +269,10 @@ def random_body(seed: int) -> Body:
                 made = x + broadcast(rows[int(random.integers(len(rows)))], x.shape, (axis,))
             elif kind == 8:
                 made = transpose(x, (1, 0))
+            elif kind == 9:
+                at, stride = int(random.integers(6)), int(random.integers(1, 3))
+                wide = concatenate([x, y, x], axis)
+                made = slice_axis(wide, axis, at, at + 4 * stride + 1, stride)
             else:
                 made = e.tanh(dot(x, y, ((axis,), (int(random.integers(2)),))))
             matrices.append(made)

@@ -21,4 +21,7 @@ def _dot_with_tail(node: Node, tail: Tail, writer: FunctionWriter) -> None:
     attributes += [*batch[0], *batch[1], *contract[0], *contract[1], *order]
     x, y = (writer.place(v) for v in node.inputs)
     bias = -1 if tail.bias is None else writer.place(tail.bias)
-    writer.instruction("dot", [x, y, bias], [writer.place(tail.output)], attributes)
+    inputs = [x, y, bias]
+    if tail.addend is not None:
+        inputs.append(writer.place(tail.addend))
+    writer.instruction("dot", inputs, [writer.place(tail.output)], attributes)

@@ -1,4 +1,4 @@
-"""Read what comes behind a product or a convolution that its kernel does itself: bias, activation, order of the axes.
+"""Read what comes behind a product or a convolution that its kernel does itself: bias, sum, activation, order of the axes.
 
 As in TensorFlow, whose traced functions use the same library, a relu done by the kernel may give 0 where the sum is NaN.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from millstream.base import dtypes
 from millstream.compiler.simplify import scalar_of
-from millstream.program.primitives.shaping import BROADCAST
+from millstream.program.primitives.shaping import BROADCAST, CONSTANT, SLICE
 from millstream.program.value import Node, Value
 
 _RELU, _RELU6, _TANH, _LOGISTIC = 1, 2, 3, 4
@@ -23,6 +23,7 @@ class Tail:
 
     output: Value
     bias: Value | None = None
+    addend: Value | None = None
     activation: int = 0
     permutation: tuple[int, ...] | None = None
 
@@ -44,6 +45,8 @@ def _add_step(found: Tail, node: Node, step: Node) -> bool:
     if name == "transpose":
         if node.definition.name != "dot":
             return False
+        if found.addend is not None:
+            return False
         order = step.attributes["permutation"]
         before = found.permutation
         found.permutation = order if before is None else tuple(before[i] for i in order)
@@ -60,10 +63,22 @@ def _add_step(found: Tail, node: Node, step: Node) -> bool:
     if name == "minimum" and scalar_of(other) == 6:
         before_it, found.activation = found.activation, _RELU6
         return before_it == _RELU
-    if name == "add" and found.bias is None and not found.activation and found.permutation is None:
-        found.bias = _bias(node, value, other)
-        return found.bias is not None
+    if name == "add" and not found.activation and found.permutation is None:
+        bias = _bias(node, value, other)
+        if bias is not None and found.bias is None:
+            found.bias = bias
+            return True
+        if found.addend is None and _is_addend(node, other):
+            found.addend = other
+            return True
     return False
+
+
+def _is_addend(node: Node, other: Value) -> bool:
+    """Return whether a product can add the whole of `other`: it lies in memory as the result does."""
+    made_by = other.node
+    lies_elsewhere = made_by is not None and made_by.definition in (BROADCAST, CONSTANT, SLICE)
+    return node.definition.name == "dot" and other.spec.is_static and not lies_elsewhere
 
 
 def _bias(node: Node, value: Value, other: Value) -> Value | None:
