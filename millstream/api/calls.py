@@ -14,11 +14,16 @@ from millstream.ops.registry import find
 execute = runtime.execute
 
 
-def call_of(name: str, **attributes: Any) -> Callable[..., Any]:
-    """Return a function of tensors that applies the op `name`: eager ones with one look-up, all else by `apply`."""
+def prepared(name: str, **attributes: Any) -> tuple[Op, Any, Any, dict[str, Any]]:
+    """Return an op, its plan cache, the key of the attributes there, and the attributes with defaults filled in."""
     op: Op = find(name)
     complete = op.complete(attributes)
-    handle, key = handle_of(op), attributes_key(op, complete) if complete else None
+    return op, handle_of(op), attributes_key(op, complete) if complete else None, complete
+
+
+def call_of(name: str, **attributes: Any) -> Callable[..., Any]:
+    """Return a function of tensors that applies the op `name`: eager ones with one look-up, all else by `apply`."""
+    op, handle, key, complete = prepared(name, **attributes)
 
     def call(*tensors: Any) -> Any:
         result = execute(handle, key, *tensors)
@@ -36,24 +41,32 @@ def _publish(function: Callable[..., Any], names: tuple[str, ...], doc: str) -> 
 
 def unary(names: str, op_name: str, doc: str, parameter: str = "x") -> Callable[..., Any]:
     """Publish function(x, name=None) under the names, which spaces part; `parameter` is what TensorFlow calls x."""
-    call = call_of(op_name)
+    # The look-up is written out in each: a call more would cost as much as a guard does.
+    op, handle, key, complete = prepared(op_name)
     function: Callable[..., Any]
     if parameter == "x":
 
         def function(x: Any, name: str | None = None) -> Any:
-            return call(x)
+            result = execute(handle, key, x)
+            return apply(op, x, **complete) if result is NotImplemented else result
+
     elif parameter == "features":
 
         def function(features: Any, name: str | None = None) -> Any:
-            return call(features)
+            result = execute(handle, key, features)
+            return apply(op, features, **complete) if result is NotImplemented else result
+
     elif parameter == "t":
 
         def function(t: Any, name: str | None = None) -> Any:
-            return call(t)
+            result = execute(handle, key, t)
+            return apply(op, t, **complete) if result is NotImplemented else result
+
     else:
 
         def function(input: Any, name: str | None = None) -> Any:
-            return call(input)
+            result = execute(handle, key, input)
+            return apply(op, input, **complete) if result is NotImplemented else result
 
     _publish(function, tuple(names.split()), doc)
     return function
@@ -61,10 +74,11 @@ def unary(names: str, op_name: str, doc: str, parameter: str = "x") -> Callable[
 
 def binary(names: str, op_name: str, doc: str, **attributes: Any) -> Callable[..., Any]:
     """Publish function(x, y, name=None) under the names, which spaces part."""
-    call = call_of(op_name, **attributes)
+    op, handle, key, complete = prepared(op_name, **attributes)
 
     def function(x: Any, y: Any, name: str | None = None) -> Any:
-        return call(x, y)
+        result = execute(handle, key, x, y)
+        return apply(op, x, y, **complete) if result is NotImplemented else result
 
     _publish(function, tuple(names.split()), doc)
     return function

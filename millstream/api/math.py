@@ -14,11 +14,11 @@ from millstream.base.composite import CompositeTensor
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
-from millstream.execution.dispatch import apply
+from millstream.execution.dispatch import apply, execute, handle_of
 from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.operators import absolute, exclusive_or, true_divide
 from millstream.execution.static_value import static_value
-from millstream.execution.tensor import Tensor, eager_constant
+from millstream.execution.tensor import EagerTensor, Tensor, eager_constant
 from millstream.ops.registry import find
 
 _FUNCTIONS = {
@@ -96,15 +96,20 @@ unary("bitwise.invert", "Invert", "Return x with all bits turned over.")
 
 equal = binary("equal math.equal", "Equal", "Return where x and y are equal.")
 not_equal = binary("not_equal math.not_equal", "NotEqual", "Return where x and y differ.")
+multiply = binary("multiply math.multiply", "Mul", "Return x * y elementwise, with broadcasting.")
+pow_ = binary("pow math.pow", "Pow", "Return x to the power of y elementwise.")
 subtract = binary("subtract math.subtract", "Sub", "Return x - y elementwise, with broadcasting.")
-_add, _add_strings, _multiply, _power = call_of("AddV2"), call_of("Add"), call_of("Mul"), call_of("Pow")
+_STRING = dtypes.string.as_datatype_enum
+_ADD_HANDLE = handle_of(find("AddV2"))
+_add, _add_strings, _multiply = call_of("AddV2"), call_of("Add"), call_of("Mul")
 
 
 @public("add", "math.add")
 def add(x: Any, y: Any, name: str | None = None) -> Any:
     """Return x + y elementwise, with broadcasting; strings are joined."""
-    if isinstance(x, Tensor) and x.dtype is not dtypes.string:
-        return _add(x, y)
+    if x.__class__ is EagerTensor and x._dtype != _STRING:
+        result = execute(_ADD_HANDLE, None, x, y)
+        return _add(x, y) if result is NotImplemented else result
     x = to_tensor(x, _dtype_of(y))
     return (_add_strings if x.dtype is dtypes.string else _add)(x, y)
 
@@ -115,25 +120,13 @@ def _dtype_of(value: Any) -> Any:
     return dtype.base_dtype if isinstance(dtype, dtypes.DType) else None
 
 
-@public("multiply", "math.multiply")
-def multiply(x: Any, y: Any, name: str | None = None) -> Any:
-    """Return x * y elementwise, with broadcasting."""
-    return _multiply(x, y)
-
-
-@public("pow", "math.pow")
-def pow_(x: Any, y: Any, name: str | None = None) -> Any:
-    """Return x to the power of y elementwise."""
-    return _power(x, y)
-
-
 @public("scalar_mul", "math.scalar_mul")
 def scalar_mul(scalar: Any, x: Any, name: str | None = None) -> Any:
     """Return x times a scalar."""
     base = _dtype_of(x) or to_tensor(x).dtype
     scalar = to_tensor(scalar, base)
     if scalar.shape.rank not in (0, None):
-        raise ValueError(f"The input scalar must be a 0-D value. Received shape {scalar.shape}.")
+        raise ValueError(explain(f"The input scalar must be a 0-D value. Received shape {scalar.shape}."))
     if isinstance(x, IndexedSlices):
         return IndexedSlices(_multiply(scalar, x.values), x.indices, x.dense_shape)
     return _multiply(scalar, x)
@@ -293,7 +286,7 @@ def conj(x: Any, name: str | None = None) -> Any:
         return apply(find("Conj"), x)
     if x.dtype.is_floating or x.dtype.is_integer:
         return x
-    raise TypeError(f"Expected numeric or variant tensor, got dtype {x.dtype!r}.")
+    raise TypeError(explain(f"Expected numeric or variant tensor, got dtype {x.dtype!r}."))
 
 
 @public("complex", "dtypes.complex")
@@ -303,8 +296,10 @@ def complex_(real: Any, imag: Any, name: str | None = None) -> Any:
     imag = to_tensor(imag, None, real.dtype)
     if real.dtype not in (dtypes.float32, dtypes.float64) or imag.dtype is not real.dtype:
         raise TypeError(
-            "The `real` and `imag` components have incompatible types: expected both tf.float32 or both tf.float64. "
-            f"Received: {real.dtype.name} {imag.dtype.name}. Convert with tf.cast."
+            explain(
+                "The `real` and `imag` components have incompatible types: expected both tf.float32 or both tf.float64. "
+                f"Received: {real.dtype.name} {imag.dtype.name}. Convert with tf.cast."
+            )
         )
     out = dtypes.complex64 if real.dtype is dtypes.float32 else dtypes.complex128
     return apply(find("Complex"), real, imag, Tout=out)
@@ -390,10 +385,10 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | 
     t = to_tensor(t)
     lower = apply(find("Minimum"), t, clip_value_max)
     if not t.shape.is_compatible_with(lower.shape):
-        raise ValueError(f"Shapes {t.shape} and {lower.shape} are incompatible")
+        raise ValueError(explain(f"Shapes {t.shape} and {lower.shape} are incompatible"))
     result = apply(find("Maximum"), lower, clip_value_min)
     if not t.shape.is_compatible_with(result.shape):
-        raise ValueError(f"Shapes {t.shape} and {result.shape} are incompatible")
+        raise ValueError(explain(f"Shapes {t.shape} and {result.shape} are incompatible"))
     return result
 
 
@@ -401,7 +396,7 @@ def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | 
 def polyval(coeffs: Any, x: Any, name: str | None = None) -> Any:
     """Return the polynomial with these coefficients, the highest first, at x."""
     if not isinstance(coeffs, list):
-        raise ValueError(f"Argument coeffs must be list type. Received type {type(coeffs)}.")
+        raise ValueError(explain(f"Argument coeffs must be list type. Received type {type(coeffs)}."))
     x = to_tensor(x)
     if not coeffs:
         return apply(find("ZerosLike"), x)
@@ -448,7 +443,7 @@ def erfcinv(x: Any, name: str | None = None) -> Any:
     """Return the inverse of erfc elementwise."""
     x = to_tensor(x)
     if not x.dtype.is_floating:
-        raise TypeError(f"Expected a floating tensor, got dtype {x.dtype!r}.")
+        raise TypeError(explain(f"Expected a floating tensor, got dtype {x.dtype!r}."))
     return apply(find("Erfinv"), subtract(eager_constant(1, x.dtype), x))
 
 
