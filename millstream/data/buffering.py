@@ -136,9 +136,7 @@ class Cache(Stage):
     def reader(self, run: Run) -> Reader:
         path = _text(self.values["filename"])
         if not path:
-            if self.kept is not None:
-                return _KeptReader(self.kept)
-            return _CacheReader(self, self.input.reader(run))
+            return _CacheReader(self, run)
         if os.path.exists(path + CACHE_ENDING):
             return _FileReader(path + CACHE_ENDING, self)
         return _FileCacheReader(self, self.input.reader(run), path)
@@ -155,43 +153,38 @@ def _text(value: Any) -> str:
 
 
 class _CacheReader(Reader):
-    def __init__(self, stage: Cache, before: Reader) -> None:
-        self.stage, self.before = stage, before
-        self.fresh: list[Element] = []
+    """Keeps elements while they are made (`before`), or gives those that are kept."""
+
+    def __init__(self, stage: Cache, run: Run) -> None:
+        self.stage, self.run, self.at = stage, run, 0
+        self.before = stage.input.reader(run) if stage.kept is None else None
+        self.elements: list[Element] = stage.kept or []
 
     def __next__(self) -> Element:
+        if self.before is None:
+            if self.at >= len(self.elements):
+                raise StopIteration
+            self.at += 1
+            return self.elements[self.at - 1]
         try:
             element = self.before.__next__()
         except StopIteration:
             if self.stage.kept is None:
-                self.stage.kept = self.fresh
+                self.stage.kept = self.elements
             raise
-        self.fresh.append(element)
+        self.elements.append(element)
         return element
 
     def state(self) -> Any:
-        return [self.before.state(), [list(e) for e in self.fresh]]
+        elements = [list(e) for e in self.elements]
+        return [None if self.before is None else self.before.state(), elements, self.at]
 
     def restore(self, state: Any) -> None:
-        self.before.restore(state[0])
-        self.fresh = [tuple(e) for e in state[1]]
-
-
-class _KeptReader(Reader):
-    def __init__(self, kept: list[Element]) -> None:
-        self.kept, self.at = kept, 0
-
-    def __next__(self) -> Element:
-        if self.at >= len(self.kept):
-            raise StopIteration
-        self.at += 1
-        return self.kept[self.at - 1]
-
-    def state(self) -> Any:
-        return self.at
-
-    def restore(self, state: Any) -> None:
-        self.at = state
+        self.elements, self.at = [tuple(e) for e in state[1]], state[2]
+        self.before = None
+        if state[0] is not None:
+            self.before = self.stage.input.reader(self.run)
+            self.before.restore(state[0])
 
 
 class _FileCacheReader(Reader):

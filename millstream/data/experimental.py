@@ -329,7 +329,7 @@ def enable_debug_mode() -> None:
 class TFRecordWriter:
     """Writes a dataset of strings to a TFRecord file.
 
-    >>> path = str(getfixture("tmp_path") / "records")
+    >>> path = os.path.join(tempfile.mkdtemp(), "records")
     >>> tf.data.experimental.TFRecordWriter(path).write(tf.data.Dataset.from_tensor_slices(["a", "bc"]))
     >>> list(tf.data.TFRecordDataset(path).as_numpy_iterator())
     [b'a', b'bc']

@@ -229,9 +229,11 @@ class FileMethods(DatasetMethods):
         Raises:
           tf.errors.InvalidArgumentError: no file matches.
 
-        >>> folder = getfixture("tmp_path")
-        >>> _ = (folder / "a.txt").write_text(""), (folder / "b.txt").write_text("")
-        >>> [os.path.basename(n) for n in tf.data.Dataset.list_files(str(folder / "*.txt"), False).as_numpy_iterator()]
+        >>> folder = tempfile.mkdtemp()
+        >>> for name in ("a.txt", "b.txt"):
+        ...     open(os.path.join(folder, name), "w").close()
+        >>> names = tf.data.Dataset.list_files(os.path.join(folder, "*.txt"), shuffle=False)
+        >>> [os.path.basename(n) for n in names.as_numpy_iterator()]
         [b'a.txt', b'b.txt']
         """
         if isinstance(file_pattern, os.PathLike):
@@ -266,7 +268,7 @@ class FileMethods(DatasetMethods):
         Raises:
           tf.errors.UnimplementedError: the elements or the compression cannot be written.
 
-        >>> path = str(getfixture("tmp_path") / "saved")
+        >>> path = os.path.join(tempfile.mkdtemp(), "saved")
         >>> tf.data.Dataset.range(3).save(path)
         >>> list(tf.data.Dataset.load(path).as_numpy_iterator())
         [0, 1, 2]
@@ -340,7 +342,7 @@ class FileMethods(DatasetMethods):
           reader_func: as in `load`.
           shard_func: as in `save`.
 
-        >>> kept = tf.data.Dataset.range(3).snapshot(str(getfixture("tmp_path")))
+        >>> kept = tf.data.Dataset.range(3).snapshot(tempfile.mkdtemp())
         >>> list(kept.as_numpy_iterator()), list(kept.as_numpy_iterator())
         ([0, 1, 2], [0, 1, 2])
         """

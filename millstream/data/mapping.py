@@ -321,7 +321,7 @@ class _UniqueReader(Reader):
         while True:
             element = self.before.__next__()
             value = element[0].numpy()
-            key = value if isinstance(value, bytes) else (value.tobytes(), value.shape)
+            key = value if isinstance(value, bytes) else int(value)
             if key not in self.seen:
                 self.seen.add(key)
                 return element
@@ -331,7 +331,7 @@ class _UniqueReader(Reader):
 
     def restore(self, state: Any) -> None:
         self.before.restore(state[0])
-        self.seen = {tuple(k) if isinstance(k, list) else k for k in state[1]}
+        self.seen = set(state[1])
 
 
 def predicate_of(function: Callable[..., Any], before: Stage, stage: str) -> Traced:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from millstream.api.public import PUBLIC
 from millstream.base import dtypes
 from millstream.base.errors import explain
 from millstream.base.trace_types import installed
@@ -57,13 +56,3 @@ def positive(value: Any, message: str) -> Any:
     if isinstance(number, int) and number <= 0:
         raise refused(message)
     return number
-
-
-class _Names:
-    """Public functions by their names in `tf`: `tf.reduce_max` is `PUBLIC["reduce_max"]`."""
-
-    def __getattr__(self, name: str) -> Any:
-        return PUBLIC[name]
-
-
-tf = _Names()

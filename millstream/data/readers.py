@@ -305,7 +305,7 @@ class TextLineDataset(_FileDataset):
     Raises:
       tf.errors.NotFoundError: while iterating, where a file is missing.
 
-    >>> path = str(getfixture("tmp_path") / "lines")
+    >>> path = os.path.join(tempfile.mkdtemp(), "lines")
     >>> _ = open(path, "w").write("one\\ntwo\\n")
     >>> list(tf.data.TextLineDataset(path).as_numpy_iterator())
     [b'one', b'two']
@@ -364,7 +364,7 @@ class FixedLengthRecordDataset(_FileDataset):
     Raises:
       tf.errors.InvalidArgumentError: while iterating, where a file has another size than a number of records.
 
-    >>> path = str(getfixture("tmp_path") / "records")
+    >>> path = os.path.join(tempfile.mkdtemp(), "records")
     >>> _ = open(path, "w").write("aabbcc")
     >>> list(tf.data.FixedLengthRecordDataset(path, 2).as_numpy_iterator())
     [b'aa', b'bb', b'cc']
@@ -407,7 +407,7 @@ class CsvDataset(Dataset):
       ValueError: both `select_cols` and `exclude_cols` are given.
       tf.errors.InvalidArgumentError: while iterating, where a field is missing or is no number.
 
-    >>> path = str(getfixture("tmp_path") / "rows.csv")
+    >>> path = os.path.join(tempfile.mkdtemp(), "rows.csv")
     >>> _ = open(path, "w").write("1,a\\n,b\\n")
     >>> list(tf.data.experimental.CsvDataset(path, [5, tf.string]).as_numpy_iterator())
     [(1, b'a'), (5, b'b')]

@@ -11,7 +11,7 @@ from millstream.api.public import PUBLIC
 from millstream.base import dtypes
 from millstream.base.specs import TensorSpec
 from millstream.data.leaves import relaxed
-from millstream.data.methods import DatasetMethods, tf
+from millstream.data.methods import DatasetMethods
 from millstream.data.ordering import OrderingMethods
 from millstream.data.sources import SourceMethods
 from millstream.data.stage import INFINITE, UNKNOWN, Element, Reader, Run, Stage, refused
@@ -104,7 +104,7 @@ def sampled(datasets: list[Any], weights: Any, seed: Any, stop: bool, again: boo
         logits = to_tensor([[1.0] * len(datasets)])
     else:
         datasets, weights = _checked_weights(datasets, weights)
-        logits = tf.expand_dims(PUBLIC["math.log"](weights), 0)
+        logits = PUBLIC["expand_dims"](PUBLIC["math.log"](weights), 0)
     if len(datasets) == 1:
         return datasets[0]
     selector = SourceMethods.random(seed, again).batch(2).map(lambda words: _choose(logits, words))
@@ -113,7 +113,7 @@ def sampled(datasets: list[Any], weights: Any, seed: Any, stop: bool, again: boo
 
 def _choose(logits: Any, seed: Any) -> Any:
     chosen = apply(find("StatelessMultinomial"), logits, 1, seed, output_dtype=dtypes.int64)
-    return tf.squeeze(chosen, axis=[0, 1])
+    return PUBLIC["squeeze"](chosen, axis=[0, 1])
 
 
 def _checked_weights(datasets: list[Any], weights: Any) -> tuple[list[Any], Any]:
@@ -141,10 +141,10 @@ def _checked_weights(datasets: list[Any], weights: Any) -> tuple[list[Any], Any]
 
 def resampled(dataset: Any, class_func: Callable[..., Any], target_dist: Any, initial_dist: Any, seed: Any) -> Any:
     """See Dataset.rejection_resample."""
-    target = tf.cast(to_tensor(target_dist), dtypes.float32)
+    target = PUBLIC["cast"](to_tensor(target_dist), dtypes.float32)
     static: Any = None
     if initial_dist is not None:
-        initial = tf.cast(to_tensor(initial_dist), dtypes.float32)
+        initial = PUBLIC["cast"](to_tensor(initial_dist), dtypes.float32)
         acceptance, original = _acceptance(initial, target)
         initials = SourceMethods.from_tensors(initial).repeat()
         acceptances = SourceMethods.from_tensors(acceptance).repeat()
@@ -158,7 +158,7 @@ def resampled(dataset: Any, class_func: Callable[..., Any], target_dist: Any, in
 
     def classify(probabilities: Any, data: Any) -> Any:
         found = class_func(*data) if type(data) is tuple else class_func(data)
-        return found, tf.gather(probabilities, found), data
+        return found, PUBLIC["gather"](probabilities, found), data
 
     checked = OrderingMethods.zip((acceptances, initials)).map(lambda a, _: a)
     marked = OrderingMethods.zip((checked, dataset)).map(classify)
@@ -179,18 +179,18 @@ def resampled(dataset: Any, class_func: Callable[..., Any], target_dist: Any, in
 def _acceptance(initial: Any, target: Any) -> tuple[Any, Any]:
     """Return how often elements of each class are accepted, and how often an element is taken unasked."""
     ratio = target / (initial + np.finfo(np.float32).tiny)
-    largest, least = tf.reduce_max(ratio), tf.reduce_min(ratio)
+    largest, least = PUBLIC["reduce_max"](ratio), PUBLIC["reduce_min"](ratio)
     return (ratio - least) / (largest - least), least
 
 
 def _estimates(target: Any, classes: Any) -> Any:
-    count = target.shape[0] or tf.shape(target)[0]
-    seen = tf.fill([count], np.int64(SMOOTHING))
+    count = target.shape[0] or PUBLIC["shape"](target)[0]
+    seen = PUBLIC["fill"]([count], np.int64(SMOOTHING))
 
     def update(held: Any, found: Any) -> Any:
-        held = held + tf.reduce_sum(tf.one_hot(found, count, dtype=dtypes.int64), 0)
-        share = tf.cast(held / tf.reduce_sum(held), dtypes.float32)
-        return held, tf.tile(tf.expand_dims(share, 0), [ESTIMATE_BATCH, 1])
+        held = held + PUBLIC["reduce_sum"](PUBLIC["one_hot"](found, count, dtype=dtypes.int64), 0)
+        share = PUBLIC["cast"](held / PUBLIC["reduce_sum"](held), dtypes.float32)
+        return held, PUBLIC["tile"](PUBLIC["expand_dims"](share, 0), [ESTIMATE_BATCH, 1])
 
     return classes.batch(ESTIMATE_BATCH).scan(seen, update).unbatch()
 

@@ -35,8 +35,8 @@ class Shuffle(Stage):
         size = self.number("buffer")
         before = self.input.reader(run)
         if isinstance(before, IndexedReader):
-            return _IndexedShuffle(before, size, seeds)
-        return _ShuffleReader(before, size, seeds)
+            return _IndexedShuffle(before, size, seeds, self.source)
+        return _ShuffleReader(before, size, seeds, self.source)
 
 
 class _Picker:
@@ -79,7 +79,8 @@ class _Picker:
 
 
 class _ShuffleReader(Reader):
-    def __init__(self, before: Reader, size: int, seeds: tuple[int, int]) -> None:
+    def __init__(self, before: Reader, size: int, seeds: tuple[int, int], source: SeedSource) -> None:
+        self.source = source
         self.before, self.picker, self.ended = before, _Picker(size if size > 0 else 1 << 62, seeds), False
 
     def __next__(self) -> Element:
@@ -95,19 +96,21 @@ class _ShuffleReader(Reader):
         return picker.take()  # type: ignore[no-any-return]
 
     def state(self) -> Any:
-        return [self.before.state(), self.picker.state(), self.ended]
+        return [self.before.state(), self.picker.state(), self.ended, self.source.words.used]
 
     def restore(self, state: Any) -> None:
         self.before.restore(state[0])
         self.picker.restore(state[1])
         self.ended = state[2]
+        self.source.words.used = state[3]
 
 
 class _IndexedShuffle(IndexedReader):
     """Shuffles the numbers of rows that lie ready, in the same order as their elements would come."""
 
-    def __init__(self, before: IndexedReader, size: int, seeds: tuple[int, int]) -> None:
+    def __init__(self, before: IndexedReader, size: int, seeds: tuple[int, int], source: SeedSource) -> None:
         super().__init__(before.count_of_rows)
+        self.source = source
         self.before, self.size, self.seeds = before, size if size > 0 else 1 << 62, seeds
         self.plain = before.plain
         self.picker = _Picker(self.size, seeds)
@@ -140,12 +143,13 @@ class _IndexedShuffle(IndexedReader):
         return self.before.gather(indices)
 
     def state(self) -> Any:
-        return [self.before.state(), self.picker.state(), list(self.read_rows)]
+        return [self.before.state(), self.picker.state(), list(self.read_rows), self.source.words.used]
 
     def restore(self, state: Any) -> None:
         self.before.restore(state[0])
         self.picker.restore(state[1])
         self.read_rows = state[2]
+        self.source.words.used = state[3]
 
 
 class Repeat(Stage):
@@ -232,8 +236,9 @@ class ShufflingMethods(DatasetMethods):
         Raises:
           tf.errors.InvalidArgumentError: `buffer_size` is not above zero.
 
+        >>> tf.random.set_seed(None)
         >>> list(tf.data.Dataset.range(5).shuffle(5, seed=1, reshuffle_each_iteration=False).as_numpy_iterator())
-        [0, 4, 2, 1, 3]
+        [2, 4, 0, 3, 1]
         """
         size = whole(buffer_size)
         if isinstance(size, int) and size <= 0 and size != UNKNOWN:

@@ -447,8 +447,9 @@ class SourceMethods(DatasetMethods):
           seed: a whole number. With `tf.random.set_seed` it decides the numbers.
           rerandomize_each_iteration: whether each iteration has other numbers; False where it is None.
 
+        >>> tf.random.set_seed(None)
         >>> list(tf.data.Dataset.random(seed=4).take(2).as_numpy_iterator())
-        [2914136133, 749157862]
+        [3128586565, 2023892699]
         """
         return dataset(RandomWords(SeedSource.of(seed, bool(rerandomize_each_iteration))))
 

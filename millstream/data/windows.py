@@ -12,7 +12,7 @@ from millstream.base import dtypes, errors, nest
 from millstream.base.shapes import TensorShape
 from millstream.base.specs import TensorSpec
 from millstream.data.leaves import leaf_specs
-from millstream.data.methods import DatasetMethods, dataset, positive, tf
+from millstream.data.methods import DatasetMethods, dataset, positive
 from millstream.data.nesting import DatasetSpec
 from millstream.data.optional import NoneTensorSpec
 from millstream.data.stage import INFINITE, UNKNOWN, Element, Reader, Run, Stage, refused
@@ -337,7 +337,11 @@ class WindowMethods(DatasetMethods):
 
         def bucket(*element: Any) -> Any:
             length = to_tensor(element_length_func(*element))
-            return tf.reduce_min(tf.where(tf.logical_and(tf.less_equal(least, length), tf.less(length, most))))
+            return PUBLIC["reduce_min"](
+                PUBLIC["where"](
+                    PUBLIC["logical_and"](PUBLIC["less_equal"](least, length), PUBLIC["less"](length, most))
+                )
+            )
 
         def joined(key: Any, group: Any) -> Any:
             size = batch_sizes[key]

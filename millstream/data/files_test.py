@@ -1,0 +1,208 @@
+"""Datasets of files, and datasets kept in files: contents, compression, damage, what is written when."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import millstream as tf
+from millstream.base.checksums import crc32c, masked_crc32c
+from millstream.data.readers import framed_record
+
+Dataset = tf.data.Dataset
+
+
+def values(dataset: Any) -> list[Any]:
+    return [
+        tf.nest.map_structure(lambda x: x.tolist() if hasattr(x, "tolist") else x, e)
+        for e in dataset.as_numpy_iterator()
+    ]
+
+
+def packed(data: bytes, compression: str) -> bytes:
+    return gzip.compress(data) if compression == "GZIP" else zlib.compress(data) if compression == "ZLIB" else data
+
+
+def test_crc32c_has_the_known_sums_and_goes_on_from_a_part() -> None:
+    assert crc32c(b"") == 0
+    assert crc32c(b"123456789") == 0xE3069283
+    assert crc32c(bytes(32)) == 0x8A9136AA
+    data = np.random.default_rng(0).bytes(5000)
+    for cut in (0, 1, 3, 1023, 1024, 1025, 4999):
+        assert crc32c(data[cut:], crc32c(data[:cut])) == crc32c(data)
+    assert masked_crc32c(b"foo") != crc32c(b"foo")
+
+
+@pytest.mark.parametrize("compression", ["", "GZIP", "ZLIB"])
+def test_lines_come_without_their_ends(tmp_path: Path, compression: str) -> None:
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.write_bytes(packed(b"one\r\ntwo\n\nlast", compression))
+    second.write_bytes(packed(b"x\n" * 3, compression))
+    dataset = tf.data.TextLineDataset([str(first), str(second)], compression_type=compression)
+    assert values(dataset) == [b"one", b"two", b"", b"last", b"x", b"x", b"x"]
+    assert dataset.element_spec == tf.TensorSpec([], tf.string)
+    both = Dataset.from_tensor_slices([str(first), str(second)])
+    turns = tf.data.TextLineDataset(both, compression_type=compression, num_parallel_reads=2)
+    assert values(turns) == [b"one", b"x", b"two", b"x", b"", b"x", b"last"]
+
+
+@pytest.mark.parametrize("compression", ["", "GZIP", "ZLIB"])
+def test_records_are_read_as_they_were_written(tmp_path: Path, compression: str) -> None:
+    path = str(tmp_path / "records")
+    rows = [b"", b"abc", bytes(3000)]
+    tf.data.experimental.TFRecordWriter(path, compression).write(Dataset.from_tensor_slices(rows))
+    assert values(tf.data.TFRecordDataset(path, compression)) == rows
+
+
+def test_a_record_that_tensorflow_wrote_is_read(tmp_path: Path) -> None:
+    # tf.io.TFRecordWriter wrote this for b"hello".
+    written = bytes.fromhex("0500000000000000eab2043e" + b"hello".hex() + "bb1f1c19")
+    (tmp_path / "r").write_bytes(written)
+    assert values(tf.data.TFRecordDataset(str(tmp_path / "r"))) == [b"hello"]
+    assert framed_record(b"hello") == written
+
+
+def test_damaged_records_are_refused_and_named(tmp_path: Path) -> None:
+    whole = framed_record(b"first") + framed_record(b"second")
+    for name, data, text in (
+        ("cut", whole[:-3], "truncated record at 21"),
+        ("head", whole[:25], "truncated record at 21"),
+        ("data", whole[:-6] + b"x" + whole[-5:], "corrupted record at 21"),
+        ("length", whole[:21] + b"\7" + whole[22:], "corrupted record at 21"),
+    ):
+        path = tmp_path / name
+        path.write_bytes(data)
+        iterator = iter(tf.data.TFRecordDataset(str(path)))
+        assert next(iterator).numpy() == b"first"
+        with pytest.raises(tf.errors.DataLossError, match=f"{text}.*{name}(.|\n)*TFRecordDataset, element 1"):
+            next(iterator)
+
+
+def test_records_of_one_length_stand_between_header_and_footer(tmp_path: Path) -> None:
+    path = tmp_path / "fixed"
+    path.write_bytes(b"HHaabbccF")
+    dataset = tf.data.FixedLengthRecordDataset(str(path), 2, header_bytes=2, footer_bytes=1)
+    assert values(dataset) == [b"aa", b"bb", b"cc"]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="multiple of the record length 4"):
+        values(tf.data.FixedLengthRecordDataset(str(path), 4))
+
+
+def test_csv_columns_have_types_and_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text('h1,h2,h3\n1,2.5,"a,b"\n,NA,\n')
+    defaults = [tf.constant([7], tf.int64), 1.5, "none"]
+    dataset = tf.data.experimental.CsvDataset(str(path), defaults, header=True, na_value="NA")
+    assert values(dataset) == [(1, 2.5, b"a,b"), (7, 1.5, b"none")]
+    assert [s.dtype for s in dataset.element_spec] == [tf.int64, tf.float32, tf.string]
+    picked = tf.data.experimental.CsvDataset(str(path), [tf.string], header=True, select_cols=[2])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Field 0 is required"):
+        values(picked)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Field 0 in record is not a valid int32"):
+        values(tf.data.experimental.CsvDataset(str(path), [tf.int32], select_cols=[0]))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(tf.errors.NotFoundError, match="nothing_here"):
+        next(iter(tf.data.TextLineDataset(str(tmp_path / "nothing_here"))))
+
+
+ELEMENTS = {"a": np.arange(6).reshape(3, 2), "b": (np.array(["x", "", "long"], object), np.ones(3, np.float32))}
+
+
+@pytest.mark.parametrize("compression", [None, "GZIP"])
+def test_what_is_saved_is_loaded_with_its_spec(tmp_path: Path, compression: str | None) -> None:
+    dataset = Dataset.from_tensor_slices(ELEMENTS)
+    path = str(tmp_path / "saved")
+    dataset.save(path, compression=compression)
+    read = Dataset.load(path, compression=compression)
+    assert read.element_spec == dataset.element_spec
+    assert values(read) == values(dataset)
+    Dataset.range(2).save(path, compression=compression)
+    assert values(Dataset.load(path, compression=compression)) == [0, 1]
+
+
+def test_shards_are_written_and_joined_by_functions(tmp_path: Path) -> None:
+    path = str(tmp_path / "saved")
+    Dataset.range(6).save(path, shard_func=lambda x: x % 2)
+    assert values(Dataset.load(path)) == [0, 2, 4, 1, 3, 5]
+    turns = Dataset.load(path, reader_func=lambda shards: shards.interleave(lambda d: d, cycle_length=2))
+    assert values(turns) == [0, 1, 2, 3, 4, 5]
+
+
+def test_composite_elements_are_saved(tmp_path: Path) -> None:
+    path = str(tmp_path / "saved")
+    ragged = Dataset.range(3).map(lambda n: tf.fill([n], n)).ragged_batch(2)
+    ragged.save(path)
+    assert [r.to_list() for r in Dataset.load(path)] == [r.to_list() for r in ragged]
+
+
+def test_a_save_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    broken = Dataset.range(3).map(lambda x: tf.debugging.check_numerics(1.0 / (1.0 - tf.cast(x, tf.float32)), "zero"))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="element 1"):
+        broken.save(str(tmp_path / "saved"))
+    assert not (tmp_path / "saved").exists()
+
+
+def test_a_damaged_saved_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "saved"
+    Dataset.range(3).save(str(path))
+    (file,) = path.glob("*.elements")
+    data = file.read_bytes()
+    file.write_bytes(data[:-1])
+    with pytest.raises(tf.errors.DataLossError, match="ends inside of an element"):
+        values(Dataset.load(str(path)))
+    file.write_bytes(data[:16] + struct.pack("<I", 999) + data[20:])
+    with pytest.raises(tf.errors.DataLossError, match="damaged"):
+        values(Dataset.load(str(path)))
+
+
+def counted(calls: list[int]) -> Any:
+    def count(x: Any) -> Any:
+        calls.append(int(x))
+        return x
+
+    return Dataset.range(3).map(lambda x: tf.py_function(count, [x], tf.int64))
+
+
+def test_a_cache_file_is_written_by_the_first_whole_iteration(tmp_path: Path) -> None:
+    calls: list[int] = []
+    path = str(tmp_path / "cache")
+    dataset = counted(calls).cache(path)
+    next(iter(dataset))
+    assert not list(tmp_path.glob("*"))
+    assert values(dataset) == values(dataset) == [0, 1, 2]
+    assert calls == [0, 0, 1, 2]
+    assert values(counted(calls).cache(path)) == [0, 1, 2]
+    assert len(calls) == 4
+
+
+def test_two_iterators_do_not_write_one_cache_file(tmp_path: Path) -> None:
+    dataset = Dataset.range(3).cache(str(tmp_path / "cache"))
+    first = iter(dataset)
+    next(first)
+    with pytest.raises(tf.errors.AlreadyExistsError, match="lockfile"):
+        next(iter(dataset))
+
+
+def test_a_snapshot_is_read_where_the_pipeline_is_the_same(tmp_path: Path) -> None:
+    calls: list[int] = []
+    dataset = counted(calls).snapshot(str(tmp_path))
+    assert values(dataset) == values(dataset) == [0, 1, 2]
+    assert calls == [0, 1, 2]
+    assert values(Dataset.range(4).snapshot(str(tmp_path))) == [0, 1, 2, 3]
+
+
+def test_list_files_gives_names_in_order_or_at_random(tmp_path: Path) -> None:
+    for name in "cab":
+        (tmp_path / f"{name}.txt").touch()
+    pattern = os.path.join(tmp_path, "*.txt")
+    found = [os.path.basename(n).decode() for n in Dataset.list_files(pattern, shuffle=False).as_numpy_iterator()]
+    assert found == ["a.txt", "b.txt", "c.txt"]
+    assert sorted(values(Dataset.list_files([pattern], seed=2))) == sorted(values(Dataset.list_files(pattern, False)))
