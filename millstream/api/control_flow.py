@@ -36,6 +36,8 @@ def case(
     pred_fn_pairs: Any, default: Any = None, exclusive: bool = False, strict: bool = False, name: str = "case"
 ) -> Any:
     """Return what the function of the first condition that holds gives, else the default's."""
+    if not isinstance(pred_fn_pairs, (list, tuple, dict)):
+        raise TypeError(explain(f"'pred_fn_pairs' must be a list, tuple, or dict. Received: {pred_fn_pairs!r}"))
     return control_flow.case(list(pred_fn_pairs), default, exclusive)
 
 

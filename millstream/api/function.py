@@ -55,6 +55,9 @@ def function(
         "attributes": experimental_attributes,
     }
 
+    if func is not None and not callable(func):
+        raise TypeError(explain(f"{type(func).__name__!r} object is not callable: tf.function takes a function."))
+
     def decorate(inner: Callable[..., Any]) -> Function:
         return Function(
             inner,

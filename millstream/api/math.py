@@ -110,7 +110,7 @@ def add(x: Any, y: Any, name: str | None = None) -> Any:
     if x.__class__ is EagerTensor and x._dtype != _STRING:
         result = execute(_ADD_HANDLE, None, x, y)
         return _add(x, y) if result is NotImplemented else result
-    x = to_tensor(x, _dtype_of(y))
+    x = x if isinstance(x, Tensor) else to_tensor(x, _dtype_of(y))
     return (_add_strings if x.dtype is dtypes.string else _add)(x, y)
 
 

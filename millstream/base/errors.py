@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import linecache
 import os
+import re
 import sys
 import traceback
 from types import FrameType
@@ -278,11 +279,23 @@ def from_runtime(code: int, message: str, source: str = "") -> OpError:
     """The error of a status that the runtime gave; `source` is what `origin` made, or empty."""
     if code not in _CLASSES:
         return InternalError(None, None, f"{message} (the runtime gave the unknown status {code})")
+    checked = _CHECKED.search(message)
+    if checked is not None:
+        # Refused by a kernel's check while the plan was loaded: users know the op, not the instruction.
+        message, source = message[: checked.start()], source or checked[1]
     error: OpError = _CLASSES[code](None, None, message)
     line, op = parts_of_origin(source)
     error.rename_inner(op)
     error.state(op, line=with_text(line or user_line()))
     return error
+
+
+_CHECKED: Final = re.compile(r" \[instruction \d+ \(\w+\) of function '[^']*', from (.*)\]$")
+
+
+def without_line(error: BaseException) -> str:
+    """The text of an error that another one quotes, without the user's line, which that one gives itself."""
+    return str(error).partition(_AT)[0]
 
 
 def origin(line: str | None, op: str) -> str:
@@ -308,6 +321,8 @@ def of_python(error: BaseException) -> OpError:
     found = next((made for kind, made in kinds.items() if isinstance(error, kind)), UnknownError)
     text = f"{type(error).__name__}: {error}\n{''.join(traceback.format_exception(error))}"
     made: OpError = found(None, None, text)
+    if _AT not in text:
+        made.state(line=with_text(user_line()))
     return made
 
 
@@ -322,6 +337,16 @@ def explain(given: str, allowed: str = "", fix: str = "", source: str | None = N
         return text
     source = user_line() if source is None else source
     return f"{text}\n  at {with_text(source)}" if source else text
+
+
+def value_error(text: str) -> ValueError:
+    """A ValueError with the user's line."""
+    return ValueError(explain(text))
+
+
+def type_error(text: str) -> TypeError:
+    """A TypeError with the user's line."""
+    return TypeError(explain(text))
 
 
 _PACKAGE: Final = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep

@@ -9,7 +9,7 @@ def test_every_status_raises_its_class():
     for code in range(1, 17):
         error = errors.from_runtime(code, "went wrong")
         assert type(error) is errors.exception_type_from_error_code(code)
-        assert error.error_code == code and error.message == "went wrong"
+        assert error.error_code == code and error.message.startswith("went wrong\n  at ")
     unknown = errors.from_runtime(99, "went wrong")
     assert type(unknown) is errors.InternalError and "unknown status 99" in unknown.message
 

@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, MappingView, MutableMapping, Sequence
 from typing import Any, Final, Protocol, runtime_checkable
 
+from millstream.base.errors import explain, type_error, value_error
+
 _LEAF, _SEQUENCE, _NAMED, _MUTABLE_MAPPING, _MAPPING, _VIEW, _ATTRS, _CUSTOM, _COMPOSITE, _TYPE_SPEC = range(10)
 
 # What a class is; proxies, whose class says nothing, are not kept here.
@@ -111,7 +113,7 @@ def _sorted_keys(mapping: Any) -> list[Any]:
         return sorted(mapping)
     except TypeError as error:
         # TensorFlow lets the comparison's own text through.
-        raise TypeError(str(error)) from None
+        raise type_error(str(error)) from None
 
 
 def _attrs_names(value: Any) -> list[str]:
@@ -132,7 +134,7 @@ def _children(value: Any, kind: int) -> Any:
         return (value._component_specs,)
     components = value.__tf_flatten__()[1]
     if not isinstance(components, tuple):
-        raise TypeError(f"{type(value).__name__}.__tf_flatten__ must give (metadata, tuple of components).")
+        raise type_error(f"{type(value).__name__}.__tf_flatten__ must give (metadata, tuple of components).")
     return components
 
 
@@ -217,7 +219,7 @@ def _mapping_like(instance: Any, parts: Any) -> Any:
     try:
         return cls((key, values[key]) for key in instance)
     except TypeError as error:
-        raise TypeError(
+        raise type_error(
             f"Error creating an object of type {cls} like {instance}. Note that it must accept a single positional "
             f"argument representing an iterable of key-value pairs, in addition to self. Cause: {error}"
         ) from error
@@ -231,13 +233,13 @@ def pack_sequence_as(structure: Any, flat_sequence: Any, expand_composites: bool
 def _pack(structure: Any, flat: Any, expand_composites: bool, like: Callable[[Any, Any], Any]) -> Any:
     is_branch = _test(expand_composites)
     if not is_branch(flat):
-        raise TypeError(
+        raise type_error(
             f"Attempted to pack value:\n  {_shortened(flat)}\ninto a structure, but found incompatible type "
             f"`{type(flat)}` instead."
         )
     if not is_branch(structure):
         if len(flat) != 1:
-            raise ValueError(
+            raise value_error(
                 f"The target structure is of type `{type(structure)}`\n  {_shortened(structure)}\nHowever the input is "
                 f"a sequence ({type(flat)}) of length {len(flat)}.\n  {_shortened(flat)}\nnest cannot guarantee that "
                 "it is safe to map one to the other."
@@ -251,7 +253,7 @@ def _pack(structure: Any, flat: Any, expand_composites: bool, like: Callable[[An
         complete = False
     if not complete:
         atoms = len(flatten(structure, expand_composites))
-        raise ValueError(
+        raise value_error(
             f"Could not pack sequence. Structure had {atoms} atoms, but flat_sequence had {len(flat)} items.  "
             f"Structure: {structure}, flat_sequence: {flat}."
         )
@@ -281,15 +283,15 @@ def _shortened(value: Any) -> str:
 def map_structure(func: Callable[..., Any], *structure: Any, **kwargs: Any) -> Any:
     """The structure with `func` applied to the corresponding leaves of all given ones."""
     if not callable(func):
-        raise TypeError(f"func must be callable, got: {func}")
+        raise type_error(f"func must be callable, got: {func}")
     if not structure:
-        raise ValueError("Must provide at least one structure")
+        raise value_error("Must provide at least one structure")
     check_types = expand_composites = None
     if kwargs:
         check_types = kwargs.pop("check_types", None)
         expand_composites = kwargs.pop("expand_composites", None)
         if kwargs:
-            raise ValueError(
+            raise value_error(
                 f"Only valid keyword arguments are `check_types` and `expand_composites`, not: `{'`, `'.join(kwargs)}`"
             )
     first = structure[0]
@@ -332,11 +334,12 @@ def assert_same_structure(nest1: Any, nest2: Any, check_types: bool = True, expa
     try:
         _compare(nest1, nest2, bool(check_types), _test(bool(expand_composites)))
     except _Difference as difference:
-        raise difference.error(
+        text = (
             f"The two structures don't have the same nested structure.\n\nFirst structure: {_describe(nest1)}\n\n"
             f"Second structure: {_describe(nest2)}\n\nMore specifically: {difference}\n"
             f"Entire first structure:\n{_outline(nest1)}\nEntire second structure:\n{_outline(nest2)}"
-        ) from None
+        )
+        raise difference.error(explain(text)) from None
 
 
 def _compare(left: Any, right: Any, check_types: bool, is_branch: Callable[[Any], bool]) -> None:
@@ -413,7 +416,7 @@ def assert_shallow_structure(
     if not is_branch(shallow_tree):
         return
     if not is_branch(input_tree):
-        raise TypeError(
+        raise type_error(
             f"If shallow structure is a sequence, input must also be a sequence. Input has type: {type(input_tree)}."
         )
     shallow_kind, input_kind = _kind(shallow_tree), _kind(input_tree)
@@ -429,25 +432,25 @@ def assert_shallow_structure(
             or (shallow_kind in mappings and input_kind in mappings)
         )
     if not same or (_COMPOSITE in (shallow_kind, input_kind) and not composite):
-        raise TypeError(
+        raise type_error(
             "The two structures don't have the same sequence type. Input structure has type "
             f"{type(input_tree)}, while shallow structure has type {type(shallow_tree)}."
         )
     if composite and _COMPOSITE in (shallow_kind, input_kind):
         specs = [tree._type_spec if _kind(tree) == _COMPOSITE else tree for tree in (shallow_tree, input_tree)]
         if not _specs_agree(*specs):
-            raise ValueError(f"Incompatible CompositeTensor TypeSpecs: {specs[0]} vs. {specs[1]}")
+            raise value_error(f"Incompatible CompositeTensor TypeSpecs: {specs[0]} vs. {specs[1]}")
     elif shallow_kind == _TYPE_SPEC and not composite:
-        raise TypeError(
+        raise type_error(
             f"If shallow structure is a TypeSpec, input must also be a TypeSpec.  Input has type: {type(input_tree)}."
         )
     elif not composite and len(input_tree) != len(shallow_tree):
-        raise ValueError(
+        raise value_error(
             "The two structures don't have the same sequence length. Input structure has length "
             f"{len(input_tree)}, while shallow structure has length {len(shallow_tree)}."
         )
     if shallow_kind in mappings and (absent := set(shallow_tree) - set(input_tree)):
-        raise ValueError(
+        raise value_error(
             "The shallow_tree's keys are not a subset of the input_tree's keys. The shallow_tree has the following "
             f"keys that are not in the input_tree: {sorted(absent)}."
         )
@@ -492,7 +495,7 @@ def map_structure_with_tuple_paths_up_to(
 ) -> Any:
     """`map_structure_up_to` whose `func` gets the path first."""
     if not inputs:
-        raise ValueError("Cannot map over no sequences")
+        raise value_error("Cannot map over no sequences")
     check_types = options.pop("check_types", True)
     expand_composites = options.pop("expand_composites", False)
     columns = [flatten_up_to(shallow_tree, one, check_types, expand_composites) for one in inputs]
@@ -537,7 +540,7 @@ def flatten_with_joined_string_paths(
 def flatten_dict_items(dictionary: Any) -> dict[Any, Any]:
     """A dictionary with nested keys opened: `{("a", "b"): (1, 2)}` becomes `{"a": 1, "b": 2}`."""
     if not isinstance(dictionary, Mapping):
-        raise TypeError(
+        raise type_error(
             "FlattenDictItems: 'dict' must be a dictionary or collection.Mapping type object, "
             f"instead of '{type(dictionary).__name__}'."
         )
@@ -545,13 +548,13 @@ def flatten_dict_items(dictionary: Any) -> dict[Any, Any]:
     for key, value in dictionary.items():
         keys, values = ([key], [value]) if not is_nested(key) else (flatten(key), flatten(value))
         if len(keys) != len(values):
-            raise ValueError(
+            raise value_error(
                 f"Could not flatten dictionary. Key had {len(keys)} elements, but value had {len(values)} elements. "
                 f"Key: {keys}, value: {values}."
             )
         for one_key, one_value in zip(keys, values):
             if one_key in result:
-                raise ValueError(f"Cannot flatten dict because this key is not unique: {one_key}")
+                raise value_error(f"Cannot flatten dict because this key is not unique: {one_key}")
             result[one_key] = one_value
     return result
 
@@ -573,7 +576,7 @@ def get_traverse_shallow_structure(
     wanted = traverse_fn(structure)
     if not is_branch(structure):
         if not isinstance(wanted, bool):
-            raise TypeError(f"traverse_fn returned structure: {wanted} for non-structure: {structure}")
+            raise type_error(f"traverse_fn returned structure: {wanted} for non-structure: {structure}")
         return wanted
     children = list(_children(structure, _kind(structure)))
     if isinstance(wanted, bool):
@@ -582,12 +585,12 @@ def get_traverse_shallow_structure(
         parts = [get_traverse_shallow_structure(traverse_fn, child, expand_composites) for child in children]
         return sequence_like(structure, parts)
     if not is_branch(wanted):
-        raise TypeError(f"traverse_fn returned a non-bool scalar: {wanted} for input: {structure}")
+        raise type_error(f"traverse_fn returned a non-bool scalar: {wanted} for input: {structure}")
     assert_shallow_structure(wanted, structure, expand_composites=expand_composites)
     parts = []
     for choice, child in zip(_children(wanted, _kind(wanted)), children):
         if not isinstance(choice, bool):
-            raise TypeError(
+            raise type_error(
                 f"traverse_fn didn't return a depth=1 structure of bools.  saw: {wanted}  for structure: {structure}"
             )
         parts.append(get_traverse_shallow_structure(traverse_fn, child) if choice else False)

@@ -249,6 +249,10 @@ def _variables_of(graph: Any, nodes: Sequence[Node], inputs: Sequence[Any]) -> l
 
 def recompute_grad(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that keeps nothing for its gradient, but runs again for it."""
+    if not callable(function):
+        raise TypeError(
+            explain(f"{type(function).__name__!r} object is not callable: recompute_grad takes a function.")
+        )
 
     @custom_gradient
     def recomputed(*args: Any, **kwargs: Any) -> Any:

@@ -135,7 +135,7 @@ class Function:
         except TypeError as error:
             raise TypeError(
                 errors.explain(
-                    f"Binding inputs to tf.function failed due to `{error}`. Received args: {args} and kwargs: {kwargs} for "
+                    f"Binding inputs to tf.function failed due to `{errors.without_line(error)}`. Received args: {args} and kwargs: {kwargs} for "
                     f"signature: {self._signature}."
                 )
             ) from None
@@ -169,7 +169,7 @@ class Function:
         except (TypeError, ValueError, AssertionError) as error:
             raise TypeError(
                 errors.explain(
-                    f"Binding inputs to tf.function failed due to `{error}`. Received args: {args} and kwargs: {kwargs} for "
+                    f"Binding inputs to tf.function failed due to `{errors.without_line(error)}`. Received args: {args} and kwargs: {kwargs} for "
                     f"signature: {self._signature_text()}."
                 )
             ) from None

@@ -12,6 +12,7 @@ import numpy as np
 
 from millstream import _runtime as runtime
 from millstream.base import dtypes
+from millstream.base.errors import explain
 from millstream.execution.context import current_graph
 from millstream.execution.tensor import eager_constant
 from millstream.program.primitives.random import forget_streams
@@ -77,7 +78,7 @@ def op_seeds(seed: Any) -> tuple[int | None, int | None]:
     if overall is None:
         if seed is None:
             return None, None
-        seeds = DEFAULT_SEED, int(seed) % LARGEST
+        seeds = DEFAULT_SEED, _number(seed) % LARGEST
     else:
         if seed is None:
             graph = current_graph()
@@ -86,7 +87,7 @@ def op_seeds(seed: Any) -> tuple[int | None, int | None]:
             else:
                 seed = _seeds.graph_counts.get(graph, 0)
                 _seeds.graph_counts[graph] = seed + 1
-        seeds = int(overall) % LARGEST, int(seed) % LARGEST
+        seeds = int(overall) % LARGEST, _number(seed) % LARGEST
     return (0, LARGEST) if seeds == (0, 0) else seeds
 
 
@@ -113,6 +114,13 @@ def take(name: Any, seed: Any, blocks: int) -> tuple[Any, Any]:
         key, counter = found
         _seeds.streams[stream] = key, (counter + blocks) % 2**128
     return key, _counter(counter)
+
+
+def _number(seed: Any) -> int:
+    try:
+        return int(seed)
+    except ValueError:
+        raise ValueError(explain(f"seed={seed!r}; give a whole number.")) from None
 
 
 def _word(number: int) -> Any:

@@ -262,16 +262,29 @@ class EagerTensor(runtime.TensorBase, Tensor):  # type: ignore[misc]
     def __bool__(self) -> bool:
         if self._count == 1:
             return bool(self._item())
-        return bool(self._array()) if self._count else False
+        if self._count:
+            raise ValueError(
+                errors.explain(
+                    "The truth value of an array with more than one element is ambiguous. Use tf.reduce_any or tf.reduce_all. "
+                    f"Given shape {self.shape}."
+                )
+            )
+        return False
+
+    def _only(self) -> Any:
+        try:
+            return self._array().__complex__() if self._array().dtype.kind == "c" else self._array().__float__()
+        except TypeError as error:
+            raise TypeError(errors.explain(f"{error}; given shape {self.shape}")) from None
 
     def __int__(self) -> int:
-        return int(self._item()) if not self._rank else int(self._array())
+        return int(self._item() if not self._rank else self._only())
 
     def __float__(self) -> float:
-        return float(self._item()) if not self._rank else float(self._array())
+        return float(self._item() if not self._rank else self._only())
 
     def __complex__(self) -> complex:
-        return complex(self._item()) if not self._rank else complex(self._array())
+        return complex(self._item() if not self._rank else self._only())
 
     def __index__(self) -> int:
         if self._rank or not DTYPE_OF_NUMBER[self._dtype].is_integer:

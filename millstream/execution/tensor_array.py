@@ -271,7 +271,11 @@ class TensorArray:
         flow = self._staged()
         if flow is not None:
             return apply(ops.tensor_list_gather, flow, _index(indices), self._shape_tensor(), element_dtype=self._dtype)
-        found = [self._filled(int(i)) for i in np.ravel(to_tensor(indices).numpy())]
+        places = [int(i) for i in np.ravel(to_tensor(indices).numpy())]
+        count = len(self._items or ())
+        if any(not -count <= i < count for i in places):
+            raise IndexError(errors.explain(f"list index out of range: {places} of a TensorArray of {count} elements"))
+        found = [self._filled(i) for i in places]
         return apply(find("Pack"), found, axis=0)
 
     def concat(self, name: str | None = None) -> Any:
