@@ -137,10 +137,12 @@ def psnr(a: Any, b: Any, max_val: Any, name: str | None = None) -> Any:
     >>> float(tf.image.psnr(tf.zeros([1, 2, 1]), tf.ones([1, 2, 1]), 1.0))
     0.0
     """
-    first, second = _pair(a, b)
+    first, second = to_tensor(a), to_tensor(b)
     most = convert_image_dtype(cast(max_val, first.dtype), dtypes.float32)
     x, y = (convert_image_dtype(v, dtypes.float32) for v in (first, second))
-    error = reduce_mean(_squared_difference(x, y), [-3, -2, -1])
+    difference = _squared_difference(x, y)
+    _pair(first, second)
+    error = reduce_mean(difference, [-3, -2, -1])
     return _log(most) * 20 / _log(10.0) - _log(error) * np.float32(10 / np.log(10))
 
 

@@ -32,17 +32,20 @@ def _within_one(x: Value) -> Value:
     return e.minimum(e.maximum(x, scalar_like(x, 0)), scalar_like(x, 1))
 
 
-def _largest_and_range(red: Value, green: Value, blue: Value) -> tuple[Value, Value, Value]:
-    """Return the largest channel, the largest less the smallest, and that or 1 where it is 0.
-
-    Of equal channels the gradient goes to one alone, as TensorFlow chooses it.
-    """
+def _extremes(red: Value, green: Value, blue: Value) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
+    """Return for each channel whether it counts as the largest, and as the smallest: one each, also of equal ones."""
     red_most = e.bit_and(compare(red, blue, "GE"), compare(red, green, "GE"))
     green_most = e.bit_and(compare(green, red, "GT"), compare(green, blue, "GE"))
     red_least = e.bit_and(compare(red, blue, "LT"), compare(red, green, "LT"))
     green_least = e.bit_and(compare(green, red, "LE"), compare(green, blue, "LT"))
-    most = select(red_most, red, select(green_most, green, blue))
-    width = most - select(red_least, red, select(green_least, green, blue))
+    rest = [e.logical_not(e.bit_or(*pair)) for pair in ((red_most, green_most), (red_least, green_least))]
+    return (red_most, green_most, rest[0]), (red_least, green_least, rest[1])
+
+
+def _largest_and_range(red: Value, green: Value, blue: Value) -> tuple[Value, Value, Value]:
+    """Return the largest channel, the largest less the smallest, and that or 1 where it is 0."""
+    most = e.maximum(e.maximum(red, green), blue)
+    width = most - e.minimum(e.minimum(red, green), blue)
     return most, width, select(_is_positive(width), width, scalar_like(width, 1))
 
 
@@ -78,6 +81,31 @@ def rgb_to_hsv(images: Tensor[Colour]) -> Tensor[Colour]:
     red, green, blue = _channels(images, "RGBToHSV")
     most, width, divisor = _largest_and_range(red, green, blue)
     return _joined(_hue(red, green, blue, most, width, divisor), _saturation(most, width), most)
+
+
+@rgb_to_hsv.gradient
+def _(dy: Value, y: Value, images: Value) -> tuple[Value]:
+    """Of equal channels one alone is the largest, and one the smallest; saturation passes nothing to channels of 0."""
+    channels = _channels(images, "RGBToHSV")
+    hue_flow, saturation_flow, value_flow = _channels(dy, "RGBToHSV")
+    largest, smallest = _extremes(*channels)
+    most, width, divisor = _largest_and_range(*channels)
+    zero = scalar_like(most, 0)
+    lit = _is_positive(most)
+    safe = select(lit, most, scalar_like(most, 1))
+    sixth = select(e.bit_and(lit, _is_positive(width)), scalar_like(divisor, 1 / 6) / divisor, zero) * hue_flow
+    # The hue is an offset and the difference of the two other channels over the range.
+    differences = [channels[(i + 1) % 3] - channels[(i + 2) % 3] for i in range(3)]
+    turn = select(largest[0], differences[0], select(largest[1], differences[1], differences[2])) * sixth / divisor
+    flows = []
+    for i, channel in enumerate(channels):
+        after, before = largest[(i + 2) % 3], largest[(i + 1) % 3]
+        hue = select(after, sixth, select(before, -sixth, zero))
+        hue = hue + select(smallest[i], turn, zero) - select(largest[i], turn, zero)
+        slope = select(largest[i], (most - width) / (safe * safe), select(smallest[i], -1 / safe, zero))
+        slope = select(e.bit_and(lit, _is_positive(channel)), slope, zero)
+        flows.append(hue + slope * saturation_flow + select(largest[i], value_flow, zero))
+    return (_joined(*flows),)
 
 
 @op("HSVToRGB", outputs="output")
@@ -134,6 +162,8 @@ def adjust_saturation(images: Tensor[Adjusted], scale: Tensor[float32]) -> Tenso
     parts = _parts(_hue(red, green, blue, most, width, divisor) * 6)
     return convert(_joined(*((most - chroma) + chroma * part for part in parts)), images.dtype)
 
+
+hsv_to_rgb.no_gradient()
 
 _greys = [[[0.5, 0.5, 0.5], [0.0, 0.0, 0.0]], [[0.2, 0.7, 0.7], [1.0, 0.3, 1.0]]]
 rgb_to_hsv.cases([(2, 5, 3), ("batch", 4, 3), (3,), (0, 3)], low=0.0, high=1.0)

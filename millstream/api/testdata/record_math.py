@@ -1,24 +1,26 @@
-"""Records anew what real TensorFlow answers to the expressions of `math_expressions.txt`.
+"""Records anew what real TensorFlow answers to the expressions of `math_expressions.txt` and `image_expressions.txt`.
 
 Run it with an interpreter that has TensorFlow:
 
-    python millstream/api/testdata/record_math.py
+    python millstream/api/testdata/record_math.py [topic...]
 """
 
 from __future__ import annotations
 
 import json
 import pathlib
+import sys
 from typing import Any
 
 import numpy as np
 
 FOLDER = pathlib.Path(__file__).parent
+TOPICS = ("math", "image")
 
 
-def expressions() -> list[str]:
+def expressions(topic: str) -> list[str]:
     """Return the expressions, one a line."""
-    return (FOLDER / "math_expressions.txt").read_text().splitlines()
+    return (FOLDER / f"{topic}_expressions.txt").read_text().splitlines()
 
 
 def numbers(*shape: int) -> Any:
@@ -66,13 +68,13 @@ def answer(expression: str, tf: Any, traced: bool = False) -> list[Any] | str:
         return type(error).__name__
 
 
-def record() -> None:
-    """Write math_answers.npz: arrays by number of line and place, and which lines fail."""
+def record(topic: str) -> None:
+    """Write the topic's answers: arrays by number of line and place, and which lines fail."""
     import tensorflow as tf
 
     arrays: dict[str, Any] = {}
     errors: dict[str, str] = {}
-    for line, expression in enumerate(expressions()):
+    for line, expression in enumerate(expressions(topic)):
         found = answer(expression, tf)
         if isinstance(found, str):
             errors[str(line)] = found
@@ -80,8 +82,9 @@ def record() -> None:
         for i, array in enumerate(found):
             plain = isinstance(array, np.ndarray)
             arrays[f"{line}.{i}"] = array if plain else np.array("None" if array is None else repr(array))
-    np.savez_compressed(FOLDER / "math_answers.npz", errors=np.array(json.dumps(errors)), **arrays)
+    np.savez_compressed(FOLDER / f"{topic}_answers.npz", errors=np.array(json.dumps(errors)), **arrays)
 
 
 if __name__ == "__main__":
-    record()
+    for chosen in sys.argv[1:] or TOPICS:
+        record(chosen)
