@@ -83,8 +83,15 @@ class Primitive(Definition):
         if isinstance(answer, np.ndarray):
             if answer.ndim > 1 or answer.size > LARGEST_SIZE_TENSOR:
                 return None
-            return tuple(_plain(x) for x in answer) if answer.ndim else _plain(answer.item())
-        return _plain(answer)
+            found = tuple(_plain(x) for x in answer.reshape(-1))
+            scalar = answer.ndim == 0
+        else:
+            found, scalar = (_plain(answer),), True
+        # What wraps around in its element type is no size: it is computed when the program runs.
+        low, high = result.dtype.min, result.dtype.max
+        if any(isinstance(x, int) and not low <= x <= high for x in found):
+            return None
+        return found[0] if scalar else found
 
 
 def _plain(size: Any) -> Size:
