@@ -1,16 +1,23 @@
 """Millstream: machine intelligence for Python. `import millstream as tf`."""
 
+import gc as _gc
 import importlib as _importlib
 import sys as _sys
 
-from millstream.api.load import load_all as _load_all
-from millstream.api.public import build as _build
+_collecting = _gc.isenabled()
+# All that an import makes stays: looking through it for garbage, again and again, would take a fifth of the time.
+_gc.disable()
 
-_load_all()
+from millstream.api.load import load_api as _load_api  # noqa: E402
+from millstream.api.public import build as _build  # noqa: E402
+from millstream.api.public import missing as _missing  # noqa: E402
+
+_load_api()
 _build(_sys.modules[__name__])
 __version__ = "2.21.0"
-for _room in ("data.names", "distribution.strategy"):
-    _importlib.import_module(f"millstream.{_room}")
+
+if _collecting:
+    _gc.enable()
 
 
 def install_as_tensorflow(*, replace: bool = False) -> None:
@@ -23,4 +30,4 @@ def install_as_tensorflow(*, replace: bool = False) -> None:
 def __getattr__(name: str) -> object:
     if name == "keras":
         return _importlib.import_module("millstream.keras")
-    raise AttributeError(f"module 'millstream' has no attribute {name!r}; tf.{name} may not be supported yet.")
+    return _missing("", name)

@@ -1,16 +1,50 @@
-"""Import every module of the api, so that all public names are there."""
+"""Load the modules of the api: most at once, so that their names are there; namespaces of their own when first used."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import pkgutil
 from pathlib import Path
 
+from millstream.api.public import LATER
+
 _NOT_NAMES = ("load", "public")
+_FAMILIES = {
+    "image": "image",
+    "io": "io",
+    "lookup": "lookup",
+    "sets": "sets",
+    "signal": "signal",
+    "strings": "strings",
+    "train": "train",
+    "experimental_numpy": "experimental.numpy",
+}
+"""Files whose names start so wait until the namespace is asked for."""
+
+_ROOMS = {
+    "data": "millstream.data.names",
+    "distribute": "millstream.distribution.strategy",
+    "summary": "millstream.summary.names",
+}
 
 
-def load_all() -> None:
-    """Import the modules of this folder."""
+def load_api() -> None:
+    """Import the modules of this folder, but for the families that wait."""
+    waiting: dict[str, list[str]] = {namespace: [] for namespace in _FAMILIES.values()}
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        if module.name not in _NOT_NAMES and not module.name.endswith("_test"):
-            importlib.import_module(f"millstream.api.{module.name}")
+        if module.name in _NOT_NAMES or module.name.endswith("_test"):
+            continue
+        full = f"millstream.api.{module.name}"
+        namespace = next((n for f, n in _FAMILIES.items() if module.name == f or module.name.startswith(f"{f}_")), None)
+        if namespace is None:
+            importlib.import_module(full)
+        else:
+            waiting[namespace].append(full)
+    LATER.update({n: functools.partial(_import_all, modules) for n, modules in waiting.items() if modules})
+    LATER.update({n: functools.partial(_import_all, [room]) for n, room in _ROOMS.items()})
+
+
+def _import_all(modules: list[str]) -> None:
+    for module in modules:
+        importlib.import_module(module)

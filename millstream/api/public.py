@@ -7,6 +7,7 @@ import inspect
 import sys
 import types
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from millstream.base.composite import CompositeArgument
@@ -33,6 +34,8 @@ def publish(name: str, item: Any) -> None:
     """Publish `item` as tf.<name>."""
     if name in PUBLIC and PUBLIC[name] is not item:
         raise ValueError(f"tf.{name} is published twice.")
+    if _root is not None and name in RULES:
+        item = _guarded(item, RULES[name])
     PUBLIC[name] = item
     _place(name, item)
 
@@ -109,6 +112,9 @@ def _answer(rules: list[Any], refused: Any, *args: Any, **kwargs: Any) -> Any:
     raise CompositeArgument(refused, user_line())
 
 
+LATER: dict[str, Callable[[], None]] = {}
+"""How to publish the names of a namespace that is loaded when something in it is first asked for."""
+
 _root: types.ModuleType | None = None
 
 
@@ -119,21 +125,63 @@ def build(root: types.ModuleType) -> None:
     _root = root
     for name, item in PUBLIC.items():
         _place(name, item)
+    for namespace in LATER:
+        if not any((Path(folder) / namespace).is_dir() for folder in root.__path__):
+            _module(namespace)
+        _module(f"compat.v1.{namespace}")
+
+
+def load_later(namespace: str | None = None) -> None:
+    """Publish the names of a namespace that waits, or of all of them."""
+    for waiting in [namespace] if namespace in LATER else list(LATER) if namespace is None else []:
+        LATER.pop(waiting)()
+
+
+def missing(path: str, leaf: str) -> Any:
+    """Return tf.<path>.<leaf>, which is not there yet: what waits to be loaded is loaded.
+
+    Raises:
+      AttributeError: where there is no such public name.
+    """
+    if not leaf.startswith("__"):
+        name = f"{path}.{leaf}" if path else leaf
+        plain = name.removeprefix("compat.v1.")
+        for load in (plain.partition(".")[0], ".".join(plain.split(".")[:2]), None):
+            load_later(load)
+            module = _module(path)
+            if leaf in module.__dict__:
+                return module.__dict__[leaf]
+        raise AttributeError(f"module 'millstream' has no attribute {name!r}; tf.{name} may not be supported yet.")
+    raise AttributeError(leaf)
 
 
 def _place(name: str, item: Any) -> None:
-    if _root is None:
-        return
-    *path, leaf = name.split(".")
+    if _root is not None:
+        path, _, leaf = name.rpartition(".")
+        setattr(_module(path), leaf, item)
+
+
+def _module(path: str) -> types.ModuleType:
+    """Return the module tf.<path>, which is made where there is none."""
+    assert _root is not None
     module, full = _root, _root.__name__
-    for part in path:
+    for part in path.split(".") if path else ():
         full = f"{full}.{part}"
         inner = sys.modules.get(full)
         # A room of the same name (millstream.data) carries the public names itself.
         if inner is None:
-            inner = types.ModuleType(full, f"Public names of tf.{full.partition('.')[2]}.")
-            inner.__path__ = []
-            sys.modules[full] = inner
+            inner = _namespace(full, full.partition(".")[2])
         setattr(module, part, inner)
         module = inner
-    setattr(module, leaf, item)
+    return module
+
+
+def _namespace(full: str, path: str) -> types.ModuleType:
+    def names() -> list[str]:
+        load_later(path.removeprefix("compat.v1."))
+        return sorted(made.__dict__)
+
+    made = types.ModuleType(full, f"Public names of tf.{path}.")
+    made.__dict__.update(__path__=[], __getattr__=functools.partial(missing, path), __dir__=names)
+    sys.modules[full] = made
+    return made

@@ -1,1 +1,3 @@
-"""tf.data: datasets as chains of iterators whose functions run as plans."""
+"""tf.data: datasets as chains of stages whose functions run as plans."""
+
+from millstream.data import names as _names
