@@ -69,14 +69,20 @@ def names(tf: Any) -> dict[str, Any]:
     return {"tf": tf, "np": np, "d": numbers, "s": sparse, "grads": grads, "opened": opened}
 
 
+def array_of(value: Any) -> Any:
+    """Return a tensor as an array, strings as bytes of one length."""
+    array = np.asarray(value.numpy())
+    return array.astype(bytes) if array.dtype == object else array
+
+
 def flat(value: Any) -> list[Any]:
     """Return the arrays in a nested answer; None where there is none."""
     if hasattr(value, "dense_shape") and hasattr(value, "indices"):
         parts = [value.values, value.indices, value.dense_shape]
-        return [np.asarray(part.numpy()) for part in parts if part is not None]
+        return [array_of(part) for part in parts if part is not None]
     if isinstance(value, (list, tuple)):
         return [part for item in value for part in flat(item)]
-    return [np.asarray(value.numpy()) if hasattr(value, "numpy") else value]
+    return [array_of(value) if hasattr(value, "numpy") else value]
 
 
 def answer(expression: str, tf: Any, traced: bool = False) -> list[Any] | str:
