@@ -9,6 +9,7 @@ from millstream.ops.math import EDGES, PAIRS
 from millstream.ops.types import FLOATS, INTEGERS, NUMBERS, QUANTIZED
 from millstream.program.primitives import elementwise as e
 from millstream.program.primitives.shaping import broadcast, broadcast_together, constant, full
+from millstream.program.primitives.strings import compare as text_compare
 from millstream.program.value import Value
 
 Any = Types("T")
@@ -19,7 +20,7 @@ Quantised = Types("T", *NUMBERS, *QUANTIZED)
 
 def _compare(name: str, x: Value, y: Value, direction: str) -> Value:
     x, y = broadcast_together(x, y, what=name)
-    return e.compare(x, y, direction)
+    return text_compare(x, y, differs=direction == "NE") if x.dtype == dtypes.string else e.compare(x, y, direction)
 
 
 @op("Less", outputs="z")

@@ -21,7 +21,8 @@ from millstream.ops.declaration import Op, Tensor, Tensors, Types, op
 from millstream.ops.types import COMPLEX, FLOATS, INTEGERS, NUMBERS, QUANTIZED, SIGNED
 from millstream.program.primitives import elementwise as e
 from millstream.program.primitives.elementwise import compare, scalar_like, select
-from millstream.program.primitives.shaping import broadcast_together, sum_back
+from millstream.program.primitives.shaping import broadcast_together, constant, sum_back
+from millstream.program.primitives.text import join
 from millstream.program.value import Value, emit
 
 T = Types("T", *NUMBERS)
@@ -52,9 +53,9 @@ Older = Types("T", *FLOATS, dtypes.uint8, *SIGNED, *COMPLEX, string)
 
 @op("Add", outputs="z")
 def add_v1(x: Tensor[Older], y: Tensor[Older]) -> Tensor[Older]:
-    """Return x + y with broadcasting; the older form of AddV2."""
+    """Return x + y with broadcasting; the older form of AddV2. Strings are joined."""
     x, y = broadcast_together(x, y, what="Add")
-    return x + y
+    return join((x, y), constant(b"", string)) if x.dtype == string else x + y
 
 
 @op("Sub", outputs="z")
