@@ -134,7 +134,12 @@ def build(root: types.ModuleType) -> None:
 def load_later(namespace: str | None = None) -> None:
     """Publish the names of a namespace that waits, or of all of them."""
     for waiting in [namespace] if namespace in LATER else list(LATER) if namespace is None else []:
-        LATER.pop(waiting)()
+        load = LATER.pop(waiting)
+        try:
+            load()
+        except BaseException:
+            LATER[waiting] = load
+            raise
 
 
 def missing(path: str, leaf: str) -> Any:
