@@ -91,6 +91,22 @@ def to_dense(sp_input: Any, default_value: Any = None, validate_indices: bool = 
     return result
 
 
+@public("compat.v1.sparse_to_dense")
+def sparse_to_dense_v1(
+    sparse_indices: Any,
+    output_shape: Any,
+    sparse_values: Any,
+    default_value: Any = 0,
+    validate_indices: bool = True,
+    name: str | None = None,
+) -> Any:
+    """Return a tensor of `output_shape` with the values at the indices, and `default_value` elsewhere."""
+    values = to_tensor(sparse_values)
+    indices = to_tensor(sparse_indices, None, dtypes.int32)
+    shape, missing = to_tensor(output_shape, indices.dtype), to_tensor(default_value, values.dtype)
+    return apply(sparse.sparse_to_dense, indices, shape, values, missing, validate_indices=validate_indices)
+
+
 @public("sparse.eye", "compat.v1.sparse.eye")
 def eye(num_rows: Any, num_columns: Any = None, dtype: Any = dtypes.float32, name: str | None = None) -> SparseTensor:
     """Return a sparse matrix with ones on the diagonal."""
@@ -270,8 +286,8 @@ def _joined_shape(shapes: list[TensorShape], axis: int, expand: bool) -> TensorS
 
 @public("compat.v1.sparse.concat", "compat.v1.sparse_concat")
 def concat_v1(
-    axis: Any = None,
-    sp_inputs: Any = None,
+    axis: Any,
+    sp_inputs: Any,
     name: str | None = None,
     expand_nonconcat_dim: bool = False,
     concat_dim: Any = None,
