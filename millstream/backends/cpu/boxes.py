@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from millstream.backends.cpu.emitters import emits, simple
 from millstream.backends.cpu.movement import with_words
-from millstream.compiler.plan import BINDING, HEAP, FunctionWriter
+from millstream.compiler.plan import BINDING, HEAP, FunctionWriter, real_word
 from millstream.program.value import Node
 
 
@@ -21,3 +21,11 @@ with_words(
     "combined_non_max_suppression", lambda n: (n.attributes["each"], n.attributes["total"], int(n.attributes["clip"]))
 )
 simple("draw_boxes")
+with_words(
+    "random_crop_box",
+    lambda n: (
+        *(real_word(v) for v in (*n.attributes["ratios"], *n.attributes["areas"])),
+        n.attributes["attempts"],
+        int(n.attributes["whole"]),
+    ),
+)
