@@ -9,6 +9,7 @@ from typing import Any
 
 from millstream.api.public import PUBLIC
 from millstream.base import errors
+from millstream.base.messages import message
 
 _modules: dict[str, types.ModuleType] = {}
 
@@ -48,11 +49,37 @@ def _attributes() -> dict[str, dict[str, Any]]:
         "tensorflow.python.trackable": {},
         "tensorflow.python.trackable.base": {"Trackable": Trackable},
         "tensorflow.python.trackable.data_structures": {"ListWrapper": ListWrapper, "_DictWrapper": _DictWrapper},
+        "tensorflow.core": {},
+        "tensorflow.core.example": {},
+        "tensorflow.core.example.example_pb2": {"__getattr__": _message},
+        "tensorflow.core.framework": {},
+        "tensorflow.core.framework.graph_pb2": {"__getattr__": _message},
+        "tensorflow.core.framework.summary_pb2": {"__getattr__": _message},
+        "tensorflow.core.framework.tensor_pb2": {"__getattr__": _message},
+        "tensorflow.core.util": {},
+        "tensorflow.core.util.event_pb2": {"__getattr__": _message},
+        "tensorflow.python.lib": {},
+        "tensorflow.python.lib.io": {},
+        "tensorflow.python.lib.io.tf_record": {"__getattr__": _of_records},
         "tensorflow.compiler": {},
         "tensorflow.compiler.tf2xla": {},
         "tensorflow.compiler.tf2xla.python": {},
         "tensorflow.compiler.tf2xla.python.xla": {"dynamic_update_slice": config.dynamic_update_slice},
     }
+
+
+def _message(name: str) -> Any:
+    """Return a message's class; made when it is asked for, since that imports protobuf."""
+    try:
+        return message(name)
+    except KeyError:
+        raise AttributeError(f"there is no message {name!r}") from None
+
+
+def _of_records(name: str) -> Any:
+    from millstream.api import io_records
+
+    return getattr(io_records, name)
 
 
 def _from_room(room: str) -> Callable[[str], Any]:
@@ -74,7 +101,7 @@ def private_module(name: str) -> types.ModuleType | None:
             module.__dict__.update(items)
             # The import system puts it on the package, where a room of ours may have the same name: it must still be found.
             room = "millstream" + full.removeprefix("tensorflow")
-            module.__dict__["__getattr__"] = _from_room(room)
+            module.__dict__.setdefault("__getattr__", _from_room(room))
             _modules[full] = module
         for full, module in _modules.items():
             parent, _, leaf = full.rpartition(".")

@@ -12,6 +12,7 @@ import numpy as np
 
 from millstream.api.public import public, publish
 from millstream.base import dtypes, errors
+from millstream.base.records import framed_record
 from millstream.base.specs import TensorSpec
 from millstream.data.dataset import Dataset
 from millstream.data.iterator import OwnedIterator
@@ -19,7 +20,7 @@ from millstream.data.leaves import leaf_specs, normalized
 from millstream.data.methods import whole
 from millstream.data.optional import Optional, spec_of_element
 from millstream.data.ordering import AssertCardinality
-from millstream.data.readers import COMPRESSIONS, CsvDataset, framed_record
+from millstream.data.readers import COMPRESSIONS, CsvDataset
 from millstream.data.stage import INFINITE, UNKNOWN, refused
 from millstream.execution.convert import to_tensor
 

@@ -14,7 +14,7 @@ import pytest
 
 import millstream as tf
 from millstream.base.checksums import crc32c, masked_crc32c
-from millstream.data.readers import framed_record
+from millstream.base.records import framed_record
 
 Dataset = tf.data.Dataset
 

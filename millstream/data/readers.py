@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import struct
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -13,13 +12,13 @@ import numpy as np
 
 from millstream import _runtime as runtime
 from millstream.base import dtypes, errors
-from millstream.base.checksums import masked_crc32c
+from millstream.base.files import open_for_reading
+from millstream.base.records import read_records
 from millstream.base.specs import TensorSpec
 from millstream.data.dataset import Dataset
 from millstream.data.methods import whole
 from millstream.data.sources import SourceMethods
 from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage, refused
-from millstream.data.storage import open_for_reading
 from millstream.execution.convert import to_tensor
 from millstream.execution.tensor import eager_constant
 
@@ -143,36 +142,6 @@ class TFRecords(Records):
     def records(self, file: Any, path: str) -> Iterator[Element]:
         for record in read_records(file, path):
             yield _scalar(record)
-
-
-def read_records(file: Any, path: str) -> Iterator[bytes]:
-    """Go through the records of a TFRecord file; DataLossError where one is cut off, or its sum is wrong."""
-    at = 0
-    while head := file.read(12):
-        if len(head) < 12:
-            raise errors.DataLossError(
-                None, None, f"truncated record at {at} in {path}: its head has {len(head)} bytes of 12."
-            )
-        length, check = struct.unpack("<QI", head)
-        if masked_crc32c(head[:8]) != check:
-            raise errors.DataLossError(
-                None, None, f"corrupted record at {at} in {path}: the sum of its length is wrong."
-            )
-        data = file.read(length + 4)
-        if len(data) < length + 4:
-            raise errors.DataLossError(
-                None, None, f"truncated record at {at} in {path}: {len(data)} bytes of {length + 4}."
-            )
-        if masked_crc32c(data[:length]) != struct.unpack_from("<I", data, length)[0]:
-            raise errors.DataLossError(None, None, f"corrupted record at {at} in {path}: the sum of its data is wrong.")
-        yield data[:length]
-        at += 16 + length
-
-
-def framed_record(data: bytes) -> bytes:
-    """Return a record as it stands in a TFRecord file."""
-    head = struct.pack("<Q", len(data))
-    return head + struct.pack("<I", masked_crc32c(head)) + data + struct.pack("<I", masked_crc32c(data))
 
 
 class FixedLength(Records):

@@ -10,15 +10,15 @@ import contextlib
 import gzip
 import os
 import struct
-import zlib
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from millstream import _runtime as runtime
 from millstream.base import dtypes, errors
 from millstream.base.dtypes import as_dtype
+from millstream.base.files import open_for_reading
 from millstream.data.leaves import components, leaf_specs, leaves_of
 from millstream.data.stage import Element
 from millstream.execution.tensor import eager_from_array
@@ -59,43 +59,6 @@ def unpack_tensors(data: bytes) -> list[Any]:
     except (struct.error, ValueError, TypeError, IndexError) as error:
         raise errors.DataLossError(None, None, f"A record of elements is damaged at byte {at}: {error}") from None
     return found
-
-
-def open_for_reading(path: str, compression: str) -> IO[bytes]:
-    """Return a file of bytes, taken out of its compression: "", GZIP or ZLIB."""
-    try:
-        file = open(path, "rb")  # noqa: SIM115 - closed by its reader
-    except FileNotFoundError:
-        raise errors.NotFoundError(None, None, f"{path}; No such file or directory") from None
-    except PermissionError:
-        raise errors.PermissionDeniedError(None, None, f"{path}; Permission denied") from None
-    except IsADirectoryError:
-        raise errors.FailedPreconditionError(None, None, f"{path}; Is a directory") from None
-    if compression == "GZIP":
-        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
-    return _ZlibFile(file) if compression == "ZLIB" else file  # type: ignore[return-value]
-
-
-class _ZlibFile:
-    """Reads a file of zlib's format."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file, self.ready = file, b""
-        self.decoder = zlib.decompressobj()
-
-    def read(self, size: int = -1) -> bytes:
-        while size < 0 or len(self.ready) < size:
-            block = self.file.read(1 << 16)
-            self.ready += self.decoder.decompress(block) if block else self.decoder.flush()
-            if not block:
-                break
-        if size < 0:
-            size = len(self.ready)
-        found, self.ready = self.ready[:size], self.ready[size:]
-        return found
-
-    def close(self) -> None:
-        self.file.close()
 
 
 class ElementWriter:

@@ -28,12 +28,21 @@ MOST_SHAPES = 5
 
 _all: weakref.WeakSet[Function] = weakref.WeakSet()
 _run_eagerly = False
+_collected: list[Any] | None = None
 
 
 def run_functions_eagerly(run_eagerly: bool) -> None:
     """Run the Python code of all traced functions at each call (True), or their traces (False)."""
     global _run_eagerly
     _run_eagerly = bool(run_eagerly)
+    for function in list(_all):
+        function._cache.cache_clear()
+
+
+def collect_graphs(into: list[Any] | None) -> None:
+    """Put the graphs of the traced functions that are called from now on into a list, each once; None ends that."""
+    global _collected
+    _collected = into
     for function in list(_all):
         function._cache.cache_clear()
 
@@ -116,7 +125,10 @@ class Function:
         arguments = self._arguments(args, kwargs)
         concrete = self._find(arguments)
         tensors = arguments.tensors
-        if concrete.plain and not kwargs and current_graph() is None and not tapes.recording():
+        if _collected is not None and current_graph() is None:
+            if not any(g is concrete._graph for g in _collected):
+                _collected.append(concrete._graph)
+        elif concrete.plain and not kwargs and current_graph() is None and not tapes.recording():
             direct = len(args) == len(tensors) and all(
                 a is b and isinstance(a, EagerTensor) for a, b in zip(args, tensors, strict=True)
             )

@@ -110,6 +110,22 @@ def call_python(function: Callable[..., Any], inputs: Sequence[Any], Tout: Any, 
     return results[0] if single else results
 
 
+def call_on_host(
+    name: str, function: Callable[..., Sequence[Any]], inputs: Sequence[Any], outputs: Sequence[Spec] = ()
+) -> list[Any]:
+    """Call `function` on eager tensors, now or when the graph runs; it returns one tensor for each of `outputs`.
+
+    Nothing flows back through the call. The ranks of `outputs` must be known, their sizes need not be.
+    """
+    graph = current_graph()
+    if graph is None and not any(isinstance(x, SymbolicTensor) for x in inputs):
+        with tapes.fresh():
+            return list(function(*inputs))
+    handle = runtime.make_host(_at_once(lambda _, *tensors: function(*tensors)))
+    found = apply_flat(HostFunction(name, outputs), [handle, handle, *inputs], {})
+    return list(found) if isinstance(found, tuple) else [] if found is None else [found]
+
+
 def _array(tensor: Any) -> Any:
     return tensor.numpy()
 

@@ -1,0 +1,142 @@
+"""tf.io: whole files as strings, and the paths that match patterns. Eagerly at once, in graphs when they run."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from millstream import _runtime as runtime
+from millstream.api.io_gfile import local_path, matching
+from millstream.api.public import public
+from millstream.base import dtypes, errors
+from millstream.base.files import of_system
+from millstream.base.sizes import fresh_symbol
+from millstream.base.spec import Spec
+from millstream.execution.convert import to_tensor
+from millstream.execution.host import call_on_host
+from millstream.execution.variable import Variable
+
+_STRING = Spec(dtypes.string, ())
+
+
+def _refuse_shape(op: str, name: str, tensor: Any) -> None:
+    if tensor.shape.rank not in (0, None):
+        raise errors.InvalidArgumentError(
+            None, None, errors.explain(f"{op}: {name} tensor must be scalar, but had shape: {tensor.shape}")
+        )
+
+
+@public("io.read_file")
+def read_file(filename: Any, name: str | None = None) -> Any:
+    """Return all that a file holds.
+
+    Args:
+      filename: a scalar string.
+
+    Returns:
+      A scalar string.
+
+    Raises:
+      tf.errors.NotFoundError, tf.errors.PermissionDeniedError: when it runs.
+
+    >>> path = os.path.join(tempfile.mkdtemp(), "x")
+    >>> tf.io.write_file(path, "abc")
+    >>> tf.io.read_file(path).numpy()
+    b'abc'
+    """
+    path = to_tensor(filename, dtypes.string)
+    _refuse_shape("ReadFile", "Input filename", path)
+
+    def read(found: Any) -> list[Any]:
+        text = local_path(found.numpy())
+        try:
+            with open(text, "rb") as file:
+                return [runtime.from_strings([file.read()], ())]
+        except OSError as error:
+            raise of_system(error, text) from None
+
+    return call_on_host("ReadFile", read, [path], [_STRING])[0]
+
+
+@public("io.write_file")
+def write_file(filename: Any, contents: Any, name: str | None = None) -> None:
+    """Write a file, in place of one that is there. Missing directories are made.
+
+    Args:
+      filename: a scalar string.
+      contents: a scalar string.
+
+    Raises:
+      tf.errors.PermissionDeniedError, tf.errors.FailedPreconditionError: when it runs.
+    """
+    path, content = to_tensor(filename, dtypes.string), to_tensor(contents, dtypes.string)
+    _refuse_shape("WriteFile", "Input filename", path)
+    _refuse_shape("WriteFile", "Contents", content)
+
+    def write(path: Any, content: Any) -> list[Any]:
+        text = local_path(path.numpy())
+        try:
+            os.makedirs(os.path.dirname(os.path.abspath(text)), exist_ok=True)
+            with open(text, "wb") as file:
+                file.write(content.numpy())
+        except OSError as error:
+            raise of_system(error, text) from None
+        return []
+
+    call_on_host("WriteFile", write, [path, content])
+
+
+@public("io.matching_files")
+def matching_files(pattern: Any, name: str | None = None) -> Any:
+    """Return the paths that match patterns, sorted; a path that matches two of them comes twice.
+
+    Args:
+      pattern: a scalar, or a vector of strings; see `tf.io.gfile.glob`.
+
+    Returns:
+      A vector of strings.
+    """
+    patterns = to_tensor(pattern, dtypes.string)
+    if patterns.shape.rank not in (0, 1, None):
+        raise errors.InvalidArgumentError(
+            None,
+            None,
+            errors.explain(
+                f"MatchingFiles: Input patterns tensor must be scalar or vector, but had shape: {patterns.shape}"
+            ),
+        )
+
+    def match(found: Any) -> list[Any]:
+        paths = sorted(p for text in found._strings() for p in matching(local_path(text)))
+        return [runtime.from_strings([os.fsencode(p) for p in paths], (len(paths),))]
+
+    return call_on_host("MatchingFiles", match, [patterns], [Spec(dtypes.string, (fresh_symbol("files"),))])[0]
+
+
+@public("io.match_filenames_once")
+def match_filenames_once(pattern: Any, name: str | None = None) -> Any:
+    """Return the paths that match patterns now, as a variable."""
+    return Variable(matching_files(pattern), trainable=False, validate_shape=False, name=name)
+
+
+@public("io.write_graph")
+def write_graph(graph_or_graph_def: Any, logdir: Any, name: str, as_text: bool = True) -> str:
+    """Write a graph's definition to a file.
+
+    Args:
+      graph_or_graph_def: a graph that has `as_graph_def`, or a GraphDef message.
+      logdir: the directory; made where it is missing.
+      name: the file's name in it.
+      as_text: whether it is written as text.
+
+    Returns:
+      The path.
+    """
+    made = graph_or_graph_def.as_graph_def() if hasattr(graph_or_graph_def, "as_graph_def") else graph_or_graph_def
+    if not hasattr(made, "SerializeToString"):
+        raise TypeError(f"graph_or_graph_def must be a graph or a GraphDef message, not {type(made).__name__}.")
+    path = os.path.join(local_path(logdir), name)
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(str(made).encode() if as_text else made.SerializeToString(deterministic=True))
+    return path
