@@ -311,7 +311,8 @@ def depthwise_conv2d(
         data_format,
         dilations,
     )
-    return from_last(w.convolution(last, _as_grouped(filter), **g.attributes(channels)), data_format)  # type: ignore[arg-type]
+    groups = last.shape[-1] if is_known(last.shape[-1]) else channels
+    return from_last(w.convolution(last, _as_grouped(filter), **g.attributes(groups)), data_format)  # type: ignore[arg-type]
 
 
 @op("DepthwiseConv2dNativeBackpropInput", outputs="output")
