@@ -82,6 +82,13 @@ class Dataset(
     def __iter__(self) -> Any:
         return OwnedIterator.of(self._stage, self._options)
 
+    def staged_loop(
+        self, test: Callable[..., Any] | None, body: Callable[..., list[Any]], loop_vars: list[Any]
+    ) -> list[Any]:
+        """Stage a Python `for` over this dataset; see `OwnedIterator.staged_loop`."""
+        made: list[Any] = iter(self).staged_loop(test, body, loop_vars)
+        return made
+
     def __len__(self) -> int:
         """Return the number of elements; TypeError where it is infinite or unknown."""
         count = self._stage.count()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from millstream import _runtime as runtime
@@ -17,6 +17,7 @@ from millstream.data.options import Options
 from millstream.data.stage import Element, Run, Stage
 from millstream.data.state import from_bytes, to_bytes
 from millstream.execution.context import current_graph
+from millstream.execution.control_flow import cond, staged_loop
 from millstream.execution.convert import to_tensor
 from millstream.program.primitives.control import HOST_CALL
 
@@ -179,6 +180,22 @@ class OwnedIterator(CompositeTensor, Iterator):
             outputs = (Spec(dtypes.bool, ()), *self._outputs())
             has, *tensors = graph.create(HOST_CALL, [self._resource, to_tensor(True)], {"outputs": outputs})
         return Optional(has, tensors, self._element_spec)
+
+    def staged_loop(
+        self, test: Callable[..., Any] | None, body: Callable[..., list[Any]], loop_vars: list[Any]
+    ) -> list[Any]:
+        """Stage a Python `for` over this iterator: `body(element, *values)` gives the next values, `test(*values)` says go on."""
+
+        def go_on(more: Any, *values: Any) -> Any:
+            return more if test is None else cond(more, lambda: test(*values), lambda: to_tensor(False))
+
+        def turn(more: Any, *values: Any) -> list[Any]:
+            coming = self.get_next_as_optional()
+            found = coming.has_value()
+            return [found, *cond(found, lambda: body(coming.get_value(), *values), lambda: list(values))]
+
+        result = staged_loop(go_on, turn, [to_tensor(True), *loop_vars], None, None, 10, "for_dataset")
+        return list(result)[1:]
 
     def save(self) -> bytes:
         """Return where the iterator stands: `restore` of an iterator over the same pipeline goes on from there.

@@ -179,3 +179,58 @@ def test_a_fingerprint_differs_where_stages_differ():
     ]
     assert len(set(prints)) == 6
     assert int(Dataset.range(3).map(lambda x: x + 1).fingerprint()) == prints[2]
+
+
+def test_python_loops_over_datasets_are_staged():
+    @tf.function
+    def total(dataset):
+        result = tf.constant(0, tf.int64)
+        for x in dataset:
+            if x == 3:
+                continue
+            if x > 6:
+                break
+            result += x
+        return result
+
+    assert int(total(Dataset.range(10))) == 18
+    assert int(total(iter(Dataset.range(3)))) == 3
+
+    @tf.function
+    def weighted(n):
+        result = tf.constant(0, tf.int64)
+        for i, x in Dataset.range(n).enumerate():
+            result += x * i
+        return result
+
+    assert int(weighted(tf.constant(5, tf.int64))) == 30
+
+
+def test_a_break_leaves_the_rest_to_later_loops_over_the_iterator():
+    @tf.function
+    def first_above(iterator, limit):
+        found = tf.constant(-1, tf.int64)
+        for x in iterator:
+            if x > limit:
+                found = x
+                break
+        return found
+
+    iterator = iter(Dataset.range(10))
+    assert int(first_above(iterator, tf.constant(3, tf.int64))) == 4
+    assert int(first_above(iterator, tf.constant(1, tf.int64))) == 5
+
+
+def test_a_variable_is_trained_in_a_staged_loop_over_batches():
+    variable = tf.Variable(0.0)
+
+    @tf.function
+    def train(dataset):
+        for x, y in dataset:
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum((variable * x - y) ** 2)
+            variable.assign_sub(0.1 * tape.gradient(loss, variable))
+        return variable.read_value()
+
+    ones = np.ones([5, 2], np.float32)
+    np.testing.assert_allclose(train(Dataset.from_tensor_slices((ones, ones)).batch(2)), 0.976, rtol=1e-6)

@@ -11,7 +11,7 @@ from millstream.base import dtypes, nest
 from millstream.base.specs import TensorSpec
 from millstream.data.leaves import relaxed
 from millstream.data.methods import DatasetMethods, dataset, whole
-from millstream.data.sources import IndexedReader
+from millstream.data.sources import IndexedPart, IndexedReader
 from millstream.data.stage import INFINITE, UNKNOWN, Element, Reader, Run, Stage, refused
 from millstream.execution.tensor import eager_from_array
 
@@ -34,7 +34,8 @@ class Take(Stage):
         return self.number("number") < 0
 
     def reader(self, run: Run) -> Reader:
-        return _TakeReader(self.input.reader(run), self.number("number"))
+        before, number = self.input.reader(run), self.number("number")
+        return _IndexedTake(before, number) if isinstance(before, IndexedReader) else _TakeReader(before, number)
 
 
 class _TakeReader(Reader):
@@ -50,6 +51,26 @@ class _TakeReader(Reader):
 
     def read(self, count: int) -> list[Element]:
         found = self.before.read(count if self.left < 0 else min(count, self.left))
+        self.left -= len(found) if self.left > 0 else 0
+        return found
+
+    def state(self) -> Any:
+        return [self.before.state(), self.left]
+
+    def restore(self, state: Any) -> None:
+        self.before.restore(state[0])
+        self.left = state[1]
+
+
+class _IndexedTake(IndexedPart):
+    """The first of rows that lie ready."""
+
+    def __init__(self, before: IndexedReader, number: int) -> None:
+        super().__init__(before)
+        self.left = number
+
+    def indices(self, count: int) -> Any:
+        found = self.before.indices(count if self.left < 0 else min(count, self.left))
         self.left -= len(found) if self.left > 0 else 0
         return found
 
@@ -77,7 +98,11 @@ class Skip(Stage):
         return self.number("number") == 0
 
     def reader(self, run: Run) -> Reader:
-        return _SkipReader(self.input.reader(run), self.number("number"))
+        before, number = self.input.reader(run), self.number("number")
+        if isinstance(before, IndexedReader) and number >= 0:
+            before.indices(number)
+            return before
+        return _SkipReader(before, number)
 
 
 class _SkipReader(Reader):
@@ -88,10 +113,6 @@ class _SkipReader(Reader):
         if self.none:
             raise StopIteration
         while self.left:
-            if isinstance(self.before, IndexedReader):
-                self.before.indices(self.left)
-                self.left = 0
-                break
             self.before.__next__()
             self.left -= 1
         return self.before.__next__()

@@ -8,7 +8,7 @@ import numpy as np
 
 from millstream.data.methods import DatasetMethods, whole
 from millstream.data.randomness import SeedSource, Words
-from millstream.data.sources import IndexedReader
+from millstream.data.sources import IndexedPart, IndexedReader
 from millstream.data.stage import INFINITE, UNKNOWN, Element, Reader, Run, Stage, refused
 
 
@@ -105,15 +105,13 @@ class _ShuffleReader(Reader):
         self.source.words.used = state[3]
 
 
-class _IndexedShuffle(IndexedReader):
+class _IndexedShuffle(IndexedPart):
     """Shuffles the numbers of rows that lie ready, in the same order as their elements would come."""
 
     def __init__(self, before: IndexedReader, size: int, seeds: tuple[int, int], source: SeedSource) -> None:
-        super().__init__(before.count_of_rows)
+        super().__init__(before)
         self.source = source
-        self.before, self.size, self.seeds = before, size if size > 0 else 1 << 62, seeds
-        self.plain = before.plain
-        self.picker = _Picker(self.size, seeds)
+        self.picker = _Picker(size if size > 0 else 1 << 62, seeds)
         self.read_rows: list[int] = []
 
     def indices(self, count: int) -> Any:
@@ -129,18 +127,6 @@ class _IndexedShuffle(IndexedReader):
                 break
             found.append(picker.take())
         return np.array(found, np.int64)
-
-    def __next__(self) -> Element:
-        found = self.indices(1)
-        if not len(found):
-            raise StopIteration
-        return self.before.row(found[0])
-
-    def row(self, index: int) -> Element:
-        return self.before.row(index)
-
-    def gather(self, indices: Any) -> Element:
-        return self.before.gather(indices)
 
     def state(self) -> Any:
         return [self.before.state(), self.picker.state(), list(self.read_rows), self.source.words.used]
@@ -170,7 +156,9 @@ class Repeat(Stage):
         return self.number("times") == 1
 
     def reader(self, run: Run) -> Reader:
-        return _RepeatReader(self.input, self.number("times"), run)
+        reader = _RepeatReader(self.input, self.number("times"), run)
+        before = reader.before
+        return _IndexedRepeat(before, reader) if isinstance(before, IndexedReader) else reader
 
 
 class _RepeatReader(Reader):
@@ -186,10 +174,11 @@ class _RepeatReader(Reader):
                 self.empty = False
                 return element
             except StopIteration:
-                self._turn()
+                self.turn_over()
         raise StopIteration
 
-    def _turn(self) -> None:
+    def turn_over(self) -> None:
+        """Begin the next iteration, if there is one."""
         self.turn += 1
         over = self.turn >= self.times if self.times >= 0 else self.empty
         # TensorFlow begins one iteration more than it needs, unless a shuffle is just before: shuffles later have other seeds.
@@ -209,6 +198,33 @@ class _RepeatReader(Reader):
         else:
             self.before = self.stage.reader(self.run)
             self.before.restore(state[2])
+
+
+class _IndexedRepeat(IndexedPart):
+    """Repeats the numbers of rows that lie ready."""
+
+    def __init__(self, before: IndexedReader, turns: _RepeatReader) -> None:
+        super().__init__(before)
+        self.turns = turns
+
+    def indices(self, count: int) -> Any:
+        parts: list[Any] = []
+        missing = count
+        while missing and isinstance(self.turns.before, IndexedReader):
+            found = self.turns.before.indices(missing)
+            if len(found):
+                self.turns.empty = False
+                parts.append(found)
+                missing -= len(found)
+            else:
+                self.turns.turn_over()
+        return parts[0] if len(parts) == 1 else np.concatenate(parts) if parts else np.zeros(0, np.int64)
+
+    def state(self) -> Any:
+        return self.turns.state()
+
+    def restore(self, state: Any) -> None:
+        self.turns.restore(state)
 
 
 def _before_noops(stage: Stage) -> Stage:

@@ -69,6 +69,26 @@ class IndexedReader(Reader):
         self.at = state
 
 
+class IndexedPart(IndexedReader):
+    """Some of the rows of another such reader, or all in another order."""
+
+    def __init__(self, before: IndexedReader) -> None:
+        super().__init__(before.count_of_rows)
+        self.before, self.plain = before, before.plain
+
+    def __next__(self) -> Element:
+        found = self.indices(1)
+        if not len(found):
+            raise StopIteration
+        return self.before.row(int(found[0]))
+
+    def row(self, index: int) -> Element:
+        return self.before.row(index)
+
+    def gather(self, indices: Any) -> Element:
+        return self.before.gather(indices)
+
+
 class Tensors(Stage):
     """One element."""
 
