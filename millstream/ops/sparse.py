@@ -20,6 +20,7 @@ from millstream.ops.sparse_order import (
     linear,
     matches,
     order_of,
+    order_of_numbers,
     strides_of,
 )
 from millstream.ops.types import NUMBERS, QUANTIZED
@@ -28,7 +29,6 @@ from millstream.program.primitives.control import check
 from millstream.program.primitives.core import refuse
 from millstream.program.primitives.indexing import gather, scatter_nd
 from millstream.program.primitives.reduction import reduce
-from millstream.program.primitives.searching import sort
 from millstream.program.primitives.segments import segment_reduce
 from millstream.program.primitives.shaping import (
     broadcast,
@@ -229,10 +229,10 @@ def sparse_fill_empty_rows(
     places = reshape(missing, (m, 1))
     if rank > 1:
         places = concatenate([places, full((m, rank - 1), 0, int64)], 1)
-    _, order = sort(concatenate([rows, missing], 0), 0)
+    order = order_of_numbers(concatenate([rows, missing], 0))
     where = gather(concatenate([indices, places], 0), order)
     elements = gather(concatenate([values, filled(default_value, (m,))], 0), order)
-    back = e.convert(slice_axis(inverse_of(order), 0, 0, n), int64)
+    back = slice_axis(inverse_of(order), 0, 0, n)
     return where, elements, empty, back
 
 

@@ -10,9 +10,9 @@ from millstream.base.dtypes import int64
 from millstream.base.sizes import Size
 from millstream.program.primitives import elementwise as e
 from millstream.program.primitives.control import check
-from millstream.program.primitives.indexing import gather
+from millstream.program.primitives.indexing import gather, scatter_nd
 from millstream.program.primitives.reduction import cumulative, reduce
-from millstream.program.primitives.searching import sort, where
+from millstream.program.primitives.searching import order_rows, where
 from millstream.program.primitives.segments import segment_reduce
 from millstream.program.primitives.shaping import (
     broadcast,
@@ -65,20 +65,19 @@ def along_rows(vector: Value, rows: Value) -> Value:
 
 def order_of(indices: Value) -> Value:
     """Return the places of the rows in row-major order; equal rows stay in order."""
-    found: Value | None = None
-    for axis in reversed(range(depth_of(indices))):
-        keys = column(indices, axis)
-        if found is None:
-            _, found = sort(keys, 0)
-        else:
-            _, step = sort(gather(keys, found), 0)
-            found = gather(found, step)
-    return iota(indices.shape[:1], 0, int64) if found is None else found
+    depth_of(indices)
+    return order_rows(indices)
+
+
+def order_of_numbers(numbers: Value) -> Value:
+    """Return the places of integers in ascending order; equal ones stay in order."""
+    return order_rows(reshape(numbers, (*numbers.shape, 1)))
 
 
 def inverse_of(permutation: Value) -> Value:
     """Return the permutation that undoes this one."""
-    return sort(permutation, 0)[1]
+    n = permutation.shape[0]
+    return scatter_nd(full((n,), 0, int64), reshape(permutation, (n, 1)), iota((n,), 0, int64), "set")
 
 
 def kept(holds: Value) -> Value:
@@ -165,12 +164,11 @@ def group(indices: Value, order: Value | None = None) -> Groups:
     """Put the rows [n, rank] in order, and equal ones together."""
     order = order_of(indices) if order is None else order
     rows = gather(indices, order)
-    n, depth = rows.shape[0], depth_of(rows)
-    if depth:
-        before = pad(rows, (1, 0), (-1, 0), value=constant(-1, rows.dtype))
-        starts = reduce(e.compare(rows, before, "NE"), "or", (1,))
-    else:
-        starts = compare_number(iota((n,), 0, int64), 0, "EQ")
+    starts = compare_number(iota(rows.shape[:1], 0, int64), 0, "EQ")
+    for axis in range(depth_of(rows)):
+        new = column(rows, axis)
+        before = pad(new, (1,), (-1,), value=constant(-1, rows.dtype))
+        starts = e.bit_or(starts, e.compare(new, before, "NE"))
     first = kept(starts)
     ids = cumulative(e.convert(starts, int64), "sum", 0) - 1
     return Groups(order, ids, first, gather(rows, first))
@@ -181,7 +179,7 @@ def matches(table: Value, queries: Value) -> tuple[Value, Value]:
     rows, wanted = table.shape[0], queries.shape[0]
     groups = group(concatenate([table, queries], 0))
     # The table comes first, and equal rows keep their order: a group that has a row of the table begins with it.
-    place = e.convert(groups.spread(gather(groups.order, groups.first)), int64)
+    place = groups.spread(gather(groups.order, groups.first))
     place = slice_axis(place, 0, rows, rows + wanted)
     bound = filled(scalar_size(rows, int64), (wanted,))
     found = e.compare(place, bound, "LT")

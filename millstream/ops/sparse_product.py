@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from millstream.base.dtypes import int64
 from millstream.ops.declaration import Op, Tensor, Types
-from millstream.ops.sparse_order import column, columns, depth_of, group, inverse_of
+from millstream.ops.sparse_order import column, columns, depth_of, group, inverse_of, order_of_numbers
 from millstream.program.primitives.core import refuse
 from millstream.program.primitives.indexing import gather
 from millstream.program.primitives.reduction import cumulative, reduce
-from millstream.program.primitives.searching import search_sorted, sort
+from millstream.program.primitives.searching import search_sorted
 from millstream.program.primitives.segments import segment_reduce
 from millstream.program.primitives.shaping import concatenate, contents, full, iota, reshape, slice_axis
 
@@ -30,7 +30,7 @@ def _product(
     groups = group(concatenate([ours, theirs], 0))
     ids = gather(groups.ids, inverse_of(groups.order))
     a_ids, b_ids = slice_axis(ids, 0, 0, n), slice_axis(ids, 0, n, n + m)
-    _, b_order = sort(b_ids, 0)
+    b_order = order_of_numbers(b_ids)
     b_counts = segment_reduce(full((m,), 1, int64), b_ids, "sum", groups.count)
     b_starts = cumulative(b_counts, "sum", 0, exclusive=True)
     # Each element of a meets b_counts elements of b: list the meetings one after the other.

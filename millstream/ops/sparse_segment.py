@@ -9,13 +9,12 @@ from millstream.base.dtypes import float32, float64, int32, int64
 from millstream.base.sizes import Size, is_known
 from millstream.ops.declaration import Known, Op, Tensor, Types, op
 from millstream.ops.segment import Real, segment_count
-from millstream.ops.sparse_order import kept
+from millstream.ops.sparse_order import kept, order_of_numbers
 from millstream.ops.types import FLOATS
 from millstream.program.primitives import elementwise as e
 from millstream.program.primitives.core import refuse
 from millstream.program.primitives.indexing import gather, scatter_nd
 from millstream.program.primitives.reduction import cumulative
-from millstream.program.primitives.searching import sort
 from millstream.program.primitives.segments import segment_reduce
 from millstream.program.primitives.shaping import broadcast, constant, contents, full, pad, reshape
 from millstream.program.slices import Slices
@@ -138,7 +137,8 @@ def _dense_gradient(grad: Value, indices: Value, ids: Value, rows: Size, kind: K
 def _sparse_gradient(grad: Value, indices: Value, ids: Value, kind: Kind) -> tuple[Value, Value]:
     """Return the sums of what flows back to each picked row, and the rows' numbers in ascending order."""
     flowing = _row_gradients(grad, ids, kind)
-    ordered, order = sort(indices, 0)
+    order = order_of_numbers(indices)
+    ordered = gather(indices, order)
     starts = e.compare(ordered, pad(ordered, (1,), (-1,), value=constant(-1, ordered.dtype)), "NE")
     places = kept(starts)
     groups = cumulative(e.convert(starts, int64), "sum", 0) - 1

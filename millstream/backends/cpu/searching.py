@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from millstream.backends.cpu.emitters import emits
+from millstream.backends.cpu.emitters import emits, simple
 from millstream.backends.cpu.movement import with_words
 from millstream.compiler.plan import BINDING, HEAP, FunctionWriter
 from millstream.program.value import Node
 
 with_words("sort", lambda n: (n.attributes["axis"], int(n.attributes["descending"]), 1))
+simple("order_rows")
 with_words("top_k", lambda n: (int(n.attributes["sorted"]),))
 with_words("search_sorted", lambda n: (int(n.attributes["right"]),))
 

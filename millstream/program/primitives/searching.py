@@ -1,4 +1,4 @@
-"""State sorting and searching: sort, top_k, search_sorted, where, unique. The sizes of where and unique are the data's."""
+"""State sorting and searching: sort, order_rows, top_k, search_sorted, where, unique. The sizes of where and unique are the data's."""
 
 from __future__ import annotations
 
@@ -63,6 +63,27 @@ def sort(x: Value, axis: int, descending: bool = False) -> tuple[Value, Value]:
     """Return the elements in order along `axis`, and where each was."""
     values, indices = emit(SORT, x, axis=axis, descending=descending)
     return values, indices
+
+
+def _order_rows_infer(x: Spec) -> Spec:
+    shape = known_shape(x)
+    if len(shape) != 2 or x.dtype not in (dtypes.int32, dtypes.int64):
+        raise refuse("order_rows", str(x), "give a matrix of int32 or int64")
+    return Spec(dtypes.int64, shape[:1])
+
+
+def _order_rows_meaning(x: np.ndarray) -> np.ndarray:
+    if not x.shape[1]:
+        return np.arange(len(x), dtype=np.int64)
+    return np.lexsort(x.T[::-1]).astype(np.int64)
+
+
+ORDER_ROWS = primitive("order_rows", _order_rows_infer, _order_rows_meaning, lambda dy, y, x: (None,))
+
+
+def order_rows(x: Value) -> Value:
+    """Return the places of the rows of a matrix in lexicographic order, int64; equal rows keep their order."""
+    return emit(ORDER_ROWS, x)[0]
 
 
 def _top_k_infer(x: Spec, k: Size, sorted: bool, index_dtype: DType) -> tuple[Spec, Spec]:
