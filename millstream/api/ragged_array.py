@@ -69,7 +69,7 @@ def stack(values: Any, axis: int = 0, name: str | None = None) -> Any:
         if rank == 0 or axis:
             return PUBLIC["stack"](parts, axis)
         if rank == 1:
-            lengths = PUBLIC["stack"]([sized(p, dtypes.int64) for p in parts])
+            lengths = PUBLIC["stack"]([sized(p, dtypes.int32) for p in parts])
             return RaggedTensor.from_row_lengths(PUBLIC["concat"](parts, 0), lengths, validate=False)
         parts = [RaggedTensor.from_tensor(p) for p in parts]
     if len(parts) == 1:
@@ -131,9 +131,8 @@ def _concatenate(parts: Sequence[Any], axis: int) -> Any:
         return _joined(parts)
     if axis > 1:
         partition = same_partitions([_shallow(p) for p in parts])[0]
-        return RaggedTensor._from_row_partition(
-            _concatenate([p.values for p in parts], axis - 1), partition, validate=False
-        )
+        values = _concatenate([p.values for p in parts], axis - 1)
+        return RaggedTensor.from_row_splits(values, partition.row_splits(), validate=False)
     # Rows of all parts one part after the other, then taken row by row: part 0 and 1 … of row 0, of row 1 …
     rows = parts[0].nrows()
     for other in parts[1:]:

@@ -314,7 +314,7 @@ def stack_dynamic_partitions(data: Any, partitions: Any, num_partitions: Any, na
     <tf.RaggedTensor [[b'b'], [], [b'c'], [b'a', b'd']]>
     """
     data = ragged_or_tensor(data)
-    partitions = partitions if is_ragged(partitions) else to_tensor(partitions, None, dtypes.int64)
+    partitions = ragged_or_tensor(partitions)
     rank = partitions.shape.rank
     if rank is None or ((rank == 0 and not is_ragged(partitions)) and partitions.shape.rank is None):
         raise ValueError(explain("partitions must have known rank."))
@@ -322,7 +322,8 @@ def stack_dynamic_partitions(data: Any, partitions: Any, num_partitions: Any, na
         if not is_ragged(data):
             raise ValueError(explain("data must be ragged where partitions are."))
         _require_rows(data, partitions)
-        return stack_dynamic_partitions(data.values, partitions.values, num_partitions)
+        made = stack_dynamic_partitions(data.values, partitions.values, num_partitions)
+        return made.with_row_splits_dtype(data.row_splits.dtype)
     if rank == 0:
         wide = PUBLIC["expand_dims"](data, 0)
         return stack_dynamic_partitions(wide, PUBLIC["expand_dims"](partitions, 0), num_partitions)
@@ -333,7 +334,7 @@ def stack_dynamic_partitions(data: Any, partitions: Any, num_partitions: Any, na
             else PUBLIC["reshape"](data, PUBLIC["concat"]([[-1], PUBLIC["shape"](data)[rank:]], 0))
         )
         return stack_dynamic_partitions(flat, PUBLIC["reshape"](partitions, [-1]), num_partitions)
-    kind = data.row_splits.dtype if is_ragged(data) else dtypes.int64
+    kind = data.row_splits.dtype if is_ragged(data) else partitions.dtype
     ids = integer(partitions, kind)
     count = integer(to_tensor(num_partitions, None, kind), kind)
     apply(ops.CHECK_BELOW, ids, count, message="partitions must be in the range of num_partitions")

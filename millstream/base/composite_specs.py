@@ -137,6 +137,14 @@ class RaggedTensorSpec(BatchableTypeSpec):
                 value.set_shape(self._shape)
         return value
 
+    def _without_sizes_of_parts(self) -> Any:
+        rank = self._shape.ndims
+        if rank is None or self._flat_values_spec is not None:
+            return self
+        rows = self._shape.as_list()[1 : self._ragged_rank + 1]
+        shape = TensorShape([None, *rows, *[None] * (rank - self._ragged_rank - 1)])
+        return RaggedTensorSpec(shape, self._dtype, self._ragged_rank, self._row_splits_dtype)
+
     def _refuse_custom_values(self) -> None:
         if self._flat_values_spec is not None:
             raise ValueError(explain("Customized value_type is not supported."))

@@ -155,6 +155,10 @@ class TypeSpec(TraceType):
 
         return self._deserialize(nest.map_structure(relax, self._serialize()))
 
+    def _without_sizes_of_parts(self) -> Any:
+        """The same type without the sizes that its tensors have themselves: traces are told apart by those."""
+        return self
+
     def _without_tensor_names(self) -> Any:
         def rename(value: Any) -> Any:
             return value._without_tensor_names() if isinstance(value, TypeSpec) else value

@@ -232,6 +232,11 @@ def _packed(op: Op, result: Any) -> Any:
         return list(result)
     if not results:
         return None
+    lists = [i for i, part in enumerate(results) if part.shape != "one"]
+    if len(lists) == 1:
+        # All but the one list are single: what they leave over is its own.
+        at, end = lists[0], len(result) - (len(results) - lists[0] - 1)
+        return (*result[:at], list(result[at:end]), *result[end:])
     return tuple(result)
 
 

@@ -285,9 +285,11 @@ class DynamicRaggedShape(CompositeTensor):
             return DynamicRaggedShape(outer, apply(find("Reshape"), rows, to_tensor([1], dtypes.int32)), self.dtype)
         if begin == 0 and end > count:
             return DynamicRaggedShape(self._row_partitions, self._inner_shape[: end - count], self.dtype)
-        if not all(self.is_uniform(axis) for axis in range(begin, end)) or (0 < begin <= count):
+        if begin == end:
+            return DynamicRaggedShape((), self._inner_shape[:0], self.dtype)
+        if count:
             raise ValueError(explain("All relevant dimensions must be uniform"))
-        return DynamicRaggedShape((), self._inner_shape[begin - count : end - count], self.dtype)
+        return DynamicRaggedShape((), self._inner_shape[begin:end], self.dtype)
 
     def static_lengths(self, ragged_lengths: bool = True) -> Any:
         """Return the sizes of the axes as far as they are known: numbers, tuples of lengths for ragged axes, None."""

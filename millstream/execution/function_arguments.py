@@ -143,7 +143,7 @@ class Arguments:
         if isinstance(value, (np.ndarray, np.generic)):
             return self._tensor(to_tensor(value), path)
         if isinstance(value, CompositeTensor):
-            return self._read_composite(value, value._type_spec, path)
+            return self._read_composite(value, value._type_spec._without_sizes_of_parts(), path)
         return self._read_other(value, path)
 
     def _read_type_spec(self, spec: Any, path: str) -> Hashable:
@@ -218,7 +218,7 @@ def _rebuilt(value: Any, tensors: Iterator[Any]) -> Any:
         return value
     if isinstance(value, CompositeTensor):
         count = len(nest.flatten(value, expand_composites=True))
-        spec = value._type_spec
+        spec = value._type_spec._without_sizes_of_parts()
         return nest.pack_sequence_as(spec, [next(tensors) for _ in range(count)], expand_composites=True)
     if isinstance(value, Mapping):
         parts = {k: _rebuilt(value[k], tensors) for k in _sorted(value)}

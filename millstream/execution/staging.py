@@ -69,8 +69,8 @@ class Staging:
             return None
 
     def flatten(self, value: Any) -> list[Any]:
-        """Return the leaves of a nested structure."""
-        return nest.flatten(value)
+        """Return the leaves of a nested structure, those of composite tensors among them."""
+        return nest.flatten(value, expand_composites=True)
 
     def assert_same_structure(self, first: Any, second: Any) -> None:
         """Raise where two structures differ."""
