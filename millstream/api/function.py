@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from millstream.api.public import public, publish
-from millstream.base import nest
+from millstream.base import nest, trace_types
 from millstream.base.errors import explain
 from millstream.execution import context, host
 from millstream.execution.checking import assert_true
@@ -15,6 +16,7 @@ from millstream.execution.func_graph import FuncGraph
 from millstream.execution.function import Function, functions_run_eagerly, run_functions_eagerly
 from millstream.execution.function_concrete import ConcreteFunction
 
+publish("types.experimental.TraceType", trace_types.TraceType)
 publish("types.experimental.PolymorphicFunction", Function)
 publish("types.experimental.GenericFunction", Function)
 publish("types.experimental.ConcreteFunction", ConcreteFunction)
@@ -153,7 +155,12 @@ def tuple_of(tensors: Any, control_inputs: Any = None, name: str | None = None) 
 
 @public("py_function")
 def py_function(func: Any = None, inp: Any = None, Tout: Any = None, name: str | None = None) -> Any:
-    """Call a Python function on eager tensors, now or when the graph runs; gradients flow through it."""
+    """Call a Python function on eager tensors, now or when the graph runs; gradients flow through it.
+
+    Without `func`, return a decorator: the function then takes its tensors when it is called.
+    """
+    if func is None:
+        return lambda inner: functools.wraps(inner)(lambda *args: py_function(inner, args, Tout))
     return host.call_python(func, nest.flatten(inp), Tout, numpy=False)
 
 
@@ -161,7 +168,12 @@ def py_function(func: Any = None, inp: Any = None, Tout: Any = None, name: str |
 def numpy_function(
     func: Any = None, inp: Any = None, Tout: Any = None, stateful: bool = True, name: str | None = None
 ) -> Any:
-    """Call a Python function on NumPy arrays, now or when the graph runs; no gradients flow through it."""
+    """Call a Python function on NumPy arrays, now or when the graph runs; no gradients flow through it.
+
+    Without `func`, return a decorator: the function then takes its tensors when it is called.
+    """
+    if func is None:
+        return lambda inner: functools.wraps(inner)(lambda *args: numpy_function(inner, args, Tout))
     return host.call_python(func, nest.flatten(inp), Tout, numpy=True)
 
 

@@ -38,6 +38,19 @@ def publish(name: str, item: Any) -> None:
         item = _guarded(item, RULES[name])
     PUBLIC[name] = item
     _place(name, item)
+    for watcher in _watchers.pop(name, ()):
+        watcher(item)
+
+
+_watchers: dict[str, list[Callable[[Any], None]]] = {}
+
+
+def when_published(name: str, watcher: Callable[[Any], None]) -> None:
+    """Call `watcher` with tf.<name>: now, or when its namespace is loaded."""
+    if name in PUBLIC:
+        watcher(PUBLIC[name])
+    else:
+        _watchers.setdefault(name, []).append(watcher)
 
 
 def composite_rule(*names: str) -> Callable[[Object], Object]:

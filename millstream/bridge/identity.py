@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from millstream.api.public import PUBLIC
+import functools
+from typing import Any
+
+from millstream.api.public import when_published
 from millstream.execution.tensor import EagerTensor
 
 NAMES = {
@@ -16,10 +19,13 @@ NAMES = {
 
 
 def take_names() -> None:
-    """Set `__module__` (and `__name__`) of the classes that are sniffed by name."""
+    """Set `__module__` (and `__name__`) of the classes that are sniffed by name, now or when they are loaded."""
     for public, (module, name) in NAMES.items():
-        item = PUBLIC.get(public)
-        if isinstance(item, type):
-            item.__module__ = module
-            item.__name__ = name
+        when_published(public, functools.partial(_rename, module, name))
     EagerTensor.__module__ = "tensorflow.python.framework.ops"
+
+
+def _rename(module: str, name: str, item: Any) -> None:
+    if isinstance(item, type):
+        item.__module__ = module
+        item.__name__ = name

@@ -10,10 +10,10 @@ from millstream.bridge.install import NAME, install_as_tensorflow
 
 
 def load_keras() -> types.ModuleType:
-    """Answer to the name `tensorflow` and import Keras with its tensorflow back end."""
+    """Answer to the name `tensorflow` and import Keras with its tensorflow back end, in the form with `tf.keras`'s names."""
     if os.environ.setdefault("KERAS_BACKEND", NAME) != NAME:
         raise ImportError(
             f"KERAS_BACKEND={os.environ['KERAS_BACKEND']!r}: Keras runs on Millstream through its {NAME} back end; unset it."
         )
     install_as_tensorflow()
-    return importlib.import_module("keras")
+    return importlib.import_module("keras._tf_keras.keras")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from millstream.base import errors
+from millstream.base.sizes import Symbol, fresh_symbol, is_known, symbols
 from millstream.base.spec import Spec
 from millstream.compiler.expand import ExpandedProgram, expand
 from millstream.compiler.fuse import Group, fuse
@@ -67,8 +68,9 @@ def write_function(module: ModuleWriter, program: Program, target: Target) -> in
     writer = FunctionWriter(module, program.name)
     index = len(module.functions)
     module.functions.append(writer)
+    bound = {n for v in program.inputs for n in v.spec.shape or () if isinstance(n, Symbol)}
     for position, value in enumerate(program.inputs):
-        slot = writer.slot(value.spec, INPUT, position)
+        slot = writer.slot(_entering(value.spec, bound), INPUT, position)
         writer.places[value] = slot
         writer.inputs.append(slot)
     for group in fuse(program, target.fuses, target.takes):
@@ -78,6 +80,15 @@ def write_function(module: ModuleWriter, program: Program, target: Target) -> in
     target.finish(writer)
     plan_memory(writer)
     return index
+
+
+def _entering(spec: Spec, bound: set[Symbol]) -> Spec:
+    """Return the spec of an input: sizes made of symbols that no input's shape binds are not known yet when it is given."""
+    if spec.shape is None or all(is_known(n) or symbols(n) <= bound for n in spec.shape):
+        return spec
+    return spec.with_shape(
+        tuple(n if is_known(n) or symbols(n) <= bound else fresh_symbol("given") for n in spec.shape)
+    )
 
 
 def _write_group(group: Group, writer: FunctionWriter, target: Target) -> None:

@@ -321,3 +321,16 @@ def test_smart_cond_traces_one_branch_where_known_sizes_decide():
     assert many.structured_outputs.shape.as_list() == one.structured_outputs.shape.as_list() == [None]
     assert many(tf.constant([[0.0, 1.0, 0.0, 0.0]])).numpy().tolist() == [1]
     assert one(tf.constant([[3.0]])).numpy().tolist() == [3]
+
+
+def test_a_loop_over_a_range_of_unknown_length_branches_on_its_element(capfd):
+    @tf.function
+    def fizz(n):
+        for i in tf.range(1, n + 1):
+            if i % 3 == 0:
+                tf.print("fizz")
+            else:
+                tf.print(i)
+
+    fizz(tf.constant(4))
+    assert capfd.readouterr().err.split() == ["1", "2", "fizz", "4"]

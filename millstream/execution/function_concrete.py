@@ -10,7 +10,7 @@ from typing import Any
 from millstream import _runtime as runtime
 from millstream.autodiff.split import acts
 from millstream.backends.cpu.device import load
-from millstream.base import nest
+from millstream.base import errors, nest
 from millstream.base.composite import CompositeTensor
 from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
@@ -26,6 +26,7 @@ from millstream.execution.staging_values import leaf_tensor, with_leaves
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import EagerTensor, Tensor
 from millstream.execution.variable_scatter import tell_graphs
+from millstream.ops.declaration import runtime_name
 from millstream.program.primitives.control import HOST_CALL
 from millstream.program.value import Program
 
@@ -112,6 +113,11 @@ class ConcreteFunction:
     def trainable_variables(self) -> tuple[Any, ...]:
         """The trainable ones of `variables`."""
         return tuple(v for v in self.variables if v.trainable)
+
+    @property
+    def inference_fn(self) -> Callable[..., Any]:
+        """The function of flat tensors."""
+        return lambda *tensors: self.call_flat(tensors)
 
     @property
     def structured_input_signature(self) -> tuple[Any, dict[str, Any]]:
@@ -282,17 +288,29 @@ class ConcreteFunction:
     _bind: Callable[..., Any] | None = None
 
     def _fits(self, structure: Any) -> bool:
+        traced = self._arguments.structure
         try:
-            nest.assert_same_structure(self._arguments.structure, structure, check_types=False)
+            nest.assert_same_structure(traced, structure, check_types=False)
         except (TypeError, ValueError):
             return False
-        return True
+        # A number or text of Python is part of the trace: another one is another trace.
+        pairs = zip(nest.flatten(traced), nest.flatten(structure), strict=True)
+        return all(old == new for old, new in pairs if isinstance(old, _NUMBERS))
 
     def _checked(self, value: Any, kind: Kind) -> Any:
         tensor = value if isinstance(value, Tensor) else to_tensor(value, kind.dtype)
         spec = kind.tensor_spec()
         if tensor.dtype is not kind.dtype or not spec.shape.is_compatible_with(tensor.shape):
             given = TensorSpec(tensor.shape, tensor.dtype)
+            if tensor.dtype is not kind.dtype:
+                raise errors.InvalidArgumentError(
+                    None,
+                    None,
+                    explain(
+                        f"cannot compute {self.name}: an input was expected to be a {runtime_name(kind.dtype)} tensor but is a "
+                        f"{runtime_name(tensor.dtype)} tensor; convert it with tf.cast, or call the tf.function."
+                    ),
+                )
             raise TypeError(
                 explain(
                     f"Binding inputs to tf.function failed due to `Can not cast {given!r} to {spec!r}`. Received args: "

@@ -199,7 +199,7 @@ def test_a_concrete_function_is_called_by_position_or_name():
     assert concrete(tf.constant([1.0, 2.0])).numpy().tolist() == [2.0, 4.0]
     assert concrete(x=tf.constant([1.0])).numpy().tolist() == [2.0]
     assert concrete.structured_input_signature[0][0] == tf.TensorSpec([None], tf.float32)
-    with pytest.raises(TypeError):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"convert it with tf\.cast"):
         concrete(tf.constant([1]))
 
 

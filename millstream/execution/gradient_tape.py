@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -195,7 +196,8 @@ class GradientTape:
                     "Argument `target` should be a list or nested structure of Tensors, Variables or CompositeTensors to be differentiated, but received None."
                 )
             )
-        targets = _targets(target)
+        parts = nest.flatten(nest.map_structure(gradient_part, target), expand_composites=True)
+        targets = [_target(t) for t in parts]
         given = (
             [None] * len(targets)
             if output_gradients is None
@@ -204,6 +206,10 @@ class GradientTape:
         dys = [
             None if d is None else (d if isinstance(d, IndexedSlices) else to_tensor(d, t.dtype))
             for d, t in zip(given, targets, strict=True)
+        ]
+        dys = [
+            _ones(to_tensor(part)) if dy is None and t.dtype is dtypes.resource else dy
+            for part, t, dy in zip(parts, targets, dys, strict=True)
         ]
         flat = list(map(gradient_part, nest.flatten(sources)))
         for source in flat:
@@ -251,7 +257,8 @@ class GradientTape:
             flows[number] = flow if number not in flows else tapes.add_adjoints(flows[number], flow)
         wanted = {h._id for h in handles if h._id in tape.watched}
         found = tapes.backward(tape, flows, wanted)
-        return [found.get(h._id) for h in handles]
+        # What is itself the target changes with it, followed or not.
+        return [found.get(h._id, flows.get(h._id)) for h in handles]
 
     def _in_graph(self, targets: Sequence[Any], dys: Sequence[Any], handles: Sequence[Any]) -> list[Any]:
         graph = current_graph()
@@ -264,7 +271,12 @@ class GradientTape:
         chosen = [i for i, v in enumerate(sources) if v in reached]
         found = tapes.graph_gradient(graph, nodes, targets, dys, [handles[i] for i in chosen])
         place = dict(zip(chosen, found, strict=True))
-        return [place.get(i) for i in range(len(handles))]
+        for i, handle in enumerate(handles):
+            if i not in place:
+                # What is itself the target changes with it, followed or not.
+                own = [_ones(t) if d is None else d for t, d in zip(targets, dys, strict=True) if t is handle]
+                place[i] = functools.reduce(tapes.add_adjoints, own) if own else None
+        return [place[i] for i in range(len(handles))]
 
     def _follows(self, handle: Any) -> bool:
         """Whether a variable's handle, or an eager tensor from outside, is followed without being asked for."""
@@ -360,10 +372,6 @@ def _target(target: Any) -> Any:
     return target if isinstance(target, Tensor) else handle_of_source(target)
 
 
-def _targets(target: Any) -> list[Any]:
-    return [_target(t) for t in nest.flatten(nest.map_structure(gradient_part, target), expand_composites=True)]
-
-
 def _is_differentiable(target: Any) -> bool:
     dtype = target.dtype
     if dtype.is_floating or dtype.is_complex or dtype in (dtypes.resource, dtypes.variant):
@@ -373,6 +381,10 @@ def _is_differentiable(target: Any) -> bool:
         dtype,
     )
     return False
+
+
+def _ones(target: Any) -> Any:
+    return apply(find("OnesLike"), target) if isinstance(target, SymbolicTensor) else ones_like(target)
 
 
 def _zeros(source: Any) -> Any:

@@ -242,3 +242,19 @@ def test_an_unknown_word_for_unconnected_gradients_is_refused():
         tape.watch(x)
     with pytest.raises(ValueError, match="Unknown value for unconnected_gradients"):
         tape.gradient(x, x, unconnected_gradients="maybe")
+
+
+def test_a_source_that_is_itself_the_target_has_a_gradient_of_one():
+    v, x = tf.Variable([2.0, 3.0]), tf.constant(3.0)
+
+    def gradients():
+        with tf.GradientTape(persistent=True) as tape:
+            product = v * x
+        alone, constant = tape.gradient(v, v), tape.gradient(x, x)
+        assert tape.gradient(product, x) is None
+        return alone, constant, tape.gradient([v, product], v)
+
+    for call in (gradients, tf.function(gradients)):
+        alone, constant, both = call()
+        assert alone.numpy().tolist() == [1.0, 1.0] and float(constant) == 1.0
+        assert both.numpy().tolist() == [4.0, 4.0]
