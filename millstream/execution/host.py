@@ -121,7 +121,16 @@ def call_on_host(
     if graph is None and not any(isinstance(x, SymbolicTensor) for x in inputs):
         with tapes.fresh():
             return list(function(*inputs))
-    handle = runtime.make_host(_at_once(lambda _, *tensors: function(*tensors)))
+
+    def call(_: Any, *tensors: Any) -> Sequence[Any]:
+        try:
+            return function(*tensors)
+        except errors.OpError:
+            raise
+        except Exception as error:
+            raise errors.of_python(error) from error
+
+    handle = runtime.make_host(_at_once(call))
     found = apply_flat(HostFunction(name, outputs), [handle, handle, *inputs], {})
     return list(found) if isinstance(found, tuple) else [] if found is None else [found]
 
