@@ -10,6 +10,7 @@ import numpy as np
 from millstream.base import dtypes, errors, nest
 from millstream.base.shapes import TensorShape, as_shape
 from millstream.base.specs import RaggedTensorSpec, SparseTensorSpec, TensorSpec
+from millstream.base.trace_types import installed
 from millstream.data.leaves import (
     Rows,
     batched_spec,
@@ -172,8 +173,6 @@ class RaggedBatch(Batch):
 
 def _ragged_of_tensors(spec: RaggedTensorSpec, column: Sequence[Any]) -> Any:
     """Return tensors of one rank as a ragged tensor with `spec.ragged_rank` ragged axes."""
-    from millstream.base.trace_types import installed
-
     ragged, splits = spec.ragged_rank, spec.row_splits_dtype
     shapes = [t._shape for t in column]
     nested = []

@@ -9,6 +9,7 @@ from millstream import _runtime as runtime
 from millstream.base import dtypes, nest
 from millstream.base.shapes import to_spec_shape
 from millstream.base.spec import Spec
+from millstream.base.specs import TensorSpec
 from millstream.data.leaves import component_specs, components, leaf_specs, leaves_of
 from millstream.data.options import Options
 from millstream.data.stage import Run, Stage, refused
@@ -100,7 +101,5 @@ def count_now(stage: Stage) -> Any:
     def count(*tensors: Any) -> list[Any]:
         known = {id(s): t for s, t in zip(symbolic, tensors, strict=True)}
         return [to_tensor(stage.bound(known).count(), dtypes.int64)]
-
-    from millstream.base.specs import TensorSpec
 
     return when_run(TensorSpec([], dtypes.int64), list(symbolic), count)

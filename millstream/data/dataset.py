@@ -12,6 +12,7 @@ from millstream.data.buffering import BufferingMethods
 from millstream.data.combining import CombiningMethods
 from millstream.data.consuming import count_now, single_element
 from millstream.data.files import FileMethods
+from millstream.data.fingerprint import fingerprint_of
 from millstream.data.iterator import OwnedIterator
 from millstream.data.mapping import MappingMethods
 from millstream.data.nesting import DatasetSpec, publish_class
@@ -182,8 +183,6 @@ class Dataset(
         >>> int(tf.data.Dataset.range(3).fingerprint()) == int(tf.data.Dataset.range(3).fingerprint())
         True
         """
-        from millstream.data.fingerprint import fingerprint_of
-
         return fingerprint_of(self._stage)
 
 

@@ -168,3 +168,29 @@ def test_optionals_are_carried_by_loops_that_say_late_what_they_hold() -> None:
     assert iterator.get_next_as_optional().has_value().numpy() == False  # noqa: E712
     turns, last = run(iterator)
     assert turns.numpy() == 0 and not last.has_value()
+
+
+def test_options_have_types_defaults_and_other_names() -> None:
+    options = tf.data.Options()
+    assert options.experimental_distribute.auto_shard_policy is tf.data.experimental.AutoShardPolicy.AUTO
+    options.experimental_deterministic = False
+    assert options.deterministic is False
+    with pytest.raises(TypeError, match='Property "deterministic" must be of type'):
+        options.deterministic = 1
+    with pytest.raises(TypeError, match="incompatible options"):
+        options.merge(tf.data.ThreadingOptions())
+
+
+@pytest.mark.parametrize("function", [lambda d: d.flat_map(lambda x: x), lambda d: d.interleave(lambda x: x)])
+def test_a_function_that_gives_no_dataset_is_refused(function: Any) -> None:
+    with pytest.raises(TypeError, match=r"must return a `tf.data.Dataset` object"):
+        function(Dataset.range(3))
+
+
+def test_elements_too_long_for_their_buckets_are_refused_by_number() -> None:
+    rows = Dataset.range(1, 9).map(lambda n: tf.fill([n], n))
+    buckets = rows.bucket_by_sequence_length(lambda r: tf.shape(r)[0], [3], [2, 2], pad_to_bucket_boundary=True)
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"GroupByWindowDataset, element 3(.|\n)*max\(bucket_boundaries\)"
+    ):
+        list(buckets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import inspect
 import os
 import zlib
 from collections.abc import Callable
@@ -11,17 +12,18 @@ from typing import Any
 import numpy as np
 
 from millstream.api.public import public, publish
-from millstream.base import dtypes, errors
+from millstream.base import dtypes, errors, nest
 from millstream.base.records import framed_record
 from millstream.base.specs import TensorSpec
 from millstream.data.dataset import Dataset
 from millstream.data.iterator import OwnedIterator
-from millstream.data.leaves import leaf_specs, normalized
+from millstream.data.leaves import leaf_specs, normalized, relaxed
 from millstream.data.methods import whole
-from millstream.data.optional import Optional, spec_of_element
+from millstream.data.optional import Optional, spec_of_element, zeros_of
 from millstream.data.ordering import AssertCardinality
 from millstream.data.readers import COMPRESSIONS, CsvDataset
 from millstream.data.stage import INFINITE, UNKNOWN, refused
+from millstream.data.windows import Elements
 from millstream.execution.convert import to_tensor
 
 Transformation = Callable[[Any], Any]
@@ -30,7 +32,13 @@ publish("data.experimental.CsvDataset", CsvDataset)
 publish("data.experimental.INFINITE_CARDINALITY", INFINITE)
 publish("data.experimental.UNKNOWN_CARDINALITY", UNKNOWN)
 publish("data.experimental.Optional", Optional)
-publish("data.experimental.Counter", lambda start=0, step=1, dtype=dtypes.int64: Dataset.counter(start, step, dtype))
+publish("data.experimental.SHARD_HINT", -1)
+
+
+@public("data.experimental.Counter")
+def counter(start: Any = 0, step: Any = 1, dtype: Any = dtypes.int64) -> Any:
+    """Return a dataset that counts without end; see `tf.data.Dataset.counter`."""
+    return Dataset.counter(start, step, dtype)
 
 
 @public("data.experimental.RandomDataset")
@@ -104,10 +112,6 @@ def from_list(elements: Any, name: str | None = None) -> Any:
         raise ValueError("`elements` must not be empty.")
     rows = [normalized(e) for e in elements]
     dataset = Dataset.from_tensors(rows[0])
-    from millstream.base import nest
-    from millstream.data.leaves import relaxed
-    from millstream.data.windows import Elements
-
     spec = dataset.element_spec
     for row in rows[1:]:
         spec = relaxed(spec, spec_of_element(row))
@@ -167,47 +171,38 @@ def sample_from_datasets(
     return Dataset.sample_from_datasets(datasets, weights, seed, stop_on_empty_dataset)
 
 
-def _later(method: str, names: str) -> None:
+def _later(method: str, name: str) -> None:
     """Publish the form of a method that gives a transformation for `Dataset.apply`."""
-    parameters = [n.strip() for n in names.split(",") if n.strip()]
+    parameters = [
+        p for n, p in inspect.signature(getattr(Dataset, method)).parameters.items() if n not in ("self", "name")
+    ]
+    signature = inspect.Signature(parameters)
 
     def make(*args: Any, **kwargs: Any) -> Transformation:
-        given = dict(zip(parameters, args, strict=False))
-        unknown = set(kwargs) - set(parameters)
-        if unknown or len(args) > len(parameters):
-            raise TypeError(
-                f"tf.data.experimental.{make.__name__} takes {', '.join(parameters)}; given {args}, {kwargs}."
-            )
-        given.update(kwargs)
-        return lambda dataset: getattr(dataset, method)(**given)
+        given = signature.bind(*args, **kwargs)
+        return lambda dataset: getattr(dataset, method)(*given.args, **given.kwargs)
 
-    make.__name__ = make.__qualname__ = _OLD_NAMES.get(method, method)
+    make.__name__ = make.__qualname__ = name
+    make.__signature__ = signature  # type: ignore[attr-defined]
     make.__doc__ = f"Return a transformation for `tf.data.Dataset.apply`; see `tf.data.Dataset.{method}`."
-    publish(f"data.experimental.{make.__name__}", make)
+    publish(f"data.experimental.{name}", make)
 
 
-_OLD_NAMES = {
-    "enumerate": "enumerate_dataset",
-    "ragged_batch": "dense_to_ragged_batch",
-    "sparse_batch": "dense_to_sparse_batch",
-}
-
-_later(
-    "bucket_by_sequence_length",
-    "element_length_func, bucket_boundaries, bucket_batch_sizes, padded_shapes, padding_values, pad_to_bucket_boundary, "
-    "no_padding, drop_remainder",
-)
-_later("enumerate", "start")
-_later("ragged_batch", "batch_size, drop_remainder, row_splits_dtype")
-_later("sparse_batch", "batch_size, row_shape")
-_later("group_by_window", "key_func, reduce_func, window_size, window_size_func")
-_later("ignore_errors", "log_warning")
-_later("rejection_resample", "class_func, target_dist, initial_dist, seed")
-_later("scan", "initial_state, scan_func")
-_later("snapshot", "path, compression, reader_func, shard_func")
-_later("take_while", "predicate")
-_later("unbatch", "")
-_later("unique", "")
+for _method, _name in (
+    ("bucket_by_sequence_length", "bucket_by_sequence_length"),
+    ("enumerate", "enumerate_dataset"),
+    ("group_by_window", "group_by_window"),
+    ("ignore_errors", "ignore_errors"),
+    ("ragged_batch", "dense_to_ragged_batch"),
+    ("rejection_resample", "rejection_resample"),
+    ("scan", "scan"),
+    ("snapshot", "snapshot"),
+    ("sparse_batch", "dense_to_sparse_batch"),
+    ("take_while", "take_while"),
+    ("unbatch", "unbatch"),
+    ("unique", "unique"),
+):
+    _later(_method, _name)
 
 
 @public("data.experimental.shuffle_and_repeat")
@@ -287,8 +282,6 @@ def pad_to_cardinality(cardinality: Any, mask_key: str = "valid") -> Transformat
             )
         if count > whole(cardinality):
             raise ValueError(f"The dataset has {count} elements, more than the cardinality {cardinality}.")
-        from millstream.data.optional import zeros_of
-
         filler = Dataset.from_tensors(
             {**{k: zeros_of(s) for k, s in spec.items()}, mask_key: to_tensor(False)}
         ).repeat()

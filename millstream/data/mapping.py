@@ -13,12 +13,11 @@ from typing import Any
 from millstream import _runtime as runtime
 from millstream.base import dtypes, errors, nest
 from millstream.base.specs import TensorSpec
-from millstream.data.leaves import is_plain, leaf_specs, normalized, relaxed, spec_of
+from millstream.data.consuming import reduced
+from millstream.data.leaves import leaf_specs, normalized, relaxed, spec_of
 from millstream.data.methods import DatasetMethods, whole
 from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage
 from millstream.data.traced import Traced
-from millstream.execution.convert import to_tensor
-from millstream.execution.tensor import EagerTensor
 
 WORTH_A_THREAD_SECONDS = 300e-6
 """A function that is quicker than this runs in the reader's thread where the number of threads is ours to choose."""
@@ -467,8 +466,6 @@ class MappingMethods(DatasetMethods):
         >>> int(tf.data.Dataset.range(5).reduce(np.int64(0), lambda total, x: total + x))
         10
         """
-        from millstream.data.consuming import reduced
-
         state = normalized(initial_state)
         traced, spec = stable_state(
             lambda s: Traced(reduce_func, (s, self._stage.spec), "reduce"), state, spec_of(state), lambda s: s, "reduce"
@@ -498,10 +495,3 @@ class MappingMethods(DatasetMethods):
         [1.0, 0.5]
         """
         return self._then(IgnoreErrors(self._stage, log_warning))
-
-
-def as_leaves(value: Any) -> tuple[Any, ...]:
-    """Return the leaves of a structure of tensors."""
-    return tuple(
-        to_tensor(v) if not isinstance(v, EagerTensor) and is_plain(spec_of(v)) else v for v in nest.flatten(value)
-    )

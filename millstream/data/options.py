@@ -16,6 +16,16 @@ class AutoShardPolicy(enum.IntEnum):
     HINT = 3
 
 
+class AutotuneAlgorithm(enum.Enum):
+    """How other engines search for the number of threads."""
+
+    DEFAULT = 0
+    HILL_CLIMB = 1
+    GRADIENT_DESCENT = 2
+    MAX_PARALLELISM = 3
+    STAGE_BASED = 4
+
+
 class ExternalStatePolicy(enum.Enum):
     """What to do about state outside of a pipeline."""
 
@@ -24,20 +34,32 @@ class ExternalStatePolicy(enum.Enum):
     FAIL = 2
 
 
-class _Group:
-    """Named settings; unknown names raise."""
+class OptionsGroup:
+    """Named settings of given types. Unknown names and other types raise; what is not set has its default."""
 
-    names: tuple[str, ...] = ()
+    types: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
+    aliases: dict[str, str] = {}
 
     def __init__(self) -> None:
-        for name in self.names:
-            object.__setattr__(self, name, None)
+        for name, kind in self.types.items():
+            group = isinstance(kind, type) and issubclass(kind, OptionsGroup)
+            object.__setattr__(self, name, kind() if group else self.defaults.get(name))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in type(self).aliases:
+            return getattr(self, type(self).aliases[name])
+        raise AttributeError(f"{type(self).__name__} has no property {name!r}; choose one of {', '.join(self.types)}.")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in self.names:
+        name = self.aliases.get(name, name)
+        if name not in self.types:
             raise AttributeError(
-                f"Cannot set the property {name} on {type(self).__name__}; choose one of {', '.join(self.names)}."
+                f"Cannot set the property {name} on {type(self).__name__}; choose one of {', '.join(self.types)}."
             )
+        kind = self.types[name]
+        if not isinstance(value, kind):
+            raise TypeError(f'Property "{name}" must be of type {kind}, got: {value} (type: {type(value)})')
         object.__setattr__(self, name, value)
 
     def __eq__(self, other: object) -> bool:
@@ -45,79 +67,100 @@ class _Group:
 
     __hash__ = None  # type: ignore[assignment]
 
-    def merge(self, other: Any) -> Any:
-        """Return these settings overridden by those that `other` sets."""
-        result = type(self)()
-        for name in self.names:
-            mine, theirs = getattr(self, name), getattr(other, name)
-            value = mine.merge(theirs) if isinstance(mine, _Group) else mine if theirs is None else theirs
+    def merge(self, options: Any) -> Any:
+        """Return these settings overridden by those that `options` sets; TypeError for settings of another kind."""
+        if type(options) is not type(self):
+            raise TypeError(f"Could not merge incompatible options of type {type(options)} and {type(self)}.")
+        result, unset = type(self)(), type(self)()
+        for name in self.types:
+            mine, theirs = getattr(self, name), getattr(options, name)
+            if isinstance(mine, OptionsGroup):
+                value = mine.merge(theirs)
+            elif name == "framework_type" and mine and theirs:
+                value = mine + theirs
+            else:
+                value = mine if theirs == getattr(unset, name) else theirs
             object.__setattr__(result, name, value)
         return result
 
 
-class OptimizationOptions(_Group):
-    """tf.data.experimental.OptimizationOptions."""
-
-    names = (
-        "apply_default_optimizations",
-        "filter_fusion",
-        "filter_parallelization",
-        "inject_prefetch",
-        "map_and_batch_fusion",
-        "map_and_filter_fusion",
-        "map_fusion",
-        "map_parallelization",
-        "noop_elimination",
-        "parallel_batch",
-        "seq_interleave_prefetch",
-        "shuffle_and_repeat_fusion",
-        "warm_start",
-    )
-
-
-class DistributeOptions(_Group):
-    """tf.data.experimental.DistributeOptions."""
-
-    names = ("auto_shard_policy", "num_devices")
-
-
-class AutotuneOptions(_Group):
+class AutotuneOptions(OptionsGroup):
     """tf.data.experimental.AutotuneOptions."""
 
-    names = ("enabled", "cpu_budget", "ram_budget", "autotune_algorithm", "initial_parallelism", "min_parallelism")
+    types = {
+        "enabled": bool,
+        "cpu_budget": int,
+        "ram_budget": int,
+        "autotune_algorithm": AutotuneAlgorithm,
+        "initial_parallelism": int,
+        "min_parallelism": int,
+    }
 
 
-class ThreadingOptions(_Group):
-    """tf.data.ThreadingOptions."""
+class DistributeOptions(OptionsGroup):
+    """tf.data.experimental.DistributeOptions."""
 
-    names = ("max_intra_op_parallelism", "private_threadpool_size")
+    types = {"auto_shard_policy": AutoShardPolicy, "num_devices": int}
+    defaults = {"auto_shard_policy": AutoShardPolicy.AUTO}
 
 
-class Options(_Group):
-    """tf.data.Options."""
+class OptimizationOptions(OptionsGroup):
+    """tf.data.experimental.OptimizationOptions."""
 
-    names = (
-        "autotune",
-        "dataset_name",
-        "deterministic",
-        "experimental_deterministic",
-        "experimental_distribute",
-        "experimental_external_state_policy",
-        "experimental_optimization",
-        "experimental_slack",
-        "experimental_symbolic_checkpoint",
-        "experimental_threading",
-        "experimental_warm_start",
-        "framework_type",
-        "threading",
+    types = dict.fromkeys(
+        (
+            "apply_default_optimizations",
+            "filter_fusion",
+            "filter_parallelization",
+            "inject_prefetch",
+            "seq_interleave_prefetch",
+            "map_and_batch_fusion",
+            "map_and_filter_fusion",
+            "map_fusion",
+            "map_parallelization",
+            "noop_elimination",
+            "parallel_batch",
+            "shuffle_and_repeat_fusion",
+        ),
+        bool,
     )
 
-    def __init__(self) -> None:
-        super().__init__()
-        for name, kind in (
-            ("autotune", AutotuneOptions),
-            ("experimental_distribute", DistributeOptions),
-            ("experimental_optimization", OptimizationOptions),
-            ("threading", ThreadingOptions),
-        ):
-            object.__setattr__(self, name, kind())
+
+class ServiceOptions(OptionsGroup):
+    """tf.data.experimental.ServiceOptions."""
+
+    types = {"pinned": bool}
+
+
+class ThreadingOptions(OptionsGroup):
+    """tf.data.ThreadingOptions."""
+
+    types = {"max_intra_op_parallelism": int, "private_threadpool_size": int}
+
+
+class Options(OptionsGroup):
+    """tf.data.Options: settings of a pipeline, given to `tf.data.Dataset.with_options`.
+
+    `deterministic` decides whether parallel calls keep the order. The others are kept and merged, and tune nothing here.
+
+    >>> options = tf.data.Options()
+    >>> options.deterministic = False
+    >>> options.merge(tf.data.Options()).deterministic
+    False
+    """
+
+    types = {
+        "autotune": AutotuneOptions,
+        "deterministic": bool,
+        "experimental_distribute": DistributeOptions,
+        "experimental_external_state_policy": ExternalStatePolicy,
+        "experimental_optimization": OptimizationOptions,
+        "experimental_slack": bool,
+        "experimental_symbolic_checkpoint": bool,
+        "experimental_service": ServiceOptions,
+        "experimental_warm_start": bool,
+        "dataset_name": str,
+        "framework_type": list,
+        "threading": ThreadingOptions,
+    }
+    aliases = {"experimental_deterministic": "deterministic", "experimental_threading": "threading"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from millstream.base import dtypes, nest
+from millstream.base import dtypes, errors, nest
 from millstream.base.specs import TensorSpec
 from millstream.data.leaves import relaxed
 from millstream.data.methods import DatasetMethods, dataset, whole
@@ -306,8 +306,6 @@ class _CountedReader(_TakeReader):
         self.expected = expected
 
     def __next__(self) -> Element:
-        from millstream.base import errors
-
         expected, seen = self.expected, self.left
         try:
             element = self.before.__next__()

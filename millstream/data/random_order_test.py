@@ -74,17 +74,18 @@ def test_equal_seeds_give_equal_orders_while_other_threads_draw() -> None:
 
 
 def test_threads_end_with_the_iterator_that_they_work_for() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     iterator = iter(Dataset.range(10**9).map(lambda x: x + 1, num_parallel_calls=2).prefetch(4))
     assert int(next(iterator)) == 1
-    assert threading.active_count() > before
+    started = set(threading.enumerate()) - before
+    assert len(started) >= 2
     del iterator
     gc.collect()
     for _ in range(100):
-        if threading.active_count() == before:
+        if not any(thread.is_alive() for thread in started):
             break
         time.sleep(0.02)
-    assert threading.active_count() == before
+    assert not any(thread.is_alive() for thread in started)
 
 
 def test_shuffles_without_seeds_differ() -> None:

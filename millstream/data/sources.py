@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from millstream import _runtime as runtime
 from millstream.base import dtypes, errors, nest
 from millstream.base.dtypes import as_dtype
 from millstream.base.shapes import TensorShape, as_shape
 from millstream.base.specs import TensorSpec
 from millstream.data.leaves import (
     Rows,
-    component_specs,
     components,
     leaf_specs,
     leaves_of,
@@ -276,6 +276,8 @@ class _GeneratorReader(Reader):
         self.specs = leaf_specs(stage.spec)
 
     def __next__(self) -> Element:
+        # The user's code is no part of the dataset's random streams.
+        scope = runtime.set_random_scope(0)
         try:
             if self.iterator is None:
                 self.iterator = iter(self.stage.generator(*(a.numpy() for a in self.stage.values["args"])))
@@ -284,6 +286,8 @@ class _GeneratorReader(Reader):
             raise
         except Exception as error:
             raise self.stage.failed(errors.of_python(error), self.index) from error
+        finally:
+            runtime.set_random_scope(scope)
         try:
             element = self._conformed(value)
         except (TypeError, ValueError) as error:
@@ -533,8 +537,3 @@ def _signature(output_types: Any, output_shapes: Any) -> Any:
 
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
-
-
-def element_spec_of_components(spec: Any) -> list[TensorSpec]:
-    """Return the specs of all tensors of an element."""
-    return [c for s in leaf_specs(spec) for c in component_specs(s)]
