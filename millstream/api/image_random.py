@@ -23,11 +23,13 @@ from millstream.ops.registry import find
 Draw = Callable[..., Any]
 
 
-def _stateful(seed: Any) -> Draw:
+def stateful_draw(seed: Any) -> Draw:
+    """Return how to draw numbers by the global seed and `seed`."""
     return lambda shape, low, high, dtype=dtypes.float32: uniform(shape, low, high, dtype, seed)
 
 
-def _stateless(seed: Any) -> Draw:
+def stateless_draw(seed: Any) -> Draw:
+    """Return how to draw numbers that `seed` decides."""
     return lambda shape, low, high, dtype=dtypes.float32: stateless_uniform(shape, seed, low, high, dtype)
 
 
@@ -56,7 +58,7 @@ def random_flip_left_right(image: Any, seed: Any = None) -> Any:
     >>> tf.image.random_flip_left_right(tf.zeros([2, 4, 3]), 1).shape
     TensorShape([2, 4, 3])
     """
-    return _flipped(image, 1, _stateful(seed))
+    return _flipped(image, 1, stateful_draw(seed))
 
 
 @public("image.random_flip_up_down")
@@ -73,7 +75,7 @@ def random_flip_up_down(image: Any, seed: Any = None) -> Any:
     >>> tf.image.random_flip_up_down(tf.zeros([2, 4, 3]), 1).shape
     TensorShape([2, 4, 3])
     """
-    return _flipped(image, 0, _stateful(seed))
+    return _flipped(image, 0, stateful_draw(seed))
 
 
 @public("image.stateless_random_flip_left_right")
@@ -90,7 +92,7 @@ def stateless_random_flip_left_right(image: Any, seed: Any) -> Any:
     >>> tf.image.stateless_random_flip_left_right(tf.zeros([2, 4, 3]), (1, 2)).shape
     TensorShape([2, 4, 3])
     """
-    return _flipped(image, 1, _stateless(seed))
+    return _flipped(image, 1, stateless_draw(seed))
 
 
 @public("image.stateless_random_flip_up_down")
@@ -107,7 +109,7 @@ def stateless_random_flip_up_down(image: Any, seed: Any) -> Any:
     >>> tf.image.stateless_random_flip_up_down(tf.zeros([2, 4, 3]), (1, 2)).shape
     TensorShape([2, 4, 3])
     """
-    return _flipped(image, 0, _stateless(seed))
+    return _flipped(image, 0, stateless_draw(seed))
 
 
 def _brightened(image: Any, max_delta: Any, draw: Draw) -> Any:
@@ -126,7 +128,7 @@ def random_brightness(image: Any, max_delta: Any, seed: Any = None) -> Any:
     >>> tf.image.random_brightness(tf.zeros([2, 4, 3]), 0.2, 1).shape
     TensorShape([2, 4, 3])
     """
-    return _brightened(image, max_delta, _stateful(seed))
+    return _brightened(image, max_delta, stateful_draw(seed))
 
 
 @public("image.stateless_random_brightness")
@@ -139,7 +141,7 @@ def stateless_random_brightness(image: Any, max_delta: Any, seed: Any) -> Any:
     >>> tf.image.stateless_random_brightness(tf.zeros([2, 4, 3]), 0.2, (1, 2)).shape
     TensorShape([2, 4, 3])
     """
-    return _brightened(image, max_delta, _stateless(seed))
+    return _brightened(image, max_delta, stateless_draw(seed))
 
 
 def _between(lower: Any, upper: Any, draw: Draw) -> Any:
@@ -160,7 +162,7 @@ def random_contrast(image: Any, lower: Any, upper: Any, seed: Any = None) -> Any
     >>> tf.image.random_contrast(tf.zeros([2, 4, 3]), 0.2, 0.5, 1).shape
     TensorShape([2, 4, 3])
     """
-    return adjust_contrast(image, _between(lower, upper, _stateful(seed)))
+    return adjust_contrast(image, _between(lower, upper, stateful_draw(seed)))
 
 
 @public("image.stateless_random_contrast")
@@ -173,7 +175,7 @@ def stateless_random_contrast(image: Any, lower: Any, upper: Any, seed: Any) -> 
     >>> tf.image.stateless_random_contrast(tf.zeros([2, 4, 3]), 0.2, 0.5, (1, 2)).shape
     TensorShape([2, 4, 3])
     """
-    return adjust_contrast(image, _between(lower, upper, _stateless(seed)))
+    return adjust_contrast(image, _between(lower, upper, stateless_draw(seed)))
 
 
 @public("image.random_saturation")
@@ -186,7 +188,7 @@ def random_saturation(image: Any, lower: Any, upper: Any, seed: Any = None) -> A
     >>> tf.image.random_saturation(tf.zeros([2, 4, 3]), 0.2, 0.5, 1).shape
     TensorShape([2, 4, 3])
     """
-    return adjust_saturation(image, _between(lower, upper, _stateful(seed)))
+    return adjust_saturation(image, _between(lower, upper, stateful_draw(seed)))
 
 
 @public("image.stateless_random_saturation")
@@ -199,7 +201,7 @@ def stateless_random_saturation(image: Any, lower: Any, upper: Any, seed: Any = 
     >>> tf.image.stateless_random_saturation(tf.zeros([2, 4, 3]), 0.2, 0.5, (1, 2)).shape
     TensorShape([2, 4, 3])
     """
-    return adjust_saturation(image, _between(lower, upper, _stateless(seed)))
+    return adjust_saturation(image, _between(lower, upper, stateless_draw(seed)))
 
 
 def _turned(image: Any, max_delta: Any, draw: Draw) -> Any:
@@ -220,7 +222,7 @@ def random_hue(image: Any, max_delta: Any, seed: Any = None) -> Any:
     >>> tf.image.random_hue(tf.zeros([2, 4, 3]), 0.2, 1).shape
     TensorShape([2, 4, 3])
     """
-    return _turned(image, max_delta, _stateful(seed))
+    return _turned(image, max_delta, stateful_draw(seed))
 
 
 @public("image.stateless_random_hue")
@@ -233,7 +235,7 @@ def stateless_random_hue(image: Any, max_delta: Any, seed: Any) -> Any:
     >>> tf.image.stateless_random_hue(tf.zeros([2, 4, 3]), 0.2, (1, 2)).shape
     TensorShape([2, 4, 3])
     """
-    return _turned(image, max_delta, _stateless(seed))
+    return _turned(image, max_delta, stateless_draw(seed))
 
 
 def _cut(value: Any, size: Any, draw: Draw) -> Any:
@@ -263,7 +265,7 @@ def random_crop(value: Any, size: Any, seed: Any = None, name: str | None = None
     >>> tf.image.random_crop(tf.zeros([8, 9, 3]), (4, 5, 3), 1).shape
     TensorShape([4, 5, 3])
     """
-    return _cut(value, size, _stateful(seed))
+    return _cut(value, size, stateful_draw(seed))
 
 
 @public("image.stateless_random_crop")
@@ -285,4 +287,4 @@ def stateless_random_crop(value: Any, size: Any, seed: Any, name: str | None = N
     >>> tf.image.stateless_random_crop(tf.zeros([8, 9, 3]), (4, 5, 3), (1, 2)).shape
     TensorShape([4, 5, 3])
     """
-    return _cut(value, size, _stateless(seed))
+    return _cut(value, size, stateless_draw(seed))
