@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from millstream.base import dtypes
+from millstream.base.sizes import evaluate
 from millstream.compiler.groups import Group, Groups
 from millstream.program.primitives.reduction import REDUCE
 from millstream.program.primitives.shaping import CONSTANT
@@ -70,8 +71,8 @@ class _Absorber:
             group = self.groups.items[index]
             if not group.fused or len(group.nodes) < 2:
                 continue
-            for node in reversed(group.nodes):
-                if node.definition.name in _CHEAP:
+            for node in list(reversed(group.nodes)):
+                if node.definition.name in _CHEAP and self.groups.group_of[node] == index:
                     self._sink(node, index)
 
     def _sink(self, node: Node, index: int) -> None:
@@ -88,26 +89,44 @@ class _Absorber:
             or host.shape != group.shape
         ):
             return
-        sources = self._sources_at(node, index, min(self.positions[n] for n in host.nodes))
         inside = [r for r in self.readers[value] if group_of[r] == index]
-        if sources is None or (not inside and len(group.nodes) < 2):
+        moved = [node] if inside else self._with_own(node, index)
+        sources = self._sources_at(moved, index, min(self.positions[n] for n in host.nodes))
+        if sources is None or (not inside and len(group.nodes) <= len(moved)):
             return
         if inside:
-            node = self._copy(node, inside, outside)
+            moved = [self._copy(node, inside, outside)]
         else:
-            group.nodes.remove(node)
-        group_of[node] = goal
-        host.nodes = sorted([node, *host.nodes], key=self.positions.__getitem__)
+            group.nodes = [n for n in group.nodes if n not in moved]
+        group_of.update((n, goal) for n in moved)
+        host.nodes = sorted([*moved, *host.nodes], key=self.positions.__getitem__)
         self.groups.depend(goal, sources)
 
-    def _sources_at(self, node: Node, index: int, when: int) -> list[int] | None:
-        """Return the groups that make what a step of group `index` reads; None where that would not be there at `when` anyway."""
+    def _with_own(self, node: Node, index: int) -> list[Node]:
+        """Return a step of group `index`, and the cheap ones of the group that only feed it."""
+        moved = [node]
+        for step in moved:
+            for source in dict.fromkeys(map(self._source, step.inputs)):
+                own = source.node
+                if (
+                    own is not None
+                    and own not in moved
+                    and self.groups.group_of.get(own) == index
+                    and own.definition.name in _CHEAP
+                    and source not in self.kept
+                    and all(r in moved for r in self.readers[source])
+                ):
+                    moved.append(own)
+        return moved
+
+    def _sources_at(self, moved: list[Node], index: int, when: int) -> list[int] | None:
+        """Return the groups that make what steps of group `index` read; None where that would not be there at `when` anyway."""
         sources = []
-        for source in dict.fromkeys(map(self._source, node.inputs)):
+        for source in dict.fromkeys(self._source(v) for n in moved for v in n.inputs):
             made_by = source.node
-            if made_by is None or made_by.definition is CONSTANT:
+            if made_by is None or made_by.definition is CONSTANT or made_by in moved:
                 continue
-            others = [n for n in self.readers[source] if n is not node]
+            others = [n for n in self.readers[source] if n not in moved]
             if made_by in self.groups.group_of:
                 origin = self.groups.group_of[made_by]
                 if (
@@ -118,10 +137,16 @@ class _Absorber:
                     return None
                 sources.append(origin)
             until = max((self.positions[n] for n in others), default=-1)
-            whole = source.spec.shape == node.outputs[0].spec.shape
-            if whole and source not in self.kept and until + NEAR < when:
+            if self._is_large(source, moved[0].outputs[0]) and source not in self.kept and until + NEAR < when:
                 return None
         return sources
+
+    @staticmethod
+    def _is_large(source: Value, result: Value) -> bool:
+        """Return whether to keep `source` for longer takes as much memory as to keep `result`."""
+        if source.spec.is_static and result.spec.is_static:
+            return evaluate(source.spec.count or 0) >= evaluate(result.spec.count or 0)
+        return source.spec.shape == result.spec.shape
 
     def _copy(self, node: Node, inside: list[Node], outside: list[Node]) -> Node:
         """Return a node that does the same for the nodes `outside` as `node` goes on doing for those `inside`."""

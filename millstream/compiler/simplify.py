@@ -7,6 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from millstream.compiler.paddings import (
+    simplify_convolution,
+    simplify_cut_of_input_gradient,
+    simplify_weight_gradient,
+)
 from millstream.compiler.products import simplify_dot, simplify_sum_of_products
 from millstream.program.primitives.elementwise import ADD, CONVERT, DIVIDE, MULTIPLY, NEGATE, SELECT, SUBTRACT
 from millstream.program.primitives.linear import DOT
@@ -14,6 +19,7 @@ from millstream.program.primitives.reduction import REDUCE, reduce
 from millstream.program.primitives.shaping import (
     BROADCAST,
     CONSTANT,
+    PAD,
     RESHAPE,
     STOP_GRADIENT,
     TRANSPOSE,
@@ -21,6 +27,7 @@ from millstream.program.primitives.shaping import (
     reshape,
     transpose,
 )
+from millstream.program.primitives.windows import CONVOLUTION, CONVOLUTION_WEIGHT_GRADIENT
 from millstream.program.value import Definition, Value
 
 Answer = tuple[Value, ...] | None
@@ -154,6 +161,9 @@ RULES: dict[Definition, Callable[[Sequence[Value], Mapping[str, Any]], Answer]] 
     REDUCE: _reduce,
     STOP_GRADIENT: _stop_gradient,
     DOT: simplify_dot,
+    CONVOLUTION: simplify_convolution,
+    CONVOLUTION_WEIGHT_GRADIENT: simplify_weight_gradient,
+    PAD: simplify_cut_of_input_gradient,
 }
 
 

@@ -180,6 +180,23 @@ def test_the_mask_of_a_relu_is_computed_where_it_is_used() -> None:
     assert sorted(check(body, (6, 9), (9, 5), (5, 3), (6, 3))) == ["dot", "dot", "dot", "fused"]
 
 
+def test_the_mask_of_a_relu6_is_computed_where_it_is_used() -> None:
+    def body(x: Value, w: Value, v: Value, dz: Value) -> tuple[Value, Value]:
+        y = e.tanh(dot(x, w, ((1,), (0,))))
+        zero, six = (full(y.shape, n, dtypes.float32) for n in (0, 6))
+        y = e.minimum(e.maximum(y + y, zero), six)
+        mask = e.bit_and(e.compare(y, zero, "GT"), e.compare(y, six, "LT"))
+        dy = dot(dz, v, ((1,), (1,)))
+        return dot(y, dz, ((0,), (0,))), e.select(mask, dy * dy, full(y.shape, 0, dtypes.float32))
+
+    shapes = (6, 9), (9, 5), (5, 3), (6, 3)
+    program = program_of(body, *shapes)
+    agree(program)
+    module = ModuleWriter()
+    write_function(module, lower(program, [v.spec for v in program.inputs], CPU), CPU)
+    assert not any(slot.spec.dtype == dtypes.bool for slot in module.functions[0].slots)
+
+
 def test_what_is_cheap_to_compute_again_is_not_kept() -> None:
     def body(x: Value, dz: Value) -> Value:
         y = dot(x, x, ((1,), (1,)))
