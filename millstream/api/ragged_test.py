@@ -157,3 +157,17 @@ def test_partition_types_of_the_raw_op_mean_the_same_rows() -> None:
 
 def test_every_guarded_function_is_still_public() -> None:
     assert all(callable(PUBLIC[name]) for name in RULES if name in PUBLIC)
+
+
+@pytest.mark.parametrize("traced", [False, True], ids=["eager", "traced"])
+def test_map_fn_takes_and_gives_ragged_rows(traced: bool) -> None:
+    def mapped(rows):
+        same = tf.map_fn(lambda row: row * 2, rows)
+        counted = tf.map_fn(tf.range, tf.constant([1, 3, 0]), fn_output_signature=tf.RaggedTensorSpec([None], tf.int32))
+        total = tf.map_fn(tf.reduce_sum, rows, fn_output_signature=tf.float32)
+        return same, counted, total
+
+    same, counted, total = (tf.function(mapped) if traced else mapped)(ROWS)
+    assert same.to_list() == (ROWS * 2).to_list()
+    assert counted.to_list() == [[0], [0, 1, 2], []]
+    assert total.numpy().tolist() == [3.5, 3.0, 0.0, 15.0]

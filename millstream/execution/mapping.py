@@ -6,14 +6,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millstream.base import dtypes, nest
+from millstream.base.composite import CompositeTensor
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
+from millstream.base.specs import RaggedTensorSpec, TensorSpec, TypeSpec
+from millstream.base.trace_types import installed
 from millstream.execution.context import current_graph, tracing
 from millstream.execution.control_flow import while_loop
 from millstream.execution.convert import constant_of, to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.func_graph import FuncGraph
+from millstream.execution.ragged_structure import RaggedStructure
+from millstream.execution.row_partition import sized
 from millstream.execution.specs import spec_of
 from millstream.execution.tensor_array import TensorArray
 from millstream.ops.registry import find
@@ -45,6 +50,8 @@ def _rows(elems: Any) -> tuple[list[Any], Any, int | None]:
             static = tensor.shape[0] if static in (None, 1) else static
     if static is not None:
         return flat, constant_of(static, dtypes.int32), static
+    if isinstance(flat[0], RaggedStructure):
+        return flat, flat[0].nrows(dtypes.int32), None
     sizes = apply(find("Shape"), flat[0], out_type=dtypes.int32)
     zero = constant_of(0, dtypes.int32)
     return flat, apply(find("GatherV2"), sizes, zero, zero), None
@@ -68,11 +75,51 @@ def _row(parts: Sequence[Callable[[Any], Any]], i: Any, elems: Any) -> Any:
     return nest.pack_sequence_as(elems, [part(i) for part in parts])
 
 
-def _dtypes_of(signature: Any) -> tuple[Any, list[DType], list[Any]]:
-    """Return the structure that a signature describes, and the element types and shapes of its leaves."""
-    flat = nest.flatten(signature, expand_composites=True)
-    types = [s.dtype if hasattr(s, "dtype") and not isinstance(s, DType) else as_dtype(s) for s in flat]
-    return signature, types, [getattr(s, "shape", None) if not isinstance(s, DType) else None for s in flat]
+class _Column:
+    """One leaf of the results: a tensor, of which there are stacked, or the parts of a ragged tensor."""
+
+    def __init__(self, signature: Any) -> None:
+        self.ragged = signature if isinstance(signature, RaggedTensorSpec) else None
+        if self.ragged is not None:
+            # The values of all rows and the lengths of their rows are joined; how many rows each has is stacked.
+            kind = self.ragged.row_splits_dtype
+            depth = self.ragged.ragged_rank
+            inner = self.ragged.shape[depth + 1 :] if self.ragged.shape.rank is not None else None
+            values = None if inner is None else TensorShape([None]).concatenate(inner)
+            self.types = [self.ragged.dtype, *[kind] * depth, kind]
+            self.shapes: list[Any] = [values, *[TensorShape([None])] * depth, TensorShape([])]
+            self.joined = [True] * (depth + 1) + [False]
+            return
+        spec = isinstance(signature, DType) or not hasattr(signature, "dtype")
+        self.types = [as_dtype(signature) if spec else signature.dtype]
+        self.shapes = [None if spec else getattr(signature, "shape", None)]
+        self.joined = [False]
+
+    def parts(self, result: Any) -> list[Any]:
+        """Return the tensors that one result is kept as."""
+        if self.ragged is None:
+            return [to_tensor(result, None if hasattr(result, "dtype") else self.types[0])]
+        if not isinstance(result, RaggedStructure):
+            result = to_tensor(result, None if hasattr(result, "dtype") else self.types[0])
+        depth = result.ragged_rank if isinstance(result, RaggedStructure) else 0
+        if depth != self.ragged.ragged_rank:
+            raise ValueError(
+                explain(
+                    f"map_fn: a result has ragged rank {depth} where {self.ragged} is expected; state fn_output_signature."
+                )
+            )
+        kind = self.ragged.row_splits_dtype
+        if depth == 0:
+            return [result, sized(result, kind)]
+        result = result.with_row_splits_dtype(kind)
+        return [result.flat_values, *result.nested_row_lengths(), result.nrows()]
+
+    def whole(self, parts: Sequence[Any]) -> Any:
+        """Return all results out of the tensors that they were kept as."""
+        if self.ragged is None:
+            return parts[0]
+        made = installed("RaggedTensor").from_nested_row_lengths(parts[0], [parts[-1], *parts[1:-1]], validate=False)
+        return made
 
 
 def _with_count(tensor: Any, count: int | None) -> Any:
@@ -87,16 +134,18 @@ def map_fn(fn: Callable[..., Any], elems: Any, signature: Any, infer_shape: bool
         raise TypeError(explain(f"The provided function {getattr(fn, '__name__', fn)!r} is not callable."))
     flat, total, count = _rows(elems)
     if signature is None:
-        signature = nest.map_structure(lambda e: _leaf(e).dtype, elems)
-    structure, types, shapes = _dtypes_of(signature)
+        signature = nest.map_structure(_own_signature, elems)
+    leaves = nest.flatten(_opened(signature))
+    columns = [_Column(leaf) for leaf in leaves]
+    types = [t for column in columns for t in column.types]
+    shapes = [s for column in columns for s in column.shapes]
+    joined = [j for column in columns for j in column.joined]
     parts = [_parts(t, count) for t in flat]
 
     def flat_result(result: Any) -> list[Any]:
-        nest.assert_same_structure(structure, result, check_types=False, expand_composites=True)
-        found = [
-            to_tensor(r, None if hasattr(r, "dtype") else t)
-            for r, t in zip(nest.flatten(result, expand_composites=True), types, strict=True)
-        ]
+        nest.assert_same_structure(_opened(signature), _opened(result), check_types=False)
+        results = nest.flatten(_opened(result))
+        found = [part for column, one in zip(columns, results, strict=True) for part in column.parts(one)]
         for tensor, dtype in zip(found, types, strict=True):
             if tensor.dtype is not dtype:
                 raise TypeError(
@@ -109,11 +158,16 @@ def map_fn(fn: Callable[..., Any], elems: Any, signature: Any, infer_shape: bool
 
     if current_graph() is None:
         rows = [flat_result(fn(_row(parts, i, elems))) for i in range(count or 0)]
-        columns = [_stacked([row[k] for row in rows], types[k], shapes[k]) for k in range(len(types))]
-        return nest.pack_sequence_as(structure, columns, expand_composites=True)
+        made = [
+            _joined([row[k] for row in rows], types[k], shapes[k])
+            if joined[k]
+            else _stacked([row[k] for row in rows], types[k], shapes[k])
+            for k in range(len(types))
+        ]
+        return _packed(signature, columns, made)
     outputs = tuple(
-        TensorArray(t, size=total if count is None else count, element_shape=s, infer_shape=infer_shape)
-        for t, s in zip(types, shapes, strict=True)
+        TensorArray(t, size=total if count is None else count, element_shape=s, infer_shape=infer_shape and not j)
+        for t, s, j in zip(types, shapes, joined, strict=True)
     )
 
     def body(i: Any, arrays: Any) -> Any:
@@ -123,8 +177,43 @@ def map_fn(fn: Callable[..., Any], elems: Any, signature: Any, infer_shape: bool
         )
 
     _, arrays = while_loop(lambda i, _: apply(find("Less"), i, total), body, (constant_of(0, dtypes.int32), outputs))
-    columns = [_with_count(a.stack(), count) for a in arrays]
-    return nest.pack_sequence_as(structure, columns, expand_composites=True)
+    made = [a.concat() if j else _with_count(a.stack(), count) for a, j in zip(arrays, joined, strict=True)]
+    return _packed(signature, columns, made)
+
+
+def _own_signature(leaf: Any) -> Any:
+    """Return what a row of `leaf` is, as a signature."""
+    return leaf._type_spec._unbatch() if isinstance(leaf, RaggedStructure) else _leaf(leaf).dtype
+
+
+def _opened(structure: Any) -> Any:
+    """Return a structure with composite tensors and their specs opened, but for ragged ones."""
+    return nest.map_structure(
+        lambda v: (
+            v
+            if isinstance(v, (RaggedStructure, RaggedTensorSpec, TensorSpec))
+            or not isinstance(v, (CompositeTensor, TypeSpec))
+            else nest.flatten(v, expand_composites=True)
+        ),
+        structure,
+    )
+
+
+def _packed(signature: Any, columns: Sequence[_Column], made: Sequence[Any]) -> Any:
+    """Return the results in the structure that the signature describes."""
+    found, at = [], 0
+    for column in columns:
+        found.append(column.whole(made[at : at + len(column.types)]))
+        at += len(column.types)
+    if not any(column.ragged is not None for column in columns):
+        return nest.pack_sequence_as(signature, found, expand_composites=True)
+    return nest.pack_sequence_as(signature, found)
+
+
+def _joined(rows: Sequence[Any], dtype: DType, shape: Any) -> Any:
+    if len(rows) > 1:
+        return apply(find("ConcatV2"), list(rows), constant_of(0, dtypes.int32))
+    return rows[0] if rows else _stacked([], dtype, None if shape is None else TensorShape(shape)[1:])
 
 
 def _stacked(rows: Sequence[Any], dtype: DType, shape: Any) -> Any:

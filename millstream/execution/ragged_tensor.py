@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -54,6 +54,10 @@ class RaggedTensor(RaggedStructure):
         if not self._is_eager():
             raise TypeError(explain("Cannot iterate over a symbolic RaggedTensor; use tf.map_fn."))
         return (self[i] for i in range(int(self.nrows())))
+
+    def _row_reader(self) -> Callable[[Any], Any]:
+        """Return a function that gives row i: what tf.map_fn asks for."""
+        return lambda i: get_item(self, i)
 
     @classmethod
     def from_tensor(
