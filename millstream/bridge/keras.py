@@ -16,4 +16,9 @@ def load_keras() -> types.ModuleType:
             f"KERAS_BACKEND={os.environ['KERAS_BACKEND']!r}: Keras runs on Millstream through its {NAME} back end; unset it."
         )
     install_as_tensorflow()
-    return importlib.import_module("keras._tf_keras.keras")
+    plain, full = importlib.import_module("keras"), importlib.import_module("keras._tf_keras.keras")
+    # It has all of `tf.keras`'s older names, but lacks some of `keras`'s own.
+    for name, item in vars(plain).items():
+        if not name.startswith("_") and not hasattr(full, name):
+            setattr(full, name, item)
+    return full
