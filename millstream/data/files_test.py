@@ -206,3 +206,39 @@ def test_list_files_gives_names_in_order_or_at_random(tmp_path: Path) -> None:
     found = [os.path.basename(n).decode() for n in Dataset.list_files(pattern, shuffle=False).as_numpy_iterator()]
     assert found == ["a.txt", "b.txt", "c.txt"]
     assert sorted(values(Dataset.list_files([pattern], seed=2))) == sorted(values(Dataset.list_files(pattern, False)))
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> str:
+    (tmp_path / "a.csv").write_text('name,age,weight\nAnn,31,61.5\n"Bo, jr",,70\n')
+    (tmp_path / "b.csv").write_text("name,age,weight\nCy,3000000000,1e3\n")
+    return str(tmp_path / "*.csv")
+
+
+def test_columns_of_csv_files_have_the_narrowest_types(people: str) -> None:
+    dataset = tf.data.experimental.make_csv_dataset(people, 2, label_name="age", num_epochs=1, shuffle=False)
+    features, labels = dataset.element_spec
+    assert {k: s.dtype for k, s in features.items()} == {"name": tf.string, "weight": tf.float32}
+    assert labels.dtype == tf.int64
+    found = [({k: v.numpy().tolist() for k, v in f.items()}, y.numpy().tolist()) for f, y in dataset]
+    assert found == [
+        ({"name": [b"Ann", b"Bo, jr"], "weight": [61.5, 70.0]}, [31, 0]),
+        ({"name": [b"Cy"], "weight": [1000.0]}, [3000000000]),
+    ]
+
+
+def test_csv_columns_are_picked_and_checked(people: str) -> None:
+    make = tf.data.experimental.make_csv_dataset
+    endless = make(people, 2, select_columns=["age"], column_defaults=[tf.int64], ignore_errors=True)
+    assert list(endless.element_spec) == ["age"] and endless.element_spec["age"].shape == [2]
+    assert set(next(iter(endless))["age"].numpy().tolist()) <= {31, 3000000000}
+    for words, text in (
+        ({"label_name": "height"}, "`label_name` provided must be one of the columns"),
+        ({"select_columns": ["height"]}, "must be of one of the columns"),
+        ({"select_columns": [7]}, "Column index 7"),
+        ({"header": False}, "Neither is provided"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            make(people, 2, **words)
+    with pytest.raises(ValueError, match="No files match"):
+        make(people + "x", 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from millstream.api.public import publish
-from millstream.data import experimental, options
+from millstream.data import csv_files, experimental_names, options
 from millstream.data.dataset import Dataset, DatasetSpec, NumpyIterator
 from millstream.data.iterator import Iterator, IteratorSpec
 from millstream.data.optional import Optional, OptionalSpec
@@ -25,7 +25,8 @@ publish("data.experimental.AutotuneAlgorithm", options.AutotuneAlgorithm)
 publish("data.experimental.AutotuneOptions", options.AutotuneOptions)
 publish("data.experimental.ServiceOptions", options.ServiceOptions)
 publish("data.experimental.ThreadingOptions", options.ThreadingOptions)
-publish("data.experimental.TFRecordWriter", experimental.TFRecordWriter)
+publish("data.experimental.make_csv_dataset", csv_files.make_csv_dataset)
+publish("data.experimental.TFRecordWriter", experimental_names.TFRecordWriter)
 publish("data.experimental.ExternalStatePolicy", options.ExternalStatePolicy)
 publish("data.experimental.OptimizationOptions", options.OptimizationOptions)
 publish("data.experimental.DistributeOptions", options.DistributeOptions)
