@@ -131,12 +131,10 @@ def _safe(
         for table in (params if isinstance(params, list) else [params])
     ]
     shape, rank = sparse_ids.dense_shape, sparse_ids.dense_shape.shape.as_list()[0]
-    if rank is None:
-        raise ValueError(explain("safe_embedding_lookup_sparse needs sparse ids of known rank."))
     ids = sparse_ids
     if rank != 2:
-        lead = apply(find("Prod"), shape[: rank - 1], to_tensor([0], dtypes.int32), keep_dims=False)
-        ids = sparse.reshape(ids, array.stack([lead, shape[rank - 1]]))
+        lead = apply(find("Prod"), shape[:-1], to_tensor([0], dtypes.int32), keep_dims=False)
+        ids = sparse.reshape(ids, array.stack([lead, shape[-1]]))
     weights = sparse_weights
     if weights is not None:
         weights = SparseTensor(ids.indices, weights.values, ids.dense_shape)
@@ -151,7 +149,7 @@ def _safe(
         result = array.where(array.expand_dims(empty, 1), array.zeros_like(result), result)
     if rank == 2:
         return result
-    sizes = array.concat([cast(shape[: rank - 1], dtypes.int32), array.shape(result)[1:]], 0)
+    sizes = array.concat([cast(shape[:-1], dtypes.int32), array.shape(result)[1:]], 0)
     return array.reshape(result, sizes)
 
 

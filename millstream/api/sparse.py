@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from millstream.api import array, picking
+from millstream.api.array import cast_index
 from millstream.api.public import public, publish
 from millstream.base import dtypes, errors
 from millstream.base.shapes import TensorShape
@@ -302,44 +303,46 @@ def concat_v1(
 def expand_dims(sp_input: Any, axis: Any = None, name: str | None = None) -> SparseTensor:
     """Return the sparse tensor with a new axis of size 1 at `axis` (-1, the last)."""
     given = sparse_of(sp_input)
-    rank = given.dense_shape.shape.as_list()[0]
-    at = -1 if axis is None else axis
-    if isinstance(at, Tensor):
-        found = static_value(at)
-        if found is None:
-            raise ValueError(
-                errors.explain(
-                    "The axis of tf.sparse.expand_dims is known only when the program runs; give an integer."
-                )
-            )
-        at = int(found)
-    if not isinstance(at, (int, np.integer)):
-        raise TypeError(errors.explain("axis must be an integer value in range [-rank(sp_input) - 1, rank(sp_input)]"))
-    if rank is None:
-        raise ValueError(errors.explain("tf.sparse.expand_dims needs a sparse tensor of known rank."))
-    at = int(at) + rank + 1 if at < 0 else int(at)
-    if not 0 <= at <= rank:
-        raise errors.InvalidArgumentError(
-            None, None, errors.explain(f"axis {axis} is out of bounds: give an axis in [{-rank - 1}, {rank}]")
-        )
-    count = array.shape(given.indices)[0]
-    column = array.zeros(array.stack([count, 1]), dtypes.int64)
+    at = _place_of_axis(given, -1 if axis is None else axis)
+    column = array.zeros(array.stack([array.shape(given.indices)[0], 1]), dtypes.int64)
     indices = array.concat([given.indices[:, :at], column, given.indices[:, at:]], 1)
     one = to_tensor([1], dtypes.int64)
     shape = array.concat([given.dense_shape[:at], one, given.dense_shape[at:]], 0)
+    if given.shape.rank is None or not isinstance(at, int):
+        return SparseTensor(indices, given.values, shape)
     known = given.shape.as_list()
     return made(indices, given.values, shape, TensorShape([*known[:at], 1, *known[at:]]))
+
+
+def _place_of_axis(given: SparseTensor, axis: Any) -> Any:
+    """Return where a new axis goes, counted from the front: an integer where the rank and the axis are known."""
+    if isinstance(axis, Tensor):
+        known = static_value(axis)
+        axis = cast_index(axis, dtypes.int32) if known is None else int(known)
+    elif not isinstance(axis, (int, np.integer)):
+        raise TypeError(errors.explain("axis must be an integer value in range [-rank(sp_input) - 1, rank(sp_input)]"))
+    rank = given.dense_shape.shape.as_list()[0]
+    if isinstance(axis, Tensor) or (rank is None and axis < 0):
+        places = array.size(given.dense_shape) + 1
+        return apply(find("FloorMod"), to_tensor(axis, dtypes.int32), places)
+    at = int(axis) + rank + 1 if axis < 0 else int(axis)
+    if rank is not None and not 0 <= at <= rank:
+        raise errors.InvalidArgumentError(
+            None,
+            None,
+            errors.explain(f"axis {axis} is out of bounds: give an axis in [{-rank - 1}, {rank}]"),
+        )
+    return at
 
 
 @public("sparse.transpose", "compat.v1.sparse.transpose", "compat.v1.sparse_transpose")
 def transpose(sp_input: Any, perm: Any = None, name: str | None = None) -> SparseTensor:
     """Return the sparse tensor with its axes reordered by `perm` (reversed without it), its elements in order."""
     given = sparse_of(sp_input)
-    rank = given.dense_shape.shape.as_list()[0]
     if perm is None:
-        if rank is None:
-            raise ValueError(errors.explain("tf.sparse.transpose needs a sparse tensor of known rank, or perm."))
-        perm = list(range(rank))[::-1]
+        rank = given.dense_shape.shape.as_list()[0]
+        last = array.size(given.dense_shape) - 1 if rank is None else rank - 1
+        perm = array.range_(last, -1, -1) if rank is None else list(range(last, -1, -1))
     order = to_tensor(perm, None, dtypes.int32)
     shape = picking.gather(given.dense_shape, order)
     moved = SparseTensor(picking.gather(given.indices, order, axis=1), given.values, shape)

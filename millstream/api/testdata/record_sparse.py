@@ -66,7 +66,10 @@ def names(tf: Any) -> dict[str, Any]:
         given = [a if isinstance(a, tf.SparseTensor) else tf.constant(a) for a in arguments]
         return tf.function(function, input_signature=[open_spec(a) for a in given])(*given)
 
-    return {"tf": tf, "np": np, "d": numbers, "s": sparse, "grads": grads, "opened": opened}
+    def unranked(function: Any, argument: Any) -> Any:
+        return tf.function(function, input_signature=[tf.SparseTensorSpec(None, argument.dtype)])(argument)
+
+    return {"unranked": unranked, "tf": tf, "np": np, "d": numbers, "s": sparse, "grads": grads, "opened": opened}
 
 
 def array_of(value: Any) -> Any:
