@@ -66,16 +66,23 @@ def sample_distorted_bounding_box(
     >>> tf.image.sample_distorted_bounding_box([40, 50, 3], [[[0.1, 0.1, 0.6, 0.7]]], seed=1).size.shape
     TensorShape([3])
     """
-    more = _attributes(aspect_ratio_range, area_range, max_attempts, use_image_if_no_bounding_boxes)
-    first, second = op_seeds(seed) if seed else (0, 0)
+    seeds = op_seeds(seed) if seed else (0, 0)
+    more = (aspect_ratio_range, area_range, max_attempts, use_image_if_no_bounding_boxes)
+    return drawn_box(seeds, image_size, bounding_boxes, min_object_covered, *more)
+
+
+def drawn_box(
+    seeds: tuple[int | None, int | None], image_size: Any, bounding_boxes: Any, min_object_covered: Any, *more: Any
+) -> SampleDistortedBoundingBox:
+    """Draw a box from the stream of two seeds; `more` are the ranges, attempts and use of the whole image."""
     found = apply(
         ops.sample_distorted_bounding_box_v2,
         to_tensor(image_size, None, dtypes.int32),
         to_tensor(bounding_boxes, dtypes.float32),
         to_tensor(min_object_covered, dtypes.float32),
-        seed=first,
-        seed2=second,
-        **more,
+        seed=seeds[0],
+        seed2=seeds[1],
+        **_attributes(*more),
     )
     return SampleDistortedBoundingBox(*found)
 

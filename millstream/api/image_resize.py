@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from millstream.base import dtypes
 from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
+from millstream.execution.static_value import static_value
 from millstream.execution.tensor import Tensor
 from millstream.ops import image_resize as ops
 from millstream.ops.registry import find
@@ -112,6 +114,13 @@ def resize(
     >>> tf.image.resize(tf.ones([4, 4, 3]), [2, 8]).shape
     TensorShape([2, 8, 3])
     """
+    return resized(images, size, lambda x, wanted: _resized(x, wanted, method, antialias), preserve_aspect_ratio)
+
+
+def resized(
+    images: Any, size: Any, run: Callable[[Any, Any], Any], preserve_aspect_ratio: bool, keep_same: bool = False
+) -> Any:
+    """Return what `run` makes of a batch of images and a size tensor; the images if `keep_same` and they have that size."""
     tensor = to_tensor(images)
     if tensor.shape.rank is None:
         raise ValueError(explain("'images' contains no shape."))
@@ -121,7 +130,10 @@ def resize(
     wanted = _size_tensor(size)
     if preserve_aspect_ratio:
         wanted = _fitted(whole, wanted)
-    return unbatched(_resized(whole, wanted, method, antialias), was_batch)
+    known = static_value(wanted)
+    if keep_same and known is not None and known.tolist() == whole.shape.as_list()[1:3]:
+        return tensor
+    return unbatched(run(whole, wanted), was_batch)
 
 
 @public("image.resize_with_pad")
@@ -150,6 +162,11 @@ def resize_with_pad(
     >>> tf.image.resize_with_pad(tf.ones([4, 8, 3]), 6, 6).shape
     TensorShape([6, 6, 3])
     """
+    return fitted_with_pad(image, target_height, target_width, lambda x, size: _resized(x, size, method, antialias))
+
+
+def fitted_with_pad(image: Any, target_height: Any, target_width: Any, run: Callable[[Any, Any], Any]) -> Any:
+    """Resize images with `run` to fit into a size, and pad them."""
     images, was_batch = batched(to_image(image, most=4))
     height, width = number(target_height), number(target_width)
     for name, n in (("target_width", width), ("target_height", height)):
@@ -169,5 +186,5 @@ def resize_with_pad(
         half = apply(find("Floor"), (wanted - inner) / 2)
         edges = apply(find("Maximum"), cast(half, dtypes.int32), to_tensor([0, 0]))
         edges = [edges[0], edges[1]]
-    padded = pad_to_bounding_box(_resized(images, size, method, antialias), edges[0], edges[1], height, width)
+    padded = pad_to_bounding_box(run(images, size), edges[0], edges[1], height, width)
     return unbatched(padded, was_batch)
