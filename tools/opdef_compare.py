@@ -102,7 +102,8 @@ def declared(op: Any) -> dict[str, Any]:
             if count:
                 attributes.setdefault(count, {"type": "int", "allowed": set(), "default": REQUIRED})
             if parameter.shape == "mixed":
-                attributes.setdefault(element, {"type": "list(type)", "allowed": set(), "default": REQUIRED})
+                allowed = {dtype.name for dtype in parameter.allowed}
+                attributes.setdefault(element, {"type": "list(type)", "allowed": allowed, "default": REQUIRED})
             elif not isinstance(element, str) and hasattr(element, "allowed"):
                 attributes.setdefault(element.name, type_attribute(element))
     return {"attributes": attributes, "stateful": op.stateful, **sides}

@@ -68,10 +68,16 @@ class Tensors:
 
 
 class TensorList:
-    """Annotate a list of tensors of any element types: TensorList["Tin"], naming the list(type) attribute."""
+    """Annotate a list of tensors of any element types: TensorList["Tin"], naming the list(type) attribute.
 
-    def __class_getitem__(cls, name: str) -> Any:
-        return _Annotation(name, "mixed")
+    Where only some element types are allowed, they follow the name: TensorList["Tin", int64, string].
+    """
+
+    def __class_getitem__(cls, item: Any) -> Any:
+        name, *allowed = item if isinstance(item, tuple) else (item,)
+        annotation = _Annotation(name, "mixed")
+        annotation.allowed = tuple(allowed)  # type: ignore[attr-defined]
+        return annotation
 
 
 class Known:
@@ -92,6 +98,7 @@ class Input:
     shape: str = "one"
     count: str = ""
     known: bool = False
+    allowed: tuple[DType, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,8 +176,9 @@ class Op(Definition):
                     self.types[parameter.name], allowed = hint, hint.allowed
                 self.attributes[parameter.name] = Attribute(parameter.name, hint, parameter.default, allowed)
             else:
-                known = getattr(hint, "known", False)
-                self.inputs.append(Input(parameter.name, hint.element, hint.shape, getattr(hint, "count", ""), known))
+                known, allowed = getattr(hint, "known", False), getattr(hint, "allowed", ())
+                count = getattr(hint, "count", "")
+                self.inputs.append(Input(parameter.name, hint.element, hint.shape, count, known, allowed))
                 if isinstance(hint.element, Types):
                     self.types[hint.element.name] = hint.element
         result = hints.get("return")
@@ -263,6 +271,12 @@ class Op(Definition):
             for value in argument if parameter.shape != "one" else (argument,):
                 position += 1
                 dtype, element = value.dtype, parameter.element
+                if parameter.allowed and dtype not in parameter.allowed:
+                    raise refuse(
+                        self.name,
+                        f"{parameter.name} has element type {dtype.name}",
+                        f"choose one of {', '.join(a.name for a in parameter.allowed)}",
+                    )
                 if isinstance(element, Types):
                     if element.allowed and dtype not in element.allowed:
                         raise refuse(

@@ -144,9 +144,9 @@ def _joined_text(features: Sequence[Value], separator: Value) -> Value:
 @op("SparseCross", outputs=("output_indices", "output_values", "output_shape"))
 def sparse_cross(
     indices: Tensors[int64, "N"],
-    values: TensorList["sparse_types"],
+    values: TensorList["sparse_types", int64, string],
     shapes: Tensors[int64, "N"],
-    dense_inputs: TensorList["dense_types"],
+    dense_inputs: TensorList["dense_types", int64, string],
     *,
     hashed_output: bool,
     num_buckets: int,
@@ -166,9 +166,9 @@ def sparse_cross(
 @op("SparseCrossV2", outputs=("output_indices", "output_values", "output_shape"))
 def sparse_cross_v2(
     indices: Tensors[int64, "N"],
-    values: TensorList["sparse_types"],
+    values: TensorList["sparse_types", int64, string],
     shapes: Tensors[int64, "N"],
-    dense_inputs: TensorList["dense_types"],
+    dense_inputs: TensorList["dense_types", int64, string],
     sep: Tensor[string],
 ) -> tuple[Tensor[int64], Tensor[string], Tensor[int64]]:
     """Cross the columns of matrices: strings joined by `sep`."""
