@@ -110,7 +110,8 @@ def _guarded(function: Any, rules: list[Any]) -> Any:
             "    return guarded\n"
         )
         scope: dict[str, Any] = {}
-        exec(compile(text, __file__, "exec"), scope)
+        # In this folder, so that it is nobody's own code, but no file: its lines are not to be shown.
+        exec(compile(text, __file__.removesuffix(".py") + "_guard", "exec"), scope)
         made = _makers[head] = scope["make"]
     guarded = made(function, rules, CompositeArgument, _answer)
     guarded.__defaults__, guarded.__kwdefaults__ = function.__defaults__, function.__kwdefaults__

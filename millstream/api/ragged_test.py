@@ -171,3 +171,14 @@ def test_map_fn_takes_and_gives_ragged_rows(traced: bool) -> None:
     assert same.to_list() == (ROWS * 2).to_list()
     assert counted.to_list() == [[0], [0, 1, 2], []]
     assert total.numpy().tolist() == [3.5, 3.0, 0.0, 15.0]
+
+
+def test_text_of_ragged_tensors_is_tensorflows(capfd) -> None:
+    long = tf.ragged.constant([list(range(20)), [1]] * 5)
+    assert tf.strings.format("{}", long).numpy() == (
+        b"[[0, 1, 2, ..., 17, 18, 19], [1], [0, 1, 2, ..., 17, 18, 19], ..., [1], [0, 1, 2, ..., 17, 18, 19], [1]]"
+    )
+    words = tf.ragged.constant([["a", "b"], ["c"]])
+    assert tf.strings.format("{} {}", (words, tf.constant([1]))).numpy() == b"[['a', 'b'], ['c']] [1]"
+    tf.function(lambda rows: tf.print("x", rows, [rows, 1], sep="|"))(words)
+    assert capfd.readouterr().err == "x|[['a', 'b'], ['c']]|[[['a', 'b'], ['c']], 1]\n"

@@ -10,6 +10,7 @@ import numpy as np
 
 from millstream import _runtime as runtime
 from millstream.base import dtypes, errors, nest
+from millstream.base.composite import CompositeArgument
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.spec import Spec
 from millstream.execution import tape as tapes
@@ -18,6 +19,7 @@ from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply_flat
 from millstream.execution.gradient_tape import GradientTape
 from millstream.execution.indexed_slices import IndexedSlices
+from millstream.execution.ragged_structure import RaggedStructure
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import Tensor
 from millstream.program.primitives.control import host_call
@@ -160,6 +162,9 @@ def print_values(values: Sequence[Any], words: Mapping[str, Any]) -> None:
     separator, end = words.get("sep", " "), words.get("end", "\n")
     stream = words.get("output_stream", sys.stderr)
     leaves: list[Any] = []
+    for value in nest.flatten(list(values)):
+        if isinstance(value, RaggedStructure):
+            raise CompositeArgument(value)
 
     def take(leaf: Any) -> Any:
         tensor = (
@@ -178,6 +183,9 @@ def print_values(values: Sequence[Any], words: Mapping[str, Any]) -> None:
 
     def write(*tensors: Any) -> None:
         texts = [_text(t.numpy(), t.dtype, summarize) for t in tensors]
+        if len(shown) == len(tensors) == 1 and tensors[0].dtype is dtypes.string and tensors[0].shape.rank == 0:
+            # A text alone is shown as it is.
+            texts = [tensors[0].numpy().decode(errors="replace")]
         line = separator.join(_fill(part, texts) for part in shown) + end
         _write(line, stream)
 
