@@ -20,6 +20,7 @@ from millstream.execution.context import current_graph, graph_stack, tracing
 from millstream.execution.convert import to_tensor
 from millstream.execution.func_graph import FuncGraph
 from millstream.execution.function_arguments import Arguments, Kind, placeholder_specs
+from millstream.execution.function_text import SignatureText
 from millstream.execution.program_call import FunctionOp, call_program
 from millstream.execution.specs import spec_of
 from millstream.execution.staging_values import leaf_tensor, with_leaves
@@ -146,20 +147,10 @@ class ConcreteFunction:
         return self.pretty_printed_signature(verbose=False)
 
     def pretty_printed_signature(self, verbose: bool = True) -> str:
-        """Return the signature as text."""
+        """Return the signature as text: in lines, or in one."""
         args, kwargs = self.structured_input_signature
-        names = self._parameter_names
-        parts = [f"{names[i] if i < len(names) else f'arg{i}'}: {a!r}" for i, a in enumerate(args)]
-        parts += [f"{k}: {v!r}" for k, v in kwargs.items()]
-        if not verbose:
-            return f"{self._python_name}({', '.join(parts)}) -> {self.structured_outputs!r}"
-        lines = ["Input Parameters:", *(f"  {p}" for p in parts), "Output Type:", f"  {self.structured_outputs!r}"]
-        lines += (
-            ["Captures:", *(f"  {t.dtype.name}{t.shape}" for t in self._captured)]
-            if self._captured
-            else ["Captures:", "  None"]
-        )
-        return "\n".join(lines)
+        text = SignatureText(self._parameter_names, args, kwargs, self.structured_outputs, self._captured)
+        return text.long() if verbose else text.short()
 
     _parameter_names: Sequence[str] = ()
     _python_name = "function"
@@ -278,7 +269,7 @@ class ConcreteFunction:
         if kwargs or len(flat) != len(self.kinds):
             raise TypeError(
                 explain(
-                    f"{self.pretty_printed_signature(False)} was called with {len(flat)} tensors"
+                    f"{self._python_name}{self.pretty_printed_signature(False)} was called with {len(flat)} tensors"
                     + (f" and the unknown names {sorted(kwargs)}" if kwargs else "")
                     + f"; it takes {len(self.kinds)}."
                 )
@@ -320,7 +311,10 @@ class ConcreteFunction:
         return tensor
 
     def __repr__(self) -> str:
-        return f"<ConcreteFunction {self.pretty_printed_signature(verbose=False)} at {id(self):#X}>"
+        return f"<ConcreteFunction {self.pretty_printed_signature(verbose=False)} at {hex(id(self))}>"
+
+    def __str__(self) -> str:
+        return f"ConcreteFunction {self.pretty_printed_signature()}"
 
 
 _NUMBERS = (int, float, complex, bool, str, bytes)

@@ -332,3 +332,27 @@ def test_a_size_is_bound_before_the_chains_that_need_it_run() -> None:
         return tf.gather(counts, tf.where(counts)[0][0])
 
     assert int(first_counted(tf.fill([2, 2, 3], 3.0))) == 12
+
+
+def test_signatures_are_shown_in_tensorflows_form():
+    v = tf.Variable(1.0)
+
+    @tf.function
+    def step(x, *rest, k=3, **more):
+        return {"a": x + v, "b": [x, None]}
+
+    concrete = step.get_concrete_function(
+        tf.TensorSpec([None, 2]), 5, [1, (2, tf.TensorSpec([]))], k=tf.TensorSpec([]), z={"q": 1.5, "r": True}
+    )
+    whole, scalar = (f"TensorSpec(shape={s}, dtype=tf.float32, name=None)" for s in ("(None, 2)", "()"))
+    assert concrete.pretty_printed_signature(verbose=False) == (
+        f"(x: {whole}, args_0: Literal[5], args_1: List[Literal[1], Tuple[Literal[2], {scalar}]], /, *, k: {scalar}, "
+        f"z: Dict[['q', Literal[1.5]], ['r', Literal[True]]]) -> Dict[['a', {whole}], ['b', List[{whole}, Literal[None]]]]"
+    )
+    lines = str(concrete).split("\n")
+    assert lines[:3] == [
+        "ConcreteFunction Input Parameters:",
+        f"  x (POSITIONAL_ONLY): {whole}",
+        "  args_0 (POSITIONAL_ONLY): Literal[5]",
+    ]
+    assert lines[-2] == "Captures:" and lines[-1].endswith(": TensorSpec(shape=(), dtype=tf.resource, name=None)")

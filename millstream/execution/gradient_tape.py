@@ -65,6 +65,7 @@ class GradientTape:
         self._persistent = persistent
         self._watch_variables = watch_accessed_variables
         self._tape: tapes.Tape | None = None
+        self._used: dict[int, Any] = {}
         self._recording = False
         self._graph: Any = None
         self._segments: list[tuple[Node | None, Node | None]] = []
@@ -145,9 +146,7 @@ class GradientTape:
 
     def watched_variables(self) -> tuple[Any, ...]:
         """Return the variables that were read, or watched, while recording."""
-        if self._tape is None:
-            return ()
-        found = dict(self._tape.variables)
+        found = dict(self._used if self._tape is None else self._tape.variables)
         if self._graph is not None:
             used = {v for n in self._nodes() for v in n.inputs}
             for tensor, value in self._graph.captures.values():
@@ -156,6 +155,12 @@ class GradientTape:
                     if variable is not None:
                         found.setdefault(tensor._id, variable)
         return tuple(found.values())
+
+    def _forget(self) -> None:
+        """Let go of what was recorded; which variables were used stays known."""
+        if self._tape is not None:
+            self._used = self._tape.variables
+        self._tape = None
 
     @contextmanager
     def stop_recording(self) -> Iterator[None]:
@@ -174,6 +179,7 @@ class GradientTape:
             raise ValueError(explain("Tape is not recording."))
         self._pop()
         self._tape = None
+        self._used = {}
         self._segments = []
         self._watched = {}
         self._push()
@@ -227,7 +233,7 @@ class GradientTape:
         if unconnected is UnconnectedGradients.ZERO:
             found = [_zeros(s) if g is None else g for s, g in zip(flat, found, strict=True)]
         if not self._persistent:
-            self._tape = None
+            self._forget()
         return nest.pack_sequence_as(sources, list(map(with_gradient, nest.flatten(sources), found)))
 
     def _for_gradients(self) -> tapes.Tape:
@@ -306,7 +312,7 @@ class GradientTape:
         if _unconnected(unconnected_gradients) is UnconnectedGradients.ZERO:
             found = [_zero_jacobian(target, s) if g is None else g for s, g in zip(flat, found, strict=True)]
         if not self._persistent:
-            self._tape = None
+            self._forget()
         return nest.pack_sequence_as(sources, found)
 
     def batch_jacobian(
@@ -340,7 +346,7 @@ class GradientTape:
             shape = [*target.shape.as_list(), *source.shape.as_list()[1:]]
             found = apply(find("Fill"), to_tensor(shape, dtypes.int32), to_tensor(0, target.dtype))
         if not self._persistent:
-            self._tape = None
+            self._forget()
         return found
 
 

@@ -258,3 +258,18 @@ def test_a_source_that_is_itself_the_target_has_a_gradient_of_one():
         alone, constant, both = call()
         assert alone.numpy().tolist() == [1.0, 1.0] and float(constant) == 1.0
         assert both.numpy().tolist() == [4.0, 4.0]
+
+
+def test_a_tape_that_gave_its_gradient_still_knows_the_variables_it_watched():
+    v = tf.Variable(2.0)
+    for wrap in (lambda f: f, tf.function):
+
+        @wrap
+        def watched():
+            with tf.GradientTape() as tape:
+                y = v * v
+            tape.gradient(y, v)
+            assert [w is v for w in tape.watched_variables()] == [True]
+            return y
+
+        watched()
