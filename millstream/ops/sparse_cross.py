@@ -36,7 +36,7 @@ remainder = e.binary(e.REMAINDER)
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
     """The values of one column, row after row."""
 
     values: Value
@@ -46,9 +46,9 @@ class _Column:
     """How many each row has."""
 
 
-def _columns(
+def columns_of(
     indices: Sequence[Value], values: Sequence[Value], shapes: Sequence[Value], dense: Sequence[Value], what: str
-) -> tuple[list[_Column], Size]:
+) -> tuple[list[Column], Size]:
     rows: Size = 0
     if indices:
         rows = contents(reshape(element(shapes[0], 0), (1,)))[0]
@@ -62,7 +62,7 @@ def _columns(
         check(e.compare(element(shape, 0), count, "EQ"), f"{what}: all inputs must have as many rows as the first")
         ones = full(where.shape[:1], 1, int64)
         counts = segment_reduce(ones, column(where, 0), "sum", rows)
-        result.append(_Column(elements, cumulative(counts, "sum", 0, exclusive=True), counts))
+        result.append(Column(elements, cumulative(counts, "sum", 0, exclusive=True), counts))
     for matrix in dense:
         if matrix.rank != 2:
             raise refuse(what, f"a dense input of rank {matrix.rank}", "Dense inputs should be a matrix")
@@ -72,12 +72,12 @@ def _columns(
             f"{what}: all inputs must have as many rows as the first",
         )
         each = filled(scalar_size(width, int64), (rows,))
-        result.append(_Column(reshape(matrix, (product(matrix.shape),)), iota((rows,), 0, int64) * each, each))
+        result.append(Column(reshape(matrix, (product(matrix.shape),)), iota((rows,), 0, int64) * each, each))
     return result, rows
 
 
 @dataclass(frozen=True)
-class _Cross:
+class Cross:
     """All ways to take one value of each column, row after row; the last column changes fastest."""
 
     features: list[Value]
@@ -85,7 +85,7 @@ class _Cross:
     shape: Value
 
 
-def _crossed(columns: Sequence[_Column], rows: Size) -> _Cross:
+def crossed(columns: Sequence[Column], rows: Size) -> Cross:
     ways = full((rows,), 1, int64)
     for item in columns:
         ways = ways * item.counts
@@ -104,7 +104,7 @@ def _crossed(columns: Sequence[_Column], rows: Size) -> _Cross:
     most = reduce(concatenate([full((1,), 0, int64), ways], 0), "max", (0,))
     shape = concatenate([reshape(scalar_size(rows, int64), (1,)), reshape(most, (1,))], 0)
     indices = concatenate([reshape(row, (total, 1)), reshape(place, (total, 1))], 1)
-    return _Cross(features, indices, shape)
+    return Cross(features, indices, shape)
 
 
 _FACTOR = 0xC6A4A7935BD1E995
@@ -125,7 +125,7 @@ def _joined_hash(first: Value, second: Value) -> Value:
     return _shifted(_times(_shifted(mixed)))
 
 
-def _hashed(features: Sequence[Value], key: int, buckets: int) -> Value:
+def hashed(features: Sequence[Value], key: int, buckets: int) -> Value:
     found = full(features[0].shape if features else (0,), key % 2**64, uint64)
     for feature in features:
         mark = text.fingerprint(feature) if feature.dtype == string else bitcast(feature, uint64)
@@ -134,7 +134,7 @@ def _hashed(features: Sequence[Value], key: int, buckets: int) -> Value:
     return bitcast(remainder(found, full(found.shape, limit, uint64)), int64)
 
 
-def _joined_text(features: Sequence[Value], separator: Value) -> Value:
+def joined_text(features: Sequence[Value], separator: Value) -> Value:
     if not features:
         return full((0,), b"", string)
     texts = [feature if feature.dtype == string else text.of_integer(feature) for feature in features]
@@ -157,10 +157,10 @@ def sparse_cross(
     """Cross the columns of matrices: strings joined by "_X_", or hashes of them below `num_buckets` (2**63 - 1 if 0)."""
     if num_buckets < 0:
         raise refuse("SparseCross", f"num_buckets {num_buckets}", "give 0 or more: it must be at least minimum 0")
-    cross = _crossed(*_columns(indices, values, shapes, dense_inputs, "SparseCross"))
+    cross = crossed(*columns_of(indices, values, shapes, dense_inputs, "SparseCross"))
     if hashed_output:
-        return cross.indices, _hashed(cross.features, hash_key, num_buckets), cross.shape
-    return cross.indices, _joined_text(cross.features, constant(b"_X_", string)), cross.shape
+        return cross.indices, hashed(cross.features, hash_key, num_buckets), cross.shape
+    return cross.indices, joined_text(cross.features, constant(b"_X_", string)), cross.shape
 
 
 @op("SparseCrossV2", outputs=("output_indices", "output_values", "output_shape"))
@@ -172,8 +172,8 @@ def sparse_cross_v2(
     sep: Tensor[string],
 ) -> tuple[Tensor[int64], Tensor[string], Tensor[int64]]:
     """Cross the columns of matrices: strings joined by `sep`."""
-    cross = _crossed(*_columns(indices, values, shapes, dense_inputs, "SparseCrossV2"))
-    return cross.indices, _joined_text(cross.features, sep), cross.shape
+    cross = crossed(*columns_of(indices, values, shapes, dense_inputs, "SparseCrossV2"))
+    return cross.indices, joined_text(cross.features, sep), cross.shape
 
 
 _PLACES = [[0, 0], [1, 0], [1, 1]]
