@@ -9,8 +9,9 @@ import re
 import shutil
 import stat as modes
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from millstream.api.public import public
 from millstream.base import errors
@@ -370,7 +371,8 @@ def walk(
         yield here
 
 
-class FileStatistics(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FileStatistics:
     """Size, time of the last change, and whether it is a directory."""
 
     length: int
