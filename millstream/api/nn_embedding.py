@@ -9,6 +9,7 @@ from millstream.api.math import cast
 from millstream.api.nn import embedding_lookup
 from millstream.api.public import public
 from millstream.base import dtypes
+from millstream.base.composite import CompositeArgument, CompositeTensor
 from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
@@ -50,6 +51,8 @@ def _combined_rows(
     kind = "mean" if combiner is None else combiner
     if kind not in ("mean", "sqrtn", "sum"):
         raise ValueError(explain(f"combiner must be one of 'mean', 'sqrtn' or 'sum', got {combiner}"))
+    if isinstance(sp_ids, CompositeTensor) and not isinstance(sp_ids, SparseTensor):
+        raise CompositeArgument(sp_ids)
     if not isinstance(sp_ids, SparseTensor):
         raise TypeError(explain(f"sp_ids must be SparseTensor, got {type(sp_ids)}"))
     if sp_weights is not None and not isinstance(sp_weights, SparseTensor):
@@ -125,6 +128,8 @@ def _safe(
 ) -> Any:
     if params is None or (isinstance(params, (list, tuple)) and not params):
         raise ValueError(explain(f"Missing embedding_weights {params}."))
+    if isinstance(sparse_ids, CompositeTensor) and not isinstance(sparse_ids, SparseTensor):
+        raise CompositeArgument(sparse_ids)
     dtype = None if sparse_weights is None else sparse_weights.dtype
     tables = [
         table if isinstance(table, Variable) and dtype in (None, table.dtype) else to_tensor(table, dtype)

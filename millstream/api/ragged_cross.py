@@ -132,3 +132,15 @@ def _dynamic_partition(data: Any, partitions: Any, num_partitions: int, name: st
         return NotImplemented
     stacked = PUBLIC["ragged.stack_dynamic_partitions"](data, partitions, num_partitions)
     return [stacked[i] for i in range(int(num_partitions))]
+
+
+def _embedding(name: str) -> None:
+    @composite_rule(name)
+    def rule(params: Any, ids: Any, weights: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if not is_ragged(ids):
+            return NotImplemented
+        return PUBLIC[name](params, _sparse(ids), _sparse(weights), *args, **kwargs)
+
+
+_embedding("nn.embedding_lookup_sparse")
+_embedding("nn.safe_embedding_lookup_sparse")
