@@ -146,6 +146,20 @@ def _deviation(input_tensor: Any, axis: Any = None, keepdims: bool = False, name
     return PUBLIC["math.sqrt"](PUBLIC["math.reduce_variance"](input_tensor, axis, keepdims))
 
 
+@composite_rule("strings.reduce_join")
+def _join(inputs: Any, axis: Any = None, keepdims: bool = False, separator: str = "", name: str | None = None) -> Any:
+    if not is_ragged(inputs):
+        return NotImplemented
+
+    def whole(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        return PUBLIC["strings.reduce_join"](x, axis, keepdims, separator)
+
+    def segments(data: Any, ids: Any, count: Any) -> Any:
+        return PUBLIC["strings.unsorted_segment_join"](data, ids, count, separator)
+
+    return _reduced(whole, segments, inputs, axis, bool(keepdims))
+
+
 def _segment_function(name: str, segments: Segments) -> None:
     @composite_rule(f"math.{name}")
     def rule(data: Any, segment_ids: Any, num_segments: Any, name: str | None = None) -> Any:

@@ -176,7 +176,7 @@ def join(inputs: Sequence[Any], separator: str = "", name: str | None = None) ->
 def reduce_join(
     inputs: Any, axis: Any = None, keepdims: bool = False, separator: str = "", name: str | None = None
 ) -> Any:
-    """Return strings joined along axes, in the order in which the axes are named; along all of them without `axis`.
+    """Return strings joined along axes, one after the other as they are named; along all, the last first, without `axis`.
 
     >>> tf.strings.reduce_join([["a", "b"], ["c", "d"]], axis=1, separator=" ").numpy().tolist()
     [b'a b', b'c d']
@@ -184,9 +184,9 @@ def reduce_join(
     inputs = text_tensor(inputs)
     if axis is None:
         if inputs.shape.rank is not None:
-            axis = list(range(inputs.shape.rank))
+            axis = list(reversed(range(inputs.shape.rank)))
         else:
-            axis = apply(find("Range"), 0, apply(find("Rank"), inputs), 1)
+            axis = apply(find("Range"), apply(find("Rank"), inputs) - 1, -1, -1)
     axis = to_tensor(axis, dtypes.int32)
     return apply(ops.reduce_join, inputs, axis, keep_dims=bool(keepdims), separator=text(separator))
 

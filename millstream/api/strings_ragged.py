@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from millstream.api.public import composite_rule, public
+from millstream.api.public import public
 from millstream.api.ragged import is_ragged, ragged_or_tensor
-from millstream.api.ragged_reduction import reduced
-from millstream.api.strings import reduce_join, text, text_tensor, unsorted_segment_join
+from millstream.api.strings import text, text_tensor
 from millstream.base import dtypes
 from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
@@ -347,19 +346,3 @@ def unicode_split_with_offsets(
     """
     codes, starts = unicode_decode_with_offsets(input, input_encoding, errors, replacement_char)
     return _characters(codes, input_encoding, errors, replacement_char), starts
-
-
-@composite_rule("strings.reduce_join")
-def _reduce_join(
-    inputs: Any, axis: Any = None, keepdims: bool = False, separator: str = "", name: str | None = None
-) -> Any:
-    if not is_ragged(inputs):
-        return NotImplemented
-
-    def whole(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        return reduce_join(x, axis, keepdims, separator)
-
-    def segments(data: Any, ids: Any, count: Any) -> Any:
-        return unsorted_segment_join(data, ids, count, separator)
-
-    return reduced(whole, segments, inputs, axis, bool(keepdims))

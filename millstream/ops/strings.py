@@ -7,7 +7,7 @@ from typing import Any, Literal
 from millstream.base import dtypes, errors
 from millstream.base.dtypes import int32, int64, string
 from millstream.base.sizes import is_known, product
-from millstream.ops.declaration import Known, Tensor, Tensors, Types, op
+from millstream.ops.declaration import Known, Tensor, TensorList, Tensors, Types, op
 from millstream.ops.types import COMPLEX, REALS
 from millstream.program.primitives import strings as s
 from millstream.program.primitives import text as t
@@ -21,6 +21,7 @@ from millstream.program.primitives.shaping import (
     reshape,
     transpose,
 )
+from millstream.program.primitives.text_format import format_
 from millstream.program.value import UnknownRank, Value, emit
 
 Offset = Types("T", int32, int64)
@@ -62,7 +63,7 @@ def string_join(inputs: Tensors[string, "N"], *, separator: str = "") -> Tensor[
 
 
 def _join_axes(x: Value, indices: Value) -> list[int]:
-    """Return the axes in the order in which they are named: that is the order of the joined strings."""
+    """Return the axes in the order in which they are named."""
     found = []
     for axis in contents(indices):
         if not is_known(axis):
@@ -85,11 +86,14 @@ def _join_axes(x: Value, indices: Value) -> list[int]:
 def reduce_join(
     inputs: Tensor[string], reduction_indices: Known[Tensor[int32]], *, keep_dims: bool = False, separator: str = ""
 ) -> Tensor[string]:
-    """Return the strings along the axes joined, in the order in which the axes are named."""
+    """Return the strings along the axes joined, along one axis after the other as they are named."""
     axes = _join_axes(inputs, reduction_indices)
     kept = [i for i in range(inputs.rank) if i not in axes]
     rest = [inputs.shape[i] for i in kept]
-    matrix = reshape(transpose(inputs, [*kept, *axes]), [product(rest), product([inputs.shape[i] for i in axes])])
+    # What is joined last lies furthest apart.
+    matrix = reshape(
+        transpose(inputs, [*kept, *reversed(axes)]), [product(rest), product([inputs.shape[i] for i in axes])]
+    )
     shape = [1 if i in axes else n for i, n in enumerate(inputs.shape)] if keep_dims else rest
     return reshape(s.join_rows(matrix, text(separator)), shape)
 
@@ -250,6 +254,21 @@ def as_string(
     return s.of_number(input, text(fill), form=form, precision=precision, width=width)
 
 
+@op("StringFormat", outputs="output")
+def string_format(
+    inputs: TensorList["T"], *, template: str = "%s", placeholder: str = "%s", summarize: int = 3
+) -> Tensor[string]:
+    """Return the template with each placeholder replaced by the next tensor, with `summarize` elements at the ends of axes."""
+    given = str(template).count(str(placeholder))
+    if given != len(inputs):
+        raise refuse(
+            "StringFormat",
+            f"{given} placeholders and {len(inputs)} inputs",
+            "num placeholders in template and num inputs must match",
+        )
+    return format_(text(template), text(placeholder), inputs, summarize)
+
+
 for _op in (string_length, string_strip):
     _op.cases([(6,)], inputs=(WORDS,)).cases([((),)], inputs=(b" ab\n",))
 string_length.cases([(6,)], inputs=(WORDS,), attributes={"unit": "UTF8_CHAR"})
@@ -290,6 +309,9 @@ as_string.cases(
     attributes={"precision": 2, "scientific": True, "width": 12, "fill": "0"},
 )
 as_string.cases([(3,)], dtypes=[dtypes.float64], attributes={"shortest": True, "width": 9, "fill": "-"})
+string_format.cases([((2, 7),)], attributes={"*": dtypes.float32, "template": "a %s", "summarize": 2})
+string_format.cases([((2,), ())], inputs=([b'x"y', b"\xff\n"], b"z"), attributes={"*": string, "template": "%s, %s."})
+string_format.cases([((2, 2, 3),)], attributes={"*": dtypes.int8, "summarize": -1})
 
 for _op in (
     string_join,
@@ -306,5 +328,6 @@ for _op in (
     string_to_hash_bucket,
     string_to_number,
     as_string,
+    string_format,
 ):
     _op.no_gradient()

@@ -3,7 +3,7 @@
 // text_join_rows: x string [n, m], separator scalar -> string [n].
 // text_join_segments: x string [n, m], ids int [n], separator scalar -> string [k, m]: rows of one id, in their order.
 // text_split: x string [n], separator scalar -> places int64 [parts, 2] (row, part of the row), parts string, the sizes
-//   of the matrix int64 [2]; attributes: how, most cuts. How: 0 at each separator (white space where it is empty),
+//   of the matrix int64 [2]; attributes: how, most cuts or -1. How: 0 at each separator (white space where it is empty),
 //   1 at each byte that is in the separator (each byte for itself where it is empty), 2 so, without empty parts.
 // text_ngrams: x string, splits int [r], separator, left, right scalars -> string, splits int [r]; attributes: padding width
 //   (-1: width - 1), whether short rows are kept whole, then the widths.
@@ -87,6 +87,7 @@ Status check_split(const Call& call) {
   return Status();
 }
 
+// After the last cut the rest is a part, even where it is empty.
 template <typename Take>
 void split_at_space(std::string_view text, int64_t most, Take&& take) {
   const auto skip = [&] {
@@ -94,20 +95,15 @@ void split_at_space(std::string_view text, int64_t most, Take&& take) {
     while (n < text.size() && is_space(text[n])) ++n;
     text.remove_prefix(n);
   };
+  if (most == 0) return take(text);
   skip();
-  for (int64_t cuts = 0; !text.empty(); ++cuts) {
-    if (most > 0 && cuts == most) {
-      take(text);
-      return;
-    }
+  for (int64_t cuts = 0; !text.empty();) {
     size_t n = 0;
     while (n < text.size() && !is_space(text[n])) ++n;
     take(text.substr(0, n));
-    const bool cut = n < text.size();
     text.remove_prefix(n);
     skip();
-    // The last cut leaves a rest even where it is empty.
-    if (text.empty() && cut && most > 0 && cuts + 1 == most) take(text);
+    if (++cuts == most) return take(text);
   }
 }
 
@@ -115,7 +111,7 @@ template <typename Take>
 void split_at(std::string_view text, std::string_view separator, int64_t most, Take&& take) {
   if (separator.empty()) return split_at_space(text, most, take);
   for (int64_t cuts = 0;; ++cuts) {
-    const size_t found = most > 0 && cuts == most ? std::string_view::npos : text.find(separator);
+    const size_t found = cuts == most ? std::string_view::npos : text.find(separator);
     take(text.substr(0, found));
     if (found == std::string_view::npos) return;
     text.remove_prefix(found + separator.size());

@@ -1,4 +1,4 @@
-"""Write the instructions that take strings apart."""
+"""Write the instructions that take strings apart, match patterns and read encodings."""
 
 from __future__ import annotations
 
@@ -38,3 +38,18 @@ with_words("text_keyed_hash", lambda n: tuple(_signed(k) for k in n.attributes["
 with_words("text_of_number", lambda n: tuple(n.attributes[k] for k in ("form", "precision", "width")))
 _deciding("text_split", lambda n: (n.attributes["how"], n.attributes["most"]))
 _deciding("text_ngrams", lambda n: (n.attributes["padding"], int(n.attributes["keep_short"]), *n.attributes["widths"]))
+
+
+def _decoding(node: Node) -> tuple[int, ...]:
+    return tuple(int(node.attributes[k]) for k in ("encoding", "on_error", "replacement", "control"))
+
+
+# Of strings: all others are fused.
+simple("select")
+simple("text_matches")
+with_words("text_replace", lambda n: (int(n.attributes["every"]),))
+_deciding("text_decode", _decoding)
+with_words("text_encode", lambda n: tuple(n.attributes[k] for k in ("encoding", "on_error", "replacement")))
+with_words("text_transcode", lambda n: (*_decoding(n), n.attributes["target"]))
+with_words("text_unicode_case", lambda n: (int(n.attributes["final_sigma"]),))
+with_words("text_format", lambda n: (n.attributes["summarize"],))

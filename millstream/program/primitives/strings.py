@@ -306,11 +306,7 @@ def _split_infer(x: Spec, separator: Spec, how: int, most: int) -> tuple[Spec, S
 
 def _parts(text: bytes, separator: bytes, how: int, most: int) -> Sequence[bytes]:
     if how == AT_SEPARATOR:
-        if separator:
-            return text.split(separator, most if most > 0 else -1)
-        found = text.split(None, most if most > 0 else -1)
-        cut_last = len(found) == most and most > 0 and text[-1:].isspace()
-        return [*found, b""] if cut_last else _with_tail(text, found, most)
+        return text.split(separator, max(most, -1)) if separator else _words(text, most)
     if not separator:
         return [text[i : i + 1] for i in range(len(text))]
     found, last = [], 0
@@ -322,10 +318,17 @@ def _parts(text: bytes, separator: bytes, how: int, most: int) -> Sequence[bytes
     return [part for part in found if part] if how == AT_BYTES_DROPPING_EMPTY else found
 
 
-def _with_tail(text: bytes, found: list[bytes], most: int) -> list[bytes]:
-    """Python drops white space at the end of the rest; TensorFlow keeps it."""
-    if most > 0 and len(found) == most + 1:
-        found[-1] = text[text.rindex(found[-1]) :]
+def _words(text: bytes, most: int) -> list[bytes]:
+    """Return the parts between white space; after the last cut the rest is a part, even where it is empty."""
+    if most == 0:
+        return [text]
+    found, rest = [], text.lstrip()
+    while rest:
+        word = rest.split(None, 1)[0]
+        found.append(word)
+        rest = rest[len(word) :].lstrip()
+        if len(found) == most:
+            return [*found, rest]
     return found
 
 
