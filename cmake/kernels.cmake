@@ -63,7 +63,7 @@ macro(ms_add_kernels prefix)
   file(GLOB MS_EXACT_FILES CONFIGURE_DEPENDS runtime/kernels/elementwise*.cc runtime/kernels/fused*.cc
     runtime/kernels/reduce*.cc runtime/kernels/rowwise*.cc runtime/kernels/cumulative*.cc runtime/kernels/arg_reduce*.cc
     runtime/kernels/resize.cc runtime/kernels/projective.cc
-    runtime/kernels/crop_box.cc)
+    runtime/kernels/crop_box.cc runtime/kernels/crop_and_resize.cc)
   set_source_files_properties(${MS_EXACT_FILES} PROPERTIES
     COMPILE_OPTIONS "-ffp-contract=off;-fno-math-errno;-fno-trapping-math")
 

@@ -268,6 +268,18 @@ def decode_webp(contents: Any, channels: int = 0, dtype: Any = dtypes.uint8, nam
     return _read("DecodeWebP", contents, decode, dtypes.uint8, channels, rank=4)
 
 
+@public("io.decode_jxl", "image.decode_jxl", "compat.v1.image.decode_jxl")
+def decode_jxl(contents: Any, channels: int = 0, dtype: Any = dtypes.uint8, name: str | None = None) -> Any:
+    """Refuse: JPEG XL cannot be read.
+
+    Raises:
+      UnimplementedError: always.
+    """
+    raise UnimplementedError(
+        None, None, explain("JPEG XL cannot be read;", "convert the file to one of JPEG, PNG, GIF, BMP and WebP first")
+    )
+
+
 @public("io.decode_image", "image.decode_image", "compat.v1.image.decode_image")
 def decode_image(
     contents: Any,

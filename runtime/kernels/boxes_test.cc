@@ -1,4 +1,4 @@
-// Tests of the kernels on boxes: what is chosen, drawn and refused.
+// Tests of the kernels on boxes and of projective transforms: what is chosen, drawn, cut out and refused.
 #include <algorithm>
 
 #include "kernels/gemm_testing.h"
@@ -122,6 +122,50 @@ void test_projective_transforms_shift_and_fill() {
   expect(!call_kernel(transform, {&x, &two, &fill}, {&y}, {0, 2}, true).ok(), "accepted two transforms");
 }
 
+void test_crops_are_resized_and_filled() {
+  const Value x = floats({1, 2, 2, 1}, {1, 2, 3, 4});
+  const Value boxes = floats({2, 4}, {0, 0, 1, 1, -1, 0, NAN, 1});
+  Value index(DType::int32, {2}), y(DType::float32, {2, 1, 3, 1});
+  index.as<int32_t>()[0] = index.as<int32_t>()[1] = 0;
+  const Kernel& crop = kernel("crop_and_resize");
+  expect(call_kernel(crop, {&x, &boxes, &index}, {&y}, {0, word(7.0)}).ok(), "crops");
+  const float wanted[] = {2, 2.5f, 3, 7, 7, 7};
+  expect(std::equal(wanted, wanted + 6, y.as<float>()) && y.guard_intact(), "bilinear crops");
+  for (int32_t bad : {-1, 1, INT32_MAX}) {
+    index.as<int32_t>()[1] = bad;
+    expect(call_kernel(crop, {&x, &boxes, &index}, {&y}, {0, word(7.0)}).code() == Code::out_of_range, "a bad index");
+  }
+  const Value empty(DType::float32, {1, 0, 2, 1}), three = floats({2, 3}, {0, 0, 0, 0, 0, 0});
+  expect(!call_kernel(crop, {&empty, &boxes, &index}, {&y}, {0, 0}, true).ok(), "accepted an empty image");
+  expect(!call_kernel(crop, {&x, &three, &index}, {&y}, {0, 0}, true).ok(), "accepted three coordinates");
+  expect(!call_kernel(crop, {&x, &boxes, &index}, {&y}, {2, 0}, true).ok(), "accepted method 2");
+}
+
+void test_random_boxes_survive_odd_ranges() {
+  Value bits(DType::uint32, {12}), sizes(DType::int64, {3}), begin(DType::int64, {3}), size(DType::int64, {3});
+  Value box(DType::float32, {1, 1, 4});
+  for (int i = 0; i < 12; ++i) bits.as<uint32_t>()[i] = 2654435761u * static_cast<uint32_t>(i + 1);
+  const Value boxes = floats({1, 4}, {0, 0, 1, 1}), least = floats({}, {0.1f});
+  const Kernel& draw = kernel("random_crop_box");
+  for (int64_t rows : {1, 7, 1 << 23}) {
+    for (double ratio : {1e-30, 1.0, 1e30, static_cast<double>(NAN)}) {
+      for (double area : {1e-30, 0.5, 1e30}) {
+        sizes.as<int64_t>()[0] = rows, sizes.as<int64_t>()[1] = 5, sizes.as<int64_t>()[2] = 3;
+        const Status found = call_kernel(draw, {&bits, &sizes, &boxes, &least}, {&begin, &size, &box},
+                                         {word(ratio), word(ratio), word(area), word(area), 3, 0});
+        const int64_t *b = begin.as<int64_t>(), *s = size.as<int64_t>();
+        expect(found.ok() && b[0] >= 0 && b[1] >= 0 && b[0] + s[0] <= rows && b[1] + s[1] <= 5, "a box inside");
+      }
+    }
+  }
+  const Value outside = floats({1, 4}, {0, 0, 2, 1});
+  const std::vector<int64_t> good{word(0.75), word(1.33), word(0.05), word(1.0), 3, 0};
+  expect(!call_kernel(draw, {&bits, &sizes, &outside, &least}, {&begin, &size, &box}, good).ok(), "a box outside");
+  auto many = good;
+  many[4] = 4;
+  expect(!call_kernel(draw, {&bits, &sizes, &boxes, &least}, {&begin, &size, &box}, many, true).ok(), "too few bits");
+}
+
 }  // namespace
 
 int main() {
@@ -131,5 +175,7 @@ int main() {
   test_outlines_are_drawn_inside();
   test_combined_results_are_sorted_and_padded();
   test_projective_transforms_shift_and_fill();
+  test_crops_are_resized_and_filled();
+  test_random_boxes_survive_odd_ranges();
   return report();
 }

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from millstream.backends.cpu.emitters import claims, emits
 from millstream.backends.cpu.movement import with_words
+from millstream.base import dtypes
+from millstream.compiler.plan import FunctionWriter, real_word
 from millstream.program.primitives.images import FILL_MODES, INTERPOLATIONS
 from millstream.program.resampling import METHODS
 from millstream.program.value import Node
@@ -19,3 +22,17 @@ with_words(
     "projective_transform",
     lambda n: (INTERPOLATIONS.index(n.attributes["interpolation"]), FILL_MODES.index(n.attributes["fill_mode"])),
 )
+
+
+@claims("CropAndResize")
+def _is_plain_crop(node: Node) -> bool:
+    image = node.inputs[0].spec
+    return image.dtype in (dtypes.float32, dtypes.uint8) and image.shape is not None and len(image.shape) == 4
+
+
+@emits("CropAndResize")
+def _crop_and_resize(node: Node, writer: FunctionWriter) -> None:
+    a = node.attributes
+    words = (("bilinear", "nearest").index(a["method"]), real_word(a["extrapolation_value"]))
+    inputs = [writer.place(v) for v in node.inputs[:3]]
+    writer.instruction("crop_and_resize", inputs, [writer.place(node.outputs[0])], words)
