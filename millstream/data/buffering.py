@@ -9,7 +9,6 @@ import threading
 from collections import deque
 from typing import Any
 
-from millstream import _runtime as runtime
 from millstream.base import errors
 from millstream.data.methods import DatasetMethods, whole
 from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage, refused
@@ -33,7 +32,7 @@ class Prefetch(Stage):
     def reader(self, run: Run) -> Reader:
         size = self.number("buffer")
         before = self.input.reader(run)
-        return before if size == 0 else PrefetchReader(before, AUTOTUNED_BUFFER if size == AUTOTUNE else size, run)
+        return before if size == 0 else PrefetchReader(before, AUTOTUNED_BUFFER if size == AUTOTUNE else size)
 
 
 class _Line:
@@ -50,9 +49,8 @@ class _Line:
             except queue.Full:
                 continue
 
-    def fill(self, before: Reader, scope: int) -> None:
+    def fill(self, before: Reader) -> None:
         """Make elements until the end, or until nobody wants more."""
-        runtime.set_random_scope(scope)
         kind: str = ""
         while kind != "end" and not self.stopped and not self.paused:
             value: Any = None
@@ -68,8 +66,8 @@ class _Line:
 class PrefetchReader(Reader):
     """Takes elements from a thread that is at most `size` ahead. The thread begins with the first, and ends with this reader."""
 
-    def __init__(self, before: Reader, size: int, run: Run) -> None:
-        self.before, self.size, self.scope, self.ended = before, size, run.scope, False
+    def __init__(self, before: Reader, size: int) -> None:
+        self.before, self.size, self.ended = before, size, False
         self.line: _Line | None = None
         self.thread: threading.Thread | None = None
         self.kept: deque[Any] = deque()
@@ -82,9 +80,8 @@ class PrefetchReader(Reader):
         else:
             if self.line is None:
                 self.line = _Line(self.size)
-                given = (self.before, self.scope)
                 self.thread = threading.Thread(
-                    target=self.line.fill, args=given, daemon=True, name="millstream-prefetch"
+                    target=self.line.fill, args=(self.before,), daemon=True, name="millstream-prefetch"
                 )
                 self.thread.start()
             kind, value = self.line.ready.get()
@@ -121,6 +118,13 @@ class PrefetchReader(Reader):
             self.line.stopped = True
 
 
+class Store:
+    """The elements of a whole iteration, once there was one. All iterators over a cached dataset share it."""
+
+    def __init__(self) -> None:
+        self.kept: list[Element] | None = None
+
+
 class Cache(Stage):
     """Elements kept when they are first made."""
 
@@ -128,7 +132,7 @@ class Cache(Stage):
 
     def __init__(self, before: Stage, filename: Any) -> None:
         super().__init__(before.spec, [before], {"filename": filename})
-        self.kept: list[Element] | None = None
+        self.store = Store()
 
     def size(self, counts: list[int]) -> int:
         return counts[0]
@@ -157,8 +161,8 @@ class _CacheReader(Reader):
 
     def __init__(self, stage: Cache, run: Run) -> None:
         self.stage, self.run, self.at = stage, run, 0
-        self.before = stage.input.reader(run) if stage.kept is None else None
-        self.elements: list[Element] = stage.kept or []
+        self.before = stage.input.reader(run) if stage.store.kept is None else None
+        self.elements: list[Element] = stage.store.kept or []
 
     def __next__(self) -> Element:
         if self.before is None:
@@ -169,8 +173,8 @@ class _CacheReader(Reader):
         try:
             element = self.before.__next__()
         except StopIteration:
-            if self.stage.kept is None:
-                self.stage.kept = self.elements
+            if self.stage.store.kept is None:
+                self.stage.store.kept = self.elements
             raise
         self.elements.append(element)
         return element

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from millstream import _runtime as runtime
 from millstream.base import errors
 from millstream.data.methods import DatasetMethods, whole
 from millstream.data.nesting import DatasetSpec
@@ -32,7 +31,7 @@ class _Opener:
     """Makes the reader of the dataset that a function makes of an element."""
 
     def __init__(self, stage: Stage, run: Run) -> None:
-        self.stage, self.run, self.function = stage, run, stage.functions[0]
+        self.stage, self.run, self.function = stage, run, stage.begun()[0]
 
     def __call__(self, element: Element, index: int) -> Reader:
         try:
@@ -112,9 +111,7 @@ class _InterleaveReader(Reader):
         self.at, self.taken, self.ended = 0, 0, False
         self.pool: ThreadPoolExecutor | None = None
         if threads > 1:
-            self.pool = ThreadPoolExecutor(
-                min(threads, self.cycle), "millstream-interleave", runtime.set_random_scope, (run.scope,)
-            )
+            self.pool = ThreadPoolExecutor(min(threads, self.cycle), "millstream-interleave")
 
     def _turn(self) -> None:
         self.at, self.taken = (self.at + 1) % self.cycle, 0

@@ -12,7 +12,7 @@ from millstream.base.spec import Spec
 from millstream.base.specs import TensorSpec
 from millstream.data.leaves import component_specs, components, leaf_specs, leaves_of
 from millstream.data.options import Options
-from millstream.data.stage import Run, Stage, refused
+from millstream.data.stage import Run, Scope, Stage, refused
 from millstream.data.traced import Traced
 from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph, tracing
@@ -61,14 +61,15 @@ def reduced(stage: Stage, options: Options, state: Any, spec: Any, function: Tra
 
     def compute(bound: Stage, functions: list[Traced], values: list[Any]) -> list[Any]:
         run = Run(options)
-        reader = bound.reader(run)
+        reader = bound.unshared().reader(run)
         held = tuple(leaves_of(leaf_specs(spec), values))
+        fold = functions[0].drawing(Scope())
         while True:
             try:
                 element = run.draw(reader)
             except StopIteration:
                 return list(held)
-            held = functions[0]((*held, *element))
+            held = fold((*held, *element))
 
     return computed(stage, [function], flat, spec, compute)
 
@@ -78,7 +79,7 @@ def single_element(stage: Stage, options: Options) -> Any:
 
     def compute(bound: Stage, functions: list[Traced], values: list[Any]) -> list[Any]:
         run = Run(options)
-        reader = bound.reader(run)
+        reader = bound.unshared().reader(run)
         try:
             element = run.draw(reader)
         except StopIteration:

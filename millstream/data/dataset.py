@@ -23,6 +23,7 @@ from millstream.data.shuffling import ShufflingMethods
 from millstream.data.sources import SourceMethods
 from millstream.data.stage import INFINITE, UNKNOWN, Stage
 from millstream.data.windows import WindowMethods
+from millstream.execution.trackable import Trackable
 
 
 class NumpyIterator:
@@ -60,6 +61,7 @@ class Dataset(
     FileMethods,
     SourceMethods,
     CompositeTensor,
+    Trackable,
 ):
     """A sequence of elements, each a structure of tensors. It is made anew by each iteration, one element at a time.
 

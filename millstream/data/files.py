@@ -85,7 +85,7 @@ class Snapshot(Stage):
 class _SnapshotReader(Reader):
     def __init__(self, stage: Snapshot, before: Reader) -> None:
         self.before = before
-        shard = stage.functions[0] if stage.functions else None
+        shard = stage.begun()[0] if stage.functions else None
         self.writer: ShardWriter | None = ShardWriter(stage.path, stage.spec, stage.compression, shard)
 
     def __next__(self) -> Element:
@@ -280,7 +280,7 @@ class FileMethods(DatasetMethods):
         shard = None if shard_func is None else self._shard_function(shard_func)
         writer = ShardWriter(os.fspath(path), self._stage.spec, _compression(compression), shard)
         run = Run(self._options)
-        reader = self._stage.reader(run)
+        reader = self._stage.unshared().reader(run)
         try:
             while True:
                 try:

@@ -19,6 +19,7 @@ from millstream.data.state import from_bytes, to_bytes
 from millstream.execution.context import current_graph
 from millstream.execution.control_flow import cond, staged_loop
 from millstream.execution.convert import to_tensor
+from millstream.execution.trackable import Trackable
 from millstream.program.primitives.control import HOST_CALL
 
 
@@ -71,7 +72,7 @@ class Source:
         self.specs = leaf_specs(stage.spec)
         self.plain = is_plain(stage.spec)
         self.run = Run(options)
-        self.reader = stage.reader(self.run)
+        self.reader = stage.unshared().reader(self.run)
 
     def draw(self) -> Element:
         """Return the leaves of the next element."""
@@ -94,7 +95,7 @@ class Iterator:
     """What tf.data.Iterator names: the base of iterators over datasets."""
 
 
-class OwnedIterator(CompositeTensor, Iterator):
+class OwnedIterator(CompositeTensor, Trackable, Iterator):
     """An iterator over one dataset. It can be handed to traced functions, and saved (`save`) and restored (`restore`).
 
     >>> iterator = iter(tf.data.Dataset.range(3))

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from millstream import _runtime as runtime
 from millstream.base import dtypes, errors, nest
 from millstream.base.specs import TensorSpec
 from millstream.data.consuming import reduced
@@ -48,7 +47,7 @@ class Map(Stage):
 
 class _MapReader(Reader):
     def __init__(self, stage: Stage, before: Reader) -> None:
-        self.stage, self.before, self.function, self.index = stage, before, stage.functions[0], -1
+        self.stage, self.before, self.function, self.index = stage, before, stage.begun()[0], -1
 
     def __next__(self) -> Element:
         element = self.before.__next__()
@@ -81,7 +80,7 @@ class ParallelReader(Reader):
     """Calls a function in several threads; at most as many elements are under way. In order unless told otherwise."""
 
     def __init__(self, stage: Map, before: Reader, run: Run) -> None:
-        self.stage, self.before, self.run, self.function = stage, before, run, stage.functions[0]
+        self.stage, self.before, self.function = stage, before, stage.begun()[0]
         asked = stage.number("calls")
         self.adaptive = asked == AUTOTUNE
         self.calls = max(asked, 1) if not self.adaptive else min(os.cpu_count() or 1, 16)
@@ -97,7 +96,7 @@ class ParallelReader(Reader):
             self._start()
 
     def _start(self) -> None:
-        self.pool = ThreadPoolExecutor(self.calls, "millstream-map", runtime.set_random_scope, (self.run.scope,))
+        self.pool = ThreadPoolExecutor(self.calls, "millstream-map")
 
     def _apply(self, element: Element, index: int) -> Element:
         try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -27,27 +26,28 @@ Element = tuple[Any, ...]
 _scopes = itertools.count(1)
 
 
+class Scope:
+    """Random streams that nobody else draws from."""
+
+    def __init__(self) -> None:
+        self.number = next(_scopes)
+
+    def __del__(self) -> None:
+        runtime.forget_random_scope(self.number)
+
+
 class Run:
-    """What the readers of one iterator share: its random streams, its options, and whether it has ended."""
+    """What the readers of one iterator share."""
 
     def __init__(self, options: Any) -> None:
         self.options = options
-        self.scope = next(_scopes)
-        self.stopped = threading.Event()
-
-    def __del__(self) -> None:
-        runtime.forget_random_scope(self.scope)
 
     def draw(self, reader: Reader) -> Element:
-        """Return the next element: outside of graphs and tapes, with random numbers of this run."""
-        before = runtime.set_random_scope(self.scope)
-        try:
-            if tapes.recording() or current_graph() is not None:
-                with tracing(None), tapes.fresh():
-                    return reader.__next__()
-            return reader.__next__()
-        finally:
-            runtime.set_random_scope(before)
+        """Return the next element, made outside of graphs and tapes."""
+        if tapes.recording() or current_graph() is not None:
+            with tracing(None), tapes.fresh():
+                return reader.__next__()
+        return reader.__next__()
 
 
 class Reader(Iterator[Element]):
@@ -92,13 +92,30 @@ class Stage:
         self.values = dict(values or {})
         self.functions = tuple(functions)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__.copy()
-
     @property
     def input(self) -> Stage:
         """The only input, or the first."""
         return self.inputs[0]
+
+    _scope: Scope | None = None
+
+    def begun(self) -> tuple[Any, ...]:
+        """Return the functions for a reader. Their random streams are this stage's, and go on when it is read again."""
+        if self._scope is None:
+            self._scope = Scope()
+        return tuple(f.drawing(self._scope) for f in self.functions)
+
+    def unshared(self) -> Stage:
+        """Return this stage and those before it for one iterator.
+
+        As in TensorFlow, a function has one random stream for each place where it stands in the pipeline, though it be read
+        several times; this gives each place its own.
+        """
+        result = copy.copy(self)
+        result.inputs = tuple(s.unshared() for s in self.inputs)
+        result.functions = tuple(f.unshared() for f in self.functions)
+        result._scope = Scope() if self.functions else None
+        return result
 
     def number(self, name: str) -> int:
         """Return a value that is a whole number."""

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millstream import _runtime as runtime
+from millstream.autodiff.split import acts
 from millstream.base import nest
 from millstream.base.errors import explain
 from millstream.base.specs import TensorSpec
 from millstream.data.leaves import component_specs, components, is_plain, leaf_specs, leaves_of, normalized, spec_of
-from millstream.data.stage import Element
+from millstream.data.stage import Element, Scope
 from millstream.execution import staging
 from millstream.execution.autograph.conversion import convert_as_here
 from millstream.execution.function import Function
@@ -95,6 +96,34 @@ class Traced:
         result.captured = tuple(known.get(id(t), t) for t in self.captured)
         result._start()
         return result
+
+    def unshared(self) -> Traced:
+        """Return the function for one iterator; see `Stage.unshared`."""
+        if not self.templates:
+            return self
+        result = copy.copy(self)
+        result.templates = {
+            i: (made._with_stage(made._stage.unshared()), parts) for i, (made, parts) in self.templates.items()
+        }
+        return result
+
+    def drawing(self, scope: Scope) -> Callable[[Element], Element]:
+        """Return the function with random streams of its own; itself where it has no effects."""
+        if self.acts is None:
+            self.acts = any(acts(node) for node in self.concrete.graph.program.nodes)
+        if not self.acts:
+            return self
+
+        def call(leaves: Element) -> Element:
+            before = runtime.set_random_scope(scope.number)
+            try:
+                return self(leaves)
+            finally:
+                runtime.set_random_scope(before)
+
+        return call
+
+    acts: bool | None = None
 
     def __call__(self, leaves: Element) -> Element:
         """Return the leaves of the result."""

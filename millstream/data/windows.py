@@ -140,7 +140,7 @@ class GroupByWindow(Stage):
 class _GroupReader(Reader):
     def __init__(self, stage: GroupByWindow, before: Reader, run: Run) -> None:
         self.stage, self.before, self.run = stage, before, run
-        self.key, self.reduce, self.window_size = stage.functions
+        self.key, self.reduce, self.window_size = stage.begun()
         self.groups: dict[int, list[Element]] = {}
         self.sizes: dict[int, int] = {}
         self.inner: Reader | None = None

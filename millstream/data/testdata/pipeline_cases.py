@@ -355,6 +355,20 @@ def pipelines(tf, np):
         ),
     )
 
+    drawing = lambda seed: R(4).map(lambda x: (x, tf.random.uniform([], seed=seed)))
+    for seed in (None, 3):
+        add(f"random map twice {seed}", lambda seed=seed: (lambda d: d.concatenate(d.take(2)))(drawing(seed)))
+        add(
+            f"random map chosen {seed}",
+            lambda seed=seed: (lambda d: D.choose_from_datasets([d, d.skip(1)], R(2).repeat()))(drawing(seed)),
+        )
+        add(f"random map repeated {seed}", lambda seed=seed: drawing(seed).repeat(2))
+        add(f"random map inside {seed}", lambda seed=seed: R(3).flat_map(lambda x: drawing(seed)))
+        add(f"random filter {seed}", lambda seed=seed: R(20).filter(lambda x: tf.random.uniform([], seed=seed) < 0.5))
+        add(
+            f"random scan {seed}",
+            lambda seed=seed: R(5).scan(0.0, lambda s, x: (s + tf.random.uniform([], seed=seed), s)).repeat(2),
+        )
     spec = tf.TensorSpec([], tf.int32)
     add("error batch 0", lambda: R(3).batch(0))
     add(
