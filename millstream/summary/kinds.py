@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from millstream.api.image_codecs import to_png
 from millstream.api.image_color import convert_image_dtype
 from millstream.api.public import public
 from millstream.base import dtypes, errors
 from millstream.base.messages import message
-from millstream.base.picture import png_of
 from millstream.execution.convert import to_tensor
 from millstream.execution.tensor import eager_constant
 from millstream.summary.writers import summary_scope, write_made
@@ -148,7 +148,7 @@ def image(name: str, data: Any, step: Any = None, max_outputs: Any = 3, descript
     def make(found: Any) -> Any:
         pictures = found.numpy()
         size = [str(pictures.shape[2]).encode(), str(pictures.shape[1]).encode()]
-        return eager_constant([*size, *(png_of(p) for p in pictures[:most])], dtypes.string)
+        return eager_constant([*size, *(to_png(p, -1) for p in pictures[:most])], dtypes.string)
 
     return _write(name, "image_summary", "images", _BLOBS, in_bytes, make, step, description)
 
