@@ -10,7 +10,7 @@ from millstream.base.composite import CompositeTensor
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
-from millstream.base.specs import RaggedTensorSpec, TensorSpec, TypeSpec
+from millstream.base.specs import RaggedTensorSpec, SparseTensorSpec, TensorSpec, TypeSpec
 from millstream.base.trace_types import installed
 from millstream.execution.context import current_graph, tracing
 from millstream.execution.control_flow import while_loop
@@ -122,6 +122,41 @@ class _Column:
         return made
 
 
+class _SparseColumn:
+    """One sparse leaf of the results: its indices and values are joined, their numbers and the dense shapes stacked."""
+
+    def __init__(self, signature: SparseTensorSpec) -> None:
+        rank = signature.shape.rank
+        self.types = [dtypes.int64, signature.dtype, dtypes.int64, dtypes.int64]
+        self.shapes: list[Any] = [TensorShape(s) for s in ([None, rank], [None], [], [rank])]
+        self.joined = [True, True, False, False]
+
+    def parts(self, result: Any) -> list[Any]:
+        """Return the tensors that one result is kept as."""
+        if not isinstance(result, installed("SparseTensor")):
+            raise TypeError(explain(f"map_fn: {result!r} is no SparseTensor, as the signature of the result says."))
+        number = apply(find("Size"), result.values, out_type=dtypes.int64)
+        return [result.indices, result.values, number, result.dense_shape]
+
+    def whole(self, parts: Sequence[Any]) -> Any:
+        """Return all results out of the tensors that they were kept as: each one is a row."""
+        indices, values, numbers, shapes = parts
+        zero, one = constant_of(0, dtypes.int64), constant_of(1, dtypes.int64)
+        ends = apply(find("Cumsum"), numbers, constant_of(0, dtypes.int32), exclusive=False, reverse=False)
+        places = apply(find("Range"), zero, apply(find("Size"), values, out_type=dtypes.int64), one)
+        row = apply(find("UpperBound"), ends[None], places[None], out_type=dtypes.int64)
+        column = apply(find("Reshape"), row, constant_of([-1, 1], dtypes.int32))
+        whole = apply(find("ConcatV2"), [column, indices], one)
+        rows = apply(find("Size"), numbers, out_type=dtypes.int64)
+        largest = apply(find("Max"), shapes, constant_of([0], dtypes.int32), keep_dims=False)
+        shape = apply(find("ConcatV2"), [rows[None], apply(find("Maximum"), largest, zero)], zero)
+        return installed("SparseTensor")(whole, values, shape)
+
+
+def _column_of(signature: Any) -> _Column | _SparseColumn:
+    return _SparseColumn(signature) if isinstance(signature, SparseTensorSpec) else _Column(signature)
+
+
 def _with_count(tensor: Any, count: int | None) -> Any:
     if count is not None and tensor.shape.rank is not None and tensor.shape[0] is None:
         tensor.set_shape(TensorShape([count]).concatenate(tensor.shape[1:]))
@@ -136,7 +171,7 @@ def map_fn(fn: Callable[..., Any], elems: Any, signature: Any, infer_shape: bool
     if signature is None:
         signature = nest.map_structure(_own_signature, elems)
     leaves = nest.flatten(_opened(signature))
-    columns = [_Column(leaf) for leaf in leaves]
+    columns = [_column_of(leaf) for leaf in leaves]
     types = [t for column in columns for t in column.types]
     shapes = [s for column in columns for s in column.shapes]
     joined = [j for column in columns for j in column.joined]
@@ -183,15 +218,16 @@ def map_fn(fn: Callable[..., Any], elems: Any, signature: Any, infer_shape: bool
 
 def _own_signature(leaf: Any) -> Any:
     """Return what a row of `leaf` is, as a signature."""
-    return leaf._type_spec._unbatch() if isinstance(leaf, RaggedStructure) else _leaf(leaf).dtype
+    return leaf._type_spec._unbatch() if hasattr(leaf, "_row_reader") else _leaf(leaf).dtype
 
 
 def _opened(structure: Any) -> Any:
-    """Return a structure with composite tensors and their specs opened, but for ragged ones."""
+    """Return a structure with composite tensors and their specs opened, but for ragged and sparse ones."""
     return nest.map_structure(
         lambda v: (
             v
-            if isinstance(v, (RaggedStructure, RaggedTensorSpec, TensorSpec))
+            if isinstance(v, (RaggedTensorSpec, SparseTensorSpec, TensorSpec))
+            or hasattr(v, "_row_reader")
             or not isinstance(v, (CompositeTensor, TypeSpec))
             else nest.flatten(v, expand_composites=True)
         ),
@@ -199,13 +235,13 @@ def _opened(structure: Any) -> Any:
     )
 
 
-def _packed(signature: Any, columns: Sequence[_Column], made: Sequence[Any]) -> Any:
+def _packed(signature: Any, columns: Sequence[_Column | _SparseColumn], made: Sequence[Any]) -> Any:
     """Return the results in the structure that the signature describes."""
     found, at = [], 0
     for column in columns:
         found.append(column.whole(made[at : at + len(column.types)]))
         at += len(column.types)
-    if not any(column.ragged is not None for column in columns):
+    if not any(isinstance(column, _SparseColumn) or column.ragged is not None for column in columns):
         return nest.pack_sequence_as(signature, found, expand_composites=True)
     return nest.pack_sequence_as(signature, found)
 
