@@ -182,3 +182,29 @@ def test_text_of_ragged_tensors_is_tensorflows(capfd) -> None:
     assert tf.strings.format("{} {}", (words, tf.constant([1]))).numpy() == b"[['a', 'b'], ['c']] [1]"
     tf.function(lambda rows: tf.print("x", rows, [rows, 1], sep="|"))(words)
     assert capfd.readouterr().err == "x|[['a', 'b'], ['c']]|[[['a', 'b'], ['c']], 1]\n"
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda rows: tf.reduce_sum(rows.to_tensor(2.0) ** 3),
+        lambda rows: tf.reduce_sum(tf.concat([rows, rows], 1) ** 2),
+        lambda rows: tf.reduce_sum(tf.gather(rows, [3, 0, 3]) ** 2),
+        lambda rows: tf.reduce_sum(tf.ragged.boolean_mask(rows, rows > 2) ** 2),
+        lambda rows: tf.reduce_sum(tf.boolean_mask(rows.values, rows.values > 2) ** 3),
+        lambda rows: tf.reduce_sum(tf.cumsum(rows, 1) ** 2),
+    ],
+)
+def test_gradients_of_gradients_are_the_same_through_a_function(function) -> None:
+    def slope(called):
+        values = ROWS.flat_values
+        with tf.GradientTape() as outer:
+            outer.watch(values)
+            with tf.GradientTape() as inner:
+                inner.watch(values)
+                total = called(tf.RaggedTensor.from_row_splits(values, ROWS.row_splits))
+            first = tf.convert_to_tensor(inner.gradient(total, values))
+            length = tf.reduce_sum(first * first)
+        return tf.convert_to_tensor(outer.gradient(length, values)).numpy()
+
+    np.testing.assert_allclose(slope(tf.function(function)), slope(function), rtol=1e-6)

@@ -43,6 +43,9 @@ def emit_nodes(nodes: Sequence[Node], place: dict[Value, Value]) -> None:
     """Emit copies of `nodes` into the current program, reading and adding to `place`, from old values to new ones."""
     target = current_program()
     sizes: dict[Symbol, Size] = {}
+    for old, new in place.items():
+        if old.spec != new.spec:
+            unify(old.spec, new.spec, sizes)
     for node in nodes:
         attributes = node.attributes
         if sizes:
@@ -180,7 +183,9 @@ class Split:
         `given` are the backward part's other inputs, `around` values that are known outside of both parts.
         """
         unknown = free_symbols([*given, *self.needed], self.backward)
-        mine = bound_symbols([*self.inputs, *(v for n in self.forward for v in n.outputs)]) - bound_symbols(around)
+        mine = bound_symbols([*self.inputs, *(v for n in self.forward for v in n.outputs)])
+        mine.update(s for n in self.forward if n.definition is BIND_SIZES for s in n.attributes["symbols"])
+        mine -= bound_symbols(around)
         names = tuple(s for s in unknown if s in mine)
         if not names:
             return
