@@ -10,7 +10,8 @@ namespace {
 Status accept(const Call&) { return Status(); }
 
 Status run_call(const Call& call) {
-  return call.executor->call(call.attributes[0], call.inputs, call.input_count, call.outputs, call.output_count);
+  return call.executor->call(call.attributes[0], call.inputs, call.input_count, call.outputs, call.output_count,
+                             call.executor->handed());
 }
 
 Status check_branch(const Call& call) {
@@ -24,7 +25,7 @@ Status run_branch(const Call& call) {
   const int64_t last = call.attribute_count - 1;
   const int64_t chosen = index < 0 || index > last ? last : index;
   return call.executor->call(call.attributes[chosen], call.inputs + 1, call.input_count - 1, call.outputs,
-                             call.output_count);
+                             call.output_count, call.executor->handed() + 1);
 }
 
 Status run_loop(const Call& call) {
@@ -33,19 +34,23 @@ Status run_loop(const Call& call) {
   std::vector<const Tensor*> inputs(static_cast<size_t>(call.input_count));
   std::vector<Tensor*> outputs(carried);
   for (size_t i = 0; i < inputs.size(); ++i) inputs[i] = call.inputs[i];
+  // What is carried is handed over: what the loop was given, where nobody reads it afterwards; what turns made, always.
+  const uint8_t* handed = call.executor->handed();
+  std::vector<uint8_t> moved(inputs.size(), 0);
+  for (size_t i = 0; i < carried; ++i) moved[i] = handed[i];
   Tensor answer;
   Tensor* answers[1] = {&answer};
-  for (bool first = true;; first = false) {
+  for (;;) {
     MS_RETURN_IF_ERROR(call.executor->call(call.attributes[0], inputs.data(), call.input_count, answers, 1));
     if (!*answer.as<bool>()) break;
     for (size_t i = 0; i < carried; ++i) outputs[i] = &next[i];
-    // What the loop itself carries is handed over; what it was given belongs to somebody else.
     MS_RETURN_IF_ERROR(call.executor->call(call.attributes[1], inputs.data(), call.input_count, outputs.data(),
-                                           static_cast<int>(carried), first ? 0 : static_cast<int>(carried)));
+                                           static_cast<int>(carried), moved.data()));
     for (size_t i = 0; i < carried; ++i) {
       std::swap(now[i], next[i]);
       next[i] = Tensor();
       inputs[i] = &now[i];
+      moved[i] = 1;
     }
   }
   for (size_t i = 0; i < carried; ++i) call.out(static_cast<int>(i)) = owned(*inputs[i]);

@@ -208,7 +208,7 @@ Status Frame::set_dims(int32_t id) {
   return literal_count(tensor.dtype, tensor.rank, tensor.dims, count, bytes);
 }
 
-Status Frame::enter(const Tensor* const* inputs, int moved) {
+Status Frame::enter(const Tensor* const* inputs, const uint8_t* moved) {
   if (function.symbol_count) std::fill(symbol_state.begin(), symbol_state.end(), int8_t{0});
   if (!sizes.empty()) std::fill(size_state.begin(), size_state.end(), int8_t{0});
   for (size_t i = 0; i < function.inputs.size(); ++i) {
@@ -230,7 +230,7 @@ Status Frame::enter(const Tensor* const* inputs, int moved) {
     set_data(id, given.data);
     tensor.buffer = Ref<Buffer>::adopt(given.buffer.get());  // borrowed: `leave` and `clear` forget it
     if (given.object) {
-      if (static_cast<int>(i) < moved) {
+      if (moved && moved[i]) {
         tensor.object = std::move(const_cast<Tensor&>(given).object);
       } else {
         tensor.object = given.object;
@@ -380,6 +380,7 @@ Status Frame::run_step(Step& step) {
       step.call.prepared = prepared.get();
     }
   }
+  running = &item;
   MS_RETURN_IF_ERROR(kernel.run(step.call));
   if (checked_outputs) {
     for (int i = 0; i < item.output_count; ++i) {
@@ -463,7 +464,7 @@ void Frame::clear() {
 namespace {
 
 Status invoke(const Module& module, const Function& function, const Tensor* const* inputs, Tensor* const* outputs,
-              int moved) {
+              const uint8_t* moved) {
   Frame* frame = function.frames.take();
   try {
     if (!frame) frame = new Frame(module, function);
@@ -487,10 +488,11 @@ Status invoke(const Module& module, const Function& function, const Tensor* cons
 }  // namespace
 
 const Module& Executor::module() const { return frame_.module; }
+const uint8_t* Executor::handed() const { return frame_.running->handed.data(); }
 Status Executor::bind(int64_t symbol, int64_t size) { return frame_.bind(symbol, size); }
 
 Status Executor::call(int64_t function, const Tensor* const* inputs, int input_count, Tensor* const* outputs,
-                      int output_count, int moved) {
+                      int output_count, const uint8_t* moved) {
   const Module& held = frame_.module;
   if (function < 0 || function >= static_cast<int64_t>(held.functions.size()))
     return Status(Code::internal, "No such function.");
@@ -505,7 +507,7 @@ Status Executor::call(int64_t function, const Tensor* const* inputs, int input_c
 Status run_function(const Module& module, const Function& function, const Tensor* const* inputs,
                     Tensor* const* outputs) {
   last_source.clear();
-  return invoke(module, function, inputs, outputs, 0);
+  return invoke(module, function, inputs, outputs, nullptr);
 }
 
 }  // namespace millstream

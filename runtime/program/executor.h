@@ -11,10 +11,12 @@ class Executor {
  public:
   explicit Executor(Frame& frame) : frame_(frame) {}
 
-  // Calls another function of the same plan. `inputs` are borrowed; the objects of the first `moved` are taken over, so
-  // that a list nobody else holds changes in place. `outputs` own what they refer to, or refer to the plan's constants.
+  // Calls another function of the same plan. `inputs` are borrowed; the objects of those where `moved` is 1 are taken over,
+  // so that a list nobody else holds changes in place. `outputs` own what they refer to, or refer to the plan's constants.
   Status call(int64_t function, const Tensor* const* inputs, int input_count, Tensor* const* outputs, int output_count,
-              int moved = 0);
+              const uint8_t* moved = nullptr);
+  // For each input of the instruction that runs, which calls functions: 1 for a list that nobody reads afterwards.
+  const uint8_t* handed() const;
   // Gives a size known only now its value. Bound twice, both must agree.
   Status bind(int64_t symbol, int64_t size);
   const Module& module() const;

@@ -18,6 +18,7 @@ struct Frame {
   const Function& function;
   int depth = 0;
   Executor executor;
+  const Instruction* running = nullptr;  // of those with something to do around their kernel's run
   std::vector<Tensor> values;
   std::vector<const Tensor*> input_pointers;
   std::vector<Tensor*> output_pointers;
@@ -29,7 +30,7 @@ struct Frame {
   std::vector<int64_t> symbols, sizes;           // sizes: of expressions
   std::vector<int8_t> symbol_state, size_state;  // 0 open, 1 known, 2 overflowed
 
-  Status enter(const Tensor* const* inputs, int moved);
+  Status enter(const Tensor* const* inputs, const uint8_t* moved);
   Status run();
   Status leave(Tensor* const* outputs);
   void clear();

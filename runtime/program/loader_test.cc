@@ -72,6 +72,40 @@ void test_a_rich_plan_runs_and_runs_again() {
   }
 }
 
+void test_a_list_that_nobody_reads_afterwards_is_handed_over() {
+  PlanSpec plan;
+  plan.constants = {{float32, {}, {0, 0, 128, 63}}};
+  FunctionSpec main{"main"};
+  main.values = {{variant, {}, heap}, {float32, {}, constant, 0}, {variant, {}, heap}, {variant, {}, heap},
+                 {int32, {}, heap},   {int32, {}, heap}};
+  main.instructions = {{"list_empty", {}, {0}, {float32, 0}},
+                       {"call", {0, 1}, {2}, {1}, {}, {0}},    // reads the first list for the last time
+                       {"call", {2, 1}, {3}, {1}},             // the second one is read again
+                       {"list_length", {2}, {4}},
+                       {"list_length", {3}, {5}}};
+  main.outputs = {4, 5};
+  FunctionSpec push{"push"};
+  push.values = {{variant, {}, input, 0}, {float32, {}, input, 1}, {variant, {}, heap}};
+  push.inputs = {0, 1};
+  push.instructions = {{"list_push", {0, 1}, {2}}};
+  push.outputs = {2};
+  plan.functions = {main, push};
+  Ref<Module> module;
+  const Status loaded = load(PlanWriter().write(plan), module);
+  expect(loaded.ok(), "the plan of lists loads: " + loaded.message());
+  if (!loaded.ok()) return;
+  const auto& instructions = module->functions[0]->instructions;
+  expect(instructions[1].handed == std::vector<uint8_t>({1, 0}), "the first list is handed over");
+  expect(instructions[2].handed == std::vector<uint8_t>({0, 0}), "the second list is not");
+  for (int round = 0; round < 2; ++round) {
+    std::vector<Tensor> out;
+    const Status status = run_main(*module, out);
+    expect(status.ok(), "the plan of lists runs: " + status.message());
+    if (!status.ok()) return;
+    expect(out[0].as<int32_t>()[0] == 1 && out[1].as<int32_t>()[0] == 2, "a list that is read again is not changed");
+  }
+}
+
 void refused(const std::string& what, const std::function<void(PlanSpec&)>& change, const std::string& reason) {
   PlanSpec plan = rich_plan();
   change(plan);
@@ -238,6 +272,7 @@ void test_no_bytes_make_the_loader_misbehave(int rounds) {
 int main() {
   const char* rounds = std::getenv("MILLSTREAM_FUZZ_ROUNDS");
   test_a_rich_plan_runs_and_runs_again();
+  test_a_list_that_nobody_reads_afterwards_is_handed_over();
   test_wrong_plans_are_refused_with_a_reason();
   test_damaged_headers_are_refused();
   test_no_bytes_make_the_loader_misbehave(rounds ? std::atoi(rounds) : 20000);

@@ -39,6 +39,7 @@ class Verifier {
       if (!available(id)) return wrong(function_, "output value " + std::to_string(id) + " is not there at the end");
     }
     drop_inputs();
+    hand_over();
     return Status();
   }
 
@@ -380,6 +381,22 @@ class Verifier {
         Instruction& item = function_.instructions[static_cast<size_t>(last[id] - 1)];
         item.drops.push_back(static_cast<int32_t>(id));
         item.plain = false;
+      }
+    }
+  }
+
+  // A list that a function is given and nobody reads afterwards is handed over, so that the function may change it in place.
+  void hand_over() {
+    for (Instruction& item : function_.instructions) {
+      if (item.kernel != &kernel_call && item.kernel != &kernel_branch && item.kernel != &kernel_loop) continue;
+      item.handed.assign(static_cast<size_t>(item.input_count), 0);
+      for (int i = 0; i < item.input_count; ++i) {
+        const int64_t id = item.inputs[i];
+        if (id < 0 || function_.values[static_cast<size_t>(id)].dtype != DType::variant) continue;
+        const bool released = std::count(item.releases, item.releases + item.release_count, id) > 0;
+        const bool dropped = std::count(item.drops.begin(), item.drops.end(), static_cast<int32_t>(id)) > 0;
+        const bool once = std::count(item.inputs, item.inputs + item.input_count, id) == 1;
+        item.handed[static_cast<size_t>(i)] = (released || dropped) && once;
       }
     }
   }
