@@ -1,61 +1,19 @@
-"""tf.config: devices and settings of this process. The cpu is the only device so far."""
+"""tf.config: settings of this process, and where ops are placed. The devices themselves: `config_devices.py`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from millstream import _runtime as runtime
+from millstream.api.config_devices import cpu_count
 from millstream.api.public import public, publish
 from millstream.base import errors
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.ops.picking import dynamic_update_slice as _update_op
-
-
-class PhysicalDevice(NamedTuple):
-    """A device of the machine."""
-
-    name: str
-    device_type: str
-
-
-class LogicalDevice(NamedTuple):
-    """A device that ops can be placed on."""
-
-    name: str
-    device_type: str
-
-
-publish("config.PhysicalDevice", PhysicalDevice)
-publish("config.LogicalDevice", LogicalDevice)
-
-
-@public("config.list_physical_devices", "config.experimental.list_physical_devices")
-def list_physical_devices(device_type: str | None = None) -> list[PhysicalDevice]:
-    """Return the machine's devices that Millstream can use."""
-    return [PhysicalDevice("/physical_device:CPU:0", "CPU")] if device_type in (None, "CPU") else []
-
-
-@public("config.list_logical_devices", "config.experimental.list_logical_devices")
-def list_logical_devices(device_type: str | None = None) -> list[LogicalDevice]:
-    """Return the devices that ops can be placed on."""
-    return [LogicalDevice("/device:CPU:0", "CPU")] if device_type in (None, "CPU") else []
-
-
-@public("config.get_visible_devices", "config.experimental.get_visible_devices")
-def get_visible_devices(device_type: str | None = None) -> list[PhysicalDevice]:
-    """Return the devices that this process may use."""
-    return list_physical_devices(device_type)
-
-
-@public("config.set_visible_devices", "config.experimental.set_visible_devices")
-def set_visible_devices(devices: Any, device_type: str | None = None) -> None:
-    """Choose among the devices; the cpu cannot be hidden."""
-    if device_type in (None, "CPU") and not devices:
-        raise ValueError(errors.explain("The CPU cannot be hidden: it is the device that every op runs on."))
 
 
 @public("config.threading.get_intra_op_parallelism_threads")
@@ -75,6 +33,106 @@ def set_intra_op_parallelism_threads(num_threads: int) -> None:
 
 
 _settings = {"determinism": False, "soft_placement": True, "tensor_float_32": True}
+_chosen: dict[str, Any] = {"synchronous": True, "device_policy": "silent", "jit": "", "threads_between": 0}
+_options: dict[str, bool] = {"disable_model_pruning": False, "disable_meta_optimizer": False}
+_OPTIONS = (
+    "layout_optimizer", "constant_folding", "shape_optimization", "remapping", "arithmetic_optimization",
+    "dependency_optimization", "loop_optimization", "function_optimization", "debug_stripper", "disable_model_pruning",
+    "scoped_allocator_optimization", "pin_to_host_optimization", "implementation_selector", "auto_mixed_precision",
+    "disable_meta_optimizer", "min_graph_nodes", "auto_parallel",
+)  # fmt: skip
+
+
+@public("config.experimental.tensor_float_32_execution_enabled")
+def tensor_float_32_execution_enabled() -> bool:
+    """Return whether products of float32 may be made of shorter numbers. The cpu never makes them so."""
+    return _settings["tensor_float_32"]
+
+
+@public("config.experimental.enable_tensor_float_32_execution")
+def enable_tensor_float_32_execution(enabled: bool) -> None:
+    """Allow products of float32 to be made of shorter numbers. The cpu never makes them so."""
+    _settings["tensor_float_32"] = bool(enabled)
+
+
+@public("config.experimental.get_synchronous_execution")
+def get_synchronous_execution() -> bool:
+    """Return whether ops must be done when their call returns. They always are."""
+    return bool(_chosen["synchronous"])
+
+
+@public("config.experimental.set_synchronous_execution")
+def set_synchronous_execution(enable: bool) -> None:
+    """Say whether ops must be done when their call returns. They always are; False only allows what is never used."""
+    _chosen["synchronous"] = bool(enable)
+
+
+@public("config.experimental.get_device_policy")
+def get_device_policy() -> str:
+    """Return what happens where tensors of other devices come: "silent" (they are copied), "warn", "explicit" …"""
+    return str(_chosen["device_policy"])
+
+
+@public("config.experimental.set_device_policy")
+def set_device_policy(device_policy: str | None) -> None:
+    """Say what happens where tensors of other devices come. There is one device: none ever do.
+
+    Args:
+      device_policy: "silent", "silent_for_int32", "warn", "explicit"; None for "silent".
+
+    Raises:
+      ValueError: for other texts.
+    """
+    chosen = "silent" if device_policy is None else device_policy
+    if chosen not in ("silent", "silent_for_int32", "warn", "explicit"):
+        raise ValueError(errors.explain(f"Invalid argument `device_policy`: {device_policy!r}."))
+    _chosen["device_policy"] = chosen
+
+
+@public("config.optimizer.get_jit")
+def get_jit() -> str:
+    """Return whether all functions were asked to be compiled: "" or "autoclustering". They always are."""
+    return str(_chosen["jit"])
+
+
+@public("config.optimizer.set_jit")
+def set_jit(enabled: bool | str) -> None:
+    """Ask for all functions to be compiled: they are anyway.
+
+    Args:
+      enabled: True or "autoclustering", or False.
+    """
+    _chosen["jit"] = "autoclustering" if enabled in (True, "autoclustering") else ""
+
+
+@public("config.optimizer.get_experimental_options")
+def get_experimental_options() -> dict[str, bool]:
+    """Return the options that were set by `set_experimental_options`, and the two that are always there."""
+    return dict(_options)
+
+
+@public("config.optimizer.set_experimental_options")
+def set_experimental_options(options: dict[str, bool]) -> None:
+    """Set options of TensorFlow's optimizer of graphs. They are kept to be read; this compiler's passes are always the same.
+
+    Args:
+      options: values by name; names that are unknown are left out.
+    """
+    _options.update({k: v for k, v in options.items() if k in _OPTIONS})
+
+
+@public("config.threading.get_inter_op_parallelism_threads")
+def get_inter_op_parallelism_threads() -> int:
+    """Return the number of threads that run ops beside each other, as it was set; 0 leaves it to the runtime."""
+    return int(_chosen["threads_between"])
+
+
+@public("config.threading.set_inter_op_parallelism_threads")
+def set_inter_op_parallelism_threads(num_threads: int) -> None:
+    """Set the number of threads that run ops beside each other. It is kept to be read: all ops share the threads of one pool."""
+    if num_threads < 0:
+        raise ValueError(errors.explain(f"num_threads={num_threads}; give 0, or a number of threads."))
+    _chosen["threads_between"] = int(num_threads)
 
 
 @public("config.experimental.enable_op_determinism")
@@ -130,7 +188,7 @@ def device(device_name: str | None) -> Iterator[None]:
             )
         kind = found[7] or found[8]
         elsewhere = (found[2] or "localhost") != "localhost" or int(found[4] or 0) + int(found[6] or 0) > 0
-        other = kind is not None and (kind.upper() != "CPU" or found[9] not in (None, "*", "0"))
+        other = kind is not None and (kind.upper() != "CPU" or int((found[9] or "0").replace("*", "0")) >= cpu_count())
         if elsewhere or (other and not get_soft_device_placement()):
             raise errors.InvalidArgumentError(
                 None, None, errors.explain(f"{device_name} unknown device. Choose '/device:CPU:0'.")

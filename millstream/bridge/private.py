@@ -15,7 +15,7 @@ _modules: dict[str, types.ModuleType] = {}
 
 
 def _attributes() -> dict[str, dict[str, Any]]:
-    from millstream.api import config, sparse_matrices
+    from millstream.api import config, config_devices, sparse_matrices
     from millstream.execution.data_structures import ListWrapper, _DictWrapper
     from millstream.execution.trackable import Trackable
 
@@ -25,7 +25,7 @@ def _attributes() -> dict[str, dict[str, Any]]:
         "tensorflow.python.eager.context": {
             "async_wait": lambda: None,
             "context": config.context,
-            "_reset_context": lambda: None,
+            "_reset_context": config_devices.reset_devices,
         },
         "tensorflow.python.framework": {},
         "tensorflow.python.framework.config": {
