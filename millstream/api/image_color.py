@@ -12,7 +12,7 @@ from millstream.api.image_shapes import to_image
 from millstream.api.linalg import tensordot
 from millstream.api.math import cast, divide, saturate_cast
 from millstream.api.public import public
-from millstream.api.reduction import reduce_mean, reduce_prod, reduce_std
+from millstream.api.reduction import reduce_mean, reduce_prod, reduce_std, reduce_sum
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
@@ -188,8 +188,8 @@ def rgb_to_grayscale(images: Any, name: str | None = None) -> Any:
     """
     tensor = to_tensor(images)
     floats = convert_image_dtype(tensor, dtypes.float32)
-    grey = tensordot(floats, to_tensor([0.2989, 0.5870, 0.1140], dtypes.float32), [-1, -1])
-    return convert_image_dtype(array.expand_dims(grey, -1), tensor.dtype)
+    grey = reduce_sum(floats * to_tensor([0.2989, 0.5870, 0.1140], dtypes.float32), -1, keepdims=True)
+    return convert_image_dtype(grey, tensor.dtype)
 
 
 @public("image.grayscale_to_rgb")

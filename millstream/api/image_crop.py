@@ -13,7 +13,7 @@ from millstream.api.image_shapes import batched, is_number, number, sizes_of, to
 from millstream.api.math import cast
 from millstream.api.public import public
 from millstream.base import dtypes
-from millstream.base.errors import explain
+from millstream.base.errors import InvalidArgumentError, explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.static_value import static_value
@@ -21,11 +21,13 @@ from millstream.execution.tensor import Tensor, eager_constant
 from millstream.ops.registry import find
 
 
-def require(condition: Any, message: str) -> None:
-    """Raise ValueError where `condition` does not hold; InvalidArgumentError where it is a tensor, once that is known."""
+def require(condition: Any, message: str, *given: Any) -> None:
+    """Raise ValueError where `condition` does not hold; InvalidArgumentError where it, or what was `given`, is a tensor."""
     if isinstance(condition, Tensor):
         apply(find("Assert"), condition, [eager_constant(message, dtypes.string)], summarize=3)
     elif not condition:
+        if any(isinstance(v, Tensor) for v in given):
+            raise InvalidArgumentError(None, None, explain(message))
         raise ValueError(explain(message))
 
 
@@ -63,10 +65,10 @@ def pad_to_bounding_box(
     top, left, rows, columns = (number(n) for n in (offset_height, offset_width, target_height, target_width))
     height, width = sizes_of(images)[1:3]
     below, right = rows - top - height, columns - left - width
-    require(top >= 0, "offset_height must be >= 0")
-    require(left >= 0, "offset_width must be >= 0")
-    require(right >= 0, "width must be <= target - offset")
-    require(below >= 0, "height must be <= target - offset")
+    require(top >= 0, "offset_height must be >= 0", offset_height)
+    require(left >= 0, "offset_width must be >= 0", offset_width)
+    require(right >= 0, "width must be <= target - offset", offset_width, target_width)
+    require(below >= 0, "height must be <= target - offset", offset_height, target_height)
     paddings = array.reshape(vector([0, 0, top, below, left, right, 0, 0]), [4, 2])
     return unbatched(array.pad(images, paddings), was_batch)
 
@@ -96,12 +98,12 @@ def crop_to_bounding_box(
     images, was_batch = batched(to_image(image))
     top, left, rows, columns = (number(n) for n in (offset_height, offset_width, target_height, target_width))
     count, height, width, depth = sizes_of(images)
-    require(left >= 0, "offset_width must be >= 0.")
-    require(top >= 0, "offset_height must be >= 0.")
-    require(columns > 0, "target_width must be > 0.")
-    require(rows > 0, "target_height must be > 0.")
-    require(width >= columns + left, "width must be >= target + offset.")
-    require(height >= rows + top, "height must be >= target + offset.")
+    require(left >= 0, "offset_width must be >= 0.", offset_width)
+    require(top >= 0, "offset_height must be >= 0.", offset_height)
+    require(columns > 0, "target_width must be > 0.", target_width)
+    require(rows > 0, "target_height must be > 0.", target_height)
+    require(width >= columns + left, "width must be >= target + offset.", offset_width, target_width)
+    require(height >= rows + top, "height must be >= target + offset.", offset_height, target_height)
     cut = array.slice_(images, vector([0, top, left, 0]), vector([count, rows, columns, depth]))
     return unbatched(cut, was_batch)
 
@@ -126,8 +128,8 @@ def resize_with_crop_or_pad(image: Any, target_height: Any, target_width: Any) -
     """
     images, was_batch = batched(to_image(image))
     rows, columns = number(target_height), number(target_width)
-    require(columns > 0, "target_width must be > 0.")
-    require(rows > 0, "target_height must be > 0.")
+    require(columns > 0, "target_width must be > 0.", target_width)
+    require(rows > 0, "target_height must be > 0.", target_height)
     height, width = sizes_of(images)[1:3]
     more_rows, more_columns = rows - height, columns - width
     cut = crop_to_bounding_box(

@@ -147,11 +147,10 @@ def psnr(a: Any, b: Any, max_val: Any, name: str | None = None) -> Any:
 
 
 def _weights(size: int, sigma: float) -> np.ndarray:
-    """Return a Gaussian window [size, size, 1, 1] of sum 1."""
+    """Return a Gaussian of sum 1."""
     places = np.arange(size, dtype=np.float32) - np.float32(size - 1) / np.float32(2)
-    log = places**2 * (np.float32(-0.5) / np.float32(sigma) ** 2)
-    weights = np.exp(log[None, :] + log[:, None] - log.max() * 2)
-    return (weights / weights.sum()).reshape(size, size, 1, 1).astype(np.float32)
+    weights = np.exp(places**2 * (np.float32(-0.5) / np.float32(sigma) ** 2))
+    return (weights / weights.sum()).astype(np.float32)
 
 
 class _Similarity:
@@ -165,9 +164,11 @@ class _Similarity:
     def _mean(self, x: Any) -> Any:
         shape = array.shape(x)
         flat = array.reshape(x, array.concat([[-1], shape[-3:]], 0))
-        window = array.tile(to_tensor(self.window), array.stack([1, 1, shape[-1], 1]))
-        y = depthwise_conv2d(flat, window, [1, 1, 1, 1], "VALID")
-        return array.reshape(y, array.concat([shape[:-3], array.shape(y)[1:]], 0))
+        # The window is a product of a column and a row: one after the other takes a fraction of the time.
+        for window in (self.window[:, None, None, None], self.window[None, :, None, None]):
+            filters = array.tile(to_tensor(window), array.stack([1, 1, shape[-1], 1]))
+            flat = depthwise_conv2d(flat, filters, [1, 1, 1, 1], "VALID")
+        return array.reshape(flat, array.concat([shape[:-3], array.shape(flat)[1:]], 0))
 
     def __call__(self, x: Any, y: Any) -> tuple[Any, Any]:
         """Return the similarity of the means and that of the structure, [..., rows, columns, depth]."""
