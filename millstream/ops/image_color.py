@@ -9,7 +9,7 @@ from millstream.program.primitives import elementwise as e
 from millstream.program.primitives.core import refuse
 from millstream.program.primitives.elementwise import compare, convert, scalar_like, select
 from millstream.program.primitives.reduction import reduce
-from millstream.program.primitives.shaping import broadcast, concatenate, reshape, scalar_size, slice_axis, spread
+from millstream.program.primitives.shaping import broadcast, concatenate, reshape, scalar_size, slice_axis
 from millstream.program.value import Value
 
 Colour = Types("T", float16, bfloat16, float32, float64, default=float32)
@@ -134,11 +134,16 @@ def adjust_contrast(images: Tensor[Adjusted], contrast_factor: Tensor[float32]) 
             "AdjustContrastv2", f"input must be at least 3-D, got {images.spec}", "give [..., rows, columns, depth]"
         )
     x = _as_float(images)
-    axes = (x.rank - 3, x.rank - 2)
-    total = reduce(x, "sum", axes)
-    count = scalar_size(x.shape[-3] * x.shape[-2], float32)
-    mean = spread(total / broadcast(count, total.shape, ()), like=x, axes=axes)
-    return convert((x - mean) * _scalar(contrast_factor, x, "AdjustContrastv2") + mean, images.dtype)
+    *lead, rows, columns, depth = x.shape
+    n = len(lead)
+    total = reduce(x, "sum", (n, n + 1))
+    mean = total / broadcast(scalar_size(rows * columns, float32), total.shape, ())
+    # Whole rows: the mean of a pixel repeated along a short last axis would be read an element at a time.
+    row = reshape(broadcast(mean, (*lead, columns, depth), (*range(n), n + 1)), (*lead, columns * depth))
+    flat = reshape(x, (*lead, rows, columns * depth))
+    middle = broadcast(row, flat.shape, (*range(n), n + 1))
+    changed = (flat - middle) * _scalar(contrast_factor, flat, "AdjustContrastv2") + middle
+    return convert(reshape(changed, x.shape), images.dtype)
 
 
 @op("AdjustHue", outputs="output")
