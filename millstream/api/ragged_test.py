@@ -208,3 +208,11 @@ def test_gradients_of_gradients_are_the_same_through_a_function(function) -> Non
         return tf.convert_to_tensor(outer.gradient(length, values)).numpy()
 
     np.testing.assert_allclose(slope(tf.function(function)), slope(function), rtol=1e-6)
+
+
+@pytest.mark.parametrize("traced", [False, True], ids=["eager", "traced"])
+def test_python_functions_take_and_give_ragged_tensors(traced: bool) -> None:
+    def doubled(rows):
+        return tf.py_function(lambda x: x * 2, [rows], tf.RaggedTensorSpec([None, None], tf.float32))
+
+    assert (tf.function(doubled) if traced else doubled)(ROWS).to_list() == (ROWS * 2).to_list()

@@ -10,9 +10,10 @@ import numpy as np
 
 from millstream import _runtime as runtime
 from millstream.base import dtypes, errors, nest
-from millstream.base.composite import CompositeArgument
+from millstream.base.composite import CompositeArgument, CompositeTensor
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.spec import Spec
+from millstream.base.specs import TypeSpec
 from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph, tracing
 from millstream.execution.convert import to_tensor
@@ -21,7 +22,7 @@ from millstream.execution.gradient_tape import GradientTape
 from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.ragged_structure import RaggedStructure
 from millstream.execution.symbolic import SymbolicTensor
-from millstream.execution.tensor import Tensor
+from millstream.execution.tensor import Tensor, TensorType
 from millstream.program.primitives.control import host_call
 from millstream.program.primitives.shaping import full
 from millstream.program.slices import dense
@@ -86,6 +87,9 @@ def _as_results(answer: Any, types: Sequence[DType]) -> list[Any]:
 
 def call_python(function: Callable[..., Any], inputs: Sequence[Any], Tout: Any, *, numpy: bool) -> Any:
     """Call `function` on tensors (or arrays), now or when the graph runs; the results have the element types `Tout`."""
+    composite = any(isinstance(x, CompositeTensor) and not isinstance(x, TensorType) for x in inputs)
+    if not numpy and (composite or any(isinstance(t, TypeSpec) for t in nest.flatten(Tout))):
+        return _call_with_composites(function, list(inputs), Tout)
     single = not isinstance(Tout, (list, tuple)) and Tout is not None
     types = [as_dtype(t) for t in nest.flatten(Tout)] if Tout not in (None, [], ()) else []
     tensors = [to_tensor(x) for x in inputs]
@@ -109,6 +113,25 @@ def call_python(function: Callable[..., Any], inputs: Sequence[Any], Tout: Any, 
         results = list(found) if isinstance(found, tuple) else [found]
     if not types:
         return None
+    return results[0] if single else results
+
+
+def _call_with_composites(function: Callable[..., Any], inputs: list[Any], Tout: Any) -> Any:
+    """Call a function of composite tensors, or with such results: their tensors go in and out one by one."""
+    single = not isinstance(Tout, (list, tuple))
+    wanted = [Tout] if single else list(Tout)
+    flat = nest.flatten(wanted, expand_composites=True)
+    types = [as_dtype(getattr(t, "dtype", t)) for t in flat]
+
+    def opened(*tensors: Any) -> list[Any]:
+        answer = function(*nest.pack_sequence_as(inputs, list(tensors), expand_composites=True))
+        return nest.flatten([answer] if single else list(answer), expand_composites=True)
+
+    found = call_python(opened, nest.flatten(inputs, expand_composites=True), types, numpy=False)
+    for tensor, spec in zip(found or [], flat, strict=True):
+        if getattr(spec, "shape", None) is not None:
+            tensor.set_shape(spec.shape)
+    results = nest.pack_sequence_as(wanted, found or [], expand_composites=True)
     return results[0] if single else results
 
 

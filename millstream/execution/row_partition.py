@@ -106,7 +106,7 @@ class RowPartition(CompositeTensor):
             raise ValueError(explain("row_splits tensor may not be empty."))
         splits = _converted(row_splits, "row_splits", dtype, dtype_hint)
         splits.shape.assert_has_rank(1)
-        if splits.shape.as_list() == [0]:
+        if splits.shape.rank is not None and splits.shape.as_list() == [0]:
             raise ValueError(explain("row_splits tensor may not be empty."))
         if validate:
             message = "Arguments to from_row_splits do not form a valid RaggedTensor"
