@@ -15,6 +15,12 @@ struct Wide {
   uint64_t low, high;
 };
 
+// A pixel of three channels.
+template <typename E>
+struct Triple {
+  E parts[3];
+};
+
 // A vector of 16 bytes of elements E, and the two halves of interleaving two of them.
 template <typename E>
 struct Lanes {
@@ -101,10 +107,16 @@ void copy_row_any(char* to, int64_t to_step, const char* from, int64_t from_step
       return copy_row<uint8_t>(to, to_step, from, from_step, count);
     case 2:
       return copy_row<uint16_t>(to, to_step, from, from_step, count);
+    case 3:
+      return copy_row<Triple<uint8_t>>(to, to_step, from, from_step, count);
     case 4:
       return copy_row<uint32_t>(to, to_step, from, from_step, count);
+    case 6:
+      return copy_row<Triple<uint16_t>>(to, to_step, from, from_step, count);
     case 8:
       return copy_row<uint64_t>(to, to_step, from, from_step, count);
+    case 12:
+      return copy_row<Triple<uint32_t>>(to, to_step, from, from_step, count);
     case 16:
       return copy_row<Wide>(to, to_step, from, from_step, count);
     default:
