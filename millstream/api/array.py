@@ -124,6 +124,10 @@ def stop_gradient(input: Any, name: str | None = None) -> Any:
 def ensure_shape(x: Any, shape: Any, name: str | None = None) -> Any:
     """Return x, whose shape must be compatible with `shape`."""
     wanted = TensorShape(shape)
+    x = to_tensor(x)
+    if x.shape.rank is None and wanted.rank is not None:
+        # What Python code gave in a graph: the runtime compares its rank with what is said here.
+        x.set_shape([None] * wanted.rank)
     return apply(array.ensure_shape, x, shape=None if wanted.rank is None else tuple(wanted.as_list()))
 
 

@@ -11,6 +11,7 @@ from millstream.api.public import LATER
 
 _NOT_NAMES = ("load", "public")
 _FAMILIES = {
+    "audio": "audio",
     "image": "image",
     "io": "io",
     "lookup": "lookup",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import wave
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +10,7 @@ import numpy as np
 from millstream.api.image_codecs import to_png
 from millstream.api.image_color import convert_image_dtype
 from millstream.api.public import public
-from millstream.base import dtypes, errors
+from millstream.base import dtypes, errors, wav
 from millstream.base.messages import message
 from millstream.execution.convert import to_tensor
 from millstream.execution.tensor import eager_constant
@@ -186,21 +184,10 @@ def audio(
     most, rate = _not_negative(max_outputs), int(sample_rate)
 
     def make(found: Any) -> Any:
-        coded = [_wav_of(s, rate) for s in found.numpy()[:most]]
+        coded = [wav.encoded(s, rate) for s in found.numpy()[:most]]
         return eager_constant(np.array([[c, b""] for c in coded], object).reshape(len(coded), 2), dtypes.string)
 
     return _write(name, "audio_summary", "audio", _BLOBS, sounds, make, step, description, _WAV)
-
-
-def _wav_of(sound: Any, rate: int) -> bytes:
-    file = io.BytesIO()
-    with wave.open(file, "wb") as writer:
-        writer.setnchannels(sound.shape[1])
-        writer.setsampwidth(2)
-        writer.setframerate(rate)
-        scaled = np.asarray(sound, np.float32) * np.float32(32768)
-        writer.writeframes(np.clip(np.rint(scaled), -32768, 32767).astype("<i2").tobytes())
-    return file.getvalue()
 
 
 @public("summary.text")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import io
 import json
 import os
 import struct
+import tempfile
 import wave
 from pathlib import Path
 
@@ -248,3 +251,9 @@ def test_kerass_callback_logs_a_fit(tmp_path):
     model_text = next(a for tag, _, _, a in values_of(tmp_path / "train") if tag == "keras")
     assert json.loads(model_text[()])["class_name"] == "Sequential"
     assert Path(tmp_path / "validation").is_dir()
+
+
+@pytest.mark.parametrize("name", ["writers", "kinds", "graphs", "events"])
+def test_the_examples_in_docstrings_give_what_they_say(name):
+    module = importlib.import_module(f"millstream.summary.{name}")
+    assert not doctest.testmod(module, extraglobs={"tf": tf, "tempfile": tempfile}).failed

@@ -5,6 +5,7 @@ import gzip
 import zlib
 
 from io_file_cases import files
+from io_sound_cases import sounds
 
 
 def show(x):
@@ -35,6 +36,7 @@ def answers(tf, folder):
     examples(tf, t)
     codecs(tf, t)
     files(tf, t, str(folder))
+    sounds(tf, t)
     return found
 
 
