@@ -158,7 +158,15 @@ int main(int count, char** words) {
   bench_matmul(256, 256, 256, DType::float32, "float32, to start");
 #endif
   for (const auto& [m, k, n] :
-       {std::array<int64_t, 3>{128, 784, 512}, {1024, 1024, 1024}, {128, 512, 10}, {64, 128, 512}}) {
+       {std::array<int64_t, 3>{128, 784, 512},
+        {1024, 1024, 1024},
+        {128, 512, 10},
+        {64, 128, 512},
+        {64, 512, 128},
+        {32, 1024, 1024},
+        {1, 1024, 1024},
+        {2048, 256, 1024},
+        {6400, 64, 512}}) {
     bench_matmul(m, k, n, DType::float32, "float32");
   }
   bench_matmul(1024, 1024, 1024, DType::bfloat16, "bfloat16");
@@ -197,7 +205,17 @@ int main(int count, char** words) {
   bench_convolution(
       "ResNet50, 14x14x256",
       {.in = {14, 14}, .kernel = {3, 3}, .batch = 1, .in_channels = 256, .out_channels = 256, .low = {1, 1}});
-  bench_convolution("ResNet50, 1x1, 56x56x256 -> 64",
-                    {.in = {56, 56}, .kernel = {1, 1}, .batch = 1, .in_channels = 256, .out_channels = 64});
+  // Of 7x7x512 the weights are 9 MB: at small batches, laying them out anew costs as much as the convolution.
+  for (const int64_t batch : {1, 8}) {
+    bench_convolution(
+        "ResNet50, 7x7x512",
+        {.in = {7, 7}, .kernel = {3, 3}, .batch = batch, .in_channels = 512, .out_channels = 512, .low = {1, 1}});
+    bench_convolution("ResNet50, 1x1, 56x56x256 -> 64",
+                      {.in = {56, 56}, .kernel = {1, 1}, .batch = batch, .in_channels = 256, .out_channels = 64});
+    bench_convolution("MobileNetV2, 1x1, 56x56x24 -> 144",
+                      {.in = {56, 56}, .kernel = {1, 1}, .batch = batch, .in_channels = 24, .out_channels = 144});
+    bench_convolution("MobileNetV2, 1x1, 7x7x960 -> 160",
+                      {.in = {7, 7}, .kernel = {1, 1}, .batch = batch, .in_channels = 960, .out_channels = 160});
+  }
   return 0;
 }
