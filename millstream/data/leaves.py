@@ -23,11 +23,6 @@ from millstream.execution.tensor import EagerTensor, Tensor, eager_constant, eag
 _STRING = dtypes.string.as_datatype_enum
 
 
-def from_array(array: Any, dtype: Any) -> EagerTensor:
-    """Return an array whose NumPy type is that of `dtype` as a tensor."""
-    return eager_from_array(array, dtype)
-
-
 def lists_as_tensors(value: Any) -> Any:
     """Return a structure in which lists are tensors, as tf.data has it."""
     if isinstance(value, list):

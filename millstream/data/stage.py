@@ -122,10 +122,6 @@ class Stage:
         value = self.values[name]
         return value if isinstance(value, int) else int(value.numpy())
 
-    def known(self, name: str) -> bool:
-        """Whether a value is at hand."""
-        return not isinstance(self.values[name], SymbolicTensor)
-
     def count(self) -> int:
         """Return the number of elements, INFINITE or UNKNOWN."""
         if any(isinstance(v, SymbolicTensor) for v in nest.flatten(list(self.values.values()))):
