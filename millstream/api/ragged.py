@@ -13,7 +13,7 @@ from millstream.base.dtypes import DType, as_dtype
 from millstream.base.errors import InvalidArgumentError, explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
-from millstream.execution.ragged_structure import RaggedStructure
+from millstream.execution.ragged_structure import RaggedStructure, splits_dtype_of
 from millstream.execution.ragged_tensor import RaggedTensor
 from millstream.execution.row_partition import RowPartition, integer
 from millstream.execution.static_value import static_value
@@ -138,6 +138,8 @@ def _ranks(
                     f"dim(inner_shape)={len(shape)}"
                 )
             )
+        if any(_shape_of(value) != shape for value in _flat(pylist, ragged_rank)):
+            raise ValueError(explain(f"Invalid pylist={pylist!r}: a value has another shape than inner_shape={shape}"))
         return ragged_rank, shape
     if ragged_rank is None:
         return max(0, deepest - 1), ()
@@ -244,11 +246,9 @@ def map_flat_values(op: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 def same_partitions(ragged: Sequence[RaggedTensor]) -> tuple[RowPartition, ...]:
     """Return the row partitions that all ragged tensors have. Stops where they differ."""
-    kinds = {r.row_splits.dtype for r in ragged}
+    splits_dtype_of(*ragged)
     for other in ragged[1:]:
         ragged[0].flat_values.shape[:1].assert_is_compatible_with(other.flat_values.shape[:1])
-    if len(kinds) > 1:
-        ragged = [r.with_row_splits_dtype(dtypes.int64) for r in ragged]
     first = ragged[0]._nested_row_partitions
     for other in ragged[1:]:
         rest = other._nested_row_partitions

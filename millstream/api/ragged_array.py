@@ -16,7 +16,7 @@ from millstream.base.errors import InvalidArgumentError, explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.ragged_slicing import take_rows
-from millstream.execution.ragged_structure import positive_axis
+from millstream.execution.ragged_structure import positive_axis, splits_dtype_of
 from millstream.execution.ragged_tensor import RaggedTensor
 from millstream.execution.row_partition import RowPartition, integer, sized
 from millstream.execution.static_value import static_value
@@ -85,8 +85,8 @@ def _ragged_parts(values: Any) -> list[Any]:
         raise ValueError(explain("values may not be empty."))
     dtype = next((v.dtype for v in values if is_ragged(v)), None)
     parts = [ragged_or_tensor(v, dtype) for v in values]
-    kinds = {v.row_splits.dtype for v in parts if is_ragged(v)}
-    return [v.with_row_splits_dtype(dtypes.int64) if is_ragged(v) and len(kinds) > 1 else v for v in parts]
+    splits_dtype_of(*parts)
+    return parts
 
 
 def _common_rank(parts: Sequence[Any]) -> int | None:

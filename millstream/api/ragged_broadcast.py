@@ -18,7 +18,7 @@ from millstream.base.dtypes import DType
 from millstream.base.errors import InvalidArgumentError, explain
 from millstream.execution.dispatch import apply
 from millstream.execution.ragged_slicing import take_rows
-from millstream.execution.ragged_structure import merge_dims
+from millstream.execution.ragged_structure import merge_dims, splits_dtype_of
 from millstream.execution.row_partition import RowPartition, known, sized
 from millstream.execution.static_value import static_value
 from millstream.execution.tensor import eager_constant
@@ -75,8 +75,7 @@ def broadcast(values: Sequence[Any]) -> tuple[list[RowPartition], list[Any]]:
     The inner axes that are not partitioned are left to the op that is applied to the flat values.
     """
     ragged = [v for v in values if is_ragged(v)]
-    kinds = {v.row_splits.dtype for v in ragged}
-    dtype = kinds.pop() if len(kinds) == 1 else dtypes.int64
+    dtype = splits_dtype_of(*ragged) or dtypes.int64
     shared = _shared(values, ragged)
     if shared is not None:
         return shared

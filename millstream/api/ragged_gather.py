@@ -13,7 +13,7 @@ from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.ragged_slicing import take_rows
-from millstream.execution.ragged_structure import positive_axis
+from millstream.execution.ragged_structure import positive_axis, splits_dtype_of
 from millstream.execution.ragged_tensor import RaggedTensor
 from millstream.execution.row_partition import RowPartition, integer
 from millstream.execution.tensor import eager_constant
@@ -237,13 +237,7 @@ def boolean_mask(data: Any, mask: Any, name: str | None = None) -> Any:
         raise ValueError(explain("mask.shape.ndims must be known statically."))
     if mask.shape.rank == 0:
         raise ValueError(explain("mask cannot be scalar."))
-    kinds = {v.row_splits.dtype for v in (data, mask) if is_ragged(v)}
-    kind = kinds.pop() if len(kinds) == 1 else dtypes.int64
-    return _masked(_with_splits(data, kind), _with_splits(mask, kind), kind)
-
-
-def _with_splits(value: Any, kind: Any) -> Any:
-    return value.with_row_splits_dtype(kind) if is_ragged(value) else value
+    return _masked(data, mask, splits_dtype_of(data, mask) or dtypes.int64)
 
 
 def _masked(data: Any, mask: Any, kind: Any) -> Any:

@@ -72,9 +72,6 @@ class RaggedStructure(CompositeTensor):
         if not isinstance(validate, bool):
             raise TypeError(explain(f"Argument `validate` must have type bool. Received {validate}."))
         values = ragged_values(values)
-        if isinstance(values, RaggedStructure) and values.row_splits.dtype is not row_partition.dtype:
-            row_partition = row_partition.with_dtype(dtypes.int64)
-            values = values.with_row_splits_dtype(dtypes.int64)
         count = row_partition.static_nvals
         if count is not None and values.shape.rank is not None:
             values.shape[:1].assert_is_compatible_with([count])
@@ -381,10 +378,7 @@ class RaggedStructure(CompositeTensor):
         """Return the same rows of other values, as many as before."""
         values = ragged_values(new_values)
         self._values.shape[:1].assert_is_compatible_with(values.shape[:1])
-        partition = self._row_partition
-        if isinstance(values, RaggedStructure) and values.row_splits.dtype is not partition.dtype:
-            values, partition = values.with_row_splits_dtype(dtypes.int64), partition.with_dtype(dtypes.int64)
-        return type(self)(values, partition, internal=True)
+        return type(self)(values, self._row_partition, internal=True)
 
     def with_flat_values(self: Self, new_values: Any) -> Self:
         """Return the same rows of other innermost values."""
@@ -452,6 +446,19 @@ class RaggedStructure(CompositeTensor):
 
     def _is_eager(self) -> bool:
         return all(isinstance(t, EagerTensor) for t in (self.flat_values, *self.nested_row_splits))
+
+
+def splits_dtype_of(*values: Any) -> DType | None:
+    """Return the one element type that the row splits of ragged values have; None without ragged ones."""
+    kinds = {v.row_splits.dtype for v in values if isinstance(v, RaggedStructure)}
+    if len(kinds) > 1:
+        raise ValueError(
+            explain(
+                "Input RaggedTensors have mismatched row_splits dtypes: int32 and int64.",
+                fix="Convert one of them with RaggedTensor.with_row_splits_dtype().",
+            )
+        )
+    return kinds.pop() if kinds else None
 
 
 def ragged_values(values: Any) -> Any:
