@@ -242,3 +242,16 @@ def test_csv_columns_are_picked_and_checked(people: str) -> None:
             make(people, 2, **words)
     with pytest.raises(ValueError, match="No files match"):
         make(people + "x", 2)
+
+
+def test_a_bad_row_of_a_csv_file_does_not_end_it(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("1,2\n3\n\n5,6\n")
+    dataset = tf.data.experimental.CsvDataset(str(path), [tf.int32, tf.int32])
+    assert values(dataset.ignore_errors()) == [(1, 2), (5, 6)]
+    iterator = iter(dataset)
+    next(iterator)
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"Expect 2 fields but have 1 in record 1 of .*CSVDataset, element 1"
+    ):
+        next(iterator)

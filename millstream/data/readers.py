@@ -35,8 +35,8 @@ class Records(Stage):
         super().__init__(spec, [names])
         self.compression = compression
 
-    def records(self, file: IO[bytes], path: str) -> Iterator[Element]:
-        """Go through the records of one file."""
+    def records(self, file: IO[bytes], path: str) -> Iterator[Element | errors.OpError]:
+        """Go through the records of one file; an error in the place of one lets those after it come."""
         raise NotImplementedError(f"{type(self).__name__}.records")
 
     def reader(self, run: Run) -> Reader:
@@ -47,7 +47,7 @@ class _RecordsReader(Reader):
     def __init__(self, stage: Records, names: Reader) -> None:
         self.stage, self.names = stage, names
         self.path, self.count, self.index = "", 0, -1
-        self.records: Iterator[Element] | None = None
+        self.records: Iterator[Element | errors.OpError] | None = None
 
     def _open(self, path: str) -> None:
         self.path, self.count = path, 0
@@ -58,12 +58,12 @@ class _RecordsReader(Reader):
         while True:
             if self.records is not None:
                 try:
-                    element = next(self.records)
+                    found = next(self.records)
                     self.count += 1
                     self.index += 1
-                    return element
                 except StopIteration:
                     self.records = None
+                    continue
                 except errors.OpError as error:
                     self.records = None
                     raise self.stage.failed(error, self.index + 1) from error
@@ -71,6 +71,9 @@ class _RecordsReader(Reader):
                     self.records = None
                     wrapped = errors.DataLossError(None, None, f"{self.path}: {error}")
                     raise self.stage.failed(wrapped, self.index + 1) from error
+                if isinstance(found, errors.OpError):
+                    raise self.stage.failed(found, self.index)
+                return found
             name = self.names.__next__()[0].numpy()
             self._open(os.fsdecode(name))
 
@@ -177,7 +180,7 @@ class CsvRecords(Records):
         self.required = [d is None for d in defaults]
         self.settings = settings
 
-    def records(self, file: Any, path: str) -> Iterator[Element]:
+    def records(self, file: Any, path: str) -> Iterator[Element | errors.OpError]:
         settings = self.settings
         text = io.StringIO(file.read().decode("utf-8", "surrogateescape"), newline="")
         quoting: Any = csv.QUOTE_MINIMAL if settings["use_quote_delim"] else csv.QUOTE_NONE
@@ -185,17 +188,23 @@ class CsvRecords(Records):
         picked, given = settings["select_cols"], iter(self.values["defaults"])
         defaults = [None if r else next(given) for r in self.required]
         for number, row in enumerate(rows):
-            if (number == 0 and settings["header"]) or not row:
+            if number == 0 and settings["header"]:
                 continue
-            if picked is None and len(row) != len(self.spec):
-                raise refused(f"Expect {len(self.spec)} fields but have {len(row)} in record {number} of {path}.")
-            if picked is not None and picked and picked[-1] >= len(row):
-                raise refused(f"Expect more than {picked[-1]} fields but have {len(row)} in record {number} of {path}.")
-            fields = row if picked is None else [row[i] for i in picked]
-            yield tuple(
-                self._value(s, field, default, i)
-                for i, (s, field, default) in enumerate(zip(self.spec, fields, defaults, strict=True))
-            )
+            try:
+                yield self._record(row or [""], picked, defaults, f"record {number} of {path}")
+            except errors.InvalidArgumentError as error:
+                yield error
+
+    def _record(self, row: list[str], picked: list[int] | None, defaults: list[Any], where: str) -> Element:
+        if picked is None and len(row) != len(self.spec):
+            raise refused(f"Expect {len(self.spec)} fields but have {len(row)} in {where}.")
+        if picked and picked[-1] >= len(row):
+            raise refused(f"Expect more than {picked[-1]} fields but have {len(row)} in {where}.")
+        fields = row if picked is None else [row[i] for i in picked]
+        return tuple(
+            self._value(s, field, default, i)
+            for i, (s, field, default) in enumerate(zip(self.spec, fields, defaults, strict=True))
+        )
 
     def _value(self, spec: Any, field: str, default: Any, index: int) -> Any:
         if field in ("", self.settings["na_value"]):

@@ -167,11 +167,12 @@ class Stage:
     def failed(self, error: errors.OpError, index: int, *, function: bool = False) -> errors.OpError:
         """Return `error` with the name of the stage and the number of the element."""
         where = f"{self.name}Dataset, element {index}"
-        text = (
-            f"Error in user-defined function passed to {where}: {error.message}"
-            if function
-            else f"{error.message} ({where})"
-        )
+        if function:
+            text = f"Error in user-defined function passed to {where}: {error.message}"
+        else:
+            # The user's line stays at the end.
+            words, at, line = error.message.partition("\n  at ")
+            text = f"{words} ({where}){at}{line}"
         kind: Callable[..., Any] = type(error)
         made: errors.OpError = kind(error.node_def, error.op, text)
         return made
