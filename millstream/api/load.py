@@ -26,6 +26,7 @@ _FAMILIES = {
 _ROOMS = {
     "data": "millstream.data.names",
     "distribute": "millstream.distribution.strategy",
+    "profiler": "millstream.profiling.profiler",
     "summary": "millstream.summary.names",
 }
 
