@@ -35,19 +35,28 @@ def spec_of(tensor: Any) -> Spec:
 
 
 def handle_spec(handle: Any) -> Spec | None:
-    """Return the spec of what a variable may hold; None for other resources.
+    """Return the spec of what a variable may hold, or of the values of a table; None for other resources.
 
     Where a variable leaves even its rank open, the rank of what it holds now is taken: plans need one.
     """
     info = state_info(handle)
     if info is None:
-        return None
+        return table_spec(handle)
     shape = info["shape"]
     if shape is None and info["value_shape"] is not None:
         shape = (None,) * len(info["value_shape"])
     if shape is not None:
         shape = tuple(open_size(i) if n is None else n for i, n in enumerate(shape))
     return Spec(DTYPE_OF_NUMBER[info["dtype"]], shape)
+
+
+def table_spec(handle: Any) -> Spec | None:
+    """Return the spec of the values of a hash table; None for handles of other things."""
+    try:
+        _, value, shape = runtime.table_info(handle)
+    except TypeError:
+        return None
+    return Spec(DTYPE_OF_NUMBER[value], shape)
 
 
 def state_info(handle: Any) -> Any:

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "memory/lookup_table.h"
+
 namespace millstream::python {
 
 namespace {
@@ -44,6 +46,9 @@ void Key::add_tensor(const Tensor& tensor) {
   } else if (List* list = object_as<List>(tensor, ObjectKind::list)) {
     add(static_cast<int64_t>(list->dtype) | static_cast<int64_t>(list->rank) << 8);
     for (int i = 0; i < list->rank; ++i) add(list->dims[i]);
+  } else if (LookupTable* table = object_as<LookupTable>(tensor, ObjectKind::table)) {
+    add(static_cast<int64_t>(table->value_type) | static_cast<int64_t>(table->rank) << 8);
+    for (int i = 0; i < table->rank; ++i) add(table->dims[i]);
   }
 }
 

@@ -1,5 +1,6 @@
-// Variables and host objects as Python handles: resource tensors.
+// Variables, hash tables and host objects as Python handles: resource tensors.
 #include "bindings/python.h"
+#include "memory/lookup_table.h"
 
 namespace millstream::python {
 namespace {
@@ -100,6 +101,16 @@ PyObject* state_info(PyObject*, PyObject* handle) {
                        is_set ? sizes(value.rank, value.dims) : Py_NewRef(Py_None));
 }
 
+// table_info(handle) -> (key type, value type, shape of a value)
+PyObject* table_info(PyObject*, PyObject* handle) {
+  LookupTable* table = is_tensor(handle) ? object_as<LookupTable>(tensor_of(handle), ObjectKind::table) : nullptr;
+  if (!table)
+    return PyErr_Format(PyExc_TypeError, "Expected the handle of a hash table, given %s.", Py_TYPE(handle)->tp_name);
+  PyObject* shape = PyTuple_New(table->rank);
+  for (int i = 0; shape && i < table->rank; ++i) PyTuple_SET_ITEM(shape, i, PyLong_FromLongLong(table->dims[i]));
+  return Py_BuildValue("iiN", static_cast<int>(table->key_type), static_cast<int>(table->value_type), shape);
+}
+
 class PythonHost final : public Host {
  public:
   explicit PythonHost(PyObject* callable) : callable_(Py_NewRef(callable)) {}
@@ -184,6 +195,7 @@ PyMethodDef state_functions[] = {
     {"state_clear", state_clear, METH_O,
      "Forgets the variable's value: reading it is an error until the next assignment."},
     {"state_info", state_info, METH_O, "dtype, shape, name, is_set, value_shape as a dict."},
+    {"table_info", table_info, METH_O, "table_info(handle) -> (key type, value type, shape of a value)"},
     {"make_host", make_host, METH_O, "make_host(callable) -> handle for host_call"},
     {nullptr, nullptr, 0, nullptr}};
 

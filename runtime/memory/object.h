@@ -7,7 +7,7 @@
 
 namespace millstream {
 
-enum class ObjectKind : int32_t { buffer, state, list, host, optional };
+enum class ObjectKind : int32_t { buffer, state, list, host, optional, table };
 
 class Object {
  public:
