@@ -20,17 +20,23 @@ namespace millstream::MS_ISA {
 namespace {
 
 using Four = float __attribute__((vector_size(16)));
-using FourBytes = uint8_t __attribute__((vector_size(4)));
+using Words = uint32_t __attribute__((vector_size(16)));
+using Ints = int32_t __attribute__((vector_size(16)));
+using Bytes = uint8_t __attribute__((vector_size(16)));
 
 inline Four load(const float* from) {
   Four value;
   __builtin_memcpy(&value, from, sizeof value);
   return value;
 }
+// Bytes become the low ends of words: a plain conversion of vectors would go one by one.
 inline Four load(const uint8_t* from) {
-  FourBytes value;
-  __builtin_memcpy(&value, from, sizeof value);
-  return __builtin_convertvector(value, Four);
+  uint32_t word;
+  __builtin_memcpy(&word, from, sizeof word);
+  const auto bytes = reinterpret_cast<Bytes>(Words{word, 0, 0, 0});
+  const Bytes wide =
+      __builtin_shufflevector(bytes, Bytes{}, 0, 16, 16, 16, 1, 16, 16, 16, 2, 16, 16, 16, 3, 16, 16, 16);
+  return __builtin_convertvector(reinterpret_cast<Ints>(wide), Four);
 }
 inline void store(float* to, Four value) { __builtin_memcpy(to, &value, sizeof value); }
 
