@@ -299,13 +299,13 @@ class StaticVocabularyTable(AutoTrackable):
 
     Args:
       initializer: fills the vocabulary, with int64 values from 0 on; None for none.
-      num_oov_buckets: how many numbers there are for other words.
+      num_oov_buckets: how many numbers there are for other words, at least 1.
       lookup_key_dtype: the element type of the keys, with an initializer of strings also integers.
       name: the table's name.
       experimental_is_anonymous: accepted and not used.
 
     Raises:
-      ValueError: for no buckets and no vocabulary.
+      ValueError: for no buckets.
       TypeError: for element types that do not go together.
 
     >>> start = tf.lookup.KeyValueTensorInitializer(["emerson", "lake"], tf.constant([0, 1], tf.int64))
@@ -322,15 +322,17 @@ class StaticVocabularyTable(AutoTrackable):
         name: str | None = None,
         experimental_is_anonymous: bool = False,
     ) -> None:
-        if num_oov_buckets < 0:
-            raise ValueError(
-                explain(
-                    f"`num_oov_buckets` must not be below 0; use a tf.lookup.StaticHashTable; got {num_oov_buckets}."
-                )
-            )
         if initializer is None and num_oov_buckets <= 0:
             raise ValueError(explain("`num_oov_buckets` must be > 0 if no `initializer` is supplied."))
         if initializer is not None:
+            if num_oov_buckets <= 0:
+                raise ValueError(
+                    explain(f"`num_oov_buckets` must be > 0; use tf.lookup.StaticHashTable. Got {num_oov_buckets}.")
+                )
+            if initializer.key_dtype not in (dtypes.int64, dtypes.string):
+                raise TypeError(
+                    explain(f"Invalid `key_dtype`, expected int64 or string but got {initializer.key_dtype}.")
+                )
             lookup_key_dtype = initializer.key_dtype if lookup_key_dtype is None else as_dtype(lookup_key_dtype)
             if initializer.key_dtype.is_integer != lookup_key_dtype.is_integer and not lookup_key_dtype.is_integer:
                 raise TypeError(explain(f"Invalid `key_dtype`, expected integer but got {lookup_key_dtype}."))
@@ -387,8 +389,6 @@ class StaticVocabularyTable(AutoTrackable):
         known = keys
         if table is not None and table.key_dtype != keys.dtype:
             known = apply(find("Cast"), keys, DstT=table.key_dtype)
-        if table is not None and self._num_oov_buckets == 0:
-            return table.lookup(known)
         words = keys if keys.dtype == dtypes.string else apply(string_ops.as_string, keys)
         buckets = apply(string_ops.string_to_hash_bucket_fast, words, num_buckets=self._num_oov_buckets)
         if table is None:

@@ -244,6 +244,7 @@ Status run_read(const Call& call) {
       std::string_view line = rest.substr(0, end);
       rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
       if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+      if (line.empty()) return invalid("Invalid content: empty line found at position " + std::to_string(number) + ".");
       MS_RETURN_IF_ERROR(keys.take(line, delimiter, number + call.attributes[3]));
       MS_RETURN_IF_ERROR(values.take(line, delimiter, number + call.attributes[3]));
     }

@@ -145,7 +145,7 @@ Status LookupTable::insert(const Tensor& keys, const Tensor& values, bool clear)
       if (filled_once && !same(found->second, values, i)) {
         index_.clear();
         keys_.clear();
-        return invalid("HashTable has different value for same key; give each key once.");
+        return Status(Code::failed_precondition, "HashTable has different value for same key; give each key once.");
       }
       put(found->second, values, i);
       continue;

@@ -42,9 +42,7 @@ def plain(value: Any) -> Any:
         return value.decode("latin-1")
     if isinstance(value, np.ndarray):
         return [str(value.dtype), list(value.shape), plain(value.tolist())]
-    if isinstance(value, float):
-        return repr(value)
-    if isinstance(value, complex):
+    if isinstance(value, (float, complex)):
         return repr(value)
     if hasattr(value, "nested_row_splits"):
         return ["ragged", plain(value.flat_values), [s.numpy().tolist() for s in value.nested_row_splits]]
@@ -55,9 +53,51 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value]
 
 
+def tables(tf: Any) -> dict[str, Any]:
+    """Return what makes tables for the expressions."""
+
+    def static(keys: Any, values: Any, default: Any = -1) -> Any:
+        return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, values), default)
+
+    def vocabulary(words: Any, buckets: int) -> Any:
+        numbers = tf.range(len(words), dtype=tf.int64)
+        return tf.lookup.StaticVocabularyTable(tf.lookup.KeyValueTensorInitializer(words, numbers), buckets)
+
+    def filled(table: Any, value: Any) -> Any:
+        kinds = {"string": ["x", "y"], "int64": [1, 2], "float32": [[1.0, 2.0], [3.0, 4.0]]}
+        table.insert(tf.constant(["a", "b"]), tf.constant(kinds[value.name], value))
+        return table
+
+    def mutable(key: Any, value: Any, default: Any) -> Any:
+        return filled(tf.lookup.experimental.MutableHashTable(key, value, default), value)
+
+    def dense(key: Any, value: Any, default: Any) -> Any:
+        made = tf.lookup.experimental.DenseHashTable(key, value, default, empty_key="", deleted_key="del")
+        return filled(made, value)
+
+    def changed(table: Any) -> Any:
+        table.insert(tf.constant(["b", "c", "d"]), tf.constant([20, 30, 40], tf.int64))
+        table.remove(tf.constant(["a", "zz"]))
+        return table.lookup(tf.constant(["a", "b", "c", "d"])), table.size()
+
+    def from_file(key: Any, k: int, value: Any, v: int, default: Any, file: int = 0, **options: Any) -> Any:
+        name = FOLDER / ("vocabulary.txt", "vocabulary_of_pairs.txt", "vocabulary_with_gap.txt")[file]
+        lines = tf.lookup.TextFileInitializer(str(name), key, k, value, v, **options)
+        return tf.lookup.StaticHashTable(lines, default)
+
+    return {
+        "static": static,
+        "vocabulary": vocabulary,
+        "mutable": mutable,
+        "dense": dense,
+        "changed": changed,
+        "from_file": from_file,
+    }
+
+
 def answer(expression: str, tf: Any, traced: bool = False) -> Any:
     """Return the value of an expression, or `!` and the class of its error."""
-    words = {"tf": tf, "np": np, "words": WORDS, "rc": tf.ragged.constant, "FOLDER": FOLDER}
+    words = {"tf": tf, "np": np, "words": WORDS, "rc": tf.ragged.constant, **tables(tf)}
     try:
         if traced:
             return plain(tf.function(lambda: eval(expression, words))())
