@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from millstream.autodiff.slices import Adjoint, Slices, dense
-from millstream.autodiff.split import Reverse, Split, copy_program, differentiable, emit_nodes
+from millstream.autodiff.split import Reverse, Split, copy_program, differentiable, emit_nodes, take_back
 from millstream.base import dtypes
 from millstream.base.spec import Spec
 from millstream.program.primitives.control import BRANCH, CALL, branch
 from millstream.program.primitives.elementwise import convert
-from millstream.program.primitives.lists import list_empty, list_pop, list_push
+from millstream.program.primitives.lists import list_empty, list_push
 from millstream.program.primitives.shaping import full
 from millstream.program.value import Definition, Node, Program, Value, building, current_program
 
@@ -162,8 +162,7 @@ def _backward_branch(
     place.update((own[i], result.input(v.spec)) for i, v in zip(own, sent, strict=True))
     with building(result):
         start = sum(len(values) for values in saved[:which])
-        for value, kept in zip(saved[which], held[start:], strict=False):
-            place[value] = list_pop(kept, value.spec.with_value(None))[1]
+        take_back(saved[which], held[start : start + len(saved[which])], place)
         emit_nodes(split.backward, place)
         for i, adjoint in zip(wanted, split.results, strict=True):
             result.outputs.append(zeros_of(place[split.inputs[i]]) if adjoint is None else place[adjoint])  # type: ignore[index]

@@ -16,6 +16,7 @@ from millstream.autodiff.split import (
     emit_nodes,
     influences,
     reached_values,
+    take_back,
 )
 from millstream.base import dtypes
 from millstream.base.sizes import fresh_symbol, is_known
@@ -23,7 +24,7 @@ from millstream.base.spec import Spec
 from millstream.ops.declaration import Op
 from millstream.program.primitives.control import LOOP, loop
 from millstream.program.primitives.elementwise import compare
-from millstream.program.primitives.lists import list_empty, list_pop, list_push
+from millstream.program.primitives.lists import list_empty, list_push
 from millstream.program.primitives.shaping import constant
 from millstream.program.primitives.state import IS_SET, READ
 from millstream.program.value import Node, Program, Value, building
@@ -211,10 +212,7 @@ def _backward_body(
         if value in fixed:
             place[value] = back.input(value.spec)
     with building(back):
-        rests = []
-        for value, kept in zip(saved, held, strict=True):
-            rest, place[value] = list_pop(kept, value.spec.with_value(None))
-            rests.append(rest)
+        rests = take_back(saved, held, place)
         emit_nodes(split.backward, place)
         results = []
         for i, adjoint in zip([*plan.active, *plan.summed], split.results, strict=True):

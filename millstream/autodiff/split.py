@@ -10,7 +10,7 @@ from millstream.base.sizes import Size, Symbol
 from millstream.base.spec import Spec
 from millstream.program.learned_sizes import DECIDED, bound_symbols, free_symbols, substitute_attribute, unify
 from millstream.program.primitives.control import programs_of
-from millstream.program.primitives.lists import is_list_of_numbers
+from millstream.program.primitives.lists import is_list_of_numbers, list_pop
 from millstream.program.primitives.shaping import BIND_SIZES, SIZES
 from millstream.program.primitives.state import IS_SET, READ
 from millstream.program.value import Node, Program, Value, building, current_program, from_source
@@ -194,6 +194,18 @@ class Split:
         self.forward.extend(kept.nodes)
         self.needed.append(value)
         self.backward.insert(0, Node(BIND_SIZES, (value,), {"symbols": names}, ()))
+
+
+def take_back(saved: Sequence[Value], lists: Sequence[Value], place: dict[Value, Value]) -> list[Value]:
+    """Pop what the forward part has put on `lists` into `place`; return the lists that are left.
+
+    Values whose sizes are symbols come first: they say what the sizes of the others are made of.
+    """
+    rests: list[Value] = list(lists)
+    order = range(len(saved))
+    for i in sorted(order, key=lambda i: not all(isinstance(n, (int, Symbol)) for n in saved[i].spec.shape or ())):
+        rests[i], place[saved[i]] = list_pop(lists[i], saved[i].spec.with_value(None))
+    return rests
 
 
 def parts(adjoint: Adjoint | None) -> tuple[Value, ...]:

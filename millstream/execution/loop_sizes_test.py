@@ -104,3 +104,33 @@ def test_masked_recurrent_layers_stack_and_train():
     model.compile("rmsprop", "mse")
     losses = model.fit(x, y, epochs=3, batch_size=4, verbose=0, shuffle=False).history["loss"]
     assert losses[2] < losses[0]
+
+
+def test_masked_recurrent_layers_of_open_sizes_are_recorded_by_a_tape_around_them():
+    from millstream import keras
+
+    keras.utils.set_random_seed(5)
+    start = keras.Input((None,), dtype="int32")
+    x = keras.layers.Embedding(20, 7, mask_zero=True)(start)
+    x = keras.layers.LSTM(5, return_sequences=True)(x)
+    model = keras.Model(start, keras.layers.GRU(4)(x))
+
+    def gradients(words):
+        with tf.GradientTape() as tape:
+            total = tf.reduce_sum(model(words, training=True))
+        return tape.gradient(total, model.trainable_variables)
+
+    words = tf.constant(np.random.default_rng(0).integers(0, 20, (6, 11)), tf.int32)
+    found = []
+    for signature in (None, [tf.TensorSpec((None, None), tf.int32)]):
+        for function in (lambda words: model(words, training=True), gradients):
+            traced = tf.function(function, input_signature=signature)
+            with tf.GradientTape() as tape:
+                results = traced(words)
+                last = tf.reduce_sum(results if tf.is_tensor(results) else results[-1])
+            again = tape.gradient(last, model.trainable_variables)
+            found.append([tf.convert_to_tensor(g).numpy() for g in again if g is not None])
+    for closed, opened in zip(found[:2], found[2:], strict=True):
+        assert len(closed) == len(opened) > 5
+        for a, b in zip(closed, opened, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)

@@ -71,8 +71,18 @@ def outcome(call: Any) -> tuple[str, str]:
     try:
         result = call()
     except Exception as error:
+        _leave_tapes(error.__traceback__)
         return type(error).__name__, str(error)
     return "none", repr(result)[:80]
+
+
+def _leave_tapes(frames: Any) -> None:
+    """End the tapes that a failed case left recording: what runs later in this process must not be on them."""
+    while frames is not None:
+        for item in frames.tb_frame.f_locals.values():
+            if type(item).__name__ == "GradientTape" and getattr(item, "_recording", False):
+                item.__exit__(None, None, None)
+        frames = frames.tb_next
 
 
 def cases(library: Any, script: Any) -> Iterator[tuple[str, Any]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from millstream.backends.cpu.emitters import Emitter, emits
-from millstream.base.sizes import Size, is_known
+from millstream.base.sizes import Size, is_known, symbols
 from millstream.base.spec import Spec
 from millstream.compiler.plan import BINDING, HEAP, FunctionWriter
+from millstream.program.learned_sizes import bound_symbols
 from millstream.program.value import Node, Value
 
 
@@ -38,6 +39,15 @@ def _element(node: Node, _: FunctionWriter) -> list[int]:
     return element_words(node.attributes["element"])
 
 
+def _stated(node: Node, writer: FunctionWriter) -> list[Size]:
+    """Return element sizes that are known when the instruction runs, too: an element never set is zeros of these sizes."""
+    element = node.attributes["element"]
+    if element.shape is None or element.is_static:
+        return [*element_words(element)]
+    bound = bound_symbols(v for v in writer.places if v not in node.outputs)
+    return [len(element.shape), *(n if symbols(n) <= bound else -1 for n in element.shape)]
+
+
 def _typed(node: Node, _: FunctionWriter) -> list[int]:
     element = node.attributes["element"]
     return [element.dtype.as_datatype_enum, *element_words(element)]
@@ -53,7 +63,7 @@ for _name, _words in (
     ("list_reserve", _typed),
     ("list_push", None),
     ("list_pop", _element),
-    ("list_get", _element),
+    ("list_get", _stated),
     ("list_set", lambda node, writer: [1] if node.attributes["grow"] else []),
     ("list_stack", _counted),
     ("list_from_tensor", _element),
