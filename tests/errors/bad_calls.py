@@ -71,12 +71,12 @@ def outcome(call: Any) -> tuple[str, str]:
     try:
         result = call()
     except Exception as error:
-        _leave_tapes(error.__traceback__)
+        leave_tapes(error.__traceback__)
         return type(error).__name__, str(error)
     return "none", repr(result)[:80]
 
 
-def _leave_tapes(frames: Any) -> None:
+def leave_tapes(frames: Any) -> None:
     """End the tapes that a failed case left recording: what runs later in this process must not be on them."""
     while frames is not None:
         for item in frames.tb_frame.f_locals.values():
