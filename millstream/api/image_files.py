@@ -44,7 +44,7 @@ def _check_channels(channels: int, allowed: tuple[int, ...], what: str = "") -> 
 def _read(
     name: str,
     contents: Any,
-    decode: Callable[[bytes], np.ndarray],
+    decode: Callable[..., np.ndarray],
     dtype: Any,
     channels: int,
     *more: Any,

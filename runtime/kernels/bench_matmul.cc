@@ -157,16 +157,15 @@ int main(int count, char** words) {
   // A first run, so that oneDNN alone has our number of threads, too.
   bench_matmul(256, 256, 256, DType::float32, "float32, to start");
 #endif
-  for (const auto& [m, k, n] :
-       {std::array<int64_t, 3>{128, 784, 512},
-        {1024, 1024, 1024},
-        {128, 512, 10},
-        {64, 128, 512},
-        {64, 512, 128},
-        {32, 1024, 1024},
-        {1, 1024, 1024},
-        {2048, 256, 1024},
-        {6400, 64, 512}}) {
+  for (const auto& [m, k, n] : {std::array<int64_t, 3>{128, 784, 512},
+                                {1024, 1024, 1024},
+                                {128, 512, 10},
+                                {64, 128, 512},
+                                {64, 512, 128},
+                                {32, 1024, 1024},
+                                {1, 1024, 1024},
+                                {2048, 256, 1024},
+                                {6400, 64, 512}}) {
     bench_matmul(m, k, n, DType::float32, "float32");
   }
   bench_matmul(1024, 1024, 1024, DType::bfloat16, "bfloat16");

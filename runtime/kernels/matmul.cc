@@ -98,8 +98,9 @@ Status check_operands(const Call& call, const char* name) {
   }
   if (call.has(3)) {
     const Tensor& addend = call.in(3);
-    MS_REQUIRE((z.dtype == DType::float32 || z.dtype == DType::float64) && addend.dtype == z.dtype && x.dtype == z.dtype,
-               who + "an addend needs float32 or float64 throughout, got " + show_sizes(addend));
+    MS_REQUIRE(
+        (z.dtype == DType::float32 || z.dtype == DType::float64) && addend.dtype == z.dtype && x.dtype == z.dtype,
+        who + "an addend needs float32 or float64 throughout, got " + show_sizes(addend));
     MS_REQUIRE(addend.rank == z.rank && std::equal(z.dims, z.dims + z.rank, addend.dims),
                who + "the addend must have the result's sizes, got " + show_sizes(addend));
   }

@@ -42,8 +42,7 @@ struct Product {
   bool conjugate_x = false, conjugate_y = false;
   Activation activation = Activation::none;
   double alpha = 0;
-  const Tensor *x_tensor = nullptr, *y_tensor = nullptr, *bias_tensor = nullptr,
-               *addend_tensor = nullptr;
+  const Tensor *x_tensor = nullptr, *y_tensor = nullptr, *bias_tensor = nullptr, *addend_tensor = nullptr;
 };
 
 Status read_matmul(const Call& call, Product& product);

@@ -159,11 +159,17 @@ Status run_typed(const Call& call, const Product& p) {
     Z* z = call.out(0).as<Z>() + base.z;
     A* to = direct ? reinterpret_cast<A*>(z) : scratch;
     const int64_t to_row = direct ? p.z_row : p.n;
-    const Epilogue<A, Z> epilogue{
-        to,         to_row,        z,
-        p.z_row,    p.z_column,    p.bias_tensor ? p.bias_tensor->as<Z>() + base.bias : nullptr,
-        p.bias_row, p.bias_column, p.activation,
-        p.alpha,    p.addend_tensor ? p.addend_tensor->as<Z>() + base.z : nullptr};
+    const Epilogue<A, Z> epilogue{to,
+                                  to_row,
+                                  z,
+                                  p.z_row,
+                                  p.z_column,
+                                  p.bias_tensor ? p.bias_tensor->as<Z>() + base.bias : nullptr,
+                                  p.bias_row,
+                                  p.bias_column,
+                                  p.activation,
+                                  p.alpha,
+                                  p.addend_tensor ? p.addend_tensor->as<Z>() + base.z : nullptr};
     for (int64_t sum = 0; sum < inner; ++sum) {
       const Offsets at = offsets_at(p.loops + outer_count, p.sum_count, sum);
       const StridedSource<X> x{p.x_tensor->as<X>() + base.x + at.x, p.x_row, p.x_column};

@@ -76,11 +76,11 @@ void test_a_list_that_nobody_reads_afterwards_is_handed_over() {
   PlanSpec plan;
   plan.constants = {{float32, {}, {0, 0, 128, 63}}};
   FunctionSpec main{"main"};
-  main.values = {{variant, {}, heap}, {float32, {}, constant, 0}, {variant, {}, heap}, {variant, {}, heap},
-                 {int32, {}, heap},   {int32, {}, heap}};
+  main.values = {{variant, {}, heap}, {float32, {}, constant, 0}, {variant, {}, heap},
+                 {variant, {}, heap}, {int32, {}, heap},          {int32, {}, heap}};
   main.instructions = {{"list_empty", {}, {0}, {float32, 0}},
-                       {"call", {0, 1}, {2}, {1}, {}, {0}},    // reads the first list for the last time
-                       {"call", {2, 1}, {3}, {1}},             // the second one is read again
+                       {"call", {0, 1}, {2}, {1}, {}, {0}},  // reads the first list for the last time
+                       {"call", {2, 1}, {3}, {1}},           // the second one is read again
                        {"list_length", {2}, {4}},
                        {"list_length", {3}, {5}}};
   main.outputs = {4, 5};

@@ -42,9 +42,9 @@ struct Instruction {
   const int64_t* releases;
   int32_t input_count, output_count, attribute_count, patch_count, release_count;
   int32_t source;
-  bool is_static;              // checked when loaded
-  bool plain;                  // nothing to do around its kernel's run
-  std::vector<int32_t> drops;  // inputs of the function used here last: lists
+  bool is_static;               // checked when loaded
+  bool plain;                   // nothing to do around its kernel's run
+  std::vector<int32_t> drops;   // inputs of the function used here last: lists
   std::vector<uint8_t> handed;  // of a call, branch or loop, for each input: 1 for a list that nobody reads afterwards
   std::shared_ptr<const void> prepared;
 };
