@@ -143,25 +143,27 @@ def test_calls_of_slow_functions_overlap_and_keep_their_order(calls):
 
 
 def test_calls_that_need_no_order_come_as_they_are_ready():
-    third = threading.Event()
+    others_are_taken = threading.Event()
 
     def first_is_last(x):
         if x == 0:
-            third.wait(20)
-        if x == 3:
-            third.set()
+            others_are_taken.wait(20)
         return x
 
-    def parallel(deterministic):
-        third.clear()
-        return Dataset.range(4).map(
+    def order(deterministic, options):
+        others_are_taken.clear()
+        dataset = Dataset.range(4).map(
             lambda x: tf.py_function(first_is_last, [x], tf.int64), num_parallel_calls=2, deterministic=deterministic
         )
+        iterator = iter(dataset.with_options(options))
+        found = [int(next(iterator)) for _ in range(3)]
+        others_are_taken.set()
+        return [*sorted(found), int(next(iterator))]
 
-    assert sorted(int(x) for x in parallel(False).take(3)) == [1, 2, 3]
     options = tf.data.Options()
+    assert order(False, options) == [1, 2, 3, 0]
     options.deterministic = False
-    assert sorted(int(x) for x in parallel(None).with_options(options).take(3)) == [1, 2, 3]
+    assert order(None, options) == [1, 2, 3, 0]
 
 
 def test_no_more_is_made_ahead_than_is_asked_for():
