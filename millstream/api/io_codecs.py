@@ -15,7 +15,7 @@ from millstream import _runtime as runtime
 from millstream.api.public import public
 from millstream.base import dtypes, errors
 from millstream.base.dtypes import DType, as_dtype
-from millstream.base.messages import message
+from millstream.base.messages import message, read
 from millstream.base.sizes import fresh_symbol
 from millstream.base.spec import Spec
 from millstream.base.tensor_proto import of_proto, to_proto
@@ -78,11 +78,10 @@ def serialize_tensor(tensor: Any, name: str | None = None) -> Any:
 
 def read_proto(text: bytes, dtype: DType) -> Any:
     """Return the tensor that the bytes of a TensorProto hold, which must be of an element type."""
-    try:
-        proto = message("TensorProto").FromString(text)
-    except Exception:
+    proto = read("TensorProto", text)
+    if proto is None:
         shown = base64.b64encode(text[:64]).decode()
-        raise refused(f"Could not parse `serialized` as TensorProto, base64: {shown}") from None
+        raise refused(f"Could not parse `serialized` as TensorProto, base64: {shown}")
     array, found = of_proto(proto)
     if found is not dtype:
         raise refused(f"Type mismatch between parsed tensor ({runtime_name(found)}) and dtype ({runtime_name(dtype)})")

@@ -10,7 +10,7 @@ import numpy as np
 
 from millstream.base import dtypes, errors
 from millstream.base.dtypes import DType
-from millstream.base.messages import message
+from millstream.base.messages import read
 
 KINDS = {dtypes.float32: "float_list", dtypes.int64: "int64_list", dtypes.string: "bytes_list"}
 _NAMES = {"float_list": "float", "int64_list": "int64", "bytes_list": "string"}
@@ -37,14 +37,14 @@ class Row(NamedTuple):
 
 def rows_of(serialized: Sequence[bytes], names: Sequence[bytes], kind: str) -> list[Any]:
     """Return the messages of a kind; InvalidArgumentError where bytes are none."""
-    made, found = message(kind), []
+    found = []
     for i, data in enumerate(serialized):
-        try:
-            found.append(made.FromString(data))
-        except Exception:
+        row = read(kind, data)
+        if row is None:
             raise errors.InvalidArgumentError(
                 None, None, f"Name: {name_of(names, i)}, Could not parse example input, value: {data[:64]!r}"
-            ) from None
+            )
+        found.append(row)
     return found
 
 

@@ -32,6 +32,16 @@ def message(name: str) -> Any:
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}"))
 
 
+def read(kind: str, data: bytes) -> Any:
+    """Return the message of a kind that bytes hold; None where they hold none."""
+    from google.protobuf.message import DecodeError
+
+    try:
+        return message(kind).FromString(data)
+    except DecodeError:
+        return None
+
+
 def enumeration(name: str) -> Any:
     """Return an enum: `enumeration("DataType").Value("DT_FLOAT")` is its number."""
     from google.protobuf.internal import enum_type_wrapper

@@ -23,7 +23,7 @@ from millstream.data.leaves import (
 )
 from millstream.data.methods import DatasetMethods, positive
 from millstream.data.sources import IndexedReader, SliceReader
-from millstream.data.stage import AUTOTUNE, INFINITE, UNKNOWN, Element, Reader, Run, Stage, refused
+from millstream.data.stage import AUTOTUNE, INFINITE, UNKNOWN, Counting, Element, Reader, Run, Stage, refused
 from millstream.execution.convert import to_tensor
 from millstream.execution.sparse_tensor import SparseTensor
 from millstream.execution.static_value import shape_from_tensor
@@ -63,8 +63,10 @@ class Batch(Stage):
         return BatchReader(self, before, size)
 
 
-class BatchReader(Reader):
+class BatchReader(Counting, Reader):
     """Reads batches."""
+
+    progress = "index"
 
     def __init__(self, stage: Batch, before: Reader, size: int) -> None:
         self.stage, self.before, self.batch, self.index = stage, before, size, 0
@@ -80,13 +82,6 @@ class BatchReader(Reader):
         finally:
             self.index += 1
         return found
-
-    def state(self) -> Any:
-        return [self.before.state(), self.index]
-
-    def restore(self, state: Any) -> None:
-        self.before.restore(state[0])
-        self.index = state[1]
 
 
 class _RowBatches(BatchReader):
@@ -294,7 +289,9 @@ class Rebatch(Stage):
         return _RebatchReader(self, Unbatch(self.input).reader(run), sizes)
 
 
-class _RebatchReader(Reader):
+class _RebatchReader(Counting, Reader):
+    progress = "turn"
+
     def __init__(self, stage: Rebatch, before: Reader, sizes: list[int]) -> None:
         self.stage, self.before, self.sizes, self.turn = stage, before, sizes, 0
         self.specs = leaf_specs(nest.map_structure(row_spec, stage.input.spec))
@@ -306,13 +303,6 @@ class _RebatchReader(Reader):
         if not rows or (self.stage.drop and len(rows) < size):
             raise StopIteration
         return tuple([stack(s, c, i) for i, (s, c) in enumerate(zip(self.specs, zip(*rows, strict=True), strict=True))])
-
-    def state(self) -> Any:
-        return [self.before.state(), self.turn]
-
-    def restore(self, state: Any) -> None:
-        self.before.restore(state[0])
-        self.turn = state[1]
 
 
 def _lead(size: Any, drop: Any) -> int | None:

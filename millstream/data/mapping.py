@@ -15,7 +15,7 @@ from millstream.base.specs import TensorSpec
 from millstream.data.consuming import reduced
 from millstream.data.leaves import leaf_specs, normalized, relaxed, spec_of
 from millstream.data.methods import DatasetMethods, whole
-from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage
+from millstream.data.stage import AUTOTUNE, Counting, Element, Reader, Run, Stage
 from millstream.data.traced import Traced
 
 WORTH_A_THREAD_SECONDS = 300e-6
@@ -45,7 +45,9 @@ class Map(Stage):
         return ParallelReader(self, before, run)
 
 
-class _MapReader(Reader):
+class _MapReader(Counting, Reader):
+    progress = "index"
+
     def __init__(self, stage: Stage, before: Reader) -> None:
         self.stage, self.before, self.function, self.index = stage, before, stage.begun()[0], -1
 
@@ -67,13 +69,6 @@ class _MapReader(Reader):
             raise self.stage.failed(error, self.index + len(found) + 1, function=True) from error
         self.index += len(elements)
         return found
-
-    def state(self) -> Any:
-        return [self.before.state(), self.index]
-
-    def restore(self, state: Any) -> None:
-        self.before.restore(state[0])
-        self.index = state[1]
 
 
 class ParallelReader(Reader):

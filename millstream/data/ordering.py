@@ -12,7 +12,7 @@ from millstream.base.specs import TensorSpec
 from millstream.data.leaves import relaxed
 from millstream.data.methods import DatasetMethods, dataset, whole
 from millstream.data.sources import IndexedPart, IndexedReader
-from millstream.data.stage import INFINITE, UNKNOWN, Element, Reader, Run, Stage, refused
+from millstream.data.stage import INFINITE, UNKNOWN, Counting, Element, Reader, Run, Stage, refused
 from millstream.execution.tensor import eager_from_array
 
 
@@ -38,7 +38,9 @@ class Take(Stage):
         return _IndexedTake(before, number) if isinstance(before, IndexedReader) else _TakeReader(before, number)
 
 
-class _TakeReader(Reader):
+class _TakeReader(Counting, Reader):
+    progress = "left"
+
     def __init__(self, before: Reader, number: int) -> None:
         self.before, self.left = before, number
 
@@ -54,16 +56,11 @@ class _TakeReader(Reader):
         self.left -= len(found) if self.left > 0 else 0
         return found
 
-    def state(self) -> Any:
-        return [self.before.state(), self.left]
 
-    def restore(self, state: Any) -> None:
-        self.before.restore(state[0])
-        self.left = state[1]
-
-
-class _IndexedTake(IndexedPart):
+class _IndexedTake(Counting, IndexedPart):
     """The first of rows that lie ready."""
+
+    progress = "left"
 
     def __init__(self, before: IndexedReader, number: int) -> None:
         super().__init__(before)
@@ -73,13 +70,6 @@ class _IndexedTake(IndexedPart):
         found = self.before.indices(count if self.left < 0 else min(count, self.left))
         self.left -= len(found) if self.left > 0 else 0
         return found
-
-    def state(self) -> Any:
-        return [self.before.state(), self.left]
-
-    def restore(self, state: Any) -> None:
-        self.before.restore(state[0])
-        self.left = state[1]
 
 
 class Skip(Stage):
@@ -105,7 +95,9 @@ class Skip(Stage):
         return _SkipReader(before, number)
 
 
-class _SkipReader(Reader):
+class _SkipReader(Counting, Reader):
+    progress = "left"
+
     def __init__(self, before: Reader, number: int) -> None:
         self.before, self.left, self.none = before, number, number < 0
 
@@ -116,13 +108,6 @@ class _SkipReader(Reader):
             self.before.__next__()
             self.left -= 1
         return self.before.__next__()
-
-    def state(self) -> Any:
-        return [self.before.state(), self.left]
-
-    def restore(self, state: Any) -> None:
-        self.before.restore(state[0])
-        self.left = state[1]
 
 
 class Shard(Stage):
@@ -265,7 +250,9 @@ class Enumerate(Stage):
         return _EnumerateReader(self.input.reader(run), self.number("start"))
 
 
-class _EnumerateReader(Reader):
+class _EnumerateReader(Counting, Reader):
+    progress = "at"
+
     def __init__(self, before: Reader, start: int) -> None:
         self.before, self.at = before, start
 
@@ -274,13 +261,6 @@ class _EnumerateReader(Reader):
         number = eager_from_array(np.asarray(self.at, np.int64), dtypes.int64)
         self.at += 1
         return (number, *element)
-
-    def state(self) -> Any:
-        return [self.before.state(), self.at]
-
-    def restore(self, state: Any) -> None:
-        self.before.restore(state[0])
-        self.at = state[1]
 
 
 class AssertCardinality(Stage):

@@ -75,6 +75,23 @@ class Reader(Iterator[Element]):
         raise NotImplementedError(errors.explain(f"{type(self).__name__}.restore"))
 
 
+class Counting:
+    """The state of a reader that is the state of the reader `before` it and one number of its own."""
+
+    before: Any
+    progress: str
+    """The attribute that holds the number."""
+
+    def state(self) -> Any:
+        """Return both."""
+        return [self.before.state(), getattr(self, self.progress)]
+
+    def restore(self, state: Any) -> None:
+        """Go on from a saved state."""
+        self.before.restore(state[0])
+        setattr(self, self.progress, state[1])
+
+
 class Stage:
     """One transformation or source, with all that decides its elements."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from millstream.api.control_flow import cond
 from millstream.api.public import public
 from millstream.base import dtypes, errors
-from millstream.base.messages import message
+from millstream.base.messages import message, read
 from millstream.base.tensor_proto import to_proto
 from millstream.execution.context import current_graph, init_scope
 from millstream.execution.convert import to_tensor
@@ -366,12 +366,12 @@ def write_raw_pb(tensor: Any, step: Any = None, name: str | None = None) -> Any:
         def serialized(step: Any, data: Any) -> bytes:
             summary = message("Summary")()
             for i, text in enumerate(data._strings()):
-                try:
-                    summary.MergeFromString(text)
-                except Exception:
+                found = read("Summary", text)
+                if found is None:
                     raise errors.DataLossError(
                         None, None, f"Bad tf.compat.v1.Summary binary proto tensor string at index {i}"
-                    ) from None
+                    )
+                summary.MergeFrom(found)
             return event(int(step), summary=summary)
 
         writer.write("WriteRawProtoSummary", serialized, [step, to_tensor(tensor, dtypes.string)])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from millstream.base import dtypes
+from millstream.base import dtypes, errors
 from millstream.base.dtypes import DType
 from millstream.base.sizes import Size, floor_divide, is_known, product
 from millstream.base.sizes import maximum as larger_size
@@ -241,7 +241,7 @@ def broadcast_shapes(*shapes: Sizes, what: str = "broadcast") -> tuple[Size, ...
         for i, n in enumerate(shape, rank - len(shape)):
             try:
                 result[i] = broadcast_sizes(result[i], n, what)
-            except Exception:
+            except errors.InvalidArgumentError:
                 given = " and ".join(str(list(s)) for s in shapes)
                 raise refuse(what, f"Incompatible shapes {given}", "trailing sizes must be equal or 1") from None
     return tuple(result)
