@@ -15,7 +15,8 @@ PATH = Path(__file__).with_name("messages.proto")
 _TOKEN = re.compile(r'\w+(?:\.\w+)*|"[^"]*"|[{}=;<>,]')
 _COMMENT = re.compile(r"//[^\n]*")
 _SCALARS = {
-    "double": 1, "float": 2, "int64": 3, "uint64": 4, "int32": 5, "bool": 8, "string": 9, "bytes": 12, "uint32": 13,
+    "double": 1, "float": 2, "int64": 3, "uint64": 4, "int32": 5, "fixed32": 7, "bool": 8, "string": 9, "bytes": 12,
+    "uint32": 13, "sint64": 18,
 }  # fmt: skip
 _MESSAGE, _ENUM, _REPEATED, _OPTIONAL = 11, 14, 3, 1
 
