@@ -25,6 +25,7 @@ from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import Tensor, TensorType
 from millstream.program.primitives.control import host_call
 from millstream.program.primitives.shaping import full
+from millstream.program.primitives.text_format import written
 from millstream.program.slices import dense
 from millstream.program.value import Definition, Node, Value, current_program
 
@@ -238,7 +239,7 @@ def _fill(part: Any, texts: Sequence[str]) -> str:
     if isinstance(part, str):
         return part
     filled = nest.map_structure(lambda v: _Text(texts[v.index]) if isinstance(v, _Place) else v, part)
-    return filled.text if isinstance(filled, _Text) else str(filled)
+    return filled.text if isinstance(filled, _Text) else repr(filled)
 
 
 def _write(line: str, stream: Any) -> None:
@@ -257,32 +258,9 @@ def _write(line: str, stream: Any) -> None:
             stream.flush()
 
 
-def _number(value: Any, dtype: DType) -> str:
-    if dtype == dtypes.string:
-        text = value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)
-        return f'"{text}"'
-    if dtype == dtypes.bool:
-        return str(int(value))
-    if dtype.is_floating:
-        digits = 17 if dtype == dtypes.float64 else 9
-        return f"{float(value):.{digits}g}"
-    if dtype.is_complex:
-        return f"({value.real:.9g},{value.imag:.9g})"
-    return str(int(value))
-
-
-def _text(array: Any, dtype: DType, summarize: int, indent: int = 1) -> str:
+def _text(array: Any, dtype: DType, summarize: int | None) -> str:
     if dtype in (dtypes.resource, dtypes.variant):
         return "<unprintable>"
     array = np.asarray(array, object) if dtype == dtypes.string else np.asarray(array)
-    if array.ndim == 0:
-        return _number(array.item() if dtype == dtypes.string else array[()], dtype)
-    count = len(array)
-    few = count if summarize is None or summarize < 0 or count <= 2 * summarize else summarize
-    parts = [_text(array[i], dtype, summarize, indent + 1) for i in range(few)]
-    if few < count:
-        parts += ["...", *(_text(array[i], dtype, summarize, indent + 1) for i in range(count - few, count))]
-    if array.ndim == 1:
-        return "[" + " ".join(parts) + "]"
-    gap = "\n" * (array.ndim - 1) + " " * indent
-    return "[" + gap.join(parts) + "]"
+    text = written(array, -1 if summarize is None else summarize)
+    return text.encode("latin-1").decode(errors="backslashreplace")

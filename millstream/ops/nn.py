@@ -11,6 +11,7 @@ from millstream.ops.declaration import Tensor, Types, op
 from millstream.ops.math import EDGES
 from millstream.ops.types import FLOATS, INTEGERS, NUMBERS, QUANTIZED
 from millstream.program.primitives import elementwise as e
+from millstream.program.primitives.control import check
 from millstream.program.primitives.core import refuse
 from millstream.program.primitives.elementwise import compare, convert, scalar_like, select
 from millstream.program.primitives.indexing import one_hot
@@ -274,7 +275,7 @@ Labels = Types("Tlabels", int32, int64, default=int64)
 def sparse_softmax_cross_entropy(
     features: Tensor[Float], labels: Tensor[Labels]
 ) -> tuple[Tensor[Float], Tensor[Float]]:
-    """Return -log_softmax(features)[label] of each row, and its gradient by the features. Labels outside give NaN."""
+    """Return -log_softmax(features)[label] of each row, and its gradient by the features. Labels outside are refused."""
     if features.rank != 2 or labels.rank != 1:
         raise refuse(
             "SparseSoftmaxCrossEntropyWithLogits",
@@ -282,13 +283,15 @@ def sparse_softmax_cross_entropy(
             "give [batch, classes] and [batch]",
         )
     classes = features.shape[1]
-    hot = one_hot(labels, classes, -1, features.dtype)  # type: ignore[arg-type]
-    loss, back = _cross_entropy(features, hot)
     count = broadcast(scalar_size(classes, labels.dtype), labels.shape, ())
     inside = e.bit_and(compare(labels, scalar_like(labels, 0), "GE"), compare(labels, count, "LT"))
-    nan = full(loss.shape, float("nan"), loss.dtype)
-    loss = select(inside, loss, nan)
-    return loss, select(broadcast(inside, back.shape, (0,)), back, full(back.shape, float("nan"), back.dtype))
+    check(
+        reduce(inside, "and", (0,)),
+        f"Received a label value which is outside the valid range of [0, {classes})",
+        data=[labels],
+    )
+    hot = one_hot(labels, classes, -1, features.dtype)  # type: ignore[arg-type]
+    return _cross_entropy(features, hot)
 
 
 @sparse_softmax_cross_entropy.gradient

@@ -37,10 +37,11 @@ def _element(value: Any) -> str:
     return _real(value, dtype != dtypes.float64) if dtype.is_floating else str(int(value))
 
 
-def _written(x: np.ndarray, summarize: int, indent: int = 1) -> str:
+def written(x: np.ndarray, summarize: int, indent: int = 1) -> str:
+    """Return an array as text, `summarize` elements at the ends of each axis; its bytes as Latin-1."""
     if x.ndim == 0:
         return _element(x[()])
-    rows = [_written(row, summarize, indent + 1) if x.ndim > 1 else _element(row) for row in x]
+    rows = [written(row, summarize, indent + 1) if x.ndim > 1 else _element(row) for row in x]
     if summarize >= 0 and len(rows) > 2 * summarize:
         rows = [*rows[:summarize], "...", *rows[len(rows) - summarize :]]
     gap = " " if x.ndim == 1 else "\n" * (x.ndim - 1) + " " * indent
@@ -49,7 +50,7 @@ def _written(x: np.ndarray, summarize: int, indent: int = 1) -> str:
 
 def _format_meaning(template: np.ndarray, placeholder: np.ndarray, *xs: np.ndarray, summarize: int) -> np.ndarray:
     parts = text_of(template.item()).split(text_of(placeholder.item()))
-    texts = [_written(np.asarray(x), summarize).encode("latin-1") for x in xs]
+    texts = [written(np.asarray(x), summarize).encode("latin-1") for x in xs]
     found = np.empty((), object)
     found[()] = parts[0] + b"".join(text + part for text, part in zip(texts, parts[1:], strict=True))
     return found
