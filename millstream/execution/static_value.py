@@ -48,10 +48,46 @@ def shape_from_tensor(tensor: Any) -> TensorShape:
         known = tensor.value.spec.value
         if isinstance(known, tuple):
             return from_spec_shape(tuple(known))
-        count = tensor.shape.as_list()[0] if tensor.shape.rank == 1 else None
-        return TensorShape([None] * count if count is not None else None)
+        sizes = _known_elements(tensor, DEEPEST_FOLDED)
+        return TensorShape(None if sizes is None else [None if n == -1 else n for n in sizes])
     sizes = np.asarray(tensor).tolist()
     return TensorShape([None if n == -1 else n for n in sizes])
+
+
+def _known_elements(tensor: SymbolicTensor, depth: int) -> list[int | None] | None:
+    """Return the elements of a row of integers, None for those that are not known, through what puts rows together."""
+    known = static_value(tensor, partial=True)
+    if known is not None:
+        return np.asarray(known, object).reshape(-1).tolist()
+    count = tensor.shape.as_list()[0] if tensor.shape.rank == 1 else None
+    unknown: list[int | None] | None = None if count is None else [None] * count
+    node = tensor.value.node
+    if node is None or depth == 0 or count is None:
+        return unknown
+    name = node.definition.name
+    if name not in ("Cast", "Pack", "ConcatV2", "StridedSlice"):
+        return unknown
+    inputs = [tensor.graph.tensor(value) for value in node.inputs]
+    if name == "StridedSlice":
+        return _sliced_elements(node, inputs, depth) or unknown
+    rows = inputs[:-1] if name == "ConcatV2" else inputs
+    parts = [[static_value(row)] if row.shape.rank == 0 else _known_elements(row, depth - 1) for row in rows]
+    found = [None if n is None else int(n) for part in parts if part is not None for n in part]
+    return found if len(found) == count else unknown
+
+
+def _sliced_elements(node: Node, inputs: list[SymbolicTensor], depth: int) -> list[int | None] | None:
+    """Return the elements that a slice of a row, with known ends, keeps."""
+    masks = node.attributes
+    row = _known_elements(inputs[0], depth - 1)
+    ends = [static_value(end) for end in inputs[1:]]
+    if row is None or any(end is None for end in ends):
+        return None
+    if masks["shrink_axis_mask"] or masks["new_axis_mask"] or masks["ellipsis_mask"] or len(ends[0]) != 1:
+        return None
+    begin = None if masks["begin_mask"] else int(ends[0][0])
+    end = None if masks["end_mask"] else int(ends[1][0])
+    return row[begin : end : int(ends[2][0])]
 
 
 def folded(tensor: Any) -> Any:
