@@ -21,6 +21,12 @@ def _attributes() -> dict[str, dict[str, Any]]:
 
     return {
         "tensorflow.python": {},
+        "tensorflow.python.data": {},
+        "tensorflow.python.data.experimental": {},
+        "tensorflow.python.data.experimental.ops": {},
+        "tensorflow.python.data.experimental.ops.distribute": {
+            "compute_batch_size": lambda dataset: dataset._batch_size(),
+        },
         "tensorflow.python.eager": {},
         "tensorflow.python.eager.context": {
             "async_wait": lambda: None,

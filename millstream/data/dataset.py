@@ -7,6 +7,7 @@ from typing import Any
 
 from millstream.base import nest
 from millstream.base.composite import CompositeTensor
+from millstream.data.batch_sizes import batch_size_of
 from millstream.data.batching import BatchingMethods
 from millstream.data.buffering import BufferingMethods
 from millstream.data.combining import CombiningMethods
@@ -126,6 +127,9 @@ class Dataset(
         4
         """
         return count_now(self._stage)
+
+    def _batch_size(self) -> Any:
+        return batch_size_of(self._stage)
 
     def options(self) -> Options:
         """Return the options in force."""
