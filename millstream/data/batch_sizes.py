@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from millstream.base import dtypes
-from millstream.data.leaves import leaf_specs
+from millstream.data.leaves import leaf_specs, shape_of
 from millstream.data.stage import Stage
 from millstream.execution.convert import to_tensor
 
@@ -24,7 +24,7 @@ def batch_size_of(stage: Stage) -> Any:
 
     Raises IndexError where a component has no axis, as TensorFlow does.
     """
-    shapes = [spec.shape for spec in leaf_specs(stage.spec)]
+    shapes = [shape_of(spec) for spec in leaf_specs(stage.spec)]
     sizes = [None if shape.rank is None else shape.as_list()[0] for shape in shapes]
     if None in sizes:
         return to_tensor(_joined_by(stage), dtypes.int64)
