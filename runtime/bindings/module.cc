@@ -6,6 +6,7 @@
 #include "bindings/python.h"
 #include "kernels/random_operands.h"
 #include "memory/allocator.h"
+#include "memory/crc32c.h"
 #include "tracing/trace.h"
 
 namespace nb = nanobind;
@@ -42,6 +43,20 @@ NB_MODULE(_runtime, m) {
   m.def("set_random_scope", &ms::set_random_scope,
         "What this thread draws from now on has the counters of this scope. Returns the one before; 0 is none.");
   m.def("forget_random_scope", &ms::forget_random_scope);
+  m.def(
+      "crc32c",
+      [](nb::handle data, uint32_t start) {
+        Py_buffer view;
+        if (PyObject_GetBuffer(data.ptr(), &view, PyBUF_C_CONTIGUOUS) != 0) throw nb::python_error();
+        uint32_t sum;
+        {
+          nb::gil_scoped_release unlocked;
+          sum = ms::crc32c(start, view.buf, static_cast<size_t>(view.len));
+        }
+        PyBuffer_Release(&view);
+        return sum;
+      },
+      nb::arg("data"), nb::arg("start") = 0, "CRC-32C of bytes, going on from the sum of those before.");
   m.def("thread_count", &ms::thread_count);
   m.def("set_thread_count", &ms::set_thread_count, "0: as many as the process may use.");
   m.def("memory_stats", [] {
