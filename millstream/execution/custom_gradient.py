@@ -239,9 +239,9 @@ def _variables_of(graph: Any, nodes: Sequence[Node], inputs: Sequence[Any]) -> l
     used = {v for n in nodes for v in n.inputs}
     known = {id(t) for t in inputs}
     found = []
-    for tensor, value in list(graph.captures.values()):
-        if value in used and tensor.dtype is dtypes.resource and id(tensor) not in known:
-            variable = tapes.trainable.get(tensor._id)
+    for handle, value in graph.handles():
+        if value in used and id(handle) not in known:
+            variable = tapes.trainable_variable(handle)
             if variable is not None:
                 found.append(variable)
     return found

@@ -41,6 +41,8 @@ class FuncGraph(GraphView):
         self.creation: str | None = None
         self.by_reference: bool = outer.by_reference if outer is not None else False
         self.inlined: set[int] = set()
+        self.given: dict[int, Value] = {}
+        self.relied_on: set[Value] = set()
         self.open_tapes: list[Any] = []
         self._names: dict[str, int] = {}
 
@@ -81,10 +83,10 @@ class FuncGraph(GraphView):
         found = self.captures.get(id(tensor))
         if found is not None:
             return found[1]
-        small = tensor._count <= LARGEST_INLINE_CONSTANT and tensor.dtype not in (
-            dtypes.resource,
-            dtypes.variant,
-        )
+        if tensor.dtype is dtypes.resource:
+            given = self._given_handle(tensor)
+            return self.capture(tensor) if given is None else given
+        small = tensor._count <= LARGEST_INLINE_CONSTANT and tensor.dtype is not dtypes.variant
         if small and not self.by_reference and not tensor._watched:
             self._note_inlined(tensor)
             with building(self.program):
@@ -94,6 +96,17 @@ class FuncGraph(GraphView):
             self.captures[id(tensor)] = (tensor, value)
             return value
         return self.capture(tensor)
+
+    def _given_handle(self, handle: Tensor) -> Value | None:
+        """Return the argument that is this very handle: one thing must not be there under two names."""
+        graph: FuncGraph | None = self
+        while graph is not None:
+            found = graph.given.get(handle._id)
+            if found is not None:
+                graph.relied_on.add(found)
+                return found if graph is self else self.capture(graph.tensor(found))
+            graph = None if graph.creation is not None else graph.outer
+        return None
 
     def _note_inlined(self, tensor: Tensor) -> None:
         """Remember what is in the graph by value: a tape that follows it later needs another trace."""
@@ -133,6 +146,13 @@ class FuncGraph(GraphView):
             value = self.program.input(spec_of(tensor))
             found = self.captures[id(tensor)] = (tensor, value)
         return found[1]
+
+    def handles(self) -> list[tuple[Any, Value]]:
+        """Return the handles that are captured, and those that are arguments, with their values."""
+        captured = [(t, v) for t, v in self.captures.values() if t.dtype is dtypes.resource]
+        values = {v for _, v in captured}
+        given = [v for v in self.program.inputs if v.dtype is dtypes.resource and v not in values]
+        return [*((self.tensor(v), v) for v in given), *captured]
 
     def external_captures(self) -> list[tuple[Any, Value]]:
         """Return the captured tensors with their inputs, in order."""

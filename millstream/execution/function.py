@@ -194,12 +194,12 @@ class Function:
     def _find(self, arguments: Arguments) -> ConcreteFunction:
         key = arguments.full_key
         found = self._exact.get(key)
-        if found is not None and found.usable():
+        if found is not None and found.usable() and found.serves(arguments.tensors):
             return found
         with self._lock:
             bucket = self._buckets.setdefault(arguments.key, [])
             for known in reversed(bucket):
-                if accepts(known.kinds, arguments.kinds) and known.usable():
+                if accepts(known.kinds, arguments.kinds) and known.usable() and known.serves(arguments.tensors):
                     self._exact[key] = known
                     return known
             made = self._trace(arguments, self._chosen_kinds(arguments, bucket), bucket)

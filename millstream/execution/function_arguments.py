@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,12 +16,13 @@ from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
 from millstream.base.sizes import Expression, Size, fresh_symbol
 from millstream.base.spec import Spec
-from millstream.base.tensor_specs import TensorSpec
+from millstream.base.tensor_specs import TensorSpec, VariableSpec
 from millstream.base.trace_types import TraceType
 from millstream.base.type_specs import TypeSpec
 from millstream.execution.convert import to_tensor
-from millstream.execution.specs import spec_of
+from millstream.execution.specs import open_size, spec_of
 from millstream.execution.tensor import EagerTensor, Tensor
+from millstream.execution.variable import ResourceVariable, Variable
 
 Dims = tuple[int, ...] | None
 """Sizes of a tensor argument: -1, -2 … number the open ones (equal numbers, equal sizes); None for an unknown rank."""
@@ -92,6 +94,8 @@ class Arguments:
         self.kinds: list[Kind] = []
         self.paths: list[str] = []
         self._open: dict[Any, int] = {}
+        self.variables: dict[int, VariableSpec] = {}
+        """The types of the variables, by the place of their handle among the tensors."""
         self.key: Hashable = self._read(structure, "")
 
     @property
@@ -119,6 +123,21 @@ class Arguments:
         dims = None if sizes is None else tuple(self._open_number(object()) if n is None else n for n in sizes)
         return self._add(spec, Kind(spec.dtype, dims, None, spec.name), path)
 
+    def _variable(self, value: Any, path: str) -> Hashable:
+        """Take a variable by its handle. One that is given twice has one number: the trace may rely on that."""
+        same = [spec.alias_id for i, spec in self.variables.items() if self.tensors[i] is value.handle]
+        alias = same[0] if same else len({spec.alias_id for spec in self.variables.values()})
+        place = len(self.tensors)
+        self._tensor(value.handle, path)
+        self.variables[place] = VariableSpec(value.shape, value.dtype, value.trainable, alias)
+        return ("variable", alias, value.trainable)
+
+    def _variable_spec(self, spec: VariableSpec, path: str) -> Hashable:
+        held = Spec(spec.dtype, _open_sizes(spec.shape))
+        self.variables[len(self.tensors)] = spec
+        self._add(spec, Kind(dtypes.resource, (), held), path)
+        return ("variable", spec.alias_id, spec.trainable)
+
     def _read(self, value: Any, path: str) -> Hashable:
         if isinstance(value, EagerTensor) and value._dtype != 20:
             return self._add(value, Kind(value.dtype, value._shape), path)
@@ -137,6 +156,8 @@ class Arguments:
             return (kind, *(self._read(v, f"{path}[{i}]") for i, v in enumerate(value)))
         if isinstance(value, TypeSpec):
             return self._read_type_spec(value, path)
+        if isinstance(value, Variable):
+            return self._variable(value, path)
         handle = getattr(value, "_handle", None)
         if isinstance(handle, EagerTensor):
             return ("variable", handle._id)
@@ -149,6 +170,8 @@ class Arguments:
     def _read_type_spec(self, spec: Any, path: str) -> Hashable:
         if isinstance(spec, TensorSpec):
             return self._spec(spec, path)
+        if isinstance(spec, VariableSpec):
+            return self._variable_spec(spec, path)
         for part in nest.flatten(spec, expand_composites=True):
             if isinstance(part, TensorSpec):
                 self._spec(part, path)
@@ -194,6 +217,18 @@ class Arguments:
         """Return the structure with other tensors in place of its own."""
         return _rebuilt(self.structure, iter(tensors))
 
+    def signature(self, kinds: Sequence[Kind]) -> Any:
+        """Return the structure with specs of `kinds` in place of tensors and variables."""
+        return self.rebuild([self.variables.get(i) or kind.tensor_spec() for i, kind in enumerate(kinds)])
+
+    def without_variables(self, kinds: Sequence[Kind]) -> Arguments:
+        """Return the same with specs for the variables: a trace lives longer than the arguments that it was made with."""
+        if not self.variables:
+            return self
+        kept = copy.copy(self)
+        kept.structure, kept.tensors = self.signature(kinds), []
+        return kept
+
 
 def _sorted(mapping: Mapping[Any, Any]) -> list[Any]:
     try:
@@ -209,6 +244,8 @@ def _shallow(value: Any) -> Any:
 def _rebuilt(value: Any, tensors: Iterator[Any]) -> Any:
     if isinstance(value, (Tensor, np.ndarray, np.generic, TensorSpec)):
         return next(tensors)
+    if isinstance(value, (Variable, VariableSpec)):
+        return _variable_of(value, next(tensors))
     if value is None or isinstance(value, (int, float, bool, str, bytes, complex)):
         return value
     if isinstance(value, TypeSpec):
@@ -237,6 +274,24 @@ def _rebuilt(value: Any, tensors: Iterator[Any]) -> Any:
     return value
 
 
+def _variable_of(value: Variable | VariableSpec, handle: Any) -> Any:
+    """Return the variable, like `value`, that a handle stands for inside a trace; a spec as it is."""
+    if isinstance(handle, VariableSpec):
+        return handle
+    if handle.variable is None:
+        name = value._shared_name if isinstance(value, Variable) else None
+        handle.variable = ResourceVariable(
+            trainable=value.trainable, dtype=value.dtype, shape=value.shape, handle=handle, name=name
+        )
+    return handle.variable
+
+
+def _open_sizes(shape: TensorShape) -> tuple[Size, ...] | None:
+    if shape.rank is None:
+        return None
+    return tuple(open_size(i) if n is None else n for i, n in enumerate(shape.as_list()))
+
+
 def placeholder_specs(kinds: Sequence[Kind]) -> list[Spec]:
     """Return the specs of a trace's inputs: open sizes become symbols, equal numbers the same one."""
     symbols: dict[int, Size] = {}
@@ -256,7 +311,7 @@ def accepts(traced: Sequence[Kind], given: Sequence[Kind]) -> bool:
     for a, b in zip(traced, given, strict=True):
         if a is b or (a == b and (a.dims is None or all(n >= 0 for n in a.dims))):
             continue
-        if a.dtype is not b.dtype or a.handle != b.handle:
+        if a.dtype is not b.dtype or not _holds(a, b):
             return False
         if a.dims is None:
             continue
@@ -268,19 +323,45 @@ def accepts(traced: Sequence[Kind], given: Sequence[Kind]) -> bool:
     return True
 
 
+def _holds(traced: Kind, given: Kind) -> bool:
+    """Return whether what `given` refers to is of the kind that `traced` refers to; variables may have any open size."""
+    a, b = traced.handle, given.handle
+    if a is None or b is None or traced.dtype is not dtypes.resource or a.shape is None or b.shape is None:
+        return a == b
+    pairs = zip(a.shape, b.shape, strict=False)
+    return (
+        a.dtype is b.dtype
+        and len(a.shape) == len(b.shape)
+        and all(isinstance(m, Expression) or m == n for m, n in pairs)
+    )
+
+
+def _common_handle(a: Kind, b: Kind) -> Spec | None:
+    """Return the narrowest spec of a variable that holds what either holds; None where there is none."""
+    old, new = a.handle, b.handle
+    if old is None or new is None or a.dtype is not dtypes.resource or old.dtype is not new.dtype:
+        return None
+    if old.shape is None or new.shape is None or len(old.shape) != len(new.shape):
+        return None
+    return old.with_shape(
+        m if m == n else open_size(i) for i, (m, n) in enumerate(zip(old.shape, new.shape, strict=True))
+    )
+
+
 def relaxed(traced: Sequence[Kind], given: Sequence[Kind]) -> list[Kind] | None:
     """Return the narrowest kinds that serve both; None where element types differ."""
     numbers: dict[tuple[int, int], int] = {}
     result = []
     for a, b in zip(traced, given, strict=True):
-        if a.dtype is not b.dtype or a.handle != b.handle:
+        handle = a.handle if a.handle == b.handle else _common_handle(a, b)
+        if a.dtype is not b.dtype or (handle is None and a.handle != b.handle):
             return None
         if a.dims is None or b.dims is None or len(a.dims) != len(b.dims):
-            result.append(Kind(a.dtype, None, a.handle))
+            result.append(Kind(a.dtype, None, handle))
             continue
         pairs = zip(a.dims, b.dims, strict=True)
         dims = tuple(m if m == n >= 0 else numbers.setdefault((m, n), -1 - len(numbers)) for m, n in pairs)
-        result.append(Kind(a.dtype, dims, a.handle, a.name if a.name == b.name else None))
+        result.append(Kind(a.dtype, dims, handle, a.name if a.name == b.name else None))
     return result
 
 

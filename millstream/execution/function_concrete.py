@@ -10,7 +10,7 @@ from typing import Any
 from millstream import _runtime as runtime
 from millstream.autodiff.split import acts
 from millstream.backends.cpu.device import load
-from millstream.base import errors, nest
+from millstream.base import dtypes, errors, nest
 from millstream.base.composite import CompositeTensor
 from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
@@ -19,13 +19,14 @@ from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph, graph_stack, tracing
 from millstream.execution.convert import to_tensor
 from millstream.execution.func_graph import FuncGraph
-from millstream.execution.function_arguments import Arguments, Kind, placeholder_specs
+from millstream.execution.function_arguments import Arguments, Kind, accepts, placeholder_specs
 from millstream.execution.function_text import SignatureText
 from millstream.execution.program_call import FunctionOp, call_program
 from millstream.execution.specs import spec_of
 from millstream.execution.staging_values import leaf_tensor, with_leaves
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import EagerTensor, Tensor
+from millstream.execution.variable import Variable
 from millstream.execution.variable_scatter import tell_graphs
 from millstream.ops.declaration import runtime_name
 from millstream.program.primitives.control import HOST_CALL
@@ -58,6 +59,7 @@ class ConcreteFunction:
         self._fetched = runtime.CallCache(self._miss_fetched)
         self._inner_graphs = [g for g in (getattr(t, "graph", None) for t in self._captured) if g is not None]
         self._variables = [weakref.ref(v) for v in graph.variables]
+        self._find_handles()
         graph.variables = []
 
     def _finish_graph(self) -> None:
@@ -70,6 +72,24 @@ class ConcreteFunction:
         self._captured = tuple(order[v] for v in program.inputs if v in order)
         program.inputs = [*(v for v in program.inputs if v not in order), *(v for v in program.inputs if v in order)]
         self.op = FunctionOp(program)
+
+    def _find_handles(self) -> None:
+        """Remember what this trace takes for granted of the variables it is given: which is which, and which it captures."""
+        graph = self._graph
+        self._own_handles = {number for t in self._captured if (number := identity(t)) is not None}
+        numbers = {v: number for number, v in graph.given.items()}
+        inputs = graph.program.inputs
+        self._fixed = {i: numbers[v] for i, v in enumerate(inputs) if v in graph.relied_on}
+        self._given = list(self._arguments.variables)
+        graph.given = {}
+
+    def serves(self, tensors: Sequence[Any]) -> bool:
+        """Return whether the variables given are distinct from those captured, or are those that the trace knows."""
+        for i in self._given:
+            number = identity(tensors[i])
+            if self._fixed.get(i, number) != number or (i not in self._fixed and number in self._own_handles):
+                return False
+        return True
 
     @property
     def name(self) -> str:
@@ -123,7 +143,7 @@ class ConcreteFunction:
     @property
     def structured_input_signature(self) -> tuple[Any, dict[str, Any]]:
         """The arguments as specs: positional ones, and keyword ones."""
-        args, kwargs = self._arguments.rebuild([k.tensor_spec() for k in self.kinds])
+        args, kwargs = self._arguments.signature(self.kinds)
         return args, kwargs
 
     @property
@@ -254,7 +274,7 @@ class ConcreteFunction:
                 if len(bound.kinds) == len(self.kinds) and (
                     bound.key == self._arguments.key or self._fits(bound.structure)
                 ):
-                    return [self._checked(t, k) for t, k in zip(bound.tensors, self.kinds, strict=True)]
+                    return self._all_checked(bound.tensors)
         except TypeError:
             pass
         flat = [*nest.flatten(args, expand_composites=True)]
@@ -274,7 +294,18 @@ class ConcreteFunction:
                     + f"; it takes {len(self.kinds)}."
                 )
             )
-        return [self._checked(t, k) for t, k in zip(flat, self.kinds, strict=True)]
+        return self._all_checked([v.handle if isinstance(v, Variable) else v for v in flat])
+
+    def _all_checked(self, values: Sequence[Any]) -> list[Any]:
+        tensors = [self._checked(v, k) for v, k in zip(values, self.kinds, strict=True)]
+        if not self.serves(tensors):
+            raise ValueError(
+                explain(
+                    f"{self._python_name} was traced for a variable that is not among those it captures, or for one that is, "
+                    "and given the other. Call the tf.function, which traces for both."
+                )
+            )
+        return tensors
 
     _bind: Callable[..., Any] | None = None
 
@@ -289,10 +320,20 @@ class ConcreteFunction:
         return all(old == new for old, new in pairs if isinstance(old, _NUMBERS))
 
     def _checked(self, value: Any, kind: Kind) -> Any:
-        tensor = value if isinstance(value, Tensor) else to_tensor(value, kind.dtype)
         spec = kind.tensor_spec()
+        if kind.dtype is dtypes.resource and kind.handle is not None:
+            given = spec_of(value) if isinstance(value, Tensor) else None
+            if given is None or not accepts([kind], [Kind(given.dtype, (), given.handle)]):
+                raise TypeError(
+                    explain(
+                        f"Binding inputs to tf.function failed due to `Can not cast {value!r} to a variable of {kind.handle}`. "
+                        "Give a variable of the traced element type and shape, or call the tf.function."
+                    )
+                )
+            return value
+        tensor = value if isinstance(value, Tensor) else to_tensor(value, kind.dtype)
         if tensor.dtype is not kind.dtype or not spec.shape.is_compatible_with(tensor.shape):
-            given = TensorSpec(tensor.shape, tensor.dtype)
+            given_spec = TensorSpec(tensor.shape, tensor.dtype)
             if tensor.dtype is not kind.dtype:
                 raise errors.InvalidArgumentError(
                     None,
@@ -304,7 +345,7 @@ class ConcreteFunction:
                 )
             raise TypeError(
                 explain(
-                    f"Binding inputs to tf.function failed due to `Can not cast {given!r} to {spec!r}`. Received args: "
+                    f"Binding inputs to tf.function failed due to `Can not cast {given_spec!r} to {spec!r}`. Received args: "
                     f"{self._arguments.structure[0]!r}. Give a tensor of the traced element type and shape, or call the tf.function."
                 )
             )
@@ -358,16 +399,35 @@ def trace(
     placeholders = []
     for i, spec in enumerate(placeholder_specs(kinds)):
         placeholders.append(graph.placeholder(spec, kinds[i].name or (names[i] if i < len(names) else None)))
+    stand_for_variables(graph, arguments, placeholders)
     args, kwargs = arguments.rebuild(placeholders)
     with tracing(graph):
         result = python_function(*args, **kwargs)
         _check_results(python_function, result)
         made = ConcreteFunction(graph, arguments, kinds, result)
     del result, args, kwargs
+    made._arguments = arguments.without_variables(kinds)
     made._argument_names = [k.name or (names[i] if i < len(names) else f"arg{i}") for i, k in enumerate(kinds)]
     if any(reference() is None for reference in graph.created):
         raise ValueError(explain(CREATED_AGAIN))
     return made
+
+
+def stand_for_variables(graph: FuncGraph, arguments: Arguments, placeholders: list[SymbolicTensor]) -> None:
+    """Let one placeholder stand for a variable that is given in several places, and know what it is."""
+    first: dict[Any, SymbolicTensor] = {}
+    for i, spec in arguments.variables.items():
+        placeholders[i] = first.setdefault(spec.alias_id, placeholders[i])
+        number = identity(arguments.tensors[i])
+        if number is not None:
+            graph.given[number] = placeholders[i].value
+
+
+def identity(handle: Any) -> int | None:
+    """Return the number of the variable that a handle belongs to, where that is known."""
+    if isinstance(handle, SymbolicTensor):
+        return next((number for number, v in handle.graph.given.items() if v is handle.value), None)
+    return handle._id if isinstance(handle, EagerTensor) else None
 
 
 CREATED_AGAIN = (

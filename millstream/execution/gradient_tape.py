@@ -149,11 +149,11 @@ class GradientTape:
         found = dict(self._used if self._tape is None else self._tape.variables)
         if self._graph is not None:
             used = {v for n in self._nodes() for v in n.inputs}
-            for tensor, value in self._graph.captures.values():
-                if value in used and tensor.dtype is dtypes.resource and self._watch_variables:
-                    variable = tapes.trainable.get(tensor._id)
+            for handle, value in self._graph.handles():
+                if value in used and self._watch_variables:
+                    variable = tapes.trainable_variable(handle)
                     if variable is not None:
-                        found.setdefault(tensor._id, variable)
+                        found.setdefault(id(handle), variable)
         return tuple(found.values())
 
     def _forget(self) -> None:
@@ -287,7 +287,7 @@ class GradientTape:
     def _follows(self, handle: Any) -> bool:
         """Whether a variable's handle, or an eager tensor from outside, is followed without being asked for."""
         if isinstance(handle, SymbolicTensor):
-            return False
+            return self._watch_variables and tapes.trainable_variable(handle) is not None
         tape = self._tape
         return tape is not None and (
             handle._id in tape.watched or (self._watch_variables and handle._id in tapes.trainable)

@@ -39,6 +39,9 @@ def out_of_scope(tensor: Any) -> Exception:
 class SymbolicTensor(Tensor):
     """Stand for one value of a graph."""
 
+    variable: Any = None
+    """The variable that this handle, an argument of the trace, belongs to."""
+
     def __init__(self, graph: Any, value: Value) -> None:
         self.graph = graph
         self.value_ = value

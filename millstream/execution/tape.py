@@ -16,6 +16,7 @@ from millstream.base import dtypes
 from millstream.execution.derived import GradientOp
 from millstream.execution.dispatch import apply_flat, attributes_key, definitions, execute, handle_of
 from millstream.execution.indexed_slices import IndexedSlices
+from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import eager_constant, watchers
 from millstream.ops import math
 from millstream.program.primitives.elementwise import ADD
@@ -34,6 +35,14 @@ _stack = _Stack()
 
 trainable: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 """Trainable variables by the id of their handle."""
+
+
+def trainable_variable(handle: Any) -> Any:
+    """Return the trainable variable of a handle, eager or an argument of a trace; None where there is none."""
+    if isinstance(handle, SymbolicTensor):
+        variable = handle.variable
+        return variable if variable is not None and variable.trainable else None
+    return trainable.get(handle._id)
 
 
 def is_watched(tensor: Any) -> bool:

@@ -74,14 +74,15 @@ def read_key(dtype: DType) -> Any:
 
 
 class _VariableMeta(abc.ABCMeta):
-    """Makes `tf.Variable(...)` go through the creators of the scopes around it."""
+    """Makes `tf.Variable(...)` a ResourceVariable, by way of the creators of the scopes around it."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        made = ResourceVariable if cls is Variable else cls
         if not creators or kwargs.get("handle") is not None or not issubclass(cls, Variable):
-            return super().__call__(*args, **kwargs)
+            return abc.ABCMeta.__call__(made, *args, **kwargs)
 
         def plain(**arguments: Any) -> Any:
-            return abc.ABCMeta.__call__(cls, **arguments)
+            return abc.ABCMeta.__call__(made, **arguments)
 
         next_creator: Callable[..., Any] = plain
         for creator in creators:
@@ -550,13 +551,13 @@ class _UnreadVariable(Variable):
 
 
 class ResourceVariable(Variable):
-    """A variable made for a handle at hand: an argument of a traced function, or one that a file names."""
+    """What `tf.Variable(...)` makes; or, with `handle`, a variable for one at hand: an argument of a traced function."""
 
     def __init__(
         self,
         initial_value: Any = None,
         trainable: bool | None = None,
-        *,
+        *arguments: Any,
         dtype: Any = None,
         shape: Any = None,
         handle: Any = None,
@@ -564,7 +565,9 @@ class ResourceVariable(Variable):
         **options: Any,
     ) -> None:
         if handle is None:
-            super().__init__(initial_value, trainable, name=name, dtype=dtype, shape=shape, **options)
+            given = {"name": name, "dtype": dtype, "shape": shape}
+            options.update((k, v) for k, v in given.items() if v is not None)
+            super().__init__(initial_value, trainable, *arguments, **options)
             return
         self._settings(trainable, None, None, None, name)
         info: Any = None if isinstance(handle, SymbolicTensor) else state_info(handle)

@@ -11,11 +11,14 @@ from millstream.execution.context import graph_stack
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.indexed_slices import IndexedSlices
+from millstream.execution.symbolic import SymbolicTensor
 from millstream.ops import state as ops
 
 
 def tell_graphs(variable: Any) -> None:
-    """Write down in the graphs being traced that they use this variable."""
+    """Write down in the graphs being traced that they use this variable; arguments of a trace are not its own."""
+    if isinstance(variable.handle, SymbolicTensor):
+        return
     origin = getattr(variable, "_origin", variable)
     for graph in graph_stack():
         if graph is not None:
