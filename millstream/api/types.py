@@ -18,6 +18,8 @@ publish("dtypes.DType", dtypes.DType)
 publish("as_dtype", dtypes.as_dtype)
 publish("dtypes.as_dtype", dtypes.as_dtype)
 publish("TensorShape", shapes.TensorShape)
+publish("compat.v1.TensorShape", shapes.TensorShape)
+publish("compat.v1.Dimension", shapes.Dimension)
 publish("newaxis", None)
 
 for _name in (

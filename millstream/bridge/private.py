@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from millstream.api.public import PUBLIC
-from millstream.base import errors
+from millstream.base import errors, type_specs
 from millstream.base.messages import message
 
 _modules: dict[str, types.ModuleType] = {}
@@ -40,6 +40,11 @@ def _attributes() -> dict[str, dict[str, Any]]:
             "is_op_determinism_enabled": config.is_op_determinism_enabled,
         },
         "tensorflow.python.framework.tensor_util": {},
+        "tensorflow.python.framework.type_spec_registry": {
+            "register": type_specs.register_type_spec,
+            "get_name": type_specs.get_type_spec_name,
+            "lookup": type_specs.lookup_type_spec,
+        },
         "tensorflow.python.ops": {},
         "tensorflow.python.ops.math_ops": {"is_nan": PUBLIC["math.is_nan"]},
         "tensorflow.python.ops.linalg": {},
