@@ -20,6 +20,7 @@ _FAMILIES = {
     "strings": "strings",
     "train": "train",
     "experimental_numpy": "experimental.numpy",
+    "extension": "experimental",
 }
 """Files whose names start so wait until the namespace is asked for."""
 

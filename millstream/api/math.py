@@ -220,7 +220,7 @@ def accumulate_n(inputs: Any, shape: Any = None, tensor_dtype: Any = None, name:
 @public("abs", "math.abs")
 def abs_(x: Any, name: str | None = None) -> Any:
     """Return the absolute value elementwise; of complex numbers, their length."""
-    if isinstance(x, CompositeTensor):
+    if isinstance(x, CompositeTensor) and hasattr(x, "dtype"):
         return absolute(x)
     x = to_tensor(x)
     return x if x.dtype.is_unsigned else absolute(x)

@@ -12,7 +12,7 @@ from millstream.base import dtypes, nest
 from millstream.base.composite import CompositeTensor
 from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
-from millstream.base.specs import RaggedTensorSpec, SparseTensorSpec, TensorSpec, TypeSpec
+from millstream.base.specs import BatchableTypeSpec, RaggedTensorSpec, SparseTensorSpec, TensorSpec, TypeSpec
 from millstream.base.trace_types import installed
 from millstream.data.optional import NoneTensorSpec, spec_of_element
 from millstream.data.stage import Element, refused
@@ -149,7 +149,18 @@ def stack(spec: TypeSpec, column: Sequence[Any], index: int = 0) -> Any:
         return _stack_sparse(column, index)
     if isinstance(spec, RaggedTensorSpec):
         return stack_ragged(spec, column)
+    if _is_encoded(spec):
+        return _stack_encoded(spec, column, index)
     raise TypeError(explain(f"Unable to batch components of type {type(first).__name__}."))
+
+
+def _stack_encoded(spec: Any, column: Sequence[Any], index: int) -> Any:
+    whole = spec._batch(len(column))
+    rows = [[part for _, part in _encoded(spec, leaf)] for leaf in column]
+    wanted = whole.__batch_encoder__.encoding_specs(whole)
+    parts = zip(leaf_specs(spec.__batch_encoder__.encoding_specs(spec)), zip(*rows, strict=True), strict=True)
+    stacked = [stack(s, part, index) for s, part in parts]
+    return whole.__batch_encoder__.decode(whole, nest.pack_sequence_as(wanted, stacked))
 
 
 def stack_tensors(column: Sequence[Any], index: int = 0) -> EagerTensor:
@@ -219,9 +230,28 @@ def row_count(spec: TypeSpec, leaf: Any) -> int | None:
         return int(leaf.dense_shape.numpy()[0])
     if isinstance(spec, RaggedTensorSpec):
         return int(leaf.nrows().numpy())
+    if _is_encoded(spec):
+        return row_count(*_encoded(spec, leaf, 1)[0])
     if not leaf._shape:
         raise ValueError(explain("Unbatching a tensor is only supported for rank >= 1"))
     return leaf._shape[0]  # type: ignore[no-any-return]
+
+
+def _is_encoded(spec: TypeSpec) -> bool:
+    """Whether only the batch encoder of a type says what its rows are: of extension types."""
+    return isinstance(spec, BatchableTypeSpec) and not isinstance(spec, TensorSpec)
+
+
+def _encoded(spec: Any, leaf: Any, rank: int = 0) -> list[tuple[Any, Any]]:
+    """Return the specs and values that a leaf's encoder takes it apart in."""
+    encoder = spec.__batch_encoder__
+    return list(
+        zip(leaf_specs(encoder.encoding_specs(spec)), nest.flatten(encoder.encode(spec, leaf, rank)), strict=True)
+    )
+
+
+def _encoded_rows(spec: Any, leaf: Any) -> list[Rows]:
+    return [Rows(s, part) for s, part in _encoded(spec, leaf, 1)]
 
 
 class Rows:
@@ -239,6 +269,10 @@ class Rows:
             self.starts = np.searchsorted(self.indices[:, 0], np.arange(int(leaf.dense_shape.numpy()[0]) + 1))
             self.inner_shape = leaf.dense_shape.numpy()[1:]
             self.values = leaf.values._array()
+        elif not self.kind and _is_encoded(spec):
+            self.kind = "encoded"
+            self.parts = _encoded_rows(spec, leaf)
+            self.row_spec: Any = row_spec(spec)
         elif not self.kind:
             self.array = leaf._array()
             self.string = leaf._dtype == _STRING
@@ -251,6 +285,10 @@ class Rows:
             return None
         if self.kind == "ragged":
             return self.leaf[index]
+        if self.kind == "encoded":
+            encoder = self.row_spec.__batch_encoder__
+            row = [part[index] for part in self.parts]
+            return encoder.decode(self.row_spec, nest.pack_sequence_as(encoder.encoding_specs(self.row_spec), row))
         low, high = self.starts[index], self.starts[index + 1]
         return SparseTensor(
             self.indices[low:high, 1:], eager_constant(self.values[low:high], self.dtype), self.inner_shape

@@ -10,7 +10,7 @@ from millstream.base.composite import CompositeTensor
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
-from millstream.base.specs import RaggedTensorSpec, SparseTensorSpec, TensorSpec, TypeSpec
+from millstream.base.specs import BatchableTypeSpec, RaggedTensorSpec, SparseTensorSpec, TensorSpec, TypeSpec
 from millstream.base.trace_types import installed
 from millstream.execution.context import current_graph, tracing
 from millstream.execution.control_flow import while_loop
@@ -167,6 +167,7 @@ def map_fn(fn: Callable[..., Any], elems: Any, signature: Any, infer_shape: bool
     """Apply `fn` to each row of `elems` and stack the results."""
     if not callable(fn):
         raise TypeError(explain(f"The provided function {getattr(fn, '__name__', fn)!r} is not callable."))
+    fn, elems, signature = _with_encoded(fn, elems, signature)
     flat, total, count = _rows(elems)
     if signature is None:
         signature = nest.map_structure(_own_signature, elems)
@@ -214,6 +215,30 @@ def map_fn(fn: Callable[..., Any], elems: Any, signature: Any, infer_shape: bool
     _, arrays = while_loop(lambda i, _: apply(find("Less"), i, total), body, (constant_of(0, dtypes.int32), outputs))
     made = [a.concat() if j else _with_count(a.stack(), count) for a, j in zip(arrays, joined, strict=True)]
     return _packed(signature, columns, made)
+
+
+def _with_encoded(fn: Callable[..., Any], elems: Any, signature: Any) -> tuple[Callable[..., Any], Any, Any]:
+    """Return the arguments of map_fn with those values taken apart that only their batch encoder can say the rows of."""
+
+    def spec_of_encoded(value: Any) -> Any:
+        own = isinstance(value, CompositeTensor) and not hasattr(value, "_row_reader") and not hasattr(value, "_handle")
+        return value._type_spec if own and isinstance(value._type_spec, BatchableTypeSpec) else None
+
+    specs = nest.map_structure(spec_of_encoded, elems)
+    if all(spec is None for spec in nest.flatten(specs)):
+        return fn, elems, signature
+    if signature is None:
+        signature = nest.map_structure(lambda s, e: _own_signature(e) if s is None else s._unbatch(), specs, elems)
+    parts = nest.map_structure(lambda s, e: e if s is None else s.__batch_encoder__.encode(s, e, 1), specs, elems)
+
+    def on_row(row: Any) -> Any:
+        return fn(
+            nest.map_structure_up_to(
+                specs, lambda s, r: r if s is None else s.__batch_encoder__.decode(s._unbatch(), r), specs, row
+            )
+        )
+
+    return on_row, parts, signature
 
 
 def _own_signature(leaf: Any) -> Any:
