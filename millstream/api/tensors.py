@@ -9,7 +9,6 @@ import numpy as np
 from millstream import _runtime as runtime
 from millstream.api.public import public, publish
 from millstream.base import dtypes
-from millstream.base.composite import CompositeTensor
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
@@ -18,6 +17,8 @@ from millstream.execution.context import current_graph
 from millstream.execution.convert import register_conversion, to_tensor
 from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.operation import Operation, label
+from millstream.execution.ragged_tensor import RaggedTensor
+from millstream.execution.sparse_tensor import SparseTensor
 from millstream.execution.static_value import static_value
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import EagerTensor, Tensor, TensorType, eager_from_array
@@ -92,8 +93,11 @@ def _shaped(tensor: Any, value: Any, shape: TensorShape) -> Any:
 
 @public("is_tensor")
 def is_tensor(x: Any) -> bool:
-    """Return whether ops take `x` as it is: a tensor, a variable, or a value made of tensors."""
-    return isinstance(x, (TensorType, CompositeTensor)) or getattr(x, "is_tensor_like", False) is True
+    """Return whether ops take `x` as it is: a tensor, a variable, a sparse or ragged tensor, or IndexedSlices."""
+    return (
+        isinstance(x, (TensorType, SparseTensor, RaggedTensor, IndexedSlices))
+        or getattr(x, "is_tensor_like", False) is True
+    )
 
 
 @public("is_symbolic_tensor")

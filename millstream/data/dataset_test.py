@@ -194,3 +194,9 @@ def test_elements_too_long_for_their_buckets_are_refused_by_number() -> None:
         tf.errors.InvalidArgumentError, match=r"GroupByWindowDataset, element 3(.|\n)*max\(bucket_boundaries\)"
     ):
         list(buckets)
+
+
+def test_datasets_and_iterators_are_no_tensors_though_made_of_them() -> None:
+    assert not tf.is_tensor(Dataset.range(3))
+    assert not tf.is_tensor(iter(Dataset.range(3)))
+    assert tf.is_tensor(tf.sparse.from_dense([1])) and tf.is_tensor(tf.ragged.constant([[1]]))
