@@ -9,8 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from millstream.autodiff.slices import Adjoint, Slices, dense
-from millstream.autodiff.split import Reverse, Split, copy_program, differentiable, emit_nodes, take_back
+from millstream.autodiff.split import (
+    Reverse,
+    Split,
+    adjoint_spec,
+    copy_program,
+    differentiable,
+    emit_nodes,
+    parts,
+    take_back,
+)
 from millstream.base import dtypes
+from millstream.base.dtypes import DType
 from millstream.base.spec import Spec
 from millstream.program.primitives.control import BRANCH, CALL, branch
 from millstream.program.primitives.elementwise import convert
@@ -111,9 +121,11 @@ def reverse_branch(
     for program in programs:
         copy = copy_program(program)
         own = {i: Value(copy.outputs[i].spec) for i in given}
-        split = Split(copy, own, wanted, reverse)
-        split.keep_sizes([*own.values()], inputs)
+        split = Split(copy, own, wanted, reverse, sparse=True)
         splits.append((split, own))
+    sparse = _choose_sparse([split for split, _ in splits])
+    for split, own in splits:
+        split.keep_sizes([*own.values()], inputs)
     saved = [[v for v in split.needed if v not in split.inputs] for split, _ in splits]
     elements = [v.spec.with_value(None) for values in saved for v in values]
     forwards = [
@@ -125,12 +137,30 @@ def reverse_branch(
     sent = [dense(flows[i]) for i in given]  # type: ignore[arg-type]
     backwards = []
     for which, (split, own) in enumerate(splits):
-        backwards.append(_backward_branch(programs[which].name, split, own, saved, which, inputs, lists, sent, wanted))
-    results = branch(index, backwards, *inputs, *lists, *sent)
+        backwards.append(
+            _backward_branch(programs[which].name, split, own, saved, which, inputs, lists, sent, wanted, sparse)
+        )
+    results = iter(branch(index, backwards, *inputs, *lists, *sent))
     adjoints: Flows = [None] * len(node.inputs)
-    for i, value in zip(wanted, results, strict=True):
-        adjoints[i + 1] = value
+    for i, rows in zip(wanted, sparse, strict=True):
+        if rows is None:
+            adjoints[i + 1] = next(results)
+        else:
+            adjoints[i + 1] = Slices(next(results), next(results), adjoint_spec(inputs[i].spec).shape or ())
     return adjoints
+
+
+def _choose_sparse(splits: Sequence[Split]) -> list[DType | None]:
+    """Return, for each result, the type of row numbers where every branch gives rows or nothing; make the others dense."""
+    chosen: list[DType | None] = []
+    for at in range(len(splits[0].results)):
+        found = [split.results[at] for split in splits]
+        types = {a.indices.dtype if isinstance(a, Slices) else None for a in found if a is not None}
+        chosen.append(types.pop() if len(types) == 1 else None)
+        if chosen[-1] is None:
+            for split in splits:
+                split.make_dense(at)
+    return chosen
 
 
 def _keeping(program: Program, split: Split, saved: Sequence[Sequence[Value]], which: int) -> Program:
@@ -155,6 +185,7 @@ def _backward_branch(
     lists: Sequence[Value],
     sent: Sequence[Value],
     wanted: Sequence[int],
+    sparse: Sequence[DType | None],
 ) -> Program:
     result = Program(f"{name}_reverse")
     place = {v: result.input(outer.spec) for v, outer in zip(split.inputs, inputs, strict=True)}
@@ -164,8 +195,14 @@ def _backward_branch(
         start = sum(len(values) for values in saved[:which])
         take_back(saved[which], held[start : start + len(saved[which])], place)
         emit_nodes(split.backward, place)
-        for i, adjoint in zip(wanted, split.results, strict=True):
-            result.outputs.append(zeros_of(place[split.inputs[i]]) if adjoint is None else place[adjoint])  # type: ignore[index]
+        for i, adjoint, rows in zip(wanted, split.results, sparse, strict=True):
+            if adjoint is None and rows is not None:
+                spec = adjoint_spec(inputs[i].spec)
+                result.outputs += [full((0, *(spec.shape or ())[1:]), 0, spec.dtype), full((0,), 0, rows)]
+            elif adjoint is None:
+                result.outputs.append(zeros_of(place[split.inputs[i]]))
+            else:
+                result.outputs += [place[v] for v in parts(adjoint)]
     return result
 
 

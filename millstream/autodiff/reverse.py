@@ -10,9 +10,10 @@ from millstream.autodiff.control import CONTROL_RULES
 from millstream.base import dtypes, errors
 from millstream.ops.declaration import Op
 from millstream.program.primitives.core import Primitive
+from millstream.program.primitives.elementwise import convert
 from millstream.program.primitives.lists import list_zeros
 from millstream.program.primitives.shaping import full
-from millstream.program.slices import Adjoint, accumulate, dense
+from millstream.program.slices import Adjoint, Slices, accumulate, dense
 from millstream.program.value import Node, Value, current_program, from_source
 
 
@@ -68,6 +69,10 @@ def _reverse_node(node: Node, flows: list[Adjoint | None], reached: set[Value]) 
     return list(rule(node, flows, reached, reverse))
 
 
+PASSES_ROWS = frozenset({"Identity", "EnsureShape", "Cast"})
+"""Ops of each element by itself whose gradient is of some rows where its adjoint is."""
+
+
 def flowing(values: Sequence[Value], flows: Sequence[Adjoint | None]) -> dict[Value, Adjoint]:
     """Return the adjoint of each of `values`; what stands there twice has the sum of both."""
     found: dict[Value, Adjoint] = {}
@@ -111,6 +116,11 @@ def _reverse_op(op: Op, node: Node, flows: list[Adjoint | None]) -> Sequence[Adj
         return _flat(result, len(node.inputs))
     if op.effects:
         return [None] * len(node.inputs)
+    if op.name in PASSES_ROWS and isinstance(flows[0], Slices):
+        rows = flows[0]
+        return [Slices(convert(rows.values, node.inputs[0].dtype), rows.indices, rows.shape)]
+    # A body may give its input as it is; the rows of an op that reshapes or joins are one array all the same.
+    flows = [dense(f) if isinstance(f, Slices) else f for f in flows]
     program = current_program()
     start = len(program.nodes)
     outputs = op.run_body(node.inputs, node.attributes)

@@ -127,7 +127,18 @@ class Split:
                 )
         cut = next((i + 1 for i, n in enumerate(program.nodes) if n is last), 0) if last is not None else 0
         self.forward, self.backward = program.nodes[:cut], program.nodes[cut:]
-        self._settle([*flows.values(), *(totals or {}).values()])
+        self._given = [*flows.values(), *(totals or {}).values()]
+        self._settle(self._given)
+
+    def make_dense(self, at: int) -> None:
+        """Let the result at `at` be one value where it is rows."""
+        adjoint = self.results[at]
+        if isinstance(adjoint, Slices):
+            more = Program("dense")
+            with building(more):
+                self.results[at] = dense(adjoint)
+            self.backward += more.nodes
+            self._settle(self._given)
 
     def _settle(self, given: Sequence[Value]) -> None:
         """Drop what no result needs, take nodes without inputs along, and collect what else is read."""

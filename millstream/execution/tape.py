@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from millstream import _runtime as runtime
-from millstream.autodiff.reverse import reverse
+from millstream.autodiff.reverse import PASSES_ROWS, reverse
 from millstream.base import dtypes
 from millstream.execution.derived import GradientOp
 from millstream.execution.dispatch import apply_flat, attributes_key, definitions, execute, handle_of
 from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import eager_constant, watchers
-from millstream.ops import math
+from millstream.ops import math, unary
 from millstream.program.primitives.elementwise import ADD
 from millstream.program.primitives.shaping import full
 from millstream.program.slices import Slices, dense
@@ -252,6 +252,10 @@ def _backward_one(
         answer = own(item, given, wanted, dys)
         if answer is not NotImplemented:
             return answer  # type: ignore[no-any-return]
+    if dys[0].__class__ is IndexedSlices and item.definition.name in PASSES_ROWS:
+        rows = dys[0]
+        values = apply_flat(unary.cast, [rows.values], {"DstT": item.inputs[0].dtype, "Truncate": False})
+        return [IndexedSlices(values, rows.indices, rows.dense_shape)]
     dys = [to_dense(d) if d.__class__ is IndexedSlices else d for d in dys]
     count = len(item.inputs)
     call = (item.definition, item.attributes, given, wanted, count, len(item.outputs))
