@@ -167,7 +167,7 @@ def _choices(op: Op, case: Case) -> Iterator[dict[str, DType]]:
             if key not in seen and not any(d in _NOT_MADE for d in key):
                 seen.add(key)
                 yield choice
-    if not op.types or all(n in case.attributes for n in op.types):
+    if not seen:
         yield default
 
 

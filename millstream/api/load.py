@@ -15,6 +15,7 @@ _FAMILIES = {
     "image": "image",
     "io": "io",
     "lookup": "lookup",
+    "raw_ops": "raw_ops",
     "sets": "sets",
     "signal": "signal",
     "strings": "strings",
