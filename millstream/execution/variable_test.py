@@ -213,3 +213,18 @@ def test_a_class_like_keras_variable_can_be_built_on_our_bases():
     with GradientTape() as tape:
         y = tf.multiply(v, 3.0) + tf.multiply(2.0, v) + tf.constant([1.0, 1.0]) * v
     np.testing.assert_allclose(tape.gradient(y, v), [6.0, 6.0])
+
+
+def test_a_convolution_sees_every_change_of_its_weights():
+    # Small images: the runtime keeps the weights in another layout from their second use on.
+    x = tf.constant(np.random.default_rng(1).normal(size=(1, 7, 7, 32)).astype(np.float32))
+    start = np.random.default_rng(2).normal(size=(3, 3, 32, 64)).astype(np.float32)
+    weights = tf.Variable(start)
+    convolve = tf.function(lambda: tf.nn.conv2d(x, weights, 1, "SAME"))
+    changes = [lambda: weights.assign_add(start), lambda: weights.assign(-start), lambda: weights[0].assign(start[1])]
+    for change in [lambda: None, *changes]:
+        change()
+        fresh = tf.nn.conv2d(x, tf.constant(weights.numpy()), 1, "SAME").numpy()
+        for _ in range(3):
+            np.testing.assert_array_equal(convolve().numpy(), fresh)
+            np.testing.assert_array_equal(tf.nn.conv2d(x, weights, 1, "SAME").numpy(), fresh)

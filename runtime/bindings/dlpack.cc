@@ -65,6 +65,7 @@ PyObject* to_dlpack(PyObject*, PyObject* given) {
     if (pair.dtype != tensor.dtype) continue;
     auto* made = new Export;
     made->tensor = tensor;
+    if (tensor.buffer) tensor.buffer->expose();
     int64_t stride = 1;
     for (int axis = tensor.rank - 1; axis >= 0; --axis) {
       made->shape[axis] = tensor.dims[axis];

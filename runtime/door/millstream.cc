@@ -288,6 +288,7 @@ int ms_tensor_new(int type, int rank, const int64_t* sizes, ms_tensor** tensor) 
     if (!element_bytes(made->tensor.dtype))
       return fail(invalid("ms_tensor_new takes a type of numbers, given " + std::to_string(type) + "."));
     allocate_data(made->tensor);
+    made->tensor.buffer->expose();
     std::memset(made->tensor.data, 0, made->tensor.bytes());
     *tensor = made.release();
     return 0;

@@ -124,6 +124,11 @@ void bench_convolution(const char* name, ConvolutionCase c) {
   const Value x = random_value(f, {c.batch, c.in[0], c.in[1], c.in_channels}, random);
   const Value w = random_value(f, {c.kernel[0], c.kernel[1], c.in_channels, c.out_channels}, random),
               b = random_value(f, {c.out_channels}, random);
+  // As a variable holds them: in a buffer, with which another layout can be kept.
+  Tensor held = w.tensor;
+  held.buffer = Buffer::allocate(w.tensor.bytes());
+  held.data = held.buffer->data();
+  std::memcpy(held.data, w.tensor.data, w.tensor.bytes());
   const Value dz = random_value(f, {c.batch, out[0], out[1], c.out_channels}, random);
   Value z(f, {c.batch, out[0], out[1], c.out_channels}), dx(f, {c.batch, c.in[0], c.in[1], c.in_channels});
   Value dw(f, {c.kernel[0], c.kernel[1], c.in_channels, c.out_channels});
@@ -133,8 +138,8 @@ void bench_convolution(const char* name, ConvolutionCase c) {
   std::printf("%s\n", name);
   const auto all = [&](const char* who, const Kernel& forward, const Kernel& back, const Kernel& weights) {
     std::printf("  %s:", who);
-    print("forward", flops, run_kernel(forward, {&x.tensor, &w.tensor, &b.tensor}, {&z.tensor}, words));
-    print("input gradient", flops, run_kernel(back, {&w.tensor, &dz.tensor}, {&dx.tensor}, words));
+    print("forward", flops, run_kernel(forward, {&x.tensor, &held, &b.tensor}, {&z.tensor}, words));
+    print("input gradient", flops, run_kernel(back, {&held, &dz.tensor}, {&dx.tensor}, words));
     print("weight gradient", flops, run_kernel(weights, {&x.tensor, &dz.tensor}, {&dw.tensor}, words));
     std::printf("\n");
   };

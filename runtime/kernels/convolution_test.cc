@@ -119,6 +119,30 @@ void test_results_equal_plain_loops(const ConvolutionKernels& kernels) {
   }
 }
 
+// Weights in a buffer are kept in the layout that oneDNN wants, until somebody says that they change.
+void test_kept_weights_follow_their_bytes(const Kernel& kernel) {
+  const std::vector<int64_t> words{1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+  std::mt19937 random(7);
+  Value x = random_value(DType::float32, {1, 7, 7, 32}, random), z(DType::float32, {1, 7, 7, 64}),
+        expected(DType::float32, {1, 7, 7, 64});
+  Value plain = random_value(DType::float32, {3, 3, 32, 64}, random), held(DType::float32, {3, 3, 32, 64});
+  held.tensor.buffer = Buffer::allocate(plain.tensor.bytes());
+  held.tensor.data = held.tensor.buffer->data();
+  for (const float factor : {1.0f, 2.0f, -3.0f}) {
+    held.tensor.buffer->changing();
+    for (int64_t i = 0; i < plain.tensor.count(); ++i) held.as<float>()[i] = plain.as<float>()[i] *= factor;
+    expect(call_kernel(kernel_convolution, {&x, &plain}, {&expected}, words, false).ok(), "the plain form ran");
+    for (int use = 0; use < 3; ++use) {
+      std::memset(z.tensor.data, 0, z.tensor.bytes());
+      expect(call_kernel(kernel, {&x, &held}, {&z}, words, false).ok(), "a use of kept weights ran");
+      double apart = 0;
+      for (int64_t i = 0; i < z.tensor.count(); ++i)
+        apart = std::max(apart, std::abs(static_cast<double>(z.as<float>()[i]) - expected.as<float>()[i]));
+      expect(apart < 1e-3, "use " + std::to_string(use) + " of kept weights is apart by " + std::to_string(apart));
+    }
+  }
+}
+
 void test_hostile_calls_are_refused(const ConvolutionKernels& kernels) {
   const Value x(DType::float32, {1, 5, 5, 3}), w(DType::float32, {3, 3, 3, 4});
   Value z(DType::float32, {1, 3, 3, 4});
@@ -178,6 +202,7 @@ int main() {
 #endif
     for (const auto& kernels : forms) {
       test_results_equal_plain_loops(kernels);
+      test_kept_weights_follow_their_bytes(*kernels.forward);
       test_hostile_calls_are_refused(kernels);
     }
   }

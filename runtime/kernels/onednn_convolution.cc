@@ -80,6 +80,15 @@ dnnl::convolution_forward::primitive_desc forward_of(const Descriptions& d, cons
       d.high,          attributes};
 }
 
+// Few pixels to one weight, and laying out the weights anew would cost a part of the work that shows.
+bool keeps_weights(const ConvolutionShape& s) { return s.batch * s.out_pixels() <= 2048; }
+
+// oneDNN's relu hides NaN, so either ours runs after it, or the inputs are looked at first: whichever reads less.
+bool relu_after(const ConvolutionShape& s) {
+  const int64_t read = s.batch * s.in_pixels() * s.in_channels + s.taps() * s.in_channels / s.groups * s.out_channels;
+  return drops_nan(s.activation) && s.batch * s.out_pixels() * s.out_channels <= read;
+}
+
 template <typename Description>
 bool slow(const Description& description) {
   return std::string(description.impl_info_str()).find("ref") != std::string::npos;
@@ -90,13 +99,14 @@ std::shared_ptr<OneDnnOperation> make(const ConvolutionShape& s, ConvolutionForm
   if (form == ConvolutionForm::forward) {
     dnnl::primitive_attr attributes = onednn_attributes();
     dnnl::post_ops operations;
-    append_activation(operations, s.activation, s.alpha);
+    if (!relu_after(s)) append_activation(operations, s.activation, s.alpha);
     attributes.set_post_ops(operations);
     const auto description = forward_of(d, d.any_w, dnnl::prop_kind::forward_inference, attributes);
     if (slow(description)) return nullptr;
-    std::vector<OneDnnOperation::Slot> slots{{DNNL_ARG_SRC, d.x, d.x, false},
-                                             {DNNL_ARG_WEIGHTS, d.w, description.weights_desc(), false},
-                                             {DNNL_ARG_DST, d.z, d.z, true}};
+    std::vector<OneDnnOperation::Slot> slots{
+        {DNNL_ARG_SRC, d.x, d.x, false},
+        {DNNL_ARG_WEIGHTS, d.w, description.weights_desc(), false, keeps_weights(s)},
+        {DNNL_ARG_DST, d.z, d.z, true}};
     if (has_bias) slots.push_back({DNNL_ARG_BIAS, d.bias, d.bias, false});
     return std::make_shared<OneDnnOperation>(dnnl::convolution_forward(description), description.scratchpad_desc(),
                                              slots, threads);
@@ -110,7 +120,7 @@ std::shared_ptr<OneDnnOperation> make(const ConvolutionShape& s, ConvolutionForm
     return std::make_shared<OneDnnOperation>(
         dnnl::convolution_backward_data(description), description.scratchpad_desc(),
         std::vector<OneDnnOperation::Slot>{{DNNL_ARG_DIFF_SRC, d.x, d.x, true},
-                                           {DNNL_ARG_WEIGHTS, d.w, description.weights_desc(), false},
+                                           {DNNL_ARG_WEIGHTS, d.w, description.weights_desc(), false, keeps_weights(s)},
                                            {DNNL_ARG_DIFF_DST, d.z, d.z, false}},
         threads);
   }
@@ -255,12 +265,18 @@ Status run_native(const Call& call, const ConvolutionShape& s) {
   if (form == ConvolutionForm::weight_gradient) return run_weight_gradient(call, s);
   const auto& operation = *static_cast<const OneDnnOperation*>(call.prepared);
   if (form == ConvolutionForm::forward) {
-    return operation.run({{DNNL_ARG_SRC, call.in(0).data},
-                          {DNNL_ARG_WEIGHTS, call.in(1).data},
-                          {DNNL_ARG_BIAS, call.has(2) ? call.in(2).data : nullptr},
-                          {DNNL_ARG_DST, call.out(0).data}});
+    const bool after = relu_after(s);
+    if (drops_nan(s.activation) && !after &&
+        !(all_finite(call.in(0)) && all_finite(call.in(1)) && (!call.has(2) || all_finite(call.in(2)))))
+      return run_convolution(call, s);
+    MS_RETURN_IF_ERROR(operation.run({{DNNL_ARG_SRC, call.in(0).data},
+                                      {DNNL_ARG_WEIGHTS, call.in(1).data, call.in(1).buffer.get()},
+                                      {DNNL_ARG_BIAS, call.has(2) ? call.in(2).data : nullptr},
+                                      {DNNL_ARG_DST, call.out(0).data}}));
+    if (after) apply_relu(s.activation, call.out(0));
+    return {};
   }
-  return operation.run({{DNNL_ARG_WEIGHTS, call.in(0).data},
+  return operation.run({{DNNL_ARG_WEIGHTS, call.in(0).data, call.in(0).buffer.get()},
                         {DNNL_ARG_DIFF_DST, call.in(1).data},
                         {DNNL_ARG_DIFF_SRC, call.out(0).data}});
 }

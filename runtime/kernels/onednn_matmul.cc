@@ -61,7 +61,7 @@ std::shared_ptr<OneDnnOperation> make(const Product& p, DType type, DType z_type
   dnnl::primitive_attr attributes = onednn_attributes();
   dnnl::post_ops operations;
   if (p.addend_tensor) operations.append_binary(dnnl::algorithm::binary_add, z);
-  append_activation(operations, p.activation, p.alpha);
+  if (!drops_nan(p.activation)) append_activation(operations, p.activation, p.alpha);
   attributes.set_post_ops(operations);
   memory::desc bias;
   if (p.bias_tensor) {
@@ -110,11 +110,13 @@ std::shared_ptr<const void> prepare(const Product& p, DType z_type, Status& stat
 
 Status run_native(const Call& call, const Product& p) {
   const auto* operation = static_cast<const OneDnnOperation*>(call.prepared);
-  return operation->run({{DNNL_ARG_SRC, p.x_tensor->data},
-                         {DNNL_ARG_WEIGHTS, p.y_tensor->data},
-                         {DNNL_ARG_DST, call.out(0).data},
-                         {DNNL_ARG_BIAS, p.bias_tensor ? p.bias_tensor->data : nullptr},
-                         {addend_argument, p.addend_tensor ? p.addend_tensor->data : nullptr}});
+  MS_RETURN_IF_ERROR(operation->run({{DNNL_ARG_SRC, p.x_tensor->data},
+                                     {DNNL_ARG_WEIGHTS, p.y_tensor->data},
+                                     {DNNL_ARG_DST, call.out(0).data},
+                                     {DNNL_ARG_BIAS, p.bias_tensor ? p.bias_tensor->data : nullptr},
+                                     {addend_argument, p.addend_tensor ? p.addend_tensor->data : nullptr}}));
+  if (drops_nan(p.activation)) apply_relu(p.activation, call.out(0));
+  return {};
 }
 
 Status run(const Call& call, const Product& p) {

@@ -2,6 +2,7 @@
 #include "kernels/onednn_primitive.h"
 
 #include <algorithm>
+#include <atomic>
 #include <list>
 #include <new>
 #include <string>
@@ -12,7 +13,47 @@
 namespace millstream {
 namespace {
 
-constexpr size_t cache_limit = 1024;  // operations
+constexpr size_t cache_limit = 1024;         // operations
+constexpr int64_t layout_limit = 512 << 20;  // bytes of all weights kept in other layouts
+constexpr size_t layouts_of_one = 4;         // layouts kept of one tensor
+std::atomic<int64_t> layout_bytes{0};
+
+// The layouts in which the bytes of one Buffer are wanted, kept with it. Bytes come with the second wish: those of a variable
+// in training change after each.
+class Layouts final : public Object {
+ public:
+  Layouts() : Object(ObjectKind::layouts) {}
+  ~Layouts() override {
+    for (const Layout& layout : layouts_)
+      layout_bytes -= layout.bytes ? static_cast<int64_t>(layout.bytes->bytes()) : 0;
+  }
+
+  // The bytes laid out as `wanted`, by `reorder` where they are to be kept from now on; nothing where they are not.
+  Ref<Buffer> find(const dnnl::memory::desc& wanted, const std::function<bool(void*)>& reorder) {
+    std::lock_guard lock(mutex_);
+    for (Layout& layout : layouts_) {
+      if (layout.wanted != wanted) continue;
+      const auto size = static_cast<int64_t>(wanted.get_size());
+      if (!layout.bytes && layout_bytes.load() + size <= layout_limit) {
+        auto bytes = Buffer::allocate(static_cast<size_t>(size));
+        if (!reorder(bytes->data())) return {};
+        layout.bytes = std::move(bytes);
+        layout_bytes += size;
+      }
+      return layout.bytes;
+    }
+    if (layouts_.size() < layouts_of_one) layouts_.push_back({wanted, {}});
+    return {};
+  }
+
+ private:
+  struct Layout {
+    dnnl::memory::desc wanted;
+    Ref<Buffer> bytes;
+  };
+  std::mutex mutex_;
+  std::vector<Layout> layouts_;
+};
 
 Status missing() {
   return Status(Code::failed_precondition,
@@ -75,6 +116,41 @@ bool onednn_has_bfloat16() {
            isa == dnnl::cpu_isa::avx512_core_amx || isa == dnnl::cpu_isa::avx512_core_amx_fp16;
   }();
   return has;
+}
+
+bool all_finite(const Tensor& tensor) {
+  std::atomic<bool> finite{true};
+  parallel_for(tensor.count(), 1 << 16, [&](int64_t begin, int64_t end) {
+    // Exponents of ones only are infinite or NaN. No early way out: a plain loop becomes vectors.
+    uint32_t odd = 0;
+    if (tensor.dtype == DType::float32) {
+      const auto* bits = tensor.as<const uint32_t>();
+      for (int64_t i = begin; i < end; ++i) odd |= (bits[i] & 0x7f800000u) == 0x7f800000u;
+    } else {
+      const auto* bits = tensor.as<const uint16_t>();
+      for (int64_t i = begin; i < end; ++i) odd |= (bits[i] & 0x7f80u) == 0x7f80u;
+    }
+    if (odd) finite = false;
+  });
+  return finite;
+}
+
+void apply_relu(Activation activation, const Tensor& tensor) {
+  const bool six = activation == Activation::relu6;
+  parallel_for(tensor.count(), 1 << 15, [&](int64_t begin, int64_t end) {
+    if (tensor.dtype == DType::float32) {
+      auto* x = tensor.as<float>();
+      for (int64_t i = begin; i < end; ++i) x[i] = x[i] < 0 ? 0 : x[i];
+      if (!six) return;
+      for (int64_t i = begin; i < end; ++i) x[i] = x[i] > 6 ? 6 : x[i];
+      return;
+    }
+    // Patterns grow with the numbers: 0xff80 is -infinity, beyond it negative NaN; 0x40c0 is 6, 0x7f80 infinity.
+    auto* bits = tensor.as<uint16_t>();
+    for (int64_t i = begin; i < end; ++i) bits[i] = bits[i] >= 0x8000 && bits[i] <= 0xff80 ? 0 : bits[i];
+    if (!six) return;
+    for (int64_t i = begin; i < end; ++i) bits[i] = bits[i] > 0x40c0 && bits[i] <= 0x7f80 ? 0x40c0 : bits[i];
+  });
 }
 
 void append_activation(dnnl::post_ops& operations, Activation activation, double alpha) {
@@ -177,11 +253,25 @@ std::unique_ptr<OneDnnOperation::Frame> OneDnnOperation::take_frame() const {
   return frame;
 }
 
+Ref<Buffer> OneDnnOperation::kept_bytes(size_t slot, const Argument& argument,
+                                        const std::function<bool(void*)>& reorder) const {
+  Buffer* const buffer = slots_[slot].kept ? argument.buffer : nullptr;
+  if (!buffer || buffer->data() != argument.data || buffer->bytes() != slots_[slot].plain.get_size()) return {};
+  Ref<Object> layouts = buffer->derived();
+  if (!layouts) {
+    layouts = Ref<Object>::adopt(new Layouts);
+    if (!buffer->derive(layouts)) return {};
+  }
+  if (layouts->kind() != ObjectKind::layouts) return {};
+  return static_cast<Layouts*>(layouts.get())->find(slots_[slot].wanted, reorder);
+}
+
 Status OneDnnOperation::run(std::initializer_list<Argument> arguments) const {
   try {
     onednn_set_threads(threads_);
     auto frame = take_frame();
     Ref<Buffer> scratch;
+    std::vector<Ref<Buffer>> kept;
     char* base = nullptr;
     if (bytes_) {
       scratch = Buffer::allocate(bytes_);
@@ -198,12 +288,22 @@ Status OneDnnOperation::run(std::initializer_list<Argument> arguments) const {
       if (result == dnnl_success) result = dnnl_primitive_execute(reorders_[i].primitive.get(), stream(), 3, list);
     };
     for (size_t i = 0; i < slots_.size(); ++i) {
-      for (const Argument& argument : arguments) {
-        if (argument.name == slots_[i].name) dnnl_memory_set_data_handle(frame->plain[i].get(), argument.data);
-      }
+      const auto argument = std::find_if(arguments.begin(), arguments.end(),
+                                         [&](const Argument& given) { return given.name == slots_[i].name; });
+      if (argument == arguments.end()) continue;
+      dnnl_memory_set_data_handle(frame->plain[i].get(), argument->data);
       if (!reorders_[i].used) continue;
-      dnnl_memory_set_data_handle(frame->wanted[i].get(), base + reorders_[i].offset);
-      if (!slots_[i].output) reorder(i, false);
+      const auto reorder_to = [&](void* data) {
+        dnnl_memory_set_data_handle(frame->wanted[i].get(), data);
+        if (!slots_[i].output) reorder(i, false);
+        return result == dnnl_success;
+      };
+      if (auto bytes = kept_bytes(i, *argument, reorder_to)) {
+        dnnl_memory_set_data_handle(frame->wanted[i].get(), bytes->data());
+        kept.push_back(std::move(bytes));
+      } else {
+        reorder_to(base + reorders_[i].offset);
+      }
     }
     if (result == dnnl_success) {
       result = dnnl_primitive_execute(primitive_.get(), stream(), static_cast<int>(frame->arguments.size()),

@@ -21,12 +21,14 @@ class OneDnnOperation {
   struct Argument {
     int name;
     void* data;
+    Buffer* buffer = nullptr;  // that owns exactly these bytes, so that another layout of them can be kept with it
   };
   struct Slot {
     int name;
     dnnl::memory::desc plain;   // how the caller's bytes lie
     dnnl::memory::desc wanted;  // how the primitive reads or writes them
     bool output;
+    bool kept = false;  // an input worth keeping in the wanted layout from its second use on
   };
 
   OneDnnOperation(dnnl::primitive primitive, const dnnl::memory::desc& scratchpad, const std::vector<Slot>& slots,
@@ -44,6 +46,7 @@ class OneDnnOperation {
     bool used = false;
   };
   std::unique_ptr<Frame> take_frame() const;
+  Ref<Buffer> kept_bytes(size_t slot, const Argument& argument, const std::function<bool(void*)>& reorder) const;
 
   dnnl::primitive primitive_;
   std::vector<Slot> slots_;
@@ -60,6 +63,13 @@ const dnnl::engine& onednn_engine();
 dnnl::primitive_attr onednn_attributes();  // scratchpad from the caller
 void append_activation(dnnl::post_ops& operations, Activation activation, double alpha);
 bool onednn_has_bfloat16();
+
+// oneDNN's relu and relu6 make 0 of NaN, where TensorFlow keeps it.
+inline bool drops_nan(Activation activation) {
+  return activation == Activation::relu || activation == Activation::relu6;
+}
+bool all_finite(const Tensor& tensor);                         // float32 or bfloat16
+void apply_relu(Activation activation, const Tensor& tensor);  // in place, float32 or bfloat16; keeps NaN
 
 enum class OneDnnKind : int64_t { matmul, convolution, input_gradient, weight_gradient };
 

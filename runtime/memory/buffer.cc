@@ -226,7 +226,7 @@ void give_block(void* block, int index) {
 
 class CachedBuffer final : public Buffer {
  public:
-  CachedBuffer(void* data, size_t bytes, int index) : Buffer(data, bytes, true), index_(index) {}
+  CachedBuffer(void* data, size_t bytes, int index) : Buffer(data, bytes, true, true), index_(index) {}
 
  protected:
   void dispose() override {
@@ -243,7 +243,7 @@ static_assert(sizeof(CachedBuffer) <= header_bytes);
 class ForeignBuffer final : public Buffer {
  public:
   ForeignBuffer(void* data, size_t bytes, Deleter deleter, void* context, bool writable)
-      : Buffer(data, bytes, writable), deleter_(deleter), context_(context) {}
+      : Buffer(data, bytes, writable, false), deleter_(deleter), context_(context) {}
   ~ForeignBuffer() override {
     if (deleter_) deleter_(data_, context_);
   }
@@ -253,7 +253,42 @@ class ForeignBuffer final : public Buffer {
   void* context_;
 };
 
+std::mutex& derived_mutex() {
+  static std::mutex* const instance = new std::mutex;  // never destroyed: buffers may outlive static objects
+  return *instance;
+}
+
 }  // namespace
+
+Buffer::~Buffer() {
+  if (Object* made = derived_.load(std::memory_order_acquire)) made->release();
+}
+
+Ref<Object> Buffer::derived() const {
+  if (!derived_.load(std::memory_order_acquire)) return {};
+  std::lock_guard lock(derived_mutex());
+  return Ref<Object>::share(derived_.load(std::memory_order_relaxed));
+}
+
+bool Buffer::derive(const Ref<Object>& made) {
+  std::lock_guard lock(derived_mutex());
+  if (!watched_.load(std::memory_order_relaxed) || derived_.load(std::memory_order_relaxed)) return false;
+  made->retain();
+  derived_.store(made.get(), std::memory_order_release);
+  return true;
+}
+
+void Buffer::changing() {
+  if (!derived_.load(std::memory_order_acquire)) return;
+  Ref<Object> dropped;
+  std::lock_guard lock(derived_mutex());
+  dropped = Ref<Object>::adopt(derived_.exchange(nullptr));
+}
+
+void Buffer::expose() {
+  watched_.store(false);
+  changing();
+}
 
 Ref<Buffer> Buffer::allocate(size_t bytes) {
   if (bytes > (size_t{1} << 46)) throw std::bad_alloc();

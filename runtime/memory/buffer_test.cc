@@ -41,6 +41,35 @@ void test_a_foreign_block_is_given_back_once() {
   EXPECT_THAT(given_back == 1);
 }
 
+struct Made final : Object {
+  explicit Made(int& alive) : Object(ObjectKind::layouts), alive_(alive) { ++alive_; }
+  ~Made() override { --alive_; }
+  int& alive_;
+};
+
+void test_what_is_made_from_bytes_goes_with_them() {
+  int alive = 0;
+  const auto make = [&] { return Ref<Object>::adopt(new Made(alive)); };
+  auto buffer = Buffer::allocate(100);
+  EXPECT_THAT(!buffer->derived() && buffer->derive(make()) && buffer->derived() && alive == 1);
+  EXPECT_THAT(!buffer->derive(make()));  // the first one stays
+  EXPECT_THAT(alive == 1);
+  buffer->changing();
+  EXPECT_THAT(!buffer->derived() && alive == 0);
+  EXPECT_THAT(buffer->derive(make()) && alive == 1);
+  buffer.reset();
+  EXPECT_THAT(alive == 0);
+  auto shown = Buffer::allocate(100);
+  EXPECT_THAT(shown->derive(make()));
+  shown->expose();
+  EXPECT_THAT(!shown->derived() && !shown->derive(make()));
+  EXPECT_THAT(alive == 0);
+  char bytes[8];
+  auto foreign = Buffer::wrap(bytes, 8, nullptr, nullptr, true);
+  EXPECT_THAT(!foreign->derive(make()));
+  EXPECT_THAT(alive == 0);
+}
+
 void test_more_than_there_is_throws() {
   bool thrown = false;
   try {
@@ -91,6 +120,7 @@ void test_threads_exchange_blocks() {
 int main() {
   test_blocks_are_aligned_and_hold_their_bytes();
   test_a_foreign_block_is_given_back_once();
+  test_what_is_made_from_bytes_goes_with_them();
   test_more_than_there_is_throws();
   test_cached_memory_goes_back_when_asked();
   test_threads_exchange_blocks();

@@ -7,7 +7,7 @@
 
 namespace millstream {
 
-enum class ObjectKind : int32_t { buffer, state, list, host, optional, table };
+enum class ObjectKind : int32_t { buffer, state, list, host, optional, table, layouts };
 
 class Object {
  public:

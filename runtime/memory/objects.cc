@@ -139,6 +139,8 @@ Status State::edit(Tensor& out) {
     std::memcpy(copy->data(), value.data, held_bytes(value));
     value.data = copy->data();
     std::swap(value.buffer, copy);
+  } else if (value.buffer) {
+    value.buffer->changing();
   }
   out = value;
   return Status();

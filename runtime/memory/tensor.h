@@ -1,6 +1,7 @@
 // A tensor as kernels see it: element type, sizes, bytes. Always dense, row-major.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "memory/dtype.h"
@@ -21,12 +22,22 @@ class Buffer : public Object {
   size_t bytes() const { return bytes_; }
   bool writable() const { return writable_; }
 
+  // What was made from the bytes (weights in another layout), kept with them for whoever needs it again; `derive` says no
+  // where somebody was first, or where the bytes may change unseen: foreign ones, and those shown outside.
+  Ref<Object> derived() const;
+  bool derive(const Ref<Object>& made);
+  void changing();  // said before bytes that were read are written again: forgets what was made from them
+  void expose();    // said before others may write them
+
  protected:
-  Buffer(void* data, size_t bytes, bool writable)
-      : Object(ObjectKind::buffer), data_(data), bytes_(bytes), writable_(writable) {}
+  Buffer(void* data, size_t bytes, bool writable, bool watched)
+      : Object(ObjectKind::buffer), data_(data), bytes_(bytes), writable_(writable), watched_(watched) {}
+  ~Buffer() override;
   void* data_;
   size_t bytes_;
   bool writable_;
+  std::atomic<bool> watched_;
+  std::atomic<Object*> derived_{nullptr};
 };
 
 struct Tensor {

@@ -313,6 +313,7 @@ Status Frame::make_unique(int32_t id) {
   Tensor& tensor = values[static_cast<size_t>(id)];
   if (tensor.buffer && tensor.buffer->writable() &&
       (function.values[static_cast<size_t>(id)].edited || tensor.buffer->unique())) {
+    tensor.buffer->changing();
     return Status();
   }
   const size_t bytes = tensor.bytes();
