@@ -115,16 +115,22 @@ def _(dy: Value, y: Value, x: Value) -> tuple[Value]:
     return (dy * e.exp(y * y * 0.5) * float(np.sqrt(2 * np.pi)),)
 
 
+def _unscaled(x: Value, scaled: Callable[[Value], Value]) -> Value:
+    # In half, exp(x) would leave the numbers before the product does.
+    wide = e.convert(x, float32) if x.dtype in (float16, bfloat16) else x
+    return e.convert(e.exp(e.absolute(wide)) * scaled(wide), x.dtype)
+
+
 @op("BesselI0", outputs="y")
 def bessel_i0(x: Tensor[Float]) -> Tensor[Float]:
     """Return the modified Bessel function of order 0, elementwise."""
-    return e.exp(e.absolute(x)) * e.bessel_i0e(x)
+    return _unscaled(x, e.bessel_i0e)
 
 
 @op("BesselI1", outputs="y")
 def bessel_i1(x: Tensor[Float]) -> Tensor[Float]:
     """Return the modified Bessel function of order 1, elementwise."""
-    return e.exp(e.absolute(x)) * e.bessel_i1e(x)
+    return _unscaled(x, e.bessel_i1e)
 
 
 @bessel_i0.gradient

@@ -29,5 +29,6 @@ const StepTable& step_table();  // for this processor
 
 // Slow and rare functions, one copy for all instruction sets.
 StepFunction special_step(TileOp op, DType type);
+StepFunction rare_step(TileOp op, DType type);  // float32 and float64 only
 
 }  // namespace millstream

@@ -308,7 +308,7 @@ StepFunction floating(TileOp op) {
     case TileOp::polygamma:
       return two<T, [](T x, T y) { return polygamma(x, y); }>;
     default:
-      return nullptr;
+      return rare_step(op, sizeof(T) == 4 ? DType::float32 : DType::float64);
   }
 }
 

@@ -60,7 +60,9 @@ DType step_result(TileOp op, DType dtype, const DType* types) {
   const StepTable& table = step_table();
   const bool exists =
       facts.operands > 0 && table.step(op, register_type(op == TileOp::select ? types[1] : x)) != nullptr;
-  if (facts.operands == 2 && types[1] != x) return DType::invalid;
+  const bool alike = facts.rule != Rule::select;
+  if (alike && facts.operands >= 2 && types[1] != x) return DType::invalid;
+  if (alike && facts.operands == 3 && types[2] != x) return DType::invalid;
   switch (facts.rule) {
     case Rule::constant:
       return element_bytes(dtype) != 0 ? dtype : DType::invalid;
