@@ -14,7 +14,9 @@ _FAMILIES = {
     "audio": "audio",
     "image": "image",
     "io": "io",
+    "linear_operators": "linalg",
     "lookup": "lookup",
+    "matrix_functions": "linalg",
     "raw_ops": "raw_ops",
     "sets": "sets",
     "signal": "signal",
@@ -29,6 +31,7 @@ _ROOMS = {
     "data": "millstream.data.names",
     "distribute": "millstream.distribution.strategy",
     "profiler": "millstream.profiling.profiler",
+    "saved_model": "millstream.saving.names",
     "summary": "millstream.summary.names",
 }
 

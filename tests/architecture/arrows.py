@@ -171,7 +171,8 @@ def circles(arrows: Iterable[Import]) -> list[list[str]]:
 def other_name_uses(path: Path) -> list[int]:
     """Lines on which the other package's name stands in code or in a text that is no docstring.
 
-    `name::Type` is allowed: error texts that users search for quote the other's C++ names.
+    `name::Type` is allowed: error texts that users search for quote the other's C++ names. So is `name/serving/`: files
+    name the methods of signatures so.
     """
     text = path.read_text()
     documentation = docstring_lines(ast.parse(text))
@@ -179,7 +180,8 @@ def other_name_uses(path: Path) -> list[int]:
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type not in (tokenize.NAME, tokenize.STRING) or token.start[0] in documentation:
             continue
-        if has_word(token.string.replace(NAME_OF_THE_OTHER + "::", ""), NAME_OF_THE_OTHER):
+        text = token.string.replace(NAME_OF_THE_OTHER + "::", "").replace(NAME_OF_THE_OTHER + "/serving/", "")
+        if has_word(text, NAME_OF_THE_OTHER):
             lines.append(token.start[0])
     return lines
 
