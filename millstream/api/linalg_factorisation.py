@@ -8,6 +8,7 @@ import numpy as np
 
 from millstream.api import array
 from millstream.api.calls import unary
+from millstream.api.control_flow import cond
 from millstream.api.linalg import matmul
 from millstream.api.math import abs_, cast, multiply, pow_, real
 from millstream.api.public import public
@@ -17,7 +18,6 @@ from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
-from millstream.execution.host import call_python
 from millstream.execution.tensor import eager_constant
 from millstream.ops.registry import find
 
@@ -90,38 +90,32 @@ def eigvalsh(tensor: Any, name: str | None = None) -> Any:
     return apply(find("SelfAdjointEigV2"), tensor, compute_v=False)[0]
 
 
-def _eigen(tensor: Any, function: Any, results: int) -> list[Any]:
-    """Compute on the host: no kernel finds eigenvalues that may be complex. No gradients flow through it."""
+def _eigen(tensor: Any, vectors: bool) -> Any:
     x = to_tensor(tensor)
-    if x.dtype not in (dtypes.float32, dtypes.float64, dtypes.complex64, dtypes.complex128):
-        raise ValueError(
-            explain(
-                f"tf.linalg.eig takes float32, float64, complex64 or complex128. Received {x.dtype.name}; convert with tf.cast."
-            )
-        )
-    out = dtypes.complex64 if x.dtype in (dtypes.float32, dtypes.complex64) else dtypes.complex128
-
-    def run(array_: Any) -> Any:
-        found = function(np.asarray(array_))
-        return [np.asarray(part, out.as_numpy_dtype) for part in (found if results > 1 else (found,))]
-
-    found = call_python(run, [x], [out] * results, numpy=True)
-    for part, shape in zip(found, (x.shape[:-1], x.shape), strict=False):
-        part.set_shape(shape)
-    return list(found)
+    result = dtypes.complex64 if x.dtype in (dtypes.float32, dtypes.complex64) else dtypes.complex128
+    return apply(find("Eig"), x, compute_v=vectors, Tout=result)
 
 
 @public("eig", "linalg.eig")
 def eig(tensor: Any, name: str | None = None) -> Any:
-    """Return eigenvalues and eigenvectors, in columns, as complex numbers. No gradients flow through it."""
-    values, vectors = _eigen(tensor, np.linalg.eig, 2)
+    """Return eigenvalues and, in columns, eigenvectors of length 1, as complex numbers."""
+    values, vectors = _eigen(tensor, True)
     return values, vectors
 
 
 @public("eigvals", "linalg.eigvals")
 def eigvals(tensor: Any, name: str | None = None) -> Any:
-    """Return eigenvalues as complex numbers. No gradients flow through it."""
-    return _eigen(tensor, np.linalg.eigvals, 1)[0]
+    """Return eigenvalues as complex numbers."""
+    return _eigen(tensor, False)[0]
+
+
+unary(
+    "linalg.sqrtm matrix_square_root",
+    "MatrixSquareRoot",
+    "Return matrices whose squares are the input, with eigenvalues in the right half plane; NaN where real numbers have none.",
+    "input",
+)
+unary("linalg.logm", "MatrixLogarithm", "Return the principal logarithms of complex matrices.", "input")
 
 
 @public("linalg.svd")
@@ -271,12 +265,16 @@ def matrix_rank(a: Any, tol: Any = None, validate_args: bool = False, name: str 
     a = to_tensor(a)
     s = svd(a, compute_uv=False)
     if tol is None:
-        eps = np.finfo(a.dtype.real_dtype.as_numpy_dtype).eps
-        most = max(int(n) for n in a.shape.as_list()[-2:])
-        tol = multiply(reduce_max(s, -1, True), eager_constant(eps * most, s.dtype))
+        tol = reduce_max(s, -1, True) * (_longer_side(a, s.dtype) * np.finfo(s.dtype.as_numpy_dtype).eps)
     else:
         tol = array.expand_dims(to_tensor(tol, s.dtype), -1)
     return reduce_sum(cast(apply(find("Greater"), s, tol), dtypes.int32), -1)
+
+
+def _longer_side(a: Any, dtype: Any) -> Any:
+    """Return the greater of rows and columns, as a tensor of `dtype` where it is not known."""
+    sides = a.shape.as_list()[-2:]
+    return cast(reduce_max(array.shape(a)[-2:]), dtype) if None in sides else max(int(n) for n in sides)
 
 
 @public("linalg.pinv")
@@ -284,8 +282,8 @@ def pinv(a: Any, rcond: Any = None, validate_args: bool = False, name: str | Non
     """Return the Moore-Penrose inverses of matrices."""
     a = to_tensor(a)
     if rcond is None:
-        most = max(int(n) for n in a.shape.as_list()[-2:])
-        rcond = 10.0 * most * np.finfo(a.dtype.real_dtype.as_numpy_dtype).eps
+        real_type = a.dtype.real_dtype
+        rcond = _longer_side(a, real_type) * (10.0 * float(np.finfo(real_type.as_numpy_dtype).eps))
     s, u, v = svd(a)
     cutoff = multiply(array.expand_dims(to_tensor(rcond, s.dtype), -1), reduce_max(s, -1, True))
     # What is cut off counts as infinitely long, so that its inverse is 0.
@@ -303,12 +301,20 @@ def lstsq(matrix: Any, rhs: Any, l2_regularizer: float = 0.0, fast: bool = True,
         return matmul(pinv(matrix), rhs)
     m, n = matrix.shape.as_list()[-2:]
     if m is None or n is None:
-        raise ValueError(explain("tf.linalg.lstsq needs matrices of known sizes; give them with tf.ensure_shape."))
-    weight = eager_constant(l2_regularizer, matrix.dtype)
-    small = min(m, n)
-    unit = multiply(weight, array.eye(small, dtype=matrix.dtype))
-    if m >= n:
-        gram = apply(find("AddV2"), matmul(matrix, matrix, adjoint_a=True), unit)
-        return cholesky_solve(cholesky(gram), matmul(matrix, rhs, adjoint_a=True))
-    gram = apply(find("AddV2"), matmul(matrix, matrix, adjoint_b=True), unit)
-    return matmul(matrix, cholesky_solve(cholesky(gram), rhs), adjoint_a=True)
+        sides = array.shape(matrix)[-2:]
+        return cond(
+            sides[0] >= sides[1],
+            lambda: _normal_equations(matrix, rhs, l2_regularizer, True),
+            lambda: _normal_equations(matrix, rhs, l2_regularizer, False),
+        )
+    return _normal_equations(matrix, rhs, l2_regularizer, m >= n)
+
+
+def _normal_equations(matrix: Any, rhs: Any, weight: float, tall: bool) -> Any:
+    gram = matmul(matrix, matrix, adjoint_a=tall, adjoint_b=not tall)
+    if weight != 0:
+        gram = apply(find("MatrixSetDiagV3"), gram, diag_part(gram) + weight, array.index_tensor(0), align="RIGHT_LEFT")
+    factor = cholesky(gram)
+    if tall:
+        return cholesky_solve(factor, matmul(matrix, rhs, adjoint_a=True))
+    return matmul(matrix, cholesky_solve(factor, rhs), adjoint_a=True)

@@ -20,7 +20,7 @@ Index = Types("output_idx_type", int32, int64, default=int32)
 KINDS = (float32, float64, complex64, complex128)
 
 
-def _wide(function: Callable[..., Any], *inputs: Value) -> Any:
+def in_float32(function: Callable[..., Any], *inputs: Value) -> Any:
     """Compute in float32 what has a narrower type."""
     kind = inputs[0].dtype
     if kind not in (float16, bfloat16):
@@ -33,7 +33,7 @@ def _wide(function: Callable[..., Any], *inputs: Value) -> Any:
 @op("Cholesky", outputs="output")
 def cholesky(input: Tensor[T]) -> Tensor[T]:
     """Return lower triangles whose products with their adjoints are the input."""
-    return _wide(f.cholesky, input)
+    return in_float32(f.cholesky, input)
 
 
 @op("MatrixTriangularSolve", outputs="output")
@@ -45,52 +45,52 @@ def triangular_solve(
         raise refuse("MatrixTriangularSolve", f"ranks {matrix.rank} and {rhs.rank}", "give matrices")
     lead = broadcast_shapes(matrix.shape[:-2], rhs.shape[:-2], what="MatrixTriangularSolve")
     a, b = spread_to(matrix, (*lead, *matrix.shape[-2:])), spread_to(rhs, (*lead, *rhs.shape[-2:]))
-    return _wide(lambda p, q: f.triangular_solve(p, q, lower=lower, adjoint=adjoint), a, b)
+    return in_float32(lambda p, q: f.triangular_solve(p, q, lower=lower, adjoint=adjoint), a, b)
 
 
 @op("MatrixSolve", outputs="output")
 def solve(matrix: Tensor[T], rhs: Tensor[T], *, adjoint: bool = False) -> Tensor[T]:
     """Return x with matrix x = rhs, or with the matrix's adjoint."""
-    return _wide(lambda a, b: f.solve(a, b, adjoint=adjoint), matrix, rhs)
+    return in_float32(lambda a, b: f.solve(a, b, adjoint=adjoint), matrix, rhs)
 
 
 @op("MatrixInverse", outputs="output")
 def inverse(input: Tensor[T], *, adjoint: bool = False) -> Tensor[T]:
     """Return the inverses of the matrices, or of their adjoints."""
-    return _wide(lambda x: f.inverse(x, adjoint=adjoint), input)
+    return in_float32(lambda x: f.inverse(x, adjoint=adjoint), input)
 
 
 @op("MatrixDeterminant", outputs="output")
 def determinant(input: Tensor[T]) -> Tensor[T]:
     """Return the determinants."""
-    return _wide(f.determinant, input)
+    return in_float32(f.determinant, input)
 
 
 @op("LogMatrixDeterminant", outputs=("sign", "log_abs_determinant"))
 def log_determinant(input: Tensor[T]) -> tuple[Tensor[T], Tensor[T]]:
     """Return the signs of the determinants and the logarithms of their absolute values."""
-    return _wide(f.log_determinant, input)
+    return in_float32(f.log_determinant, input)
 
 
 @op("Lu", outputs=("lu", "p"))
 def lu(input: Tensor[T], *, output_idx_type: Index = int32) -> tuple[Tensor[T], Tensor["output_idx_type"]]:
     """Return lower and upper triangle in one matrix, and the order of the rows that they multiply to."""
-    return _wide(lambda x: f.lu(x, output_idx_type), input)
+    return in_float32(lambda x: f.lu(x, output_idx_type), input)
 
 
 @op("Qr", outputs=("q", "r"))
 def qr(input: Tensor[T], *, full_matrices: bool = False) -> tuple[Tensor[T], Tensor[T]]:
     """Return orthogonal columns and an upper triangle that multiply to the input."""
-    return _wide(lambda x: f.qr(x, full_matrices), input)
+    return in_float32(lambda x: f.qr(x, full_matrices), input)
 
 
 @op("SelfAdjointEigV2", outputs=("e", "v"))
 def eigh(input: Tensor[T], *, compute_v: bool = True) -> tuple[Tensor[T], Tensor[T]]:
     """Return eigenvalues, ascending, and eigenvectors of Hermitian matrices, whose lower triangles are read."""
     if not compute_v:
-        values = _wide(f.eigenvalues, input)
+        values = in_float32(f.eigenvalues, input)
         return convert(values, input.dtype), full((0,), 0, input.dtype)
-    values, vectors = _wide(f.eigh, input)
+    values, vectors = in_float32(f.eigh, input)
     return convert(values, input.dtype), vectors
 
 
@@ -101,8 +101,8 @@ def svd(
     """Return singular values, descending, and left and right vectors in columns."""
     if not compute_uv:
         none = full((0,), 0, input.dtype)
-        return convert(_wide(f.singular_values, input), input.dtype), none, none
-    s, u, v = _wide(lambda x: f.svd(x, full_matrices), input)
+        return convert(in_float32(f.singular_values, input), input.dtype), none, none
+    s, u, v = in_float32(lambda x: f.svd(x, full_matrices), input)
     return convert(s, input.dtype), u, v
 
 

@@ -139,7 +139,9 @@ def _real_dtype(dtype: DType) -> DType:
 
 def _abs_reverse(dy: Value, y: Value, x: Value) -> tuple[Value]:
     if x.dtype.is_complex:
-        return (complex_(dy, dy * 0) * sign(x),)
+        # In terms of x itself, so that it can be differentiated again; 0 at 0.
+        share = dy / select(compare(y, scalar_like(y, 0), "EQ"), scalar_like(y, 1), y)
+        return (complex_(share, share * 0) * x,)
     return (dy * sign(x),)
 
 

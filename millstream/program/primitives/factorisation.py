@@ -24,7 +24,8 @@ def _real_of(dtype: DType) -> DType:
     return {dtypes.complex64: dtypes.float32, dtypes.complex128: dtypes.float64}.get(dtype, dtype)
 
 
-def _matrices(what: str, x: Spec, square: bool = True) -> tuple[Size, ...]:
+def matrices(what: str, x: Spec, square: bool = True) -> tuple[Size, ...]:
+    """Return the sizes of matrices; refuse other types and ranks, and where `square` is set sizes that differ."""
     shape = known_shape(x)
     if x.dtype not in KINDS:
         raise refuse(what, f"element type {x.dtype.name}", "give float32, float64, complex64 or complex128")
@@ -50,7 +51,7 @@ def part(x: Value, keep: str) -> Value:
     return e.select(_below(x, keep), x, full(x.shape, 0, x.dtype))
 
 
-def _scaled_columns(x: Value, s: Value) -> Value:
+def scaled_columns(x: Value, s: Value) -> Value:
     """Return x with column j multiplied by s[..., j]."""
     return x * broadcast(s, x.shape, [*range(x.rank - 2), x.rank - 1])
 
@@ -59,7 +60,7 @@ def _scaled_rows(x: Value, s: Value) -> Value:
     return x * broadcast(s, x.shape, range(x.rank - 1))
 
 
-def _each(function: Callable[..., Any], results: int) -> Callable[..., Any]:
+def each_matrix(function: Callable[..., Any], results: int) -> Callable[..., Any]:
     """Return the function applied to each matrix of its operands."""
 
     def meaning(*arrays: np.ndarray, **attributes: Any) -> Any:
@@ -103,7 +104,7 @@ def _cholesky_reverse(dy: Value, y: Value, x: Value) -> tuple[Value]:
 
 
 CHOLESKY = primitive(
-    "cholesky", lambda x: Spec(x.dtype, _matrices("Cholesky", x)), _each(_one_cholesky, 1), _cholesky_reverse
+    "cholesky", lambda x: Spec(x.dtype, matrices("Cholesky", x)), each_matrix(_one_cholesky, 1), _cholesky_reverse
 )
 
 
@@ -113,7 +114,7 @@ def cholesky(x: Value) -> Value:
 
 
 def _solve_infer(a: Spec, b: Spec, **_: Any) -> Spec:
-    left, right = _matrices("MatrixSolve", a), known_shape(b)
+    left, right = matrices("MatrixSolve", a), known_shape(b)
     if len(right) < 2 or len(left) != len(right):
         raise refuse("MatrixSolve", f"{a} and {b}", "give matrices and right sides of one rank")
     if is_known(left[-1]) and is_known(right[-2]) and left[-1] != right[-2]:
@@ -139,7 +140,7 @@ def _triangular_reverse(dy: Value, y: Value, a: Value, b: Value, lower: bool, ad
 
 
 _adjoint = adjoint
-TRIANGULAR_SOLVE = primitive("triangular_solve", _solve_infer, _each(_one_triangular, 1), _triangular_reverse)
+TRIANGULAR_SOLVE = primitive("triangular_solve", _solve_infer, each_matrix(_one_triangular, 1), _triangular_reverse)
 
 
 def triangular_solve(a: Value, b: Value, *, lower: bool, adjoint: bool) -> Value:
@@ -159,7 +160,7 @@ def _solve_reverse(dy: Value, y: Value, a: Value, b: Value, adjoint: bool) -> tu
     return (-matmul(y, _adjoint(db)) if adjoint else -matmul(db, _adjoint(y))), db
 
 
-SOLVE = primitive("solve", _solve_infer, _each(_one_solve, 1), _solve_reverse)
+SOLVE = primitive("solve", _solve_infer, each_matrix(_one_solve, 1), _solve_reverse)
 
 
 def solve(a: Value, b: Value, *, adjoint: bool = False) -> Value:
@@ -182,7 +183,10 @@ def _inverse_reverse(dy: Value, y: Value, x: Value, adjoint: bool) -> tuple[Valu
 
 
 INVERSE = primitive(
-    "inverse", lambda x, adjoint: Spec(x.dtype, _matrices("MatrixInverse", x)), _each(_one_inverse, 1), _inverse_reverse
+    "inverse",
+    lambda x, adjoint: Spec(x.dtype, matrices("MatrixInverse", x)),
+    each_matrix(_one_inverse, 1),
+    _inverse_reverse,
 )
 
 
@@ -197,8 +201,8 @@ def _spread(x: Value, like: Value) -> Value:
 
 DETERMINANT = primitive(
     "determinant",
-    lambda x: Spec(x.dtype, _matrices("MatrixDeterminant", x)[:-2]),
-    _each(lambda x: np.asarray(np.linalg.det(x), x.dtype), 1),
+    lambda x: Spec(x.dtype, matrices("MatrixDeterminant", x)[:-2]),
+    each_matrix(lambda x: np.asarray(np.linalg.det(x), x.dtype), 1),
     lambda dy, y, x: (_spread(dy * e.conjugate(y), x) * inverse(x, adjoint=True),),
 )
 
@@ -215,8 +219,8 @@ def _one_log_determinant(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 LOG_DETERMINANT = primitive(
     "log_determinant",
-    lambda x: (Spec(x.dtype, _matrices("LogMatrixDeterminant", x)[:-2]),) * 2,
-    _each(_one_log_determinant, 2),
+    lambda x: (Spec(x.dtype, matrices("LogMatrixDeterminant", x)[:-2]),) * 2,
+    each_matrix(_one_log_determinant, 2),
     lambda dys, ys, x: (_spread(dys[1], x) * inverse(x, adjoint=True),),
     outputs=2,
 )
@@ -259,8 +263,8 @@ def _lu_reverse(dys: Any, ys: Any, x: Value, index_dtype: DType) -> tuple[Value]
 
 LU = primitive(
     "lu",
-    lambda x, index_dtype: (Spec(x.dtype, _matrices("Lu", x)), Spec(index_dtype, known_shape(x)[:-1])),
-    _each(_one_lu, 2),
+    lambda x, index_dtype: (Spec(x.dtype, matrices("Lu", x)), Spec(index_dtype, known_shape(x)[:-1])),
+    each_matrix(_one_lu, 2),
     _lu_reverse,
     outputs=2,
 )
@@ -273,7 +277,7 @@ def lu(x: Value, index_dtype: DType) -> tuple[Value, Value]:
 
 
 def _qr_infer(x: Spec, whole: bool) -> tuple[Spec, Spec]:
-    *lead, m, n = _matrices("Qr", x, False)
+    *lead, m, n = matrices("Qr", x, False)
     k = m if whole else minimum(m, n)
     return Spec(x.dtype, (*lead, m, k)), Spec(x.dtype, (*lead, k, n))
 
@@ -303,15 +307,16 @@ def _qr_reverse(dys: Any, ys: Any, x: Value, whole: bool) -> tuple[Value]:
     m, n = x.shape[-2], x.shape[-1]
     if whole and m != n:
         raise refuse("Qr", "a gradient with full_matrices=True", "give full_matrices=False; only then is it defined")
-    if m == n or minimum(m, n) == n:
+    if m == n:
         return (_qr_deep(q, r, dq, dr),)
-    last = x.rank - 1
-    y, u = slice_axis(x, last, m, n), slice_axis(r, last, 0, m)
-    du, dv = slice_axis(dr, last, 0, m), slice_axis(dr, last, m, n)
+    # The columns after the first min(m, n) are products with q alone; a tall x has none.
+    k, last = minimum(m, n), x.rank - 1
+    y, u = slice_axis(x, last, k, n), slice_axis(r, last, 0, k)
+    du, dv = slice_axis(dr, last, 0, k), slice_axis(dr, last, k, n)
     return (concatenate([_qr_deep(q, u, dq + matmul(y, adjoint(dv)), du), matmul(q, dv)], last),)
 
 
-QR = primitive("qr", _qr_infer, _each(_one_qr, 2), _qr_reverse, outputs=2)
+QR = primitive("qr", _qr_infer, each_matrix(_one_qr, 2), _qr_reverse, outputs=2)
 
 
 def qr(x: Value, whole: bool) -> tuple[Value, Value]:
@@ -340,7 +345,7 @@ def _eigh_reverse(dys: Any, ys: Any, x: Value) -> tuple[Value]:
     (dvalues, dvectors), (values, v) = dys, ys
     f = e.convert(_differences(values, v, False), v.dtype)
     inner = f * matmul(adjoint(v), dvectors)
-    diagonal = _scaled_columns(full(v.shape, 1, v.dtype), e.convert(dvalues, v.dtype))
+    diagonal = scaled_columns(full(v.shape, 1, v.dtype), e.convert(dvalues, v.dtype))
     inner = inner + part(diagonal, "EQ")
     back = matmul(v, matmul(inner, adjoint(v)))
     # Only the lower triangle of x was read.
@@ -350,8 +355,8 @@ def _eigh_reverse(dys: Any, ys: Any, x: Value) -> tuple[Value]:
 
 EIGH = primitive(
     "eigh",
-    lambda x: (Spec(_real_of(x.dtype), _matrices("SelfAdjointEigV2", x)[:-1]), Spec(x.dtype, known_shape(x))),
-    _each(_one_eigh, 2),
+    lambda x: (Spec(_real_of(x.dtype), matrices("SelfAdjointEigV2", x)[:-1]), Spec(x.dtype, known_shape(x))),
+    each_matrix(_one_eigh, 2),
     _eigh_reverse,
     outputs=2,
 )
@@ -365,8 +370,8 @@ def eigh(x: Value) -> tuple[Value, Value]:
 
 EIGVALSH = primitive(
     "eigenvalues",
-    lambda x: Spec(_real_of(x.dtype), _matrices("SelfAdjointEigV2", x)[:-1]),
-    _each(np.linalg.eigvalsh, 1),
+    lambda x: Spec(_real_of(x.dtype), matrices("SelfAdjointEigV2", x)[:-1]),
+    each_matrix(np.linalg.eigvalsh, 1),
     lambda dy, y, x: _eigh_reverse((dy, full(x.shape, 0, x.dtype)), eigh(x), x),
 )
 
@@ -377,7 +382,7 @@ def eigenvalues(x: Value) -> Value:
 
 
 def _svd_infer(x: Spec, whole: bool) -> tuple[Spec, Spec, Spec]:
-    *lead, m, n = _matrices("Svd", x, False)
+    *lead, m, n = matrices("Svd", x, False)
     k = minimum(m, n)
     p, q = (m, n) if whole else (k, k)
     return Spec(_real_of(x.dtype), (*lead, k)), Spec(x.dtype, (*lead, m, p)), Spec(x.dtype, (*lead, n, q))
@@ -390,34 +395,55 @@ def _one_svd(x: np.ndarray, whole: bool) -> tuple[np.ndarray, np.ndarray, np.nda
 
 def _svd_reverse(dys: Any, ys: Any, x: Value, whole: bool) -> tuple[Value]:
     (ds, du, dv), (s, u, v) = dys, ys
-    if whole and x.shape[-1] != x.shape[-2]:
-        raise refuse("Svd", "a gradient with full_matrices=True", "give full_matrices=False; only then is it defined")
+    m, n = x.shape[-2], x.shape[-1]
+    if not whole or m == n:
+        return (_svd_back(ds, du, dv, s, u, v),)
+    if m - n not in (1, -1):
+        raise NotImplementedError(
+            f"svd gradient is not implemented for abs(m - n) > 1 when full_matrices is True. Received: m={m} and n={n}; "
+            "give full_matrices=False."
+        )
+    # One vector more on one side: up to its sign the others fix it.
+    k, last = minimum(m, n), x.rank - 1
+    (u, more_u), (v, more_v) = ((slice_axis(y, last, 0, k), slice_axis(y, last, k, y.shape[-1])) for y in (u, v))
+    (du, more_du), (dv, more_dv) = ((slice_axis(y, last, 0, k), slice_axis(y, last, k, y.shape[-1])) for y in (du, dv))
+    over = _over(s, u.dtype)
+    # The side without it has none of these columns: its product is 0.
+    right = matmul(matmul(scaled_columns(u, over), matmul(adjoint(v), more_dv)), adjoint(more_v))
+    left = matmul(more_u, adjoint(matmul(scaled_columns(v, over), matmul(adjoint(u), more_du))))
+    return (_svd_back(ds, du, dv, s, u, v) - left - right,)
+
+
+def _over(s: Value, kind: DType) -> Value:
+    """Return 1 / s as `kind`; 0 where s is 0."""
+    zero, one = full(s.shape, 0, s.dtype), full(s.shape, 1, s.dtype)
+    empty = e.compare(s, zero, "EQ")
+    return e.convert(e.select(empty, zero, one / e.select(empty, one, s)), kind)
+
+
+def _svd_back(ds: Value, du: Value, dv: Value, s: Value, u: Value, v: Value) -> Value:
     kind = u.dtype
     wide = e.convert(s, kind)
     inner = matmul(adjoint(u), du)
     f = e.convert(_differences(s, inner, True), kind)
-    zero = full(s.shape, 0, s.dtype)
-    empty = e.compare(s, zero, "EQ")
-    over = e.convert(
-        e.select(empty, zero, full(s.shape, 1, s.dtype) / e.select(empty, full(s.shape, 1, s.dtype), s)), kind
-    )
+    over = _over(s, kind)
     left = f * (inner - adjoint(inner))
     other = matmul(adjoint(v), dv)
     right = f * (other - adjoint(other))
-    middle = _scaled_columns(left, wide) + _scaled_rows(right, wide)
-    middle = middle + part(_scaled_columns(full(middle.shape, 1, kind), e.convert(ds, kind)), "EQ")
+    middle = scaled_columns(left, wide) + _scaled_rows(right, wide)
+    middle = middle + part(scaled_columns(full(middle.shape, 1, kind), e.convert(ds, kind)), "EQ")
     if kind.is_complex:
         # The part of the phases that the sizes above do not fix.
         turn = part(inner, "EQ")
         imaginary = (turn - e.conjugate(turn)) * full(turn.shape, 0.5, kind)
-        middle = middle + _scaled_columns(imaginary, over)
+        middle = middle + scaled_columns(imaginary, over)
     back = matmul(middle, adjoint(v))
     result = matmul(u, back)
-    result = result + matmul(_scaled_columns(du - matmul(u, inner), over), adjoint(v))
-    return (result + matmul(_scaled_columns(u, over), adjoint(dv - matmul(v, other))),)
+    result = result + matmul(scaled_columns(du - matmul(u, inner), over), adjoint(v))
+    return result + matmul(scaled_columns(u, over), adjoint(dv - matmul(v, other)))
 
 
-SVD = primitive("svd", _svd_infer, _each(_one_svd, 3), _svd_reverse, outputs=3)
+SVD = primitive("svd", _svd_infer, each_matrix(_one_svd, 3), _svd_reverse, outputs=3)
 
 
 def svd(x: Value, whole: bool) -> tuple[Value, Value, Value]:
@@ -428,13 +454,13 @@ def svd(x: Value, whole: bool) -> tuple[Value, Value, Value]:
 
 def _values_reverse(dy: Value, y: Value, x: Value) -> tuple[Value]:
     _, u, v = svd(x, False)
-    return (matmul(_scaled_columns(u, e.convert(dy, u.dtype)), adjoint(v)),)
+    return (matmul(scaled_columns(u, e.convert(dy, u.dtype)), adjoint(v)),)
 
 
 SINGULAR_VALUES = primitive(
     "singular_values",
     lambda x: _svd_infer(x, False)[0],
-    _each(lambda x: np.linalg.svd(x, compute_uv=False), 1),
+    each_matrix(lambda x: np.linalg.svd(x, compute_uv=False), 1),
     _values_reverse,
 )
 
