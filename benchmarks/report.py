@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from rows import CURVES, ROWS, Row
+from rows import CURVES, OP_ROWS, ROWS, Row
 
 CURVE_TOLERANCE = 1e-3
 Answers = dict[str, list[dict[str, Any]]]
@@ -46,7 +46,7 @@ def median(row: Row, answers: list[dict[str, Any]]) -> float | None:
 
 
 def timing_table(answers: dict[str, Answers], labels: list[str]) -> str:
-    rows = [row for row in ROWS if row.name in answers]
+    rows = [row for row in [*ROWS, *OP_ROWS] if row.name in answers]
     if not rows:
         return ""
     base = labels[0]
@@ -91,7 +91,7 @@ def losses(answers: list[dict[str, Any]]) -> list[float] | None:
 def reasons(answers: dict[str, Answers]) -> str:
     """Why a figure is missing."""
     lines = []
-    for row in [*ROWS, *CURVES]:
+    for row in [*ROWS, *CURVES, *OP_ROWS]:
         for label, taken in answers.get(row.name, {}).items():
             errors = [answer["error"] for answer in taken if "error" in answer]
             if errors:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from single_ops import OPS, SIZES
+
 from models import CASES, FORWARD_BATCHES, FORWARD_CASES
 
 
@@ -81,3 +83,9 @@ ROWS = [
 ]
 CURVES = [Row(f"curve_{name}", f"loss after 20 steps: {TITLES[name]}", "", 1.0, ask=f"curve:{name}", field="losses",
               fresh=True, rounds=1) for name in CASES]  # fmt: skip
+OP_ROWS = [
+    micro(f"op:{name}/{size}", f"{name}, {rows:,}×{columns:,}")
+    for name in OPS
+    for size, (rows, columns) in SIZES.items()
+]
+"""Run only where they are asked for (`--rows op:`): they are many."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from machine import measure_machine
 from report import write_report
-from rows import CURVES, ROWS, Row
+from rows import CURVES, OP_ROWS, ROWS, Row
 
 HERE = Path(__file__).parent
 ANSWER_SECONDS = 900.0
@@ -92,14 +92,15 @@ def measure(rows: list[Row], frameworks: list[Framework], rounds: int) -> dict[s
     return answers
 
 
-def chosen(rows: list[Row], wanted: str) -> list[Row]:
-    """Rows of which the name begins with one of the comma-separated words."""
+def chosen(wanted: str) -> list[Row]:
+    """Rows of which the name begins with one of the comma-separated words; without words all but those of single ops."""
     if not wanted:
-        return rows
+        return [*ROWS, *CURVES]
     words = tuple(wanted.split(","))
-    found = [row for row in rows if row.name.startswith(words)]
-    if not found and not any(row.name.startswith(words) for row in [*ROWS, *CURVES]):
-        sys.exit(f"--rows {wanted}: no such row; there are: {', '.join(row.name for row in [*ROWS, *CURVES])}")
+    found = [row for row in [*ROWS, *CURVES, *OP_ROWS] if row.name.startswith(words)]
+    if not found:
+        names = ", ".join(row.name for row in [*ROWS, *CURVES])
+        sys.exit(f"--rows {wanted}: no such row; there are: {names}, and op: for the table of single ops")
     return found
 
 
@@ -131,7 +132,7 @@ def main() -> None:
         sys.exit("name at least one framework: --us, --tensorflow, --tensorflow-xla, --torch or --jax")
     results: dict[str, Any] = {"machine": measure_machine(), "answers": {}}
     try:
-        results["answers"] = measure(chosen([*ROWS, *CURVES], options.rows), frameworks, options.rounds)
+        results["answers"] = measure(chosen(options.rows), frameworks, options.rounds)
     finally:
         for framework in frameworks:
             framework.stop()

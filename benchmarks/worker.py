@@ -85,6 +85,14 @@ class Worker:
 
             name, _, batch = rest.partition("/")
             return forward(self.keras(), name, int(batch), self.jit), nothing
+        if kind == "op":
+            if self.framework not in ("millstream", "tensorflow"):
+                raise NotImplementedError(
+                    f"single ops are written in TensorFlow's words only, not in {self.framework}'s"
+                )
+            from single_ops import op_job
+
+            return op_job(importlib.import_module(self.framework), rest), nothing
         return self.micro_jobs()[row](), nothing
 
     def micro_jobs(self) -> dict[str, Callable[[], Callable[[], object]]]:
