@@ -33,6 +33,7 @@ _ROOMS = {
     "profiler": "millstream.profiling.profiler",
     "saved_model": "millstream.saving.names",
     "summary": "millstream.summary.names",
+    "train": "millstream.saving.checkpoint.names",
 }
 
 
@@ -48,8 +49,9 @@ def load_api() -> None:
             importlib.import_module(full)
         else:
             waiting[namespace].append(full)
+    for namespace, room in _ROOMS.items():
+        waiting.setdefault(namespace, []).append(room)
     LATER.update({n: functools.partial(_import_all, modules) for n, modules in waiting.items() if modules})
-    LATER.update({n: functools.partial(_import_all, [room]) for n, room in _ROOMS.items()})
 
 
 def _import_all(modules: list[str]) -> None:

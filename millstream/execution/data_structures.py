@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as MappingType
 from typing import Any
@@ -457,9 +458,7 @@ def wrap_or_unwrap(value: Any) -> Any:
         return value.value
     if kind is list:
         return ListWrapper(value)
-    if kind is dict or (
-        isinstance(value, dict) and not isinstance(value, Trackable) and kind.__module__ == "collections"
-    ):
+    if kind is dict or kind is OrderedDict:
         return _DictWrapper(value)
     if kind is tuple and any(isinstance(leaf, Trackable) for leaf in nest.flatten(value)):
         return _TupleWrapper(value)

@@ -40,6 +40,7 @@ class Trackable:
             self.__dict__["_self_unconditional_checkpoint_dependencies"] = []
             self.__dict__["_self_unconditional_dependency_names"] = {}
             self.__dict__["_self_unconditional_deferred_dependencies"] = {}
+            self.__dict__["_self_name_based_restores"] = {}
             self.__dict__.setdefault("_self_update_uid", -1)
 
     @property
@@ -60,6 +61,11 @@ class Trackable:
     def _deferred_dependencies(self) -> dict[str, list[Any]]:
         self._maybe_initialize_trackable()
         return self.__dict__["_self_unconditional_deferred_dependencies"]  # type: ignore[no-any-return]
+
+    @property
+    def _name_based_restores(self) -> dict[int, Any]:
+        self._maybe_initialize_trackable()
+        return self.__dict__["_self_name_based_restores"]  # type: ignore[no-any-return]
 
     @property
     def _update_uid(self) -> int:
@@ -91,7 +97,7 @@ class Trackable:
                     f"Trackable._track_trackable() can only be used to track objects of type Trackable. Got type {type(trackable)}."
                 )
             )
-        if not self._setattr_tracking:
+        if not getattr(self, "_manual_tracking", True):
             return trackable
         reference = TrackableReference(name, trackable)
         current = self._lookup_dependency(name)
@@ -114,9 +120,49 @@ class Trackable:
         return trackable
 
     def _handle_deferred_dependencies(self, name: str, trackable: Any) -> None:
-        """Restore the child, where a checkpoint was loaded before it was there."""
-        for restore in self._deferred_dependencies.pop(name, ()):
-            restore(trackable)
+        """Restore the child, where checkpoints were loaded before it was there: what the last one says holds."""
+        self._maybe_initialize_trackable()
+        trackable._maybe_initialize_trackable()
+        waiting = self._deferred_dependencies.pop(name, ())
+        for position in sorted(waiting, key=lambda p: p.checkpoint.restore_uid, reverse=True):
+            position.restore(trackable)
+        for uid in sorted(self._name_based_restores, reverse=True):
+            trackable._restore_by_name(self._name_based_restores[uid])
+
+    def _restore_by_name(self, checkpoint: Any) -> None:
+        """Restore this object from a checkpoint of names, and what it comes to hold from then on."""
+        self._name_based_restores[checkpoint.restore_uid] = checkpoint
+        if self._update_uid < checkpoint.restore_uid:
+            checkpoint.restore_object(self)
+            self._update_uid = checkpoint.restore_uid
+
+    def _preload_simple_restoration(self, name: str) -> Any:
+        """Return an initializer that gives what checkpoints hold for the child `name`; None where that takes more than one."""
+        waiting = self._deferred_dependencies.get(name, ())
+        if not waiting or not all(position.is_simple_variable() for position in waiting):
+            return None
+        return CheckpointInitialValueCallable(max(waiting, key=lambda p: p.checkpoint.restore_uid))
+
+    def _add_variable_with_custom_getter(
+        self,
+        name: str,
+        shape: Any = None,
+        dtype: Any = None,
+        initializer: Any = None,
+        getter: Any = None,
+        overwrite: bool = False,
+        **kwargs_for_getter: Any,
+    ) -> Any:
+        """Make a variable with `getter` and track it; its first value is that of a checkpoint that waits for it."""
+        preloaded = self._preload_simple_restoration(name)
+        if preloaded is not None and not (
+            isinstance(initializer, CheckpointInitialValueCallable) and initializer.restore_uid > preloaded.restore_uid
+        ):
+            initializer = preloaded
+        made = getter(name=name, shape=shape, dtype=dtype, initializer=initializer, **kwargs_for_getter)
+        if overwrite and not isinstance(made, Trackable):
+            return made
+        return self._track_trackable(made, name=name, overwrite=overwrite)
 
     def _add_trackable_child(self, name: str, value: Any) -> None:
         self._track_trackable(value, name, overwrite=True)
@@ -127,7 +173,10 @@ class Trackable:
         return {item.name: item.ref for item in self._checkpoint_dependencies}
 
     def _gather_saveables_for_checkpoint(self) -> dict[str, Any]:
-        return {}
+        return self.__dict__.get("_self_saveable_object_factories", {})  # type: ignore[no-any-return]
+
+    _saved_name: str | None = None
+    """In checkpoints, what stands before the names of `_serialize_to_tensors`, where it is one attribute of several tensors."""
 
     def _serialize_to_tensors(self) -> Any:
         raise NotImplementedError(explain(f"{type(self).__name__} holds no tensors of its own to save."))
@@ -154,6 +203,46 @@ class Trackable:
 
     def _checkpoint_adapter(self, path: str) -> Any:
         return None
+
+
+class CheckpointInitialValueCallable:
+    """An initializer that gives what a checkpoint holds."""
+
+    def __init__(self, checkpoint_position: Any) -> None:
+        self._checkpoint_position = checkpoint_position
+
+    @property
+    def checkpoint_position(self) -> Any:
+        """Where in the checkpoint the value is."""
+        return self._checkpoint_position
+
+    @property
+    def restore_uid(self) -> int:
+        """The number of the call that restores."""
+        return self._checkpoint_position.restore_uid  # type: ignore[no-any-return]
+
+    def __call__(self, shape: Any = None, dtype: Any = None, shard_info: Any = None) -> CheckpointInitialValue:
+        return CheckpointInitialValue(self._checkpoint_position, shape, shard_info)
+
+
+class CheckpointInitialValue:
+    """The first value of a variable, read from a checkpoint."""
+
+    def __init__(self, checkpoint_position: Any, shape: Any = None, shard_info: Any = None) -> None:
+        part = ""
+        if shard_info:
+            pairs = zip(shard_info.offset, shard_info.shape, strict=True)
+            part = " ".join([*(str(int(s)) for s in shape), ":".join(f"{o},{s}" for o, s in pairs)])
+        self.wrapped_value = checkpoint_position.value_tensors({"VARIABLE_VALUE": part})["VARIABLE_VALUE"]
+        self._checkpoint_position = checkpoint_position
+
+    def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> Any:
+        return self.wrapped_value
+
+    @property
+    def checkpoint_position(self) -> Any:
+        """Where in the checkpoint the value is."""
+        return self._checkpoint_position
 
 
 class NotTrackable:
