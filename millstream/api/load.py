@@ -29,7 +29,8 @@ _FAMILIES = {
 
 _ROOMS = {
     "data": "millstream.data.names",
-    "distribute": "millstream.distribution.strategy",
+    "distribute": "millstream.distribution.mirrored",
+    "types.experimental.distributed": "millstream.distribution.mirrored",
     "profiler": "millstream.profiling.profiler",
     "saved_model": "millstream.saving.names",
     "summary": "millstream.summary.names",

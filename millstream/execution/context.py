@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ FuncGraph: TypeAlias = Any
 class _Context(threading.local):
     def __init__(self) -> None:
         self.graphs: list[FuncGraph | None] = []
+        self.scope: Hashable = None
 
 
 _context = _Context()
@@ -42,6 +43,27 @@ def tracing(graph: FuncGraph | None) -> Iterator[None]:
     finally:
         _context.graphs.pop()
         runtime.set_tracing(current_graph() is not None)
+
+
+scopes = [0]
+"""How many threads are in a scope of `in_scope`; none of them, as a rule."""
+
+
+@contextmanager
+def in_scope(scope: Hashable) -> Iterator[None]:
+    """Let functions be traced anew on this thread: variables are others in each scope, as in each replica."""
+    before, _context.scope = _context.scope, scope
+    scopes[0] += 1
+    try:
+        yield
+    finally:
+        scopes[0] -= 1
+        _context.scope = before
+
+
+def trace_scope() -> Hashable:
+    """Return the scope that traces belong to; None outside of all."""
+    return _context.scope
 
 
 def graph_stack() -> tuple[FuncGraph | None, ...]:

@@ -17,7 +17,7 @@ from millstream.base.flags import flags
 from millstream.base.tensor_specs import TensorSpec
 from millstream.base.type_specs import TypeSpec
 from millstream.execution import tape as tapes
-from millstream.execution.context import current_graph
+from millstream.execution.context import current_graph, scopes
 from millstream.execution.convert import to_tensor
 from millstream.execution.function_arguments import Arguments, Kind, accepts, differences, relaxed
 from millstream.execution.function_concrete import ConcreteFunction, trace
@@ -117,6 +117,8 @@ class Function:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the trace for these arguments, making it first where there is none."""
+        if scopes[0]:
+            return self._miss(*args, **kwargs)
         return self._cache(*args, **kwargs)
 
     def _miss(self, *args: Any, **kwargs: Any) -> Any:
@@ -128,7 +130,13 @@ class Function:
         if _collected is not None and current_graph() is None:
             if not any(g is concrete._graph for g in _collected):
                 _collected.append(concrete._graph)
-        elif concrete.plain and not kwargs and current_graph() is None and not tapes.recording():
+        elif (
+            concrete.plain
+            and concrete._scope is None
+            and not kwargs
+            and current_graph() is None
+            and not tapes.recording()
+        ):
             direct = len(args) == len(tensors) and all(
                 a is b and isinstance(a, EagerTensor) for a, b in zip(args, tensors, strict=True)
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from millstream import _runtime as runtime
@@ -16,7 +16,7 @@ from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
 from millstream.base.tensor_specs import TensorSpec
 from millstream.execution import tape as tapes
-from millstream.execution.context import current_graph, graph_stack, tracing
+from millstream.execution.context import current_graph, graph_stack, trace_scope, tracing
 from millstream.execution.convert import to_tensor
 from millstream.execution.func_graph import FuncGraph
 from millstream.execution.function_arguments import Arguments, Kind, accepts, placeholder_specs
@@ -172,11 +172,14 @@ class ConcreteFunction:
         text = SignatureText(self._parameter_names, args, kwargs, self.structured_outputs, self._captured)
         return text.long() if verbose else text.short()
 
+    _scope: Hashable = None
     _parameter_names: Sequence[str] = ()
     _python_name = "function"
 
     def usable(self) -> bool:
         """Return whether what this captured can be reached from here."""
+        if self._scope != trace_scope():
+            return False
         if self._inner_graphs:
             around = {id(g) for g in graph_stack()}
             if any(id(g) not in around for g in self._inner_graphs):
@@ -406,6 +409,7 @@ def trace(
         _check_results(python_function, result)
         made = ConcreteFunction(graph, arguments, kinds, result)
     del result, args, kwargs
+    made._scope = trace_scope()
     made._arguments = arguments.without_variables(kinds)
     made._argument_names = [k.name or (names[i] if i < len(names) else f"arg{i}") for i, k in enumerate(kinds)]
     if any(reference() is None for reference in graph.created):

@@ -13,6 +13,7 @@ from millstream.base.dtypes import DType, as_dtype
 from millstream.base.shapes import TensorShape
 from millstream.base.tensor_specs import TensorSpec
 from millstream.base.trace_types import install
+from millstream.base.type_specs import register_type_spec_from_value_converter
 from millstream.execution.reference import Reference
 from millstream.execution.specs import DTYPE_OF_NUMBER
 
@@ -344,3 +345,4 @@ def _rebuild(array: Any, number: int) -> EagerTensor:
 
 
 install("Tensor", Tensor)
+register_type_spec_from_value_converter(Tensor, lambda t: TensorSpec(t.shape, t.dtype), allow_subclass=True)
