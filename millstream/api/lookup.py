@@ -17,6 +17,7 @@ from millstream.execution.ragged_structure import RaggedStructure
 from millstream.execution.sparse_tensor import SparseTensor
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import Tensor
+from millstream.execution.trackable_resource import Asset, TrackableResource
 from millstream.ops import lookup as ops
 from millstream.ops import strings as string_ops
 from millstream.ops.registry import find
@@ -112,8 +113,7 @@ class KeyValueTensorInitializer(TableInitializerBase):
           InvalidArgumentError: for two values of one key, or more of the ones than of the others.
         """
         self._check(table)
-        with init_scope():
-            apply(ops.initialize_table, table.resource_handle, self._keys, self._values)
+        apply(ops.initialize_table, table.resource_handle, self._keys, self._values)
 
 
 @public("lookup.TextFileInitializer", "compat.v1.lookup.TextFileInitializer")
@@ -168,7 +168,7 @@ class TextFileInitializer(TableInitializerBase):
         if vocab_size is not None and vocab_size <= 0:
             raise ValueError(explain(f"`vocab_size` should be > 0, received: {vocab_size}"))
         with init_scope():
-            self._filename = _at_once(filename, dtypes.string)
+            self._file = Asset(_at_once(filename, dtypes.string))
         self._columns = (key_index, value_index)
         self._vocab_size, self._delimiter, self._offset = vocab_size, delimiter, value_index_offset
 
@@ -182,20 +182,19 @@ class TextFileInitializer(TableInitializerBase):
         """
         self._check(table)
         key, value = self._columns
-        with init_scope():
-            apply(
-                ops.initialize_table_from_text_file,
-                table.resource_handle,
-                self._filename,
-                key_index=key,
-                value_index=value,
-                vocab_size=-1 if self._vocab_size is None else self._vocab_size,
-                delimiter=self._delimiter,
-                offset=self._offset,
-            )
+        apply(
+            ops.initialize_table_from_text_file,
+            table.resource_handle,
+            self._file.asset_path,
+            key_index=key,
+            value_index=value,
+            vocab_size=-1 if self._vocab_size is None else self._vocab_size,
+            delimiter=self._delimiter,
+            offset=self._offset,
+        )
 
 
-class _Table(AutoTrackable):
+class _Table(AutoTrackable, TrackableResource):
     """A table of the runtime, and what all kinds of tables do."""
 
     _key_dtype: DType
@@ -274,8 +273,14 @@ class StaticHashTable(_Table):
         with init_scope():
             self._default_value = _at_once(default_value, self._value_dtype)
             self._default_value.shape.assert_has_rank(0)
-            self._resource_handle = apply(ops.hash_table, key_dtype=self._key_dtype, value_dtype=self._value_dtype)
-            self._init_op = initializer.initialize(self)
+            self._resource_handle = self._create_resource()
+            self._init_op = self._initialize()
+
+    def _create_resource(self) -> Any:
+        return apply(ops.hash_table, key_dtype=self._key_dtype, value_dtype=self._value_dtype)
+
+    def _initialize(self) -> Any:
+        return self._initializer.initialize(self)
 
     @property
     def default_value(self) -> Any:
@@ -411,6 +416,12 @@ class _StaticVocabularyTableV1(StaticVocabularyTable):
 class _Changing(_Table):
     """What tables that may change do."""
 
+    def _initialize(self) -> None:
+        """Fill a new table of this kind with what this one holds now."""
+        with init_scope():
+            keys, values = self.export()
+        apply(ops.lookup_table_import, self._resource_handle, keys, values)
+
     def insert(self, keys: Any, values: Any, name: str | None = None) -> Any:
         """Add keys with their values, or replace the values.
 
@@ -463,12 +474,14 @@ class MutableHashTable(_Changing):
         self._key_dtype, self._value_dtype, self._name = as_dtype(key_dtype), as_dtype(value_dtype), name
         with init_scope():
             self._default_value = _at_once(default_value, self._value_dtype)
-            self._resource_handle = apply(
-                ops.mutable_hash_table_of_tensors,
-                key_dtype=self._key_dtype,
-                value_dtype=self._value_dtype,
-                value_shape=tuple(self._default_value.shape.as_list()),
-            )
+            self._resource_handle = self._create_resource()
+
+    def _create_resource(self) -> Any:
+        types = {"key_dtype": self._key_dtype, "value_dtype": self._value_dtype}
+        shape = tuple(self._default_value.shape.as_list())
+        if not shape:
+            return apply(ops.mutable_hash_table, **types)
+        return apply(ops.mutable_hash_table_of_tensors, **types, value_shape=shape)
 
     def lookup(  # type: ignore[override]
         self, keys: Any, dynamic_default_values: Any = None, name: str | None = None
@@ -529,14 +542,18 @@ class DenseHashTable(_Changing):
         self._key_dtype, self._value_dtype, self._name = as_dtype(key_dtype), as_dtype(value_dtype), name
         with init_scope():
             self._default_value = _at_once(default_value, self._value_dtype)
-            self._resource_handle = apply(
-                ops.mutable_dense_hash_table,
-                _at_once(empty_key, self._key_dtype),
-                _at_once(deleted_key, self._key_dtype),
-                value_dtype=self._value_dtype,
-                value_shape=tuple(self._default_value.shape.as_list()),
-                initial_num_buckets=131072 if initial_num_buckets is None else initial_num_buckets,
-            )
+            self._reserved = (_at_once(empty_key, self._key_dtype), _at_once(deleted_key, self._key_dtype))
+            self._buckets = 131072 if initial_num_buckets is None else initial_num_buckets
+            self._resource_handle = self._create_resource()
+
+    def _create_resource(self) -> Any:
+        return apply(
+            ops.mutable_dense_hash_table,
+            *self._reserved,
+            value_dtype=self._value_dtype,
+            value_shape=tuple(self._default_value.shape.as_list()),
+            initial_num_buckets=self._buckets,
+        )
 
     def insert_or_assign(self, keys: Any, values: Any, name: str | None = None) -> Any:
         """Add keys with their values, or replace the values; see `insert`."""

@@ -1,0 +1,183 @@
+"""Say a program in ops alone: what others are made of is opened, primitives become the ops that do the same.
+
+Refuses, by name, what has no such ops: functions of Python above all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from millstream.base import dtypes, errors
+from millstream.base.dtypes import DType
+from millstream.base.size_algebra import (
+    EQUAL,
+    FLOOR_DIVIDE,
+    MAXIMUM,
+    MINIMUM,
+    MODULO,
+    SELECT_NONNEGATIVE,
+    Operation,
+    Sum,
+    Symbol,
+)
+from millstream.base.sizes import Size
+from millstream.graph.primitive_ops import RULES
+from millstream.ops.declaration import Op
+from millstream.ops.registry import find
+from millstream.program.primitives.control import HOST_CALL
+from millstream.program.primitives.core import Primitive
+from millstream.program.primitives.shaping import BIND_SIZES, CONSTANT, constant
+from millstream.program.value import Node, Program, Value, building, from_source
+
+
+def lower(program: Program) -> Program:
+    """Return the program in ops and constants alone; inputs and outputs have the specs that they had."""
+    return Lowering(program).result
+
+
+class Lowering:
+    """One program on its way, and where the sizes in it come from."""
+
+    def __init__(self, program: Program) -> None:
+        self.name = program.name
+        self.result = Program(program.name)
+        self._place: dict[Value, Value] = {}
+        self._where: dict[Symbol, tuple[Value, int | None]] = {}
+        self._sizes: dict[Any, Value] = {}
+        for value in program.inputs:
+            self._put(value, self.result.input(value.spec))
+        for node in program.nodes:
+            with building(self.result), from_source(node.source):
+                self._lower(node, node.label)
+        self.result.outputs = [self._place[v] for v in program.outputs]
+
+    def _put(self, old: Value, new: Value) -> None:
+        """Say what stands for a value, and learn from its spec where sizes are to be found."""
+        self._place[old] = new
+        new.spec = old.spec
+        for axis, size in enumerate(old.spec.shape or ()):
+            if isinstance(size, Symbol):
+                self._where.setdefault(size, (new, axis))
+        known = old.spec.value
+        if isinstance(known, Symbol):
+            self._where.setdefault(known, (new, None))
+        elif isinstance(known, tuple):
+            for i, size in enumerate(known):
+                if isinstance(size, Symbol) and size not in self._where:
+                    self._where[size] = (self._element(new, i), None)
+
+    def _lower(self, node: Node, label: str | None) -> None:
+        definition = node.definition
+        inputs = [self._place[v] for v in node.inputs]
+        if isinstance(definition, Op) or definition is CONSTANT:
+            copy = Node(definition, inputs, node.attributes, [v.spec for v in node.outputs], node.source, label)
+            self.result.nodes.append(copy)
+            made: Sequence[Value] = copy.outputs
+        elif definition is BIND_SIZES:
+            for i, symbol in enumerate(node.attributes["symbols"]):
+                element = inputs[0] if inputs[0].spec.shape == () else self._element(inputs[0], i)
+                self._where.setdefault(symbol, (element, None))
+            return
+        elif isinstance(definition, Primitive):
+            made = self._primitive(node, inputs)
+        else:
+            made = self._opened(node, inputs)
+        for old, new in zip(node.outputs, made, strict=True):
+            if new in inputs:
+                new = find("Identity")(new)
+            self._put(old, new)
+
+    def _primitive(self, node: Node, inputs: list[Value]) -> Sequence[Value]:
+        rule = RULES.get(node.definition.name)
+        if rule is None or node.definition is HOST_CALL:
+            self.refuse(node)
+        made = rule(self, *inputs, **node.attributes)  # type: ignore[misc]
+        return (made,) if isinstance(made, Value) else () if made is None else tuple(made)
+
+    def _opened(self, node: Node, inputs: list[Value]) -> Sequence[Value]:
+        """Lower what a definition is made of."""
+        scratch = Program(node.definition.name)
+        outer = [Value(v.spec) for v in node.inputs]
+        scratch.inputs = list(outer)
+        with building(scratch):
+            outputs = node.definition.run_body(outer, node.attributes)
+        if any(n.definition is HOST_CALL for n in scratch.nodes):
+            self.refuse(node)
+        for old, new in zip(outer, inputs, strict=True):
+            self._put(old, new)
+        for inner in scratch.nodes:
+            self._lower(inner, None)
+        return [self._place[v] for v in outputs]
+
+    def refuse(self, node: Node) -> None:
+        """Raise: this node cannot leave Python."""
+        raise errors.UnimplementedError(
+            None,
+            None,
+            errors.explain(
+                f"{node.definition.name} in the function {self.name!r} cannot be written to a graph: it runs here in Python or in "
+                f"a way that no op of TensorFlow has{f' (it comes from {node.source})' if node.source else ''}. Take it out of "
+                "the function that is saved, or hand its result in as an argument."
+            ),
+        )
+
+    def _element(self, vector: Value, index: int) -> Value:
+        with building(self.result):
+            return find("GatherV2")(vector, constant(index, dtypes.int32), constant(0, dtypes.int32))  # type: ignore[no-any-return]
+
+    def size(self, size: Size, dtype: DType = dtypes.int64) -> Value:
+        """Return a size as an integer scalar."""
+        if isinstance(size, int):
+            return constant(size, dtype)
+        key = (size, dtype)
+        found = self._sizes.get(key)
+        if found is None:
+            wide = self._size(size)
+            found = wide if wide.dtype is dtype else find("Cast")(wide, DstT=dtype)
+            self._sizes[key] = found
+        return found
+
+    def _size(self, size: Any) -> Value:
+        if isinstance(size, Symbol):
+            return self._symbol(size)
+        if isinstance(size, Operation):
+            left, right = self.size(size.left), self.size(size.right)
+            if size.kind in _PLAIN:
+                return find(_PLAIN[size.kind])(left, right)  # type: ignore[no-any-return]
+            if size.kind == EQUAL:
+                return find("Cast")(find("Equal")(left, right), DstT=dtypes.int64)  # type: ignore[no-any-return]
+            assert size.kind == SELECT_NONNEGATIVE, size.kind
+            there = find("GreaterEqual")(left, constant(0, dtypes.int64))
+            return find("SelectV2")(there, left, right)  # type: ignore[no-any-return]
+        assert isinstance(size, Sum)
+        total: Value | None = None
+        for atoms, factor in size.terms():
+            term: Value | None = None if factor == 1 and atoms else constant(factor, dtypes.int64)
+            for atom in atoms:
+                part = self.size(atom)
+                term = part if term is None else find("Mul")(term, part)
+            assert term is not None
+            total = term if total is None else find("AddV2")(total, term)
+        return constant(0, dtypes.int64) if total is None else total
+
+    def _symbol(self, symbol: Symbol) -> Value:
+        if symbol not in self._where:
+            raise errors.UnimplementedError(
+                None,
+                None,
+                f"The size {symbol} in the function {self.name!r} cannot be written to a graph: no tensor there has it.",
+            )
+        value, axis = self._where[symbol]
+        if axis is None:
+            return value if value.dtype is dtypes.int64 else find("Cast")(value, DstT=dtypes.int64)
+        return self._element(find("Shape")(value, out_type=dtypes.int64), axis)
+
+    def shape(self, sizes: Sequence[Size], dtype: DType = dtypes.int32) -> Value:
+        """Return sizes as an integer vector."""
+        if all(isinstance(n, int) for n in sizes):
+            return constant(list(sizes), dtype)
+        return find("Pack")([self.size(n, dtype) for n in sizes], axis=0)  # type: ignore[no-any-return]
+
+
+_PLAIN = {FLOOR_DIVIDE: "FloorDiv", MODULO: "FloorMod", MAXIMUM: "Maximum", MINIMUM: "Minimum"}
