@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as MappingType
@@ -413,6 +414,29 @@ class _TupleWrapper(TrackableDataStructure, tuple):  # type: ignore[type-arg]
         return f"_TupleWrapper({tuple(self)!r})"
 
 
+@functools.cache
+def _named_wrapper(kind: Any) -> Any:
+    """Return the class of named tuples of a kind that track their members, by name and by number."""
+
+    class Named(_TupleWrapper, kind):  # type: ignore[misc]
+        def __new__(cls, *values: Any, **named: Any) -> Any:
+            return tuple.__new__(cls, [wrap_or_unwrap(item) for item in kind(*values, **named)])
+
+        def __init__(self, *values: Any, **named: Any) -> None:
+            for names in (kind._fields, map(str, range(len(self)))):
+                for name, item in zip(names, tuple.__iter__(self), strict=True):
+                    if isinstance(item, Trackable):
+                        self._track_trackable(item, name, overwrite=True)
+
+        def __reduce_ex__(self, protocol: Any) -> Any:
+            return kind, tuple(self)
+
+        __repr__ = kind.__repr__
+
+    Named.__name__ = kind.__name__
+    return Named
+
+
 class Mapping(TrackableDataStructure, MappingType):  # type: ignore[type-arg]
     """A mapping from text to trackable values whose keys are never given anew."""
 
@@ -460,9 +484,21 @@ def wrap_or_unwrap(value: Any) -> Any:
         return ListWrapper(value)
     if kind is dict or kind is OrderedDict:
         return _DictWrapper(value)
-    if kind is tuple and any(isinstance(leaf, Trackable) for leaf in nest.flatten(value)):
-        return _TupleWrapper(value)
+    if isinstance(value, tuple) and not isinstance(value, Trackable) and _has_members_to_track(value):
+        if kind is tuple:
+            return _TupleWrapper(value)
+        if nest.is_namedtuple(value):
+            return _named_wrapper(kind)(*value)
     return value
+
+
+def _has_members_to_track(value: tuple[Any, ...]) -> bool:
+    return any(
+        isinstance(item, (NoDependency, Trackable))
+        or type(item) in (dict, list, OrderedDict)
+        or (isinstance(item, tuple) and _has_members_to_track(item))
+        for item in value
+    )
 
 
 def sticky_attribute_assignment(trackable: Any, name: str, value: Any) -> Any:
@@ -470,11 +506,8 @@ def sticky_attribute_assignment(trackable: Any, name: str, value: Any) -> Any:
     if isinstance(value, NoDependency):
         return value.value
     value = wrap_or_unwrap(value)
-    child = value
-    if nest.is_namedtuple(value) and any(isinstance(leaf, Trackable) for leaf in nest.flatten(value)):
-        child = _TupleWrapper(tuple(value))
-    if isinstance(child, Trackable):
-        trackable._track_trackable(child, name=name, overwrite=True)
+    if isinstance(value, Trackable):
+        trackable._track_trackable(value, name=name, overwrite=True)
     return value
 
 
