@@ -23,8 +23,12 @@ def public(*names: str) -> Callable[[Object], Object]:
     """Publish the decorated function or class as tf.<name> for each of `names`."""
 
     def register(item: Object) -> Object:
+        published: Any = item
+        rules = [RULES[name] for name in names if name in RULES]
+        if _root is not None and rules:
+            published = _guarded(item, rules[0])
         for name in names:
-            publish(name, item)
+            _publish(name, published)
         return item
 
     return register
@@ -32,10 +36,12 @@ def public(*names: str) -> Callable[[Object], Object]:
 
 def publish(name: str, item: Any) -> None:
     """Publish `item` as tf.<name>."""
+    public(name)(item)
+
+
+def _publish(name: str, item: Any) -> None:
     if name in PUBLIC and PUBLIC[name] is not item:
         raise ValueError(f"tf.{name} is published twice.")
-    if _root is not None and name in RULES:
-        item = _guarded(item, RULES[name])
     PUBLIC[name] = item
     _place(name, item)
     for watcher in _watchers.pop(name, ()):
@@ -170,8 +176,39 @@ def missing(path: str, leaf: str) -> Any:
             module = _module(path)
             if leaf in module.__dict__:
                 return module.__dict__[leaf]
+        found = _of_version_2(name)
+        if found is not None:
+            return found
         raise AttributeError(f"module 'millstream' has no attribute {name!r}; tf.{name} may not be supported yet.")
     raise AttributeError(leaf)
+
+
+def _of_version_2(name: str) -> Any:
+    """Return what a name of tf.compat.v1 or tf.compat.v2 is in version 2; None where it is nothing there."""
+    for prefix in ("compat.v2", "compat.v1.compat.v2"):
+        if name == prefix:
+            return _module(name)
+        if name.startswith(f"{prefix}."):
+            return _named(name.removeprefix(f"{prefix}."))
+    if not name.startswith("compat.v1."):
+        return None
+    from millstream.api.compat_v1_names import names, namespaces
+
+    plain = name.removeprefix("compat.v1.")
+    if plain.startswith("raw_ops.") or plain in names():
+        found = _named(names().get(plain, plain))
+        if found is not None:
+            _place(name, found)
+        return found
+    return _module(name) if plain in namespaces() or plain == "raw_ops" else None
+
+
+def _named(name: str) -> Any:
+    """Return tf.<name>, None where it is not there."""
+    found: Any = _root
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 def _place(name: str, item: Any) -> None:

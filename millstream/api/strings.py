@@ -249,7 +249,7 @@ def regex_full_match(input: Any, pattern: Any, name: str | None = None) -> Any:
     return apply(unicode_ops.regex_full_match, input, text_tensor(pattern))
 
 
-@public("strings.regex_replace")
+@public("strings.regex_replace", "compat.v1.strings.regex_replace", "compat.v1.regex_replace")
 def regex_replace(input: Any, pattern: Any, rewrite: Any, replace_global: bool = True, name: str | None = None) -> Any:
     """Return strings with what matches a pattern rewritten.
 
@@ -282,14 +282,6 @@ def regex_replace(input: Any, pattern: Any, rewrite: Any, replace_global: bool =
         text_tensor(rewrite),
         replace_global=bool(replace_global),
     )
-
-
-@public("compat.v1.strings.regex_replace", "compat.v1.regex_replace")
-def _regex_replace_v1(
-    input: Any, pattern: Any, rewrite: Any, replace_global: bool = True, name: str | None = None
-) -> Any:
-    """Return strings with what matches a pattern rewritten."""
-    return regex_replace(input, pattern, rewrite, replace_global)
 
 
 @public("strings.to_hash_bucket_fast", "compat.v1.strings.to_hash_bucket_fast", "compat.v1.string_to_hash_bucket_fast")

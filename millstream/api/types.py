@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from millstream.api.public import publish
 from millstream.base import dtypes, errors, shapes, specs
+from millstream.execution.tensor_array_spec import TensorArraySpec
 
 for _name, _dtype in vars(dtypes).items():
     if isinstance(_dtype, dtypes.DType) and not _name.startswith("_"):
@@ -13,6 +14,8 @@ for _name, _dtype in vars(dtypes).items():
             publish(_name, _dtype)
             publish(f"dtypes.{_name}", _dtype)
 
+_quantized = [d for d in vars(dtypes).values() if isinstance(d, dtypes.DType) and d.is_quantized]
+publish("dtypes.QUANTIZED_DTYPES", frozenset(_quantized + [d._as_ref for d in _quantized]))
 publish("DType", dtypes.DType)
 publish("dtypes.DType", dtypes.DType)
 publish("as_dtype", dtypes.as_dtype)
@@ -21,6 +24,7 @@ publish("TensorShape", shapes.TensorShape)
 publish("compat.v1.TensorShape", shapes.TensorShape)
 publish("compat.v1.Dimension", shapes.Dimension)
 publish("newaxis", None)
+publish("TensorArraySpec", TensorArraySpec)
 
 for _name in (
     "TensorSpec",

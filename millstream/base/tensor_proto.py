@@ -12,7 +12,7 @@ from millstream.base import dtypes, errors
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.messages import message
 
-_FIELDS = {
+FIELDS = {
     "float32": "float_val", "float64": "double_val", "int64": "int64_val", "uint32": "uint32_val", "uint64": "uint64_val",
     "bool": "bool_val", "complex64": "scomplex_val", "complex128": "dcomplex_val", "float16": "half_val",
     "bfloat16": "half_val", "int32": "int_val", "int16": "int_val", "int8": "int_val", "uint16": "int_val",
@@ -57,11 +57,11 @@ def of_proto(proto: Any) -> tuple[Any, DType]:
         if len(proto.tensor_content) != count * kind.itemsize:
             raise _refused(f"{len(proto.tensor_content)} bytes for {count} elements of {dtype.name}")
         return np.frombuffer(proto.tensor_content, kind).reshape(shape).copy(), dtype
-    if dtype.name not in _FIELDS:
+    if dtype.name not in FIELDS:
         if dtype.size == 1:
             return _filled(list(proto.float8_val), count, np.uint8, 0).view(kind).reshape(shape), dtype
         raise _refused(f"elements of {dtype.name} stand in no field")
-    given: Any = getattr(proto, _FIELDS[dtype.name])
+    given: Any = getattr(proto, FIELDS[dtype.name])
     if dtype.name in ("float16", "bfloat16"):
         return _filled([v & 0xFFFF for v in given], count, np.uint16, 0).view(kind).reshape(shape), dtype
     if dtype.is_complex:

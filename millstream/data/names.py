@@ -6,7 +6,7 @@ from millstream.api.public import publish
 from millstream.data import csv_files, experimental_names, options
 from millstream.data.dataset import Dataset, DatasetSpec, NumpyIterator
 from millstream.data.iterator import Iterator, IteratorSpec
-from millstream.data.optional import Optional, OptionalSpec
+from millstream.data.optional import NoneTensorSpec, Optional, OptionalSpec
 from millstream.data.readers import FixedLengthRecordDataset, TextLineDataset, TFRecordDataset
 from millstream.data.stage import AUTOTUNE, INFINITE, UNKNOWN
 
@@ -32,6 +32,7 @@ publish("data.experimental.OptimizationOptions", options.OptimizationOptions)
 publish("data.experimental.DistributeOptions", options.DistributeOptions)
 publish("experimental.Optional", Optional)
 publish("OptionalSpec", OptionalSpec)
+publish("NoneTensorSpec", NoneTensorSpec)
 publish("data.NumpyIterator", NumpyIterator)
 publish("data.TextLineDataset", TextLineDataset)
 publish("data.TFRecordDataset", TFRecordDataset)

@@ -9,6 +9,7 @@ import numpy as np
 from millstream.base import dtypes, errors
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.shapes import TensorShape
+from millstream.base.trace_types import installed
 from millstream.execution.context import current_graph
 from millstream.execution.convert import constant_of, to_tensor
 from millstream.execution.dispatch import apply
@@ -104,6 +105,9 @@ class TensorArray:
         if current_graph() is not None:
             return self.traced_flow()
         return None
+
+    def __tf_tracing_type__(self, context: Any) -> Any:
+        return installed("TensorArraySpec").from_value(self)
 
     @property
     def dtype(self) -> DType:
