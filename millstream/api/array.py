@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from millstream.api.public import public
+from millstream.api.tensors import in_graph
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
@@ -92,8 +93,10 @@ def size(input: Any, out_type: Any = None, name: str | None = None) -> Any:
 
 @public("rank")
 def rank(input: Any, name: str | None = None) -> Any:
-    """Return the number of axes."""
-    return apply(array.rank, input)
+    """Return the number of axes: a constant where it is known."""
+    tensor = to_tensor(input)
+    known = tensor.shape.rank
+    return apply(array.rank, tensor) if known is None else in_graph(to_tensor(known, dtypes.int32))
 
 
 @public("identity")

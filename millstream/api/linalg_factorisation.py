@@ -24,7 +24,7 @@ from millstream.ops.registry import find
 cholesky = unary(
     "linalg.cholesky", "Cholesky", "Return lower triangles whose products with their adjoints are the input.", "input"
 )
-unary("linalg.det", "MatrixDeterminant", "Return the determinants of matrices.", "input")
+det = unary("linalg.det", "MatrixDeterminant", "Return the determinants of matrices.", "input")
 
 
 @public("linalg.inv")
@@ -190,7 +190,7 @@ def tensor_diag_part(input: Any, name: str | None = None) -> Any:
 @public("linalg.band_part")
 def band_part(input: Any, num_lower: Any, num_upper: Any, name: str | None = None) -> Any:
     """Return matrices with 0 outside a band of so many diagonals below and above the main one; below 0: all."""
-    lower = to_tensor(num_lower, None, dtypes.int64)
+    lower = to_tensor(num_lower, None, getattr(num_upper, "dtype", dtypes.int64))
     return apply(find("MatrixBandPart"), input, lower, to_tensor(num_upper, None, lower.dtype))
 
 

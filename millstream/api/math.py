@@ -424,18 +424,14 @@ def linspace(start: Any, stop: Any, num: Any, name: str | None = None, axis: int
 
     shape = array.broadcast_dynamic_shape(array.shape(start), array.shape(stop))
     start, stop = array.broadcast_to(start, shape), array.broadcast_to(stop, shape)
-    unit = apply(
-        find("LinSpace"),
-        eager_constant(0, start.dtype),
-        eager_constant(1, start.dtype),
-        num,
-    )
+    none, one = eager_constant(0, start.dtype), eager_constant(1, start.dtype)
+    unit = to_tensor([], start.dtype) if static_value(num) == 0 else apply(find("LinSpace"), none, one, num)
     rank = start.shape.rank
     at = axis if axis >= 0 else rank + 1 + axis
     steps = array.reshape(unit, [1] * at + [-1] + [1] * (rank - at))
     low, high = array.expand_dims(start, at), array.expand_dims(stop, at)
     inner = low + (high - low) * steps
-    return apply(find("SelectV2"), equal(steps, eager_constant(1, start.dtype)), high, inner)
+    return apply(find("SelectV2"), equal(steps, one), high, inner)
 
 
 @public("math.erfcinv")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from millstream.api import array
+from millstream.api import array, reduction
 from millstream.api.math import subtract
 from millstream.api.public import public
 from millstream.base import dtypes
@@ -99,17 +99,21 @@ def searchsorted(
         raise ValueError(explain(f"Argument `side` must be either 'right' or 'left'. Saw: {side}."))
     rows = to_tensor(sorted_sequence)
     wanted = to_tensor(values, None, rows.dtype)
-    length, count = _last_size(rows), _last_size(wanted)
-    flat = array.reshape(rows, array.stack([-1, length]) if isinstance(length, Tensor) else [-1, length])
-    flat_values = array.reshape(wanted, array.stack([-1, count]) if isinstance(count, Tensor) else [-1, count])
     places = apply(
-        find("UpperBound" if side == "right" else "LowerBound"), flat, flat_values, out_type=as_dtype(out_type)
+        find("UpperBound" if side == "right" else "LowerBound"),
+        _as_rows(rows),
+        _as_rows(wanted),
+        out_type=as_dtype(out_type),
     )
     return array.reshape(places, array.shape(wanted))
 
 
-def _last_size(x: Any) -> Any:
-    return x.shape[-1] if x.shape[-1] is not None else array.shape(x)[-1]
+def _as_rows(x: Any) -> Any:
+    """Return a matrix of the rows; -1 would not do where they are empty."""
+    if x.shape.rank == 2:
+        return x
+    sizes = array.shape(x)
+    return array.reshape(x, array.stack([reduction.reduce_prod(sizes[:-1]), sizes[-1]]))
 
 
 @public("math.in_top_k", "nn.in_top_k")

@@ -33,6 +33,10 @@ def read_shape(x: Value, shape: Value) -> list[Size]:
         raise refuse("Reshape", f"shape {wanted}", "at most one size may be -1")
     if unknown:
         rest = product(n for n in wanted if not (is_known(n) and n == -1))
+        if is_known(rest) and rest == 0:
+            # Of an empty tensor, the sizes that are not 0 say what is left for -1.
+            total = product(n for n in x.shape if not (is_known(n) and n == 0))
+            rest = product(n for n in wanted if not (is_known(n) and n <= 0))
         if is_known(rest) and is_known(total) and (total % rest if rest else total):
             raise refuse("Reshape", f"{x.spec} to shape {wanted}", f"{total} elements must be a multiple of {rest}")
         wanted[unknown[0]] = total // rest
