@@ -193,13 +193,14 @@ def main() -> None:
 
 
 def modules(folder: Path, files: list[Path]) -> tuple[str, ...]:
-    """Recorded names begin with these: module and class are joined by a point."""
-    return tuple(module_name(folder, path) + "." for path in files)
+    """Recorded names begin with these: module and class are joined by a point, module and function by two colons."""
+    return tuple(module_name(folder, path) + end for path in files for end in (".", "::"))
 
 
 def reason_of(test: str, outcomes: dict[str, str], reasons: dict[str, str]) -> str:
     """The test's own reason, else why its file did not run, else its outcome."""
-    module = test.split("::")[0].rpartition(".")[0]
+    place = test.split("::")[0]
+    module = place if place.endswith("_test") else place.rpartition(".")[0]
     return reasons.get(test) or reasons.get(module) or outcomes.get(test) or "did not run"
 
 
