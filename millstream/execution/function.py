@@ -22,6 +22,7 @@ from millstream.execution.convert import to_tensor
 from millstream.execution.function_arguments import Arguments, Kind, accepts, differences, relaxed
 from millstream.execution.function_concrete import ConcreteFunction, trace
 from millstream.execution.tensor import EagerTensor, Tensor
+from millstream.execution.trackable import Trackable
 
 MOST_SHAPES = 5
 """After so many traces that differ in shapes only, the next one leaves the sizes that vary open."""
@@ -52,7 +53,7 @@ def functions_run_eagerly() -> bool:
     return _run_eagerly
 
 
-class Function:
+class Function(Trackable):
     """A Python function that is traced when a new kind of arguments comes. See tf.function."""
 
     def __init__(
@@ -365,6 +366,12 @@ class Function:
 
     def _list_all_concrete_functions_for_serialization(self) -> list[ConcreteFunction]:
         return self._list_all_concrete_functions()
+
+    def _trackable_children(self, save_type: str = "checkpoint", cache: Any = None, **kwargs: Any) -> dict[str, Any]:
+        """Return the traces, which saved models keep."""
+        if save_type == "checkpoint":
+            return {}
+        return {f"trace_{i}": c for i, c in enumerate(self._list_all_concrete_functions_for_serialization())}
 
     def _decorate(self, decorator: Callable[..., Any]) -> None:
         if self._tracing_count:

@@ -26,6 +26,7 @@ from millstream.execution.specs import spec_of
 from millstream.execution.staging_values import leaf_tensor, with_leaves
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import EagerTensor, Tensor
+from millstream.execution.trackable import Trackable
 from millstream.execution.variable import Variable
 from millstream.execution.variable_scatter import tell_graphs
 from millstream.ops.declaration import runtime_name
@@ -35,7 +36,7 @@ from millstream.program.value import Program
 _serial = itertools.count()
 
 
-class ConcreteFunction:
+class ConcreteFunction(Trackable):
     """One graph with fixed structure and element types. Made by tracing; called with tensors."""
 
     def __init__(self, graph: FuncGraph, arguments: Arguments, kinds: Sequence[Kind], result: Any) -> None:

@@ -123,7 +123,8 @@ def _set(made: Any, kind: str, value: Any, name_of: Callable[[Program], str]) ->
     elif kind == "bool":
         made.b = bool(value)
     else:
-        made.i = int(value)
+        # A size that is not known yet is open, as in shapes.
+        made.i = value if isinstance(value, int) else -1
 
 
 def of_message(kind: str, value: Any, program_of: Callable[[Any], Program]) -> Any:

@@ -28,12 +28,17 @@ from millstream.ops.registry import find
 from millstream.program.primitives.control import HOST_CALL
 from millstream.program.primitives.core import Primitive
 from millstream.program.primitives.shaping import BIND_SIZES, CONSTANT, constant
-from millstream.program.value import Node, Program, Value, building, from_source
+from millstream.program.value import Definition, Node, Program, Value, building, from_source
 
 
 def lower(program: Program) -> Program:
     """Return the program in ops and constants alone; inputs and outputs have the specs that they had."""
     return Lowering(program).result
+
+
+def is_public(definition: Definition) -> bool:
+    """Return whether a definition is one of TensorFlow's ops; ops of our own are opened."""
+    return isinstance(definition, Op) and Op.registry.get(definition.name) is definition
 
 
 class Lowering:
@@ -70,7 +75,7 @@ class Lowering:
     def _lower(self, node: Node, label: str | None) -> None:
         definition = node.definition
         inputs = [self._place[v] for v in node.inputs]
-        if isinstance(definition, Op) or definition is CONSTANT:
+        if definition is CONSTANT or is_public(definition):
             copy = Node(definition, inputs, node.attributes, [v.spec for v in node.outputs], node.source, label)
             self.result.nodes.append(copy)
             made: Sequence[Value] = copy.outputs

@@ -277,6 +277,21 @@ def _segment_reduce(lowering: Lowering, x: Value, ids: Value, *, kind: str, coun
     return find("RealDiv")(total, find("Maximum")(counts, constant(1, x.dtype)))  # type: ignore[no-any-return]
 
 
+@lowers("search_sorted")
+def _search_sorted(lowering: Lowering, rows: Value, values: Value, *, right: bool, dtype: DType) -> Value:
+    return find("UpperBound" if right else "LowerBound")(rows, values, out_type=dtype)  # type: ignore[no-any-return]
+
+
+@lowers("unique")
+def _unique(lowering: Lowering, x: Value, *, index_dtype: DType) -> Any:
+    return find("UniqueWithCounts")(x, out_idx=index_dtype)
+
+
+@lowers("top_k")
+def _top_k(lowering: Lowering, x: Value, *, k: Size, sorted: bool, index_dtype: DType) -> Any:
+    return find("TopKV2")(x, lowering.size(k, dtypes.int32), sorted=sorted, index_type=index_dtype)
+
+
 @lowers("read")
 def _read(lowering: Lowering, resource: Value, *, dtype: Any = None, shape: Any = None) -> Value:
     held = resource.spec.handle

@@ -274,9 +274,6 @@ class RestoredFunction(Function):
     def _list_all_concrete_functions(self) -> list[Any]:
         return list(self.concrete_functions)
 
-    def _trackable_children(self, save_type: str = "checkpoint", cache: Any = None, **kwargs: Any) -> dict[str, Any]:
-        return {f"trace_{i}": c for i, c in enumerate(self.concrete_functions)}
-
 
 def _signature(spec: Any, is_method: bool) -> inspect.Signature:
     """Return the signature of a FullArgSpec, without its first argument where that is the object."""

@@ -156,12 +156,22 @@ class Loader:
     def _make_captured_tensor(self, proto: Any) -> Any:
         return CapturedTensor(proto.concrete_function, proto.name)
 
-    def aliases(self) -> dict[str, list[Any]]:
-        """Return the functions that were given other names when they were saved."""
-        found: dict[str, list[Any]] = {}
-        for name, alias in sorted(self.meta_graph.meta_info_def.function_aliases.items()):
-            if name in self.saved.concrete_functions:
-                found.setdefault(alias, []).append(self._concrete_function(name))
+    def aliases(self) -> dict[str, Any]:
+        """Return the functions that were given other names: as functions where all their traces were, else as lists."""
+        names: dict[str, set[str]] = {}
+        for name, alias in self.meta_graph.meta_info_def.function_aliases.items():
+            names.setdefault(alias, set()).add(name)
+        whole = {
+            frozenset(n.function.concrete_functions): i
+            for i, n in enumerate(self.saved.nodes)
+            if n.HasField("function")
+        }
+        found: dict[str, Any] = {}
+        for alias, traces in names.items():
+            index = whole.get(frozenset(traces))
+            found[alias] = (
+                [self._concrete_function(n) for n in sorted(traces)] if index is None else self.objects[index]
+            )
         return found
 
     def _restore(self) -> None:

@@ -99,7 +99,7 @@ class ObjectView:
         if known is not None:
             return known[1]
         node = child
-        if isinstance(child, Function) or hasattr(child, "_list_all_concrete_functions"):
+        if isinstance(child, Function):
             node = self._function(child)
         elif isinstance(child, ConcreteFunction):
             node = ConcreteNode(child)

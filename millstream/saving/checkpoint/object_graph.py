@@ -8,6 +8,7 @@ from typing import Any
 
 from millstream.base.errors import explain
 from millstream.base.messages import message
+from millstream.execution.data_structures import wrap_or_unwrap
 from millstream.execution.trackable import Trackable, TrackableReference
 from millstream.saving.checkpoint.values import Value, escaped, values_of
 
@@ -16,10 +17,10 @@ KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
 
 def children_of(tracked: Any, save_type: str = "checkpoint", **kwargs: Any) -> dict[str, Any]:
-    """Return what an object holds, by name."""
+    """Return what an object holds, by name; lists and dicts among it as objects that are tracked."""
     tracked._maybe_initialize_trackable()
     found: dict[str, Any] = tracked._trackable_children(save_type, **kwargs)
-    return found
+    return {name: child if isinstance(child, Trackable) else wrap_or_unwrap(child) for name, child in found.items()}
 
 
 class ObjectGraph:
