@@ -23,6 +23,7 @@ from millstream.data.sampling import SamplingMethods
 from millstream.data.shuffling import ShufflingMethods
 from millstream.data.sources import SourceMethods
 from millstream.data.stage import INFINITE, UNKNOWN, Stage
+from millstream.data.staged import calling_place, staged_builtin
 from millstream.data.windows import WindowMethods
 from millstream.execution.trackable import Trackable
 
@@ -84,7 +85,9 @@ class Dataset(
         return DatasetSpec(self._stage.spec)
 
     def __iter__(self) -> Any:
-        return OwnedIterator.of(self._stage, self._options)
+        return OwnedIterator.of(self._stage, self._options).begun_at(calling_place())
+
+    staged_builtin = staticmethod(staged_builtin)
 
     def staged_loop(
         self, test: Callable[..., Any] | None, body: Callable[..., list[Any]], loop_vars: list[Any]

@@ -15,6 +15,7 @@ from millstream.data.leaves import components, is_plain, leaf_specs, packer
 from millstream.data.optional import Optional, flat_specs, zeros_of
 from millstream.data.options import Options
 from millstream.data.stage import Element, Run, Stage
+from millstream.data.staged import Place, calling_place, refuse_python_loop
 from millstream.data.state import from_bytes, to_bytes
 from millstream.execution.context import current_graph
 from millstream.execution.control_flow import cond, staged_loop
@@ -108,6 +109,7 @@ class OwnedIterator(CompositeTensor, Trackable, Iterator):
         self._element_spec = element_spec
         self._handle_or_none = resource
         self._pack = packer(element_spec) if source is not None else None
+        self._begun_at: Place | None = None
 
     @classmethod
     def of(cls, stage: Stage, options: Options) -> OwnedIterator:
@@ -141,10 +143,16 @@ class OwnedIterator(CompositeTensor, Trackable, Iterator):
         return self._element_spec
 
     def __iter__(self) -> OwnedIterator:
+        return self.begun_at(calling_place())
+
+    def begun_at(self, place: Place) -> OwnedIterator:
+        """Remember where a loop over this begins, while tracing; return this."""
+        self._begun_at = place if current_graph() is not None else None
         return self
 
     def __next__(self) -> Any:
         if current_graph() is not None:
+            refuse_python_loop(self._begun_at)
             return self.get_next()
         assert self._source is not None and self._pack is not None
         return self._pack(self._source.draw())
@@ -222,6 +230,8 @@ class OwnedIterator(CompositeTensor, Trackable, Iterator):
                 None, None, "An iterator is saved and restored outside of traced functions only."
             )
         return self._source
+
+    _saved_name = "ITERATOR"
 
     def _serialize_to_tensors(self) -> dict[str, Any]:
         return {"_STATE": to_tensor(self.save())}

@@ -221,6 +221,10 @@ class Staging:
 
     def builtin(self, name: str, *arguments: Any, **words: Any) -> Any:
         """Do a Python builtin's work on symbolic arguments; NotImplemented asks for Python's own."""
+        for argument in arguments:
+            of_dataset = getattr(argument, "staged_builtin", None)
+            if of_dataset is not None:
+                return of_dataset(name, *arguments, **words)
         done = getattr(self, f"_builtin_{name}", None)
         return NotImplemented if done is None else done(*arguments, **words)
 

@@ -50,7 +50,9 @@ def enumerate_(iterable: Any, start: Any = 0) -> Any:
 
         return StagedIterable(parts)
     if _is_staged(iterable):
-        return engine().builtin("enumerate", iterable, start)
+        result = engine().builtin("enumerate", iterable, start)
+        if result is not NotImplemented:
+            return result
     return enumerate(iterable, start)
 
 
@@ -70,7 +72,9 @@ def zip_(*iterables: Any, **words: Any) -> Any:
 
         return StagedIterable(parts)
     if iterables and all(_is_staged(part) for part in iterables):
-        return engine().builtin("zip", *iterables)
+        result = engine().builtin("zip", *iterables)
+        if result is not NotImplemented:
+            return result
     return zip(*iterables, **words)
 
 
@@ -93,8 +97,10 @@ OVERLOADS[zip] = zip_
 
 def map_over(name: str, call: Caller, function: Any, *iterables: Any) -> Any:
     """map() and filter(): the function given is converted, too."""
-    if any(_is_staged(part) for part in iterables) and not any(is_symbolic(part) for part in iterables):
-        return engine().builtin(name, function, *iterables)
+    if iterables and all(_is_staged(part) for part in iterables) and not any(is_symbolic(part) for part in iterables):
+        result = engine().builtin(name, function, *iterables)
+        if result is not NotImplemented:
+            return result
     python: Callable[..., Any] = map if name == "map" else filter
     if function is None:
         return python(None, *iterables)
