@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from millstream.api.lookup_saving import buckets_of, held_in
 from millstream.api.public import public
 from millstream.base import dtypes
 from millstream.base.dtypes import DType, as_dtype
@@ -16,7 +17,7 @@ from millstream.execution.lifting import lifted
 from millstream.execution.ragged_structure import RaggedStructure
 from millstream.execution.sparse_tensor import SparseTensor
 from millstream.execution.symbolic import SymbolicTensor
-from millstream.execution.tensor import Tensor
+from millstream.execution.tensor import Tensor, eager_constant
 from millstream.execution.trackable_resource import Asset, TrackableResource
 from millstream.ops import lookup as ops
 from millstream.ops import strings as string_ops
@@ -416,11 +417,20 @@ class _StaticVocabularyTableV1(StaticVocabularyTable):
 class _Changing(_Table):
     """What tables that may change do."""
 
+    _saved_name = "table"
+
     def _initialize(self) -> None:
         """Fill a new table of this kind with what this one holds now."""
         with init_scope():
             keys, values = self.export()
         apply(ops.lookup_table_import, self._resource_handle, keys, values)
+
+    def _serialize_to_tensors(self) -> dict[str, Any]:
+        keys, values = self.export()
+        return {"-keys": keys, "-values": values}
+
+    def _restore_from_tensors(self, restored_tensors: dict[str, Any]) -> None:
+        apply(ops.lookup_table_import, self._resource_handle, restored_tensors["-keys"], restored_tensors["-values"])
 
     def insert(self, keys: Any, values: Any, name: str | None = None) -> Any:
         """Add keys with their values, or replace the values.
@@ -453,7 +463,7 @@ class MutableHashTable(_Changing):
       key_dtype, value_dtype: the element types.
       default_value: the value of keys that are not there; its shape is that of all values.
       name: the table's name.
-      checkpoint: accepted and not used: what a table holds is not saved in checkpoints.
+      checkpoint: accepted and not used: checkpoints of an object that holds the table hold what is in it.
       experimental_is_anonymous: accepted and not used.
 
     >>> table = tf.lookup.experimental.MutableHashTable(tf.string, tf.int64, default_value=-1)
@@ -514,7 +524,7 @@ class DenseHashTable(_Changing):
       empty_key, deleted_key: two different scalars that are never looked up.
       initial_num_buckets: a power of 2; the table grows as needed.
       name: the table's name.
-      checkpoint: accepted and not used: what a table holds is not saved in checkpoints.
+      checkpoint: accepted and not used: checkpoints of an object that holds the table hold what is in it.
       experimental_is_anonymous: accepted and not used.
 
     Raises:
@@ -554,6 +564,17 @@ class DenseHashTable(_Changing):
             value_shape=tuple(self._default_value.shape.as_list()),
             initial_num_buckets=self._buckets,
         )
+
+    def _serialize_to_tensors(self) -> dict[str, Any]:
+        keys, values = self.export()
+        empty = self._reserved[0].numpy()
+        return buckets_of(keys.numpy(), values.numpy(), empty, self._key_dtype, self._value_dtype, self._buckets)
+
+    def _restore_from_tensors(self, restored_tensors: dict[str, Any]) -> None:
+        reserved = tuple(key.numpy() for key in self._reserved)
+        keys, values = held_in(restored_tensors, reserved, tuple(self._default_value.shape.as_list()))
+        types = (eager_constant(keys, self._key_dtype), eager_constant(values, self._value_dtype))
+        apply(ops.lookup_table_import, self._resource_handle, *types)
 
     def insert_or_assign(self, keys: Any, values: Any, name: str | None = None) -> Any:
         """Add keys with their values, or replace the values; see `insert`."""

@@ -8,6 +8,7 @@ from typing import Any
 from millstream.api.public import public
 from millstream.base.dtypes import DType
 from millstream.base.errors import explain
+from millstream.base.messages import enumeration
 from millstream.saving.bundle_reader import BundleReader
 from millstream.saving.checkpoint.state import latest_checkpoint
 from millstream.saving.checkpoint.writing import text_of
@@ -51,11 +52,9 @@ class CheckpointReader:
 
     def debug_string(self) -> bytes:
         """Return the names, element types and sizes of all tensors, one in a line."""
-        lines = [
-            f"{name} (DT_{entry.dtype.name.upper()}) {list(entry.shape)}".replace(" ", " ")
-            for name in self._bundle.names
-            for entry in [self._bundle.entry(name)]
-        ]
+        kinds = enumeration("DataType")
+        found = [(name, self._bundle.entry(name)) for name in self._bundle.names]
+        lines = [f"{name} ({kinds.Name(e.dtype.as_datatype_enum)}) {list(e.shape)}" for name, e in found]
         return "".join(f"{line}\n" for line in lines).encode(errors="surrogateescape")
 
 
