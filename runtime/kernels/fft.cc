@@ -7,16 +7,46 @@
 //   Inverse transforms divide by the number of points. Pad or cut before, as TensorFlow's fft_length asks.
 // Lengths with factors up to 31 are transformed by mixed radix, others by Bluestein's convolution.
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <complex>
+#include <list>
+#include <memory>
+#include <mutex>
 #include <new>
+#include <utility>
 #include <vector>
 
+#include "kernels/fft_stages.h"
 #include "kernels/operands.h"
+#include "kernels/simd_isa.h"
 #include "kernels/strided.h"
 
 namespace millstream {
+
+#define MS_DECLARE_FFT(isa)                   \
+  namespace isa {                             \
+  extern const FftRun<float> fft_run_float;   \
+  extern const FftRun<double> fft_run_double; \
+  }
+MS_DECLARE_FFT(baseline)
+#if defined(__x86_64__)
+MS_DECLARE_FFT(avx2)
+MS_DECLARE_FFT(avx512)
+#define MS_PICK_FFT(name) \
+  return processor_isa() == Isa::avx512 ? avx512::name : processor_isa() == Isa::avx2 ? avx2::name : baseline::name
+#else
+#define MS_PICK_FFT(name) return baseline::name
+#endif
+
+template <>
+FftRun<float> fft_run<float>() {
+  MS_PICK_FFT(fft_run_float);
+}
+template <>
+FftRun<double> fft_run<double>() {
+  MS_PICK_FFT(fft_run_double);
+}
+
 namespace {
 
 enum Kind : int64_t { forward = 0, inverse = 1, real_forward = 2, real_inverse = 3 };
@@ -47,154 +77,271 @@ std::complex<double> root(int64_t k, int64_t n) {
   }
 }
 
-// Plain products: std::complex's look for infinities, at several times the price.
-template <typename T>
-inline std::complex<T> times(std::complex<T> a, std::complex<T> b) {
-  return {a.real() * b.real() - a.imag() * b.imag(), a.real() * b.imag() + a.imag() * b.real()};
+// Whether n has no prime factor above the largest one that has a stage.
+bool is_smooth(int64_t n, int64_t largest) {
+  for (int64_t p = 2; p <= largest; ++p) {
+    while (n % p == 0) n /= p;
+  }
+  return n == 1;
 }
 
-// The forward transform of one length.
+// One length: its stages; or, where a prime is too large, the convolution that Bluestein makes of the transform.
 template <typename T>
 class Transform {
  public:
-  using C = std::complex<T>;
-
   explicit Transform(int64_t length) : length_(length) {
-    int64_t rest = length;
-    while (rest % 4 == 0) add_factor(4, rest);
-    for (int64_t p = 2; p <= 31 && p * p <= rest; ++p) {
-      while (rest % p == 0) add_factor(p, rest);
-    }
-    if (rest > 1 && rest <= 31) add_factor(rest, rest);
-    if (rest > 1) {
-      factors_.clear();
+    if (!is_smooth(length, largest_fft_factor)) {
       make_bluestein();
       return;
     }
-    roots_.resize(static_cast<size_t>(length));
-    for (int64_t k = 0; k < length; ++k) roots_[static_cast<size_t>(k)] = C(root(k, length));
+    int64_t rest = length;
+    while (rest % 8 == 0 && rest != 16) add_stage(8, rest);
+    while (rest % 4 == 0) add_stage(4, rest);
+    for (int64_t p = 2; p <= largest_fft_factor; ++p) {
+      while (rest % p == 0) add_stage(p, rest);
+    }
   }
 
-  // Elements of workspace that `run` needs beside the data.
-  int64_t workspace() const { return helper_.empty() ? length_ : 2 * helper_[0].length_; }
+  int64_t length() const { return length_; }
+  bool whole() const { return helper_.empty(); }
+  // Elements that each of the four arrays given to `run` needs, for each sequence.
+  int64_t room() const { return whole() ? length_ : helper_[0].length_; }
 
-  void run(C* data, C* work) const {
-    if (!helper_.empty()) return run_bluestein(data, work);
-    C *from = data, *to = work;
-    int64_t n = length_, stride = 1;
-    for (int64_t p : factors_) {
-      stage(p, n, stride, from, to);
-      std::swap(from, to);
-      n /= p;
-      stride *= p;
-    }
-    if (from != data) std::copy(from, from + length_, data);
+  // Transforms `batch` interleaved sequences; batch is 1 unless `whole`. True: the result lies in the second arrays.
+  bool run(int64_t batch, T* re, T* im, T* other_re, T* other_im) const {
+    static const FftRun<T> stages = fft_run<T>();
+    if (whole()) return stages(stages_, batch, re, im, other_re, other_im);
+    const int64_t size = helper_[0].length_;
+    for (int64_t k = 0; k < length_; ++k) turn(re[k], im[k], chirp_[static_cast<size_t>(k)]);
+    std::fill(re + length_, re + size, T());
+    std::fill(im + length_, im + size, T());
+    T *now_re = re, *now_im = im;
+    if (helper_[0].run(1, re, im, other_re, other_im)) std::swap(now_re, other_re), std::swap(now_im, other_im);
+    for (int64_t k = 0; k < size; ++k) turn(now_re[k], now_im[k], filter_[static_cast<size_t>(k)]);
+    // The inverse transform is the forward one with both parts exchanged. It takes as many stages as the first, so the result
+    // lies where the data lay.
+    helper_[0].run(1, now_im, now_re, other_im, other_re);
+    for (int64_t k = 0; k < length_; ++k) turn(re[k], im[k], chirp_[static_cast<size_t>(k)]);
+    return false;
   }
 
  private:
-  void add_factor(int64_t p, int64_t& rest) {
-    factors_.push_back(p);
-    rest /= p;
+  static void turn(T& re, T& im, std::complex<T> by) {
+    const T real = re * by.real() - im * by.imag();
+    im = re * by.imag() + im * by.real();
+    re = real;
   }
 
-  // Stockham's step: groups of p elements, m apart, become neighbours; no reordering is left at the end.
-  void stage(int64_t p, int64_t n, int64_t s, const C* x, C* y) const {
-    const int64_t m = n / p;
-    for (int64_t q = 0; q < m; ++q) {
-      C turn[31];
-      for (int64_t t = 1; t < p; ++t) turn[t] = roots_[static_cast<size_t>(q * t * s % length_)];
-      const C* from = x + s * q;
-      C* to = y + s * p * q;
-      const int64_t step = s * m;
-      switch (p) {
-        case 2:
-          for (int64_t k = 0; k < s; ++k) {
-            const C a = from[k], b = from[k + step];
-            to[k] = a + b;
-            to[k + s] = times(a - b, turn[1]);
-          }
-          break;
-        case 4:
-          for (int64_t k = 0; k < s; ++k) {
-            const C a = from[k], b = from[k + step], c = from[k + 2 * step], d = from[k + 3 * step];
-            const C sum = a + c, difference = a - c, other = b + d, turned(b.imag() - d.imag(), d.real() - b.real());
-            to[k] = sum + other;
-            to[k + s] = times(difference + turned, turn[1]);
-            to[k + 2 * s] = times(sum - other, turn[2]);
-            to[k + 3 * s] = times(difference - turned, turn[3]);
-          }
-          break;
-        default: {
-          C small[31];  // the roots of length p
-          for (int64_t j = 0; j < p; ++j) small[j] = roots_[static_cast<size_t>(j * (length_ / p))];
-          for (int64_t k = 0; k < s; ++k) {
-            for (int64_t t = 0; t < p; ++t) {
-              C sum = from[k];
-              for (int64_t j = 1, at = t; j < p; ++j, at = at + t < p ? at + t : at + t - p)
-                sum += times(from[k + j * step], small[at]);
-              to[k + t * s] = t ? times(sum, turn[t]) : sum;
-            }
-          }
-        }
+  void add_stage(int64_t p, int64_t& rest) {
+    const int64_t n = rest, groups = rest / p;
+    FftStage<T> stage{p, groups, {}, {}, {}, {}};
+    for (int64_t t = 1; t < p; ++t) {
+      for (int64_t q = 0; q < groups; ++q) {
+        const std::complex<double> w = root(q * t, n);
+        stage.turn_re.push_back(static_cast<T>(w.real()));
+        stage.turn_im.push_back(static_cast<T>(w.imag()));
       }
     }
+    for (int64_t j = 0; j < p; ++j) {
+      const std::complex<double> w = root(j, p);
+      stage.cosine.push_back(static_cast<T>(w.real()));
+      stage.sine.push_back(static_cast<T>(-w.imag()));
+    }
+    stages_.push_back(std::move(stage));
+    rest = groups;
   }
 
   void make_bluestein() {
-    const auto size = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(2 * length_ - 1)));
+    int64_t size = 2 * length_ - 1;
+    while (!is_smooth(size, 5)) ++size;
     helper_.emplace_back(size);
-    chirp_.resize(static_cast<size_t>(length_));
-    filter_.assign(static_cast<size_t>(size), C());
+    std::vector<T> re(static_cast<size_t>(size)), im(re), other_re(re), other_im(re);
     for (int64_t k = 0; k < length_; ++k) {
       // k * k modulo 2n, without overflow for the lengths that are allowed.
       const auto square = static_cast<int64_t>(static_cast<uint64_t>(k) * static_cast<uint64_t>(k) %
                                                static_cast<uint64_t>(2 * length_));
-      chirp_[static_cast<size_t>(k)] = C(root(square, 2 * length_));
-      const C turned = std::conj(chirp_[static_cast<size_t>(k)]);
-      filter_[static_cast<size_t>(k)] = turned;
-      if (k > 0) filter_[static_cast<size_t>(size - k)] = turned;
+      const std::complex<double> w = root(square, 2 * length_);
+      chirp_.emplace_back(static_cast<T>(w.real()), static_cast<T>(w.imag()));
+      for (const int64_t at : {k, k ? size - k : 0}) {
+        re[static_cast<size_t>(at)] = static_cast<T>(w.real());
+        im[static_cast<size_t>(at)] = static_cast<T>(-w.imag());
+      }
     }
-    std::vector<C> work(static_cast<size_t>(size));
-    helper_[0].run(filter_.data(), work.data());
-  }
-
-  void run_bluestein(C* data, C* work) const {
-    const int64_t size = helper_[0].length_;
-    C *a = work, *scratch = work + size;
-    for (int64_t k = 0; k < length_; ++k) a[k] = times(data[k], chirp_[static_cast<size_t>(k)]);
-    std::fill(a + length_, a + size, C());
-    helper_[0].run(a, scratch);
-    // The inverse transform is the forward one of the conjugate.
-    for (int64_t k = 0; k < size; ++k) a[k] = std::conj(times(a[k], filter_[static_cast<size_t>(k)]));
-    helper_[0].run(a, scratch);
+    const bool second = helper_[0].run(1, re.data(), im.data(), other_re.data(), other_im.data());
+    const std::vector<T>&from_re = second ? other_re : re, &from_im = second ? other_im : im;
     const T scale = T(1) / static_cast<T>(size);
-    for (int64_t k = 0; k < length_; ++k) data[k] = times(std::conj(a[k]), chirp_[static_cast<size_t>(k)]) * scale;
+    for (size_t k = 0; k < re.size(); ++k) filter_.emplace_back(from_re[k] * scale, from_im[k] * scale);
   }
 
   int64_t length_;
-  std::vector<int64_t> factors_;
-  std::vector<C> roots_;
-  std::vector<Transform> helper_;  // of a power of two, for Bluestein's convolution
-  std::vector<C> chirp_, filter_;
+  std::vector<FftStage<T>> stages_;
+  std::vector<Transform> helper_;  // of a length without large factors, for Bluestein's convolution
+  std::vector<std::complex<T>> chirp_, filter_;
 };
 
-// Transforms `data`, of these sizes, along one axis. An inverse one is made of conjugates; it scales.
+// exp(-2 pi i k / n) for the first half of the circle, and the transform of a real sequence: as half as many complex numbers
+// where their count is even.
+template <typename T>
+struct RealTransform {
+  explicit RealTransform(int64_t n) : length_(n), transform(n % 2 ? n : n / 2) {
+    for (int64_t k = 0; k <= n / 2 && n % 2 == 0; ++k) roots.emplace_back(root(k, n));
+  }
+  int64_t length() const { return length_; }
+  int64_t room() const { return transform.room(); }
+
+  int64_t length_;
+  Transform<T> transform;
+  std::vector<std::complex<T>> roots;
+};
+
+// Transforms of the lengths used last are kept: making one costs more than running it.
+template <typename Made>
+std::shared_ptr<const Made> made_for(int64_t length) {
+  constexpr int64_t most_kept = int64_t{1} << 22;  // elements
+  static std::mutex mutex;
+  static std::list<std::shared_ptr<const Made>> kept;  // the latest first
+  const std::lock_guard<std::mutex> lock(mutex);
+  const auto found = std::find_if(kept.begin(), kept.end(), [&](const auto& made) { return made->length() == length; });
+  if (found != kept.end()) {
+    kept.splice(kept.begin(), kept, found);
+  } else {
+    kept.push_front(std::make_shared<const Made>(length));
+    int64_t total = 0;
+    for (auto at = kept.begin(); at != kept.end();) {
+      total += (*at)->room();
+      at = total > most_kept && at != kept.begin() ? kept.erase(at) : std::next(at);
+    }
+  }
+  return kept.front();
+}
+
+// The four arrays of a thread.
+template <typename T>
+struct Workspace {
+  explicit Workspace(int64_t room) : own(std::make_unique_for_overwrite<T[]>(static_cast<size_t>(4 * room))) {
+    T* at = own.get();
+    re = at, im = at + room, other_re = at + 2 * room, other_im = at + 3 * room;
+  }
+
+  // Runs the transform and points re and im at the result. Backwards: both parts change places.
+  void run(const Transform<T>& transform, int64_t batch, bool backwards) {
+    const bool second =
+        backwards ? transform.run(batch, im, re, other_im, other_re) : transform.run(batch, re, im, other_re, other_im);
+    if (second) std::swap(re, other_re), std::swap(im, other_im);
+  }
+
+  std::unique_ptr<T[]> own;
+  T *re, *im, *other_re, *other_im;
+};
+
+int64_t grain_of(int64_t length) { return std::max<int64_t>(1, 8192 / length); }
+
+// Transforms `data`, of these sizes, along one axis. An inverse one scales.
 template <typename T>
 void along_axis(std::complex<T>* data, const int64_t* dims, int rank, int axis, bool backwards) {
   using C = std::complex<T>;
-  const int64_t n = dims[axis], inner = product(dims, axis + 1, rank), rows = product(dims, 0, axis) * inner;
-  if (rows == 0 || n == 0) return;
-  const Transform<T> transform(n);
-  const T scale = T(1) / static_cast<T>(n);
-  parallel_for(rows, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
-    std::vector<C> row(static_cast<size_t>(n)), work(static_cast<size_t>(transform.workspace()));
+  const int64_t n = dims[axis], inner = product(dims, axis + 1, rank), outer = product(dims, 0, axis);
+  if (outer * inner == 0 || n == 0) return;
+  const auto transform = made_for<Transform<T>>(n);
+  const T scale = backwards ? T(1) / static_cast<T>(n) : T(1);
+  // Neighbours along the last axes go through together.
+  const int64_t most = transform->whole() ? std::min<int64_t>(inner, 128 / static_cast<int64_t>(sizeof(T))) : 1;
+  const int64_t blocks = (inner + most - 1) / most;
+  parallel_for(outer * blocks, grain_of(n * most), [&](int64_t begin, int64_t end) {
+    Workspace<T> work(transform->room() * most);
     for (int64_t r = begin; r < end; ++r) {
-      C* first = data + r / inner * inner * n + r % inner;
-      for (int64_t i = 0; i < n; ++i)
-        row[static_cast<size_t>(i)] = backwards ? std::conj(first[i * inner]) : first[i * inner];
-      transform.run(row.data(), work.data());
-      for (int64_t i = 0; i < n; ++i)
-        first[i * inner] = backwards ? std::conj(row[static_cast<size_t>(i)]) * scale : row[static_cast<size_t>(i)];
+      const int64_t column = r % blocks * most, batch = std::min(most, inner - column);
+      C* first = data + r / blocks * inner * n + column;
+      for (int64_t i = 0; i < n; ++i) {
+        for (int64_t b = 0; b < batch; ++b) {
+          work.re[i * batch + b] = first[i * inner + b].real();
+          work.im[i * batch + b] = first[i * inner + b].imag();
+        }
+      }
+      work.run(*transform, batch, backwards);
+      for (int64_t i = 0; i < n; ++i) {
+        for (int64_t b = 0; b < batch; ++b)
+          first[i * inner + b] = C(work.re[i * batch + b] * scale, work.im[i * batch + b] * scale);
+      }
+    }
+  });
+}
+
+// Rows of real numbers to the first halves of their transforms.
+template <typename T>
+void forward_rows(const T* x, std::complex<T>* y, int64_t rows, int64_t n) {
+  using C = std::complex<T>;
+  const bool even = n % 2 == 0;
+  const int64_t half = n / 2 + 1, points = even ? n / 2 : n;
+  const auto made = made_for<RealTransform<T>>(n);
+  parallel_for(rows, grain_of(n), [&](int64_t begin, int64_t end) {
+    Workspace<T> work(made->room());
+    for (int64_t r = begin; r < end; ++r) {
+      const T* from = x + r * n;
+      C* to = y + r * half;
+      for (int64_t i = 0; i < points; ++i) {
+        work.re[i] = even ? from[2 * i] : from[i];
+        work.im[i] = even ? from[2 * i + 1] : T();
+      }
+      work.run(made->transform, 1, false);
+      if (!even) {
+        for (int64_t k = 0; k < half; ++k) to[k] = C(work.re[k], work.im[k]);
+        continue;
+      }
+      for (int64_t k = 0; k < half; ++k) {
+        const int64_t a = k < points ? k : 0, b = k > 0 ? points - k : 0;
+        // The transforms of the even and of the odd elements; the latter is turned.
+        const T even_re = (work.re[a] + work.re[b]) / 2, even_im = (work.im[a] - work.im[b]) / 2;
+        const T odd_re = (work.im[a] + work.im[b]) / 2, odd_im = (work.re[b] - work.re[a]) / 2;
+        const C w = made->roots[static_cast<size_t>(k)];
+        to[k] = C(even_re + odd_re * w.real() - odd_im * w.imag(), even_im + odd_re * w.imag() + odd_im * w.real());
+      }
+      to[0].imag(0);
+      to[half - 1].imag(0);
+    }
+  });
+}
+
+// Back again; imaginary parts that a real signal cannot have are not looked at.
+template <typename T>
+void inverse_rows(const std::complex<T>* x, T* y, int64_t rows, int64_t n) {
+  using C = std::complex<T>;
+  const bool even = n % 2 == 0;
+  const int64_t half = n / 2 + 1, points = even ? n / 2 : n;
+  const auto made = made_for<RealTransform<T>>(n);
+  const T scale = T(1) / static_cast<T>(n);
+  parallel_for(rows, grain_of(n), [&](int64_t begin, int64_t end) {
+    Workspace<T> work(made->room());
+    for (int64_t r = begin; r < end; ++r) {
+      const C* from = x + r * half;
+      T* to = y + r * n;
+      if (even) {
+        for (int64_t k = 0; k < points; ++k) {
+          const C a = k ? from[k] : C(from[0].real()), b = k ? from[points - k] : C(from[points].real());
+          const T even_re = a.real() + b.real(), even_im = a.imag() - b.imag();
+          const T gap_re = a.real() - b.real(), gap_im = a.imag() + b.imag();
+          const C w = made->roots[static_cast<size_t>(k)];  // conjugated below
+          const T odd_re = gap_re * w.real() + gap_im * w.imag(), odd_im = gap_im * w.real() - gap_re * w.imag();
+          work.re[k] = even_re - odd_im;
+          work.im[k] = even_im + odd_re;
+        }
+      } else {
+        work.re[0] = from[0].real(), work.im[0] = T();
+        for (int64_t k = 1; k < half; ++k) {
+          work.re[k] = work.re[n - k] = from[k].real();
+          work.im[k] = from[k].imag();
+          work.im[n - k] = -from[k].imag();
+        }
+      }
+      work.run(made->transform, 1, true);
+      for (int64_t i = 0; i < points; ++i) {
+        if (even) {
+          to[2 * i] = work.re[i] * scale;
+          to[2 * i + 1] = work.im[i] * scale;
+        } else {
+          to[i] = work.re[i] * scale;
+        }
+      }
     }
   });
 }
@@ -210,38 +357,16 @@ void run_typed(const Call& call) {
     for (int i = last; i > last - axes; --i) along_axis(y.as<C>(), x.dims, rank, i, kind == inverse);
     return;
   }
-  const int64_t n = call.attributes[axes], half = n / 2 + 1, rows = product(x.dims, 0, last);
-  const Transform<T> transform(n);
+  const int64_t n = call.attributes[axes], rows = product(x.dims, 0, last);
   if (kind == real_forward) {
-    parallel_for(rows, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
-      std::vector<C> row(static_cast<size_t>(n)), work(static_cast<size_t>(transform.workspace()));
-      for (int64_t r = begin; r < end; ++r) {
-        for (int64_t i = 0; i < n; ++i) row[static_cast<size_t>(i)] = C(x.as<const T>()[r * n + i]);
-        transform.run(row.data(), work.data());
-        std::copy(row.begin(), row.begin() + half, y.as<C>() + r * half);
-      }
-    });
+    forward_rows(x.as<const T>(), y.as<C>(), rows, n);
     for (int i = last - 1; i > last - axes; --i) along_axis(y.as<C>(), y.dims, rank, i, false);
     return;
   }
+  if (axes == 1) return inverse_rows(x.as<const C>(), y.as<T>(), rows, n);
   std::vector<C> spectrum(x.as<const C>(), x.as<const C>() + x.count());
   for (int i = last - 1; i > last - axes; --i) along_axis(spectrum.data(), x.dims, rank, i, true);
-  const T scale = T(1) / static_cast<T>(n);
-  parallel_for(rows, std::max<int64_t>(1, 4096 / n), [&](int64_t begin, int64_t end) {
-    std::vector<C> row(static_cast<size_t>(n)), work(static_cast<size_t>(transform.workspace()));
-    for (int64_t r = begin; r < end; ++r) {
-      const C* from = spectrum.data() + r * half;
-      // The conjugate of a real signal's spectrum, whose forward transform is the signal.
-      row[0] = C(from[0].real());
-      for (int64_t i = 1; i < half; ++i) {
-        const bool middle = 2 * i == n;
-        row[static_cast<size_t>(i)] = middle ? C(from[i].real()) : std::conj(from[i]);
-        if (!middle) row[static_cast<size_t>(n - i)] = from[i];
-      }
-      transform.run(row.data(), work.data());
-      for (int64_t i = 0; i < n; ++i) y.as<T>()[r * n + i] = row[static_cast<size_t>(i)].real() * scale;
-    }
-  });
+  inverse_rows(spectrum.data(), y.as<T>(), rows, n);
 }
 
 Status check_fft(const Call& call) {
