@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from millstream import _runtime as runtime
 from millstream.base import dtypes, errors, nest
 from millstream.base.shapes import TensorShape, as_shape
 from millstream.base.specs import RaggedTensorSpec, SparseTensorSpec, TensorSpec
@@ -22,7 +23,8 @@ from millstream.data.leaves import (
     stack_ragged,
 )
 from millstream.data.methods import DatasetMethods, positive
-from millstream.data.sources import IndexedReader, SliceReader
+from millstream.data.native import NativeReader, handle_of, is_stackable
+from millstream.data.sources import SliceReader
 from millstream.data.stage import AUTOTUNE, INFINITE, UNKNOWN, Counting, Element, Reader, Run, Stage, refused
 from millstream.execution.convert import to_tensor
 from millstream.execution.sparse_tensor import SparseTensor
@@ -58,8 +60,9 @@ class Batch(Stage):
         size = self.number("size")
         if size <= 0:
             raise refused(NOT_POSITIVE)
-        if type(self) is Batch and isinstance(before, IndexedReader) and before.plain:
-            return _RowBatches(self, before, size)
+        if type(self) is Batch and is_stackable(self.input.spec):
+            handle = runtime.read_batches(handle_of(before, self.input.spec), size, bool(self.drop), self.name)
+            return NativeReader(handle, self.spec, [before])
         return BatchReader(self, before, size)
 
 
@@ -82,19 +85,6 @@ class BatchReader(Counting, Reader):
         finally:
             self.index += 1
         return found
-
-
-class _RowBatches(BatchReader):
-    """Batches of rows that lie ready: taken out all at once."""
-
-    before: IndexedReader
-
-    def __next__(self) -> Element:
-        indices = self.before.indices(self.batch)
-        if not len(indices) or (self.stage.drop and len(indices) < self.batch):
-            raise StopIteration
-        self.index += 1
-        return self.before.gather(indices)
 
 
 class PaddedBatch(Batch):

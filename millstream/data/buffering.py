@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import queue
-import threading
-from collections import deque
 from typing import Any
 
+from millstream import _runtime as runtime
 from millstream.base import errors
 from millstream.data.methods import DatasetMethods, whole
+from millstream.data.native import following
 from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage, refused
 from millstream.data.storage import ElementWriter, read_elements
 from millstream.execution.symbolic import SymbolicTensor
 
 AUTOTUNED_BUFFER = 2
+"""How many elements are made ahead at first where the number is tuned."""
 
 
 class Prefetch(Stage):
@@ -31,91 +30,10 @@ class Prefetch(Stage):
 
     def reader(self, run: Run) -> Reader:
         size = self.number("buffer")
-        before = self.input.reader(run)
-        return before if size == 0 else PrefetchReader(before, AUTOTUNED_BUFFER if size == AUTOTUNE else size)
-
-
-class _Line:
-    """Between the thread that makes elements and the reader. `stopped`: drop them and end. `paused`: end after this one."""
-
-    def __init__(self, size: int) -> None:
-        self.ready: queue.Queue[Any] = queue.Queue(size)
-        self.stopped = self.paused = False
-
-    def put(self, item: Any) -> None:
-        while not self.stopped:
-            try:
-                return self.ready.put(item, timeout=0.05)
-            except queue.Full:
-                continue
-
-    def fill(self, before: Reader) -> None:
-        """Make elements until the end, or until nobody wants more."""
-        kind: str = ""
-        while kind != "end" and not self.stopped and not self.paused:
-            value: Any = None
-            try:
-                kind, value = "element", before.__next__()
-            except StopIteration:
-                kind = "end"
-            except BaseException as error:  # handed to the reader
-                kind, value = "error", error
-            self.put((kind, value))
-
-
-class PrefetchReader(Reader):
-    """Takes elements from a thread that is at most `size` ahead. The thread begins with the first, and ends with this reader."""
-
-    def __init__(self, before: Reader, size: int) -> None:
-        self.before, self.size, self.ended = before, size, False
-        self.line: _Line | None = None
-        self.thread: threading.Thread | None = None
-        self.kept: deque[Any] = deque()
-
-    def __next__(self) -> Element:
-        if self.kept:
-            kind, value = self.kept.popleft()
-        elif self.ended:
-            raise StopIteration
-        else:
-            if self.line is None:
-                self.line = _Line(self.size)
-                self.thread = threading.Thread(
-                    target=self.line.fill, args=(self.before,), daemon=True, name="millstream-prefetch"
-                )
-                self.thread.start()
-            kind, value = self.line.ready.get()
-        if kind == "element":
-            return value  # type: ignore[no-any-return]
-        if kind == "error":
-            raise value
-        self.ended = True
-        raise StopIteration
-
-    def _halt(self) -> None:
-        """End the thread; what it had made is kept."""
-        if self.line is None or self.thread is None:
-            return
-        self.line.paused = True
-        while self.thread.is_alive() or not self.line.ready.empty():
-            with contextlib.suppress(queue.Empty):
-                self.kept.append(self.line.ready.get(timeout=0.01))
-        self.line = self.thread = None
-
-    def state(self) -> Any:
-        self._halt()
-        ended = self.ended or any(kind == "end" for kind, _ in self.kept)
-        return [self.before.state(), [list(v) for kind, v in self.kept if kind == "element"], ended]
-
-    def restore(self, state: Any) -> None:
-        self._halt()
-        self.before.restore(state[0])
-        self.kept = deque(("element", tuple(v)) for v in state[1])
-        self.ended = state[2]
-
-    def __del__(self) -> None:
-        if self.line is not None:
-            self.line.stopped = True
+        if size == 0:
+            return self.input.reader(run)
+        tuned = size == AUTOTUNE
+        return following(runtime.read_ahead, self, run, AUTOTUNED_BUFFER if tuned else size, tuned, run.budget)
 
 
 class Store:
@@ -257,7 +175,8 @@ class BufferingMethods(DatasetMethods):
     """The transformations of `tf.data.Dataset` that keep elements."""
 
     def prefetch(self, buffer_size: Any, name: str | None = None) -> Any:
-        """Make up to `buffer_size` elements ahead, in a thread; tf.data.AUTOTUNE is 2.
+        """Make up to `buffer_size` elements ahead, in a thread; tf.data.AUTOTUNE begins
+        with 2, and doubles while the reader waits for elements and memory allows (`options().autotune.ram_budget`).
 
         Random seeds are drawn when the iterator is made, so what comes does not depend on the thread.
 

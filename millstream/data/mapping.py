@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import os
-import time
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
+from millstream import _runtime as runtime
 from millstream.base import dtypes, errors, nest
 from millstream.base.specs import TensorSpec
 from millstream.data.consuming import reduced
 from millstream.data.leaves import leaf_specs, normalized, relaxed, spec_of
 from millstream.data.methods import DatasetMethods, whole
+from millstream.data.native import following
 from millstream.data.stage import AUTOTUNE, Counting, Element, Reader, Run, Stage
 from millstream.data.traced import Traced
-
-WORTH_A_THREAD_SECONDS = 300e-6
-"""A function that is quicker than this runs in the reader's thread where the number of threads is ours to choose."""
 
 
 class Map(Stage):
@@ -39,10 +34,17 @@ class Map(Stage):
         return self.functions[0].is_identity()  # type: ignore[no-any-return]
 
     def reader(self, run: Run) -> Reader:
-        before = self.input.reader(run)
-        if "calls" not in self.values or self.number("calls") == 1:
-            return _MapReader(self, before)
-        return ParallelReader(self, before, run)
+        function = self.mapped_function()
+        if function is None:
+            return _MapReader(self, self.input.reader(run))
+        calls = self.number("calls") if "calls" in self.values else 1
+        if calls == 1:
+            return following(runtime.read_mapped, self, run, function, self.name)
+        deterministic = self.deterministic if self.deterministic is not None else run.options.deterministic
+        tuned, ordered = calls == AUTOTUNE, deterministic is None or deterministic
+        return following(
+            runtime.read_mapped_by_threads, self, run, function, self.name, max(calls, 0), tuned, ordered, run.budget
+        )
 
 
 class _MapReader(Counting, Reader):
@@ -71,88 +73,6 @@ class _MapReader(Counting, Reader):
         return found
 
 
-class ParallelReader(Reader):
-    """Calls a function in several threads; at most as many elements are under way. In order unless told otherwise."""
-
-    def __init__(self, stage: Map, before: Reader, run: Run) -> None:
-        self.stage, self.before, self.function = stage, before, stage.begun()[0]
-        asked = stage.number("calls")
-        self.adaptive = asked == AUTOTUNE
-        self.calls = max(asked, 1) if not self.adaptive else min(os.cpu_count() or 1, 16)
-        choice = stage.deterministic
-        if choice is None:
-            choice = run.options.deterministic
-        self.ordered = choice is None or choice
-        self.pool: ThreadPoolExecutor | None = None
-        self.pending: deque[Future[Element]] = deque()
-        self.index, self.calls_made, self.ended = -1, 0, False
-        self.quickest = 0.0
-        if not self.adaptive and self.calls > 1:
-            self._start()
-
-    def _start(self) -> None:
-        self.pool = ThreadPoolExecutor(self.calls, "millstream-map")
-
-    def _apply(self, element: Element, index: int) -> Element:
-        try:
-            return self.function(element)  # type: ignore[no-any-return]
-        except errors.OpError as error:
-            raise self.stage.failed(error, index, function=True) from error
-
-    def __next__(self) -> Element:
-        if self.pool is None:
-            element = self.before.__next__()
-            self.index += 1
-            self.calls_made += 1
-            if self.calls_made not in (2, 3):
-                return self._apply(element, self.index)
-            # The first call compiles; the quicker of the next two says what a call takes.
-            began = time.perf_counter()
-            result = self._apply(element, self.index)
-            took = time.perf_counter() - began
-            self.quickest = took if self.calls_made == 2 else min(took, self.quickest)
-            if self.calls_made == 3 and self.quickest > WORTH_A_THREAD_SECONDS and self.calls > 1:
-                self._start()
-            return result
-        while len(self.pending) < self.calls and not self.ended:
-            found = next(self.before, None)
-            if found is None:
-                self.ended = True
-                break
-            self.index += 1
-            self.pending.append(self.pool.submit(self._apply, found, self.index))
-        if not self.pending:
-            raise StopIteration
-        if self.ordered:
-            return self.pending.popleft().result()
-        done, _ = wait(self.pending, return_when=FIRST_COMPLETED)
-        first = next(f for f in self.pending if f in done)
-        self.pending.remove(first)
-        return first.result()
-
-    def state(self) -> Any:
-        results = []
-        for future in self.pending:
-            results.append(list(future.result()))
-        return [self.before.state(), self.index, results]
-
-    def restore(self, state: Any) -> None:
-        self.before.restore(state[0])
-        self.index = state[1]
-        self.ended = False
-        self.pending.clear()
-        if state[2]:
-            self._start()
-        for element in state[2]:
-            ready: Future[Element] = Future()
-            ready.set_result(tuple(element))
-            self.pending.append(ready)
-
-    def __del__(self) -> None:
-        if self.pool is not None:
-            self.pool.shutdown(wait=False, cancel_futures=True)
-
-
 class Filter(Stage):
     """The elements for which a function gives True."""
 
@@ -161,8 +81,17 @@ class Filter(Stage):
     def __init__(self, before: Stage, predicate: Traced) -> None:
         super().__init__(before.spec, [before], functions=[predicate])
 
+    stops = False
+
     def reader(self, run: Run) -> Reader:
-        return _FilterReader(self, self.input.reader(run))
+        function = self.mapped_function()
+        if function is not None:
+            return following(runtime.read_filtered, self, run, function, self.name, self.stops)
+        return (
+            _TakeWhileReader(self, self.input.reader(run))
+            if self.stops
+            else _FilterReader(self, self.input.reader(run))
+        )
 
 
 class _FilterReader(_MapReader):
@@ -185,9 +114,7 @@ class TakeWhile(Filter):
     """The elements before the first for which a function gives False."""
 
     name = "TakeWhile"
-
-    def reader(self, run: Run) -> Reader:
-        return _TakeWhileReader(self, self.input.reader(run))
+    stops = True
 
 
 class _TakeWhileReader(_FilterReader):

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
-import numpy as np
-
+from millstream import _runtime as runtime
 from millstream.base import dtypes, errors, nest
 from millstream.base.specs import TensorSpec
 from millstream.data.leaves import relaxed
 from millstream.data.methods import DatasetMethods, dataset, whole
-from millstream.data.sources import IndexedPart, IndexedReader
+from millstream.data.native import NativeReader, Turns, TurnsReader, following, handle_of
 from millstream.data.stage import INFINITE, UNKNOWN, Counting, Element, Reader, Run, Stage, refused
-from millstream.execution.tensor import eager_from_array
 
 
 class Take(Stage):
@@ -34,42 +31,7 @@ class Take(Stage):
         return self.number("number") < 0
 
     def reader(self, run: Run) -> Reader:
-        before, number = self.input.reader(run), self.number("number")
-        return _IndexedTake(before, number) if isinstance(before, IndexedReader) else _TakeReader(before, number)
-
-
-class _TakeReader(Counting, Reader):
-    progress = "left"
-
-    def __init__(self, before: Reader, number: int) -> None:
-        self.before, self.left = before, number
-
-    def __next__(self) -> Element:
-        if not self.left:
-            raise StopIteration
-        element = self.before.__next__()
-        self.left -= 1
-        return element
-
-    def read(self, count: int) -> list[Element]:
-        found = self.before.read(count if self.left < 0 else min(count, self.left))
-        self.left -= len(found) if self.left > 0 else 0
-        return found
-
-
-class _IndexedTake(Counting, IndexedPart):
-    """The first of rows that lie ready."""
-
-    progress = "left"
-
-    def __init__(self, before: IndexedReader, number: int) -> None:
-        super().__init__(before)
-        self.left = number
-
-    def indices(self, count: int) -> Any:
-        found = self.before.indices(count if self.left < 0 else min(count, self.left))
-        self.left -= len(found) if self.left > 0 else 0
-        return found
+        return following(runtime.read_taken, self, run, self.number("number"))
 
 
 class Skip(Stage):
@@ -88,26 +50,12 @@ class Skip(Stage):
         return self.number("number") == 0
 
     def reader(self, run: Run) -> Reader:
-        before, number = self.input.reader(run), self.number("number")
-        if isinstance(before, IndexedReader) and number >= 0:
-            before.indices(number)
-            return before
-        return _SkipReader(before, number)
+        number = self.number("number")
+        return following(runtime.read_skipped if number >= 0 else _nothing, self, run, number, 0)
 
 
-class _SkipReader(Counting, Reader):
-    progress = "left"
-
-    def __init__(self, before: Reader, number: int) -> None:
-        self.before, self.left, self.none = before, number, number < 0
-
-    def __next__(self) -> Element:
-        if self.none:
-            raise StopIteration
-        while self.left:
-            self.before.__next__()
-            self.left -= 1
-        return self.before.__next__()
+def _nothing(before: Any, *_: int) -> Any:
+    return runtime.read_taken(before, 0)
 
 
 class Shard(Stage):
@@ -126,26 +74,7 @@ class Shard(Stage):
         return self.number("shards") == 1
 
     def reader(self, run: Run) -> Reader:
-        return _ShardReader(self.input.reader(run), self.number("shards"), self.number("index"))
-
-
-class _ShardReader(_TakeReader):
-    """`left` is how many elements are passed over before the next."""
-
-    def __init__(self, before: Reader, shards: int, index: int) -> None:
-        super().__init__(before, index)
-        self.shards = shards
-
-    def __next__(self) -> Element:
-        while self.left:
-            self.before.__next__()
-            self.left -= 1
-        element = self.before.__next__()
-        self.left = self.shards - 1
-        return element
-
-    def read(self, count: int) -> list[Element]:
-        return list(itertools.islice(self, count))
+        return following(runtime.read_skipped, self, run, self.number("index"), self.number("shards") - 1)
 
 
 class Concatenate(Stage):
@@ -163,31 +92,24 @@ class Concatenate(Stage):
         return INFINITE if INFINITE in counts else UNKNOWN if UNKNOWN in counts else sum(counts)
 
     def reader(self, run: Run) -> Reader:
-        return _ConcatenateReader(self.inputs, run)
+        return TurnsReader(_Parts(self.inputs, run, self.spec), self.spec)
 
 
-class _ConcatenateReader(Reader):
-    def __init__(self, stages: tuple[Stage, ...], run: Run) -> None:
+class _Parts(Turns):
+    def __init__(self, stages: tuple[Stage, ...], run: Run, spec: Any) -> None:
+        super().__init__(stages[0].reader(run), spec)
         self.stages, self.run, self.at = stages, run, 0
-        self.before: Reader | None = stages[0].reader(run)
 
-    def __next__(self) -> Element:
-        while self.before is not None:
-            try:
-                return self.before.__next__()
-            except StopIteration:
-                self.at += 1
-                self.before = self.stages[self.at].reader(self.run) if self.at < len(self.stages) else None
-        raise StopIteration
+    def following(self, empty: bool) -> Reader | None:
+        self.at += 1
+        return self.stages[self.at].reader(self.run) if self.at < len(self.stages) else None
 
-    def state(self) -> Any:
-        return [self.at, None if self.before is None else self.before.state()]
+    def position(self) -> Any:
+        return self.at
 
-    def restore(self, state: Any) -> None:
-        self.at = state[0]
-        self.before = None if state[1] is None else self.stages[self.at].reader(self.run)
-        if self.before is not None:
-            self.before.restore(state[1])
+    def move(self, position: Any, more: bool) -> None:
+        self.at = position
+        self.now = self.stages[self.at].reader(self.run) if more else None
 
 
 class Zip(Stage):
@@ -200,39 +122,9 @@ class Zip(Stage):
         return INFINITE if not finite else UNKNOWN if UNKNOWN in finite else min(finite)
 
     def reader(self, run: Run) -> Reader:
-        return _ZipReader([s.reader(run) for s in self.inputs])
-
-
-class _ZipReader(Reader):
-    def __init__(self, readers: list[Reader]) -> None:
-        self.readers, self.ended = readers, False
-
-    def __next__(self) -> Element:
-        if self.ended:
-            raise StopIteration
-        parts, ended, failure = [], False, None
-        # All are asked, also after one has ended, as TensorFlow does.
-        for reader in self.readers:
-            try:
-                parts.append(reader.__next__())
-            except StopIteration:
-                ended = True
-            except Exception as error:
-                failure = failure or error
-        if ended:
-            self.ended = True
-            raise StopIteration
-        if failure is not None:
-            raise failure
-        return tuple([leaf for part in parts for leaf in part])
-
-    def state(self) -> Any:
-        return [[r.state() for r in self.readers], self.ended]
-
-    def restore(self, state: Any) -> None:
-        for reader, part in zip(self.readers, state[0], strict=True):
-            reader.restore(part)
-        self.ended = state[1]
+        readers = [s.reader(run) for s in self.inputs]
+        handles = [handle_of(r, s.spec) for r, s in zip(readers, self.inputs, strict=True)]
+        return NativeReader(runtime.read_zipped(handles), self.spec, readers)
 
 
 class Enumerate(Stage):
@@ -247,20 +139,7 @@ class Enumerate(Stage):
         return counts[0]
 
     def reader(self, run: Run) -> Reader:
-        return _EnumerateReader(self.input.reader(run), self.number("start"))
-
-
-class _EnumerateReader(Counting, Reader):
-    progress = "at"
-
-    def __init__(self, before: Reader, start: int) -> None:
-        self.before, self.at = before, start
-
-    def __next__(self) -> Element:
-        element = self.before.__next__()
-        number = eager_from_array(np.asarray(self.at, np.int64), dtypes.int64)
-        self.at += 1
-        return (number, *element)
+        return following(runtime.read_numbered, self, run, self.number("start"))
 
 
 class AssertCardinality(Stage):
@@ -278,15 +157,16 @@ class AssertCardinality(Stage):
         return _CountedReader(self.input.reader(run), self.number("expected"))
 
 
-class _CountedReader(_TakeReader):
-    """`left` counts what has come."""
+class _CountedReader(Counting, Reader):
+    """`seen` counts what has come."""
+
+    progress = "seen"
 
     def __init__(self, before: Reader, expected: int) -> None:
-        super().__init__(before, 0)
-        self.expected = expected
+        self.before, self.seen, self.expected = before, 0, expected
 
     def __next__(self) -> Element:
-        expected, seen = self.expected, self.left
+        expected, seen = self.expected, self.seen
         try:
             element = self.before.__next__()
         except StopIteration:
@@ -298,17 +178,14 @@ class _CountedReader(_TakeReader):
                     f"Input dataset was expected to contain {wanted} elements but contained only {seen} elements.",
                 ) from None
             raise
-        self.left = seen + 1
-        if 0 <= expected < self.left:
+        self.seen = seen + 1
+        if 0 <= expected < self.seen:
             raise errors.FailedPreconditionError(
                 None,
                 None,
-                f"Input dataset was expected to contain {expected} elements but contained at least {self.left} elements.",
+                f"Input dataset was expected to contain {expected} elements but contained at least {self.seen} elements.",
             )
         return element
-
-    def read(self, count: int) -> list[Element]:
-        return list(itertools.islice(self, count))
 
 
 class OrderingMethods(DatasetMethods):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import time
 from typing import Any
@@ -74,18 +75,24 @@ def test_equal_seeds_give_equal_orders_while_other_threads_draw() -> None:
 
 
 def test_threads_end_with_the_iterator_that_they_work_for() -> None:
-    before = set(threading.enumerate())
-    iterator = iter(Dataset.range(10**9).map(lambda x: x + 1, num_parallel_calls=2).prefetch(4))
-    assert int(next(iterator)) == 1
-    started = set(threading.enumerate()) - before
-    assert len(started) >= 2
+    def threads() -> set[str]:
+        return set(os.listdir("/proc/self/task"))
+
+    def slow(x: Any) -> Any:
+        return tf.numpy_function(lambda value: (time.sleep(0.001), value)[1], [x], tf.int64)
+
+    before = threads()
+    iterator = iter(Dataset.range(10**9).map(slow, num_parallel_calls=2).prefetch(4))
+    assert int(next(iterator)) == 0
+    started = threads() - before
+    assert len(started) >= 3
     del iterator
     gc.collect()
     for _ in range(100):
-        if not any(thread.is_alive() for thread in started):
+        if not started & threads():
             break
         time.sleep(0.02)
-    assert not any(thread.is_alive() for thread in started)
+    assert not started & threads()
 
 
 def test_shuffles_without_seeds_differ() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -13,16 +13,17 @@ import numpy as np
 from millstream import _runtime as runtime
 from millstream.base import dtypes, errors
 from millstream.base.files import open_for_reading
-from millstream.base.records import read_records
 from millstream.base.specs import TensorSpec
 from millstream.data.dataset import Dataset
 from millstream.data.methods import whole
+from millstream.data.native import following
 from millstream.data.sources import SourceMethods
 from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage, refused
 from millstream.execution.convert import to_tensor
 from millstream.execution.tensor import eager_constant
 
 COMPRESSIONS = ("", "GZIP", "ZLIB")
+BLOCK_BYTES = 1 << 18
 _STRING_SCALAR = TensorSpec([], dtypes.string)
 
 
@@ -35,16 +36,57 @@ class Records(Stage):
         super().__init__(spec, [names])
         self.compression = compression
 
-    def records(self, file: IO[bytes], path: str) -> Iterator[Element | errors.OpError]:
-        """Go through the records of one file; an error in the place of one lets those after it come."""
-        raise NotImplementedError(f"{type(self).__name__}.records")
+    kind: int
+    """Which of the runtime's file kinds it is."""
+
+    def blocks(self, name: bytes) -> Callable[[], bytes]:
+        """Open a file; what comes gives one block after the other, and nothing at the end."""
+        path = os.fsdecode(name)
+        file = open_for_reading(path, self.compression)
+
+        def read() -> bytes:
+            try:
+                block = file.read(BLOCK_BYTES)
+            except (OSError, EOFError) as error:
+                raise errors.DataLossError(None, None, f"{path}: {error}") from error
+            if not block:
+                file.close()
+            return block
+
+        return read
 
     def reader(self, run: Run) -> Reader:
-        return _RecordsReader(self, self.input.reader(run))
+        sizes = [self.number(n) if n in self.values else 0 for n in ("length", "header", "footer")]
+        return following(runtime.read_files, self, run, self.blocks, self.kind, *sizes, self.name)
+
+
+class TextLines(Records):
+    """Lines, without their ends."""
+
+    name = "TextLine"
+    kind = 0
+
+
+class TFRecords(Records):
+    """Records with their length and sums before and behind."""
+
+    name = "TFRecord"
+    kind = 1
+
+
+class FixedLength(Records):
+    """Records of one length, between a header and a footer."""
+
+    name = "FixedLengthRecord"
+    kind = 2
+
+    def __init__(self, names: Stage, compression: str, length: Any, header: Any, footer: Any) -> None:
+        super().__init__(names, _STRING_SCALAR, compression)
+        self.values = {"length": length, "header": header, "footer": footer}
 
 
 class _RecordsReader(Reader):
-    def __init__(self, stage: Records, names: Reader) -> None:
+    def __init__(self, stage: CsvRecords, names: Reader) -> None:
         self.stage, self.names = stage, names
         self.path, self.count, self.index = "", 0, -1
         self.records: Iterator[Element | errors.OpError] | None = None
@@ -123,52 +165,6 @@ class _Buffered:
         self.file.close()
 
 
-def _scalar(data: bytes) -> Element:
-    return (runtime.from_strings([data], ()),)
-
-
-class TextLines(Records):
-    """Lines, without their ends."""
-
-    name = "TextLine"
-
-    def records(self, file: Any, path: str) -> Iterator[Element]:
-        for line in file.lines():
-            yield _scalar(line[:-1] if line.endswith(b"\r") else line)
-
-
-class TFRecords(Records):
-    """Records with their length and sums before and behind."""
-
-    name = "TFRecord"
-
-    def records(self, file: Any, path: str) -> Iterator[Element]:
-        for record in read_records(file, path):
-            yield _scalar(record)
-
-
-class FixedLength(Records):
-    """Records of one length, between a header and a footer."""
-
-    name = "FixedLengthRecord"
-
-    def __init__(self, names: Stage, compression: str, length: Any, header: Any, footer: Any) -> None:
-        super().__init__(names, _STRING_SCALAR, compression)
-        self.values = {"length": length, "header": header, "footer": footer}
-
-    def records(self, file: Any, path: str) -> Iterator[Element]:
-        length, header, footer = self.number("length"), self.number("header"), self.number("footer")
-        data = file.read()
-        body = len(data) - header - footer
-        if body < 0 or body % length:
-            raise refused(
-                f"Excepted that file {path} has a size that is a multiple of the record length {length} between its header "
-                f"({header} bytes) and footer ({footer} bytes); it has {len(data)} bytes."
-            )
-        for at in range(header, header + body, length):
-            yield _scalar(data[at : at + length])
-
-
 class CsvRecords(Records):
     """Rows of CSV files, each column with its type and default."""
 
@@ -179,6 +175,9 @@ class CsvRecords(Records):
         self.values = {"defaults": [d for d in defaults if d is not None]}
         self.required = [d is None for d in defaults]
         self.settings = settings
+
+    def reader(self, run: Run) -> Reader:
+        return _RecordsReader(self, self.input.reader(run))
 
     def records(self, file: Any, path: str) -> Iterator[Element | errors.OpError]:
         settings = self.settings

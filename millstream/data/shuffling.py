@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from millstream import _runtime as runtime
 from millstream.data.methods import DatasetMethods, whole
-from millstream.data.randomness import SeedSource, Words
-from millstream.data.sources import IndexedPart, IndexedReader
-from millstream.data.stage import INFINITE, UNKNOWN, Element, Reader, Run, Stage, refused
+from millstream.data.native import NativeReader, Turns, TurnsReader, handle_of
+from millstream.data.randomness import SeedSource
+from millstream.data.stage import INFINITE, UNKNOWN, Reader, Run, Stage, refused
 
 
 class Shuffle(Stage):
@@ -31,111 +30,25 @@ class Shuffle(Stage):
         return counts[0]
 
     def reader(self, run: Run) -> Reader:
-        seeds = self.source.draw()
-        size = self.number("buffer")
+        seeds = [s % 2**64 for s in self.source.draw()]
         before = self.input.reader(run)
-        if isinstance(before, IndexedReader):
-            return _IndexedShuffle(before, size, seeds, self.source)
-        return _ShuffleReader(before, size, seeds, self.source)
+        handle = runtime.read_shuffled(handle_of(before, self.input.spec), max(self.number("buffer"), 0), *seeds)
+        return _ShuffleReader(handle, self, before)
 
 
-class _Picker:
-    """A ring of `size` places of which a random one is taken: TensorFlow's order for these seeds."""
+class _ShuffleReader(NativeReader):
+    """Also holds how many seeds the dataset has given: iterations after this one go on from there."""
 
-    def __init__(self, size: int, seeds: tuple[int, int]) -> None:
-        self.size, self.words = size, Words(*seeds)
-        self.buffer: list[Any] = []
-        self.start = self.end = 0
-
-    def full(self) -> bool:
-        return self.end - self.start >= self.size
-
-    def put(self, item: Any) -> None:
-        at = self.end % self.size
-        if at == len(self.buffer):
-            self.buffer.append(item)
-        else:
-            self.buffer[at] = item
-        self.end += 1
-
-    def take(self) -> Any:
-        start, size, buffer = self.start, self.size, self.buffer
-        chosen = (start + self.words.next() % (self.end - start)) % size
-        first = start % size
-        item = buffer[chosen]
-        buffer[chosen], buffer[first] = buffer[first], None
-        self.start = start + 1
-        return item
+    def __init__(self, handle: Any, stage: Shuffle, before: Reader) -> None:
+        super().__init__(handle, stage.spec, [before])
+        self.source = stage.source
 
     def state(self) -> Any:
-        held = [list(b) if isinstance(b, tuple) else b for b in self.buffer]
-        return [*self.words.seeds, self.words.used, held, self.start, self.end]
+        return [*super().state(), self.source.words.used]
 
     def restore(self, state: Any) -> None:
-        self.words = Words(state[0], state[1])
-        self.words.used = state[2]
-        self.buffer = [tuple(b) if isinstance(b, list) else b for b in state[3]]
-        self.start, self.end = state[4], state[5]
-
-
-class _ShuffleReader(Reader):
-    def __init__(self, before: Reader, size: int, seeds: tuple[int, int], source: SeedSource) -> None:
-        self.source = source
-        self.before, self.picker, self.ended = before, _Picker(size if size > 0 else 1 << 62, seeds), False
-
-    def __next__(self) -> Element:
-        picker = self.picker
-        while not self.ended and not picker.full():
-            found = next(self.before, None)
-            if found is None:
-                self.ended = True
-            else:
-                picker.put(found)
-        if picker.start == picker.end:
-            raise StopIteration
-        return picker.take()  # type: ignore[no-any-return]
-
-    def state(self) -> Any:
-        return [self.before.state(), self.picker.state(), self.ended, self.source.words.used]
-
-    def restore(self, state: Any) -> None:
-        self.before.restore(state[0])
-        self.picker.restore(state[1])
-        self.ended = state[2]
-        self.source.words.used = state[3]
-
-
-class _IndexedShuffle(IndexedPart):
-    """Shuffles the numbers of rows that lie ready, in the same order as their elements would come."""
-
-    def __init__(self, before: IndexedReader, size: int, seeds: tuple[int, int], source: SeedSource) -> None:
-        super().__init__(before)
-        self.source = source
-        self.picker = _Picker(size if size > 0 else 1 << 62, seeds)
-        self.read_rows: list[int] = []
-
-    def indices(self, count: int) -> Any:
-        picker, found = self.picker, []
-        for _ in range(count):
-            while not picker.full():
-                if not self.read_rows:
-                    self.read_rows = self.before.indices(4096).tolist()[::-1]
-                if not self.read_rows:
-                    break
-                picker.put(self.read_rows.pop())
-            if picker.start == picker.end:
-                break
-            found.append(picker.take())
-        return np.array(found, np.int64)
-
-    def state(self) -> Any:
-        return [self.before.state(), self.picker.state(), list(self.read_rows), self.source.words.used]
-
-    def restore(self, state: Any) -> None:
-        self.before.restore(state[0])
-        self.picker.restore(state[1])
-        self.read_rows = state[2]
-        self.source.words.used = state[3]
+        super().restore(state)
+        self.source.words.used = state[2]
 
 
 class Repeat(Stage):
@@ -156,75 +69,28 @@ class Repeat(Stage):
         return self.number("times") == 1
 
     def reader(self, run: Run) -> Reader:
-        reader = _RepeatReader(self.input, self.number("times"), run)
-        before = reader.before
-        return _IndexedRepeat(before, reader) if isinstance(before, IndexedReader) else reader
+        return TurnsReader(_Rounds(self.input, self.number("times"), run), self.spec)
 
 
-class _RepeatReader(Reader):
-    def __init__(self, before: Stage, times: int, run: Run) -> None:
-        self.stage, self.times, self.run = before, times, run
-        self.turn, self.empty = 0, True
-        self.before = before.reader(run) if times else None
+class _Rounds(Turns):
+    def __init__(self, stage: Stage, times: int, run: Run) -> None:
+        super().__init__(stage.reader(run) if times else None, stage.spec)
+        self.stage, self.times, self.run, self.round = stage, times, run, 0
 
-    def __next__(self) -> Element:
-        while self.before is not None:
-            try:
-                element = self.before.__next__()
-                self.empty = False
-                return element
-            except StopIteration:
-                self.turn_over()
-        raise StopIteration
-
-    def turn_over(self) -> None:
-        """Begin the next iteration, if there is one."""
-        self.turn += 1
-        over = self.turn >= self.times if self.times >= 0 else self.empty
+    def following(self, empty: bool) -> Reader | None:
+        self.round += 1
+        over = self.round >= self.times if self.times >= 0 else empty
         # TensorFlow begins one iteration more than it needs, unless a shuffle is just before: shuffles later have other seeds.
         more = not over or (self.times >= 0 and not isinstance(_before_noops(self.stage), Shuffle))
-        self.before = self.stage.reader(self.run) if more else None
-        if over:
-            self.before = None
-        self.empty = True
+        reader = self.stage.reader(self.run) if more else None
+        return None if over else reader
 
-    def state(self) -> Any:
-        return [self.turn, self.empty, None if self.before is None else self.before.state()]
+    def position(self) -> Any:
+        return self.round
 
-    def restore(self, state: Any) -> None:
-        self.turn, self.empty = state[0], state[1]
-        if state[2] is None:
-            self.before = None
-        else:
-            self.before = self.stage.reader(self.run)
-            self.before.restore(state[2])
-
-
-class _IndexedRepeat(IndexedPart):
-    """Repeats the numbers of rows that lie ready."""
-
-    def __init__(self, before: IndexedReader, turns: _RepeatReader) -> None:
-        super().__init__(before)
-        self.turns = turns
-
-    def indices(self, count: int) -> Any:
-        parts: list[Any] = []
-        missing = count
-        while missing and isinstance(self.turns.before, IndexedReader):
-            found = self.turns.before.indices(missing)
-            if len(found):
-                self.turns.empty = False
-                parts.append(found)
-                missing -= len(found)
-            else:
-                self.turns.turn_over()
-        return parts[0] if len(parts) == 1 else np.concatenate(parts) if parts else np.zeros(0, np.int64)
-
-    def state(self) -> Any:
-        return self.turns.state()
-
-    def restore(self, state: Any) -> None:
-        self.turns.restore(state)
+    def move(self, position: Any, more: bool) -> None:
+        self.round = position
+        self.now = self.stage.reader(self.run) if more else None
 
 
 def _before_noops(stage: Stage) -> Stage:

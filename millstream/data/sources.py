@@ -24,6 +24,7 @@ from millstream.data.leaves import (
     spec_of,
 )
 from millstream.data.methods import DatasetMethods, dataset, whole
+from millstream.data.native import NativeReader, is_stackable
 from millstream.data.optional import NoneTensorSpec
 from millstream.data.randomness import SeedSource
 from millstream.data.randomness import Words as Random
@@ -31,62 +32,6 @@ from millstream.data.stage import INFINITE, UNKNOWN, Element, Reader, Run, Stage
 from millstream.execution.convert import to_tensor
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import EagerTensor, eager_constant, eager_from_array
-
-
-class IndexedReader(Reader):
-    """A reader of rows that lie ready: elements are numbers until somebody looks at them. `plain`: `gather` can be asked."""
-
-    plain = True
-
-    def __init__(self, count: int) -> None:
-        self.at, self.count_of_rows = 0, count
-
-    def indices(self, count: int) -> Any:
-        """Return the numbers of the next rows, at most `count`."""
-        first = self.at
-        self.at = min(first + count, self.count_of_rows)
-        return np.arange(first, self.at)
-
-    def row(self, index: int) -> Element:
-        """Return one row."""
-        raise NotImplementedError(errors.explain(f"{type(self).__name__}.row"))
-
-    def gather(self, indices: Any) -> Element:
-        """Return rows, stacked."""
-        raise NotImplementedError(errors.explain(f"{type(self).__name__}.gather"))
-
-    def __next__(self) -> Element:
-        at = self.at
-        if at >= self.count_of_rows:
-            raise StopIteration
-        self.at = at + 1
-        return self.row(at)
-
-    def state(self) -> Any:
-        return self.at
-
-    def restore(self, state: Any) -> None:
-        self.at = state
-
-
-class IndexedPart(IndexedReader):
-    """Some of the rows of another such reader, or all in another order."""
-
-    def __init__(self, before: IndexedReader) -> None:
-        super().__init__(before.count_of_rows)
-        self.before, self.plain = before, before.plain
-
-    def __next__(self) -> Element:
-        found = self.indices(1)
-        if not len(found):
-            raise StopIteration
-        return self.before.row(int(found[0]))
-
-    def row(self, index: int) -> Element:
-        return self.before.row(index)
-
-    def gather(self, indices: Any) -> Element:
-        return self.before.gather(indices)
 
 
 class Tensors(Stage):
@@ -167,24 +112,29 @@ class TensorSlices(Stage):
 
     def reader(self, run: Run) -> Reader:
         leaves = _leaves(self.whole_spec, self.values["components"])
-        return SliceReader(
-            [Rows(s, v) for s, v in zip(leaf_specs(self.whole_spec), leaves, strict=True)], self._count(leaves)
-        )
+        count = self._count(leaves)
+        if is_stackable(self.whole_spec):
+            return NativeReader(runtime.read_rows(leaves, count), self.spec)
+        return SliceReader([Rows(s, v) for s, v in zip(leaf_specs(self.whole_spec), leaves, strict=True)], count)
 
 
-class SliceReader(IndexedReader):
+class SliceReader(Reader):
     """Reads the rows of leaves."""
 
     def __init__(self, columns: list[Rows], count: int) -> None:
-        super().__init__(count)
-        self.columns = columns
-        self.plain = all(c.kind == "" for c in columns)
+        self.columns, self.count, self.at = columns, count, 0
 
-    def row(self, index: int) -> Element:
-        return tuple([c[index] for c in self.columns])
+    def __next__(self) -> Element:
+        if self.at >= self.count:
+            raise StopIteration
+        self.at += 1
+        return tuple([c[self.at - 1] for c in self.columns])
 
-    def gather(self, indices: Any) -> Element:
-        return tuple([c.gather(indices) for c in self.columns])
+    def state(self) -> Any:
+        return self.at
+
+    def restore(self, state: Any) -> None:
+        self.at = state
 
 
 class Range(Stage):
@@ -206,20 +156,9 @@ class Range(Stage):
         return len(self.numbers())
 
     def reader(self, run: Run) -> Reader:
-        return _RangeReader(self.numbers(), self.dtype)
-
-
-class _RangeReader(IndexedReader):
-    def __init__(self, numbers: range, dtype: Any) -> None:
-        super().__init__(len(numbers))
-        self.numbers, self.dtype = numbers, dtype
-        self.kind = dtype.as_numpy_dtype
-
-    def row(self, index: int) -> Element:
-        return (eager_from_array(np.asarray(self.numbers[index], self.kind), self.dtype),)
-
-    def gather(self, indices: Any) -> Element:
-        return (eager_from_array((self.numbers.start + indices * self.numbers.step).astype(self.kind), self.dtype),)
+        numbers = self.numbers()
+        number = self.dtype.as_datatype_enum
+        return NativeReader(runtime.read_range(number, numbers.start, numbers.step, len(numbers)), self.spec)
 
 
 class Counter(Stage):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -36,11 +37,16 @@ class Scope:
         runtime.forget_random_scope(self.number)
 
 
+def _half_of_memory() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
 class Run:
     """What the readers of one iterator share."""
 
     def __init__(self, options: Any) -> None:
         self.options = options
+        self.budget = runtime.make_budget(getattr(options.autotune, "ram_budget", 0) or _half_of_memory())
 
     def draw(self, reader: Reader) -> Element:
         """Return the next element, made outside of graphs and tapes."""
@@ -122,6 +128,12 @@ class Stage:
             self._scope = Scope()
         return tuple(f.drawing(self._scope) for f in self.functions)
 
+    def mapped_function(self) -> Any:
+        """Return the only function for readers of the runtime; None where Python must take part in each call."""
+        if self._scope is None:
+            self._scope = Scope()
+        return self.functions[0].mapped(self._scope)
+
     def unshared(self) -> Stage:
         """Return this stage and those before it for one iterator.
 
@@ -183,16 +195,24 @@ class Stage:
 
     def failed(self, error: errors.OpError, index: int, *, function: bool = False) -> errors.OpError:
         """Return `error` with the name of the stage and the number of the element."""
-        where = f"{self.name}Dataset, element {index}"
-        if function:
-            text = f"Error in user-defined function passed to {where}: {error.message}"
-        else:
-            # The user's line stays at the end.
-            words, at, line = error.message.partition("\n  at ")
-            text = f"{words} ({where}){at}{line}"
-        kind: Callable[..., Any] = type(error)
-        made: errors.OpError = kind(error.node_def, error.op, text)
-        return made
+        return failed_in(error, self.name, index, function)  # type: ignore[return-value]
+
+
+def failed_in(error: Exception, stage: str, index: int, function: bool) -> Exception:
+    """Return an error with the name of a stage and the number of an element; what is no error of TensorFlow's as it is."""
+    if not isinstance(error, errors.OpError):
+        return error
+    where = f"{stage}Dataset, element {index}"
+    if function:
+        text = f"Error in user-defined function passed to {where}: {error.message}"
+    else:
+        # The user's line stays at the end.
+        words, at, line = error.message.partition("\n  at ")
+        text = f"{words} ({where}){at}{line}"
+    kind: Callable[..., Any] = type(error)
+    made: errors.OpError = kind(error.node_def, error.op, text)
+    made.__cause__ = error
+    return made
 
 
 def refused(message: str) -> errors.InvalidArgumentError:

@@ -12,6 +12,7 @@ from millstream.base import nest
 from millstream.base.errors import explain
 from millstream.base.specs import TensorSpec
 from millstream.data.leaves import component_specs, components, is_plain, leaf_specs, leaves_of, normalized, spec_of
+from millstream.data.native import is_transparent
 from millstream.data.stage import Element, Scope
 from millstream.execution import staging
 from millstream.execution.autograph.conversion import convert_as_here
@@ -96,6 +97,22 @@ class Traced:
         result.captured = tuple(known.get(id(t), t) for t in self.captured)
         result._start()
         return result
+
+    def mapped(self, scope: Scope) -> Any:
+        """Return the function for readers of the runtime; None where Python must pack what goes in or comes out."""
+        if (
+            self.templates
+            or self.concrete.op.lists
+            or not (is_transparent(self.input_specs) and is_transparent(self.spec))
+        ):
+            return None
+        draws = self.drawing(scope) is not self
+
+        def compiled(*tensors: Any) -> tuple[Any, tuple[Any, ...]]:
+            return self.concrete.plan((*tensors, *self.captured)), self.captured
+
+        compiled.scope = scope  # type: ignore[attr-defined]  # its random streams go with the last who holds it
+        return runtime.make_mapped_function(compiled, scope.number if draws else 0, draws)
 
     def unshared(self) -> Traced:
         """Return the function for one iterator; see `Stage.unshared`."""

@@ -9,6 +9,10 @@
 #include "memory/crc32c.h"
 #include "tracing/trace.h"
 
+namespace millstream::python {
+void add_readers(nanobind::module_& m);
+}
+
 namespace nb = nanobind;
 namespace ms = millstream;
 namespace mp = millstream::python;
@@ -57,6 +61,7 @@ NB_MODULE(_runtime, m) {
         return sum;
       },
       nb::arg("data"), nb::arg("start") = 0, "CRC-32C of bytes, going on from the sum of those before.");
+  mp::add_readers(m);
   m.def("thread_count", &ms::thread_count);
   m.def("set_thread_count", &ms::set_thread_count, "0: as many as the process may use.");
   m.def("memory_stats", [] {

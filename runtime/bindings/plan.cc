@@ -141,8 +141,11 @@ void keep_exception() {
   PyErr_Fetch(&kept_type, &kept_value, &kept_trace);
 }
 
-PyObject* raise_status(const Status& status) {
-  const std::string source = take_failure_source();
+bool exception_kept() { return kept_type != nullptr; }
+
+PyObject* raise_status(const Status& status) { return raise_status(status, take_failure_source()); }
+
+PyObject* raise_status(const Status& status, const std::string& source) {
   if (kept_type) {
     PyErr_Restore(kept_type, kept_value, kept_trace);
     kept_type = kept_value = kept_trace = nullptr;

@@ -35,6 +35,8 @@ PyObject* shape_tuple(TensorObject* self);
 
 // Sets the Python exception for a failure and returns nullptr. An exception that a host call raised wins.
 PyObject* raise_status(const Status& status);
+PyObject* raise_status(const Status& status, const std::string& source);
+bool exception_kept();
 void keep_exception();  // called where a host call failed: keeps Python's current exception for raise_status
 
 // Runs a function whose inputs and results are tensor objects. `outputs` receives new references.

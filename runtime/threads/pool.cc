@@ -203,6 +203,8 @@ void parallel_for(int64_t count, int64_t grain, const std::function<void(int64_t
   inside_parallel_for = false;
 }
 
+void stay_on_this_thread() { inside_parallel_for = true; }
+
 void Team::begin(int size, std::function<void(int)> member) {
   member_ = std::move(member);
   nested_ = inside_parallel_for;

@@ -13,6 +13,9 @@ namespace millstream {
 // Runs inline when count <= grain, when the pool has one thread, or when called from inside a parallel_for.
 void parallel_for(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body);
 
+// From now on, what this thread asks of parallel_for runs on it alone: for threads of which there are enough already.
+void stay_on_this_thread();
+
 // A team as OpenMP has it: members may wait for one another, so each is sure to get a thread. `begin` starts members
 // 1 to size - 1, the caller does member 0, `finish` does members that have not started yet and waits for the others.
 class Team {

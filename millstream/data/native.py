@@ -1,0 +1,167 @@
+"""Readers of the runtime as readers of stages. Elements are tensors there; other leaves go as parts, or as what Python holds."""
+
+from __future__ import annotations
+
+import atexit
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from millstream import _runtime as runtime
+from millstream.base import dtypes, errors
+from millstream.base.specs import TensorSpec
+from millstream.data.leaves import component_specs, components, leaf_specs, leaves_of
+from millstream.data.nesting import DatasetSpec
+from millstream.data.optional import OptionalSpec
+from millstream.data.stage import Element, Reader, Run, Stage, failed_in
+
+ENDING_SECONDS = 1.0
+"""How long the interpreter waits at its end for threads that make elements."""
+
+_HANDLES = (dtypes.variant, dtypes.resource)
+
+
+def _is_opaque(spec: Any) -> bool:
+    """Whether leaves of a spec are more than their tensors."""
+    return isinstance(spec, (DatasetSpec, OptionalSpec)) or (isinstance(spec, TensorSpec) and spec.dtype in _HANDLES)
+
+
+def is_transparent(spec: Any) -> bool:
+    """Whether elements of a spec are nothing but tensors."""
+    return not any(_is_opaque(s) for s in leaf_specs(spec))
+
+
+def is_stackable(spec: Any) -> bool:
+    """Whether the runtime can join elements of a spec."""
+    return all(type(s) is TensorSpec and s.dtype not in _HANDLES for s in leaf_specs(spec))
+
+
+class _Parts:
+    """How leaves become tensors of the runtime, and come back."""
+
+    def __init__(self, specs: Sequence[Any]) -> None:
+        self.specs = specs
+        self.counts = [1 if _is_opaque(s) else len(component_specs(s)) for s in specs]
+
+    def flat(self, element: Element) -> list[Any]:
+        found: list[Any] = []
+        for spec, leaf in zip(self.specs, element, strict=True):
+            if _is_opaque(spec):
+                found.append(runtime.opaque(leaf))
+            else:
+                found.extend(components(spec, leaf))
+        return found
+
+    def packed(self, tensors: Sequence[Any]) -> Element:
+        at, leaves = 0, []
+        for spec, count in zip(self.specs, self.counts, strict=True):
+            given = tensors[at : at + count]
+            leaves.append(runtime.opaque_value(given[0]) if _is_opaque(spec) else leaves_of([spec], given)[0])
+            at += count
+        return tuple(leaves)
+
+
+def _parts_of(spec: Any) -> _Parts | None:
+    specs = leaf_specs(spec)
+    return None if is_stackable(spec) else _Parts(specs)
+
+
+class NativeReader(Reader):
+    """A reader of the runtime over readers before it."""
+
+    def __init__(self, handle: Any, spec: Any, before: Sequence[Reader] = ()) -> None:
+        self.handle, self.before = handle, tuple(before)
+        self._parts = _parts_of(spec)
+        self._next: Callable[[], Element] = handle.next
+
+    def __next__(self) -> Element:
+        found = self._next()
+        return found if self._parts is None else self._parts.packed(found)
+
+    def read(self, count: int) -> list[Element]:
+        found: list[Element] = self.handle.read(count)
+        return found if self._parts is None else [self._parts.packed(e) for e in found]
+
+    def state(self) -> Any:
+        self.handle.pause()
+        try:
+            return [[b.state() for b in self.before], self._marks()]
+        finally:
+            self.handle.go_on()
+
+    def _marks(self) -> list[Any]:
+        marks: list[Any] = self.handle.marks()
+        if any(not isinstance(m, int) and m.dtype in _HANDLES for m in marks):
+            raise errors.UnimplementedError(
+                None,
+                None,
+                "The state of an iterator that holds datasets or handles cannot be saved; save the number of elements read.",
+            )
+        return marks
+
+    def restore(self, state: Any) -> None:
+        self.handle.pause()
+        try:
+            for reader, part in zip(self.before, state[0], strict=True):
+                reader.restore(part)
+            if not self.handle.restore(state[1]):
+                raise errors.DataLossError(None, None, "The state of an iterator is that of another pipeline.")
+        finally:
+            self.handle.go_on()
+
+
+class Turns:
+    """Gives the runtime one reader after the other. `following` makes the next, or None."""
+
+    def __init__(self, first: Reader | None, spec: Any) -> None:
+        self.ready, self.now, self.spec = first, first, spec
+        self.had_elements = False
+
+    def following(self, empty: bool) -> Reader | None:
+        """Return the reader of the next turn; `empty` says that the one before had no element."""
+        raise NotImplementedError(errors.explain(f"{type(self).__name__}.following"))
+
+    def __call__(self, empty: bool) -> Any:
+        if self.ready is None:
+            self.now = None if self.now is None else self.following(empty and not self.had_elements)
+            self.had_elements = False
+            self.ready = self.now
+        found, self.ready = self.ready, None
+        return None if found is None else handle_of(found, self.spec)
+
+
+class TurnsReader(NativeReader):
+    """Reads the turns of `turns`, whose own state is `position`."""
+
+    def __init__(self, turns: Any, spec: Any) -> None:
+        super().__init__(runtime.read_turns(turns), spec)
+        self.turns = turns
+
+    def state(self) -> Any:
+        turns, marks = self.turns, self._marks()
+        return [None if turns.now is None else turns.now.state(), marks, turns.position()]
+
+    def restore(self, state: Any) -> None:
+        self.turns.move(state[2], state[0] is not None)
+        if self.turns.now is not None:
+            self.turns.now.restore(state[0])
+        self.turns.ready, self.turns.had_elements = self.turns.now, not state[1][0]
+        if not self.handle.restore(state[1]):
+            raise errors.DataLossError(None, None, "The state of an iterator is that of another pipeline.")
+
+
+def handle_of(reader: Reader, spec: Any) -> Any:
+    """Return the runtime's reader of what a reader gives."""
+    if isinstance(reader, NativeReader):
+        return reader.handle
+    parts = _parts_of(spec)
+    return runtime.read_python(reader.__next__ if parts is None else lambda: parts.flat(reader.__next__()))
+
+
+def following(make: Callable[..., Any], stage: Stage, run: Run, *arguments: Any) -> NativeReader:
+    """Return the reader of a stage that has one input; `make` takes that input's handle first."""
+    before = stage.input.reader(run)
+    return NativeReader(make(handle_of(before, stage.input.spec), *arguments), stage.spec, [before])
+
+
+runtime.set_reader_failure(failed_in)
+atexit.register(runtime.stop_readers, ENDING_SECONDS)

@@ -1,0 +1,191 @@
+// What readers share: marks, threads, failures, and the plans of mapped functions.
+#include "data/reader.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "data/compiled.h"
+#include "kernels/random_operands.h"
+#include "memory/objects.h"
+
+namespace millstream {
+
+ReaderHooks reader_hooks;
+
+void Marks::put(const Element& element) {
+  put(static_cast<int64_t>(element.size()));
+  for (const Tensor& tensor : element) put(tensor);
+}
+
+bool Marks::take(int64_t& number) {
+  if (at >= marks.size() || marks[at].is_tensor) return at = marks.size(), false;
+  number = marks[at++].number;
+  return true;
+}
+
+bool Marks::take(Tensor& tensor) {
+  if (at >= marks.size() || !marks[at].is_tensor) return at = marks.size(), false;
+  tensor = marks[at++].tensor;
+  return true;
+}
+
+bool Marks::take(Element& element) {
+  int64_t count = 0;
+  if (!take(count) || count < 0 || count > static_cast<int64_t>(marks.size() - at)) return at = marks.size(), false;
+  element.resize(static_cast<size_t>(count));
+  for (Tensor& tensor : element) {
+    if (!take(tensor)) return false;
+  }
+  return true;
+}
+
+Failure failure_of(Status status) {
+  Failure failure;
+  failure.status = std::move(status);
+  failure.source = take_failure_source();
+  if (reader_hooks.capture) reader_hooks.capture(failure);
+  return failure;
+}
+
+namespace {
+
+struct Threads {
+  std::mutex mutex;  // nobody who holds it asks for another
+  std::condition_variable ended;
+  int64_t running = 0;
+  std::mutex waking;
+  std::set<Wakeable*> wakeables;
+};
+
+Threads& threads() {
+  static Threads* const instance = new Threads;  // never destroyed: threads may outlive static objects
+  return *instance;
+}
+
+struct Running {
+  Running() {
+    if (reader_hooks.thread_begins) host = reader_hooks.thread_begins();
+  }
+  ~Running() {
+    if (host) reader_hooks.thread_ends(host);
+    std::lock_guard lock(threads().mutex);
+    if (--threads().running == 0) threads().ended.notify_all();
+  }
+  void* host = nullptr;
+};
+
+}  // namespace
+
+void start_reader_thread(std::function<void()> work) {
+  {
+    std::lock_guard lock(threads().mutex);
+    ++threads().running;
+  }
+  std::thread([work = std::move(work)]() mutable {
+    const Running running;
+    work();
+    work = nullptr;  // what it held goes while the host still serves this thread
+  }).detach();
+}
+
+void stop_readers(double seconds) {
+  {
+    std::lock_guard lock(threads().waking);
+    for (Wakeable* each : threads().wakeables) each->wake();
+  }
+  std::unique_lock lock(threads().mutex);
+  threads().ended.wait_for(lock, std::chrono::duration<double>(seconds), [] { return threads().running == 0; });
+}
+
+Wakeable::Wakeable() {
+  std::lock_guard lock(threads().waking);
+  threads().wakeables.insert(this);
+}
+
+Wakeable::~Wakeable() {
+  std::lock_guard lock(threads().waking);
+  threads().wakeables.erase(this);
+}
+
+struct MappedFunction::Table {
+  std::mutex mutex;
+  std::vector<int64_t> last_key;
+  std::shared_ptr<const Compiled> last;
+  std::map<std::vector<int64_t>, std::shared_ptr<const Compiled>> all;
+};
+
+MappedFunction::MappedFunction() : table_(std::make_unique<Table>()) {}
+MappedFunction::~MappedFunction() = default;
+
+bool MappedFunction::call(const Element& in, Element& out, Failure& failure) {
+  constexpr size_t most_entries = 4096;
+  std::vector<int64_t> key;
+  key.reserve(in.size() * 4);
+  for (const Tensor& tensor : in) {
+    key.push_back(static_cast<int64_t>(tensor.dtype) << 8 | tensor.rank);
+    key.insert(key.end(), tensor.dims, tensor.dims + tensor.rank);
+  }
+  std::shared_ptr<const Compiled> found;
+  Table* const table = table_.get();
+  {
+    std::lock_guard lock(table->mutex);
+    if (table->last && table->last_key == key) {
+      found = table->last;
+    } else if (const auto place = table->all.find(key); place != table->all.end()) {
+      found = table->last = place->second;
+      table->last_key = key;
+    }
+  }
+  if (!found) {
+    found = compile(in, failure);
+    if (!found) return false;
+    std::lock_guard lock(table->mutex);
+    if (table->all.size() >= most_entries) table->all.clear();
+    table->all.emplace(key, found);
+    table->last = found;
+    table->last_key = std::move(key);
+  }
+  if (in.size() + found->captures.size() != found->function->inputs.size()) {
+    failure = failure_of(Status(Code::internal, "A mapped function's plan takes another number of inputs."));
+    return false;
+  }
+  std::vector<const Tensor*> inputs;
+  inputs.reserve(found->function->inputs.size());
+  for (const Tensor& tensor : in) inputs.push_back(&tensor);
+  for (const Tensor& tensor : found->captures) inputs.push_back(&tensor);
+  out.clear();
+  out.resize(found->function->outputs.size());
+  std::vector<Tensor*> outputs;
+  outputs.reserve(out.size());
+  for (Tensor& tensor : out) outputs.push_back(&tensor);
+  const int64_t scope = random_scope ? set_random_scope(random_scope) : 0;
+  Status status = run_function(*found->module, *found->function, inputs.data(), outputs.data());
+  if (random_scope) set_random_scope(scope);
+  if (status.ok()) return true;
+  failure = failure_of(std::move(status));
+  return false;
+}
+
+int64_t bytes_of(const Element& element) {
+  int64_t bytes = 0;
+  for (const Tensor& tensor : element) {
+    bytes += static_cast<int64_t>(tensor.data ? held_bytes(tensor) : 0) + static_cast<int64_t>(sizeof(Tensor));
+  }
+  return bytes;
+}
+
+Tensor text_scalar(const char* data, size_t size) {
+  Tensor tensor;
+  tensor.dtype = DType::string;
+  tensor.buffer = Buffer::allocate(16 + size);
+  tensor.data = tensor.buffer->data();
+  tensor.as<int64_t>()[0] = 0;
+  tensor.as<int64_t>()[1] = static_cast<int64_t>(size);
+  if (size) std::memcpy(tensor.as<char>() + 16, data, size);
+  return tensor;
+}
+
+}  // namespace millstream

@@ -1,0 +1,177 @@
+// Readers make the elements of a dataset one by one. What their threads need of the host language comes through hooks.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "memory/tensor.h"
+#include "program/status.h"
+
+namespace millstream {
+
+using Element = std::vector<Tensor>;
+
+enum class Found { element, end, failure };
+
+// Why an element cannot be made. Where `stage` is given, the message is to name it and the number of the element.
+struct Failure {
+  Status status;
+  std::string source;               // the user's line
+  std::shared_ptr<void> exception;  // of the host; it goes before `status`
+  std::string stage;
+  int64_t index = -1;
+  bool in_function = false;
+};
+
+// Where a reader stands, as numbers and tensors in the order in which they are put and taken.
+class Marks {
+ public:
+  struct Mark {
+    int64_t number = 0;
+    bool is_tensor = false;
+    Tensor tensor;
+  };
+
+  void put(int64_t number) { marks.push_back({number, false, {}}); }
+  void put(const Tensor& tensor) { marks.push_back({0, true, tensor}); }
+  void put(const Element& element);
+  // False where something else stands here; then all later ones are refused, too.
+  bool take(int64_t& number);
+  bool take(Tensor& tensor);
+  bool take(Element& element);
+
+  std::vector<Mark> marks;
+  size_t at = 0;
+};
+
+// `next` is called by one thread at a time. A failure ends one element, not the reader.
+class Reader {
+ public:
+  Reader() = default;
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+  virtual ~Reader() = default;
+  virtual Found next(Element& out, Failure& failure) = 0;
+  // The reader's own threads stop reading those before it, until `go_on`.
+  virtual void pause() {}
+  virtual void go_on() {}
+  virtual void save(Marks& marks) = 0;
+  virtual bool restore(Marks& marks) = 0;
+};
+using ReaderRef = std::shared_ptr<Reader>;
+
+// What the host does around the threads that readers start, and with a failure on the thread where it came about.
+struct ReaderHooks {
+  void* (*thread_begins)() = nullptr;
+  void (*thread_ends)(void*) = nullptr;
+  void (*capture)(Failure&) = nullptr;
+};
+extern ReaderHooks reader_hooks;
+
+// The failure of a plan or kernel on this thread.
+Failure failure_of(Status status);
+
+// Starts a thread that belongs to nobody: what it uses must be its own. It should end soon once `stop_readers` was called.
+void start_reader_thread(std::function<void()> work);
+// Tells all threads of readers to end, and waits for them for at most this long.
+void stop_readers(double seconds);
+// Called once by each reader with threads: how `stop_readers` wakes them.
+class Wakeable {
+ public:
+  Wakeable();
+  virtual ~Wakeable();
+  virtual void wake() = 0;
+};
+
+// A function of elements: finds the plan for their types and sizes, and runs it.
+class MappedFunction {
+ public:
+  struct Compiled;
+  MappedFunction();
+  MappedFunction(const MappedFunction&) = delete;
+  MappedFunction& operator=(const MappedFunction&) = delete;
+  virtual ~MappedFunction();
+  bool call(const Element& in, Element& out, Failure& failure);
+
+  int64_t random_scope = 0;  // 0: it draws nothing
+  bool calls_host = false;
+
+ protected:
+  // Makes what runs elements like this one.
+  virtual std::shared_ptr<const Compiled> compile(const Element& in, Failure& failure) = 0;
+
+ private:
+  struct Table;
+  std::unique_ptr<Table> table_;
+};
+using FunctionRef = std::shared_ptr<MappedFunction>;
+
+// A file, block by block.
+class Blocks {
+ public:
+  virtual ~Blocks() = default;
+  // Puts the next bytes behind those of `data`; none at the end.
+  virtual bool more(std::string& data, Failure& failure) = 0;
+};
+using BlocksRef = std::shared_ptr<Blocks>;
+
+// What readers ask of the host while they read.
+using OpenFile = std::function<BlocksRef(const std::string& name, Failure& failure)>;
+// The reader of the next turn, empty at the end; `empty` says that the turn before had no element.
+using NextTurn = std::function<bool(bool empty, ReaderRef& next, Failure& failure)>;
+
+// Bytes that the buffers of one iterator may come to when they grow by themselves.
+struct Budget {
+  explicit Budget(int64_t bytes) : left(bytes) {}
+  std::atomic<int64_t> left;
+  bool take(int64_t bytes) {
+    int64_t now = left.load();
+    while (now >= bytes && !left.compare_exchange_weak(now, now - bytes)) {
+    }
+    return now >= bytes;
+  }
+};
+using BudgetRef = std::shared_ptr<Budget>;
+
+// sources.cc
+ReaderRef read_range(DType dtype, int64_t start, int64_t step, int64_t count);
+ReaderRef read_rows(std::vector<Tensor> columns, int64_t count);
+
+// files.cc
+enum class FileKind { lines, records, fixed };
+struct FixedSizes {
+  int64_t length = 0, header = 0, footer = 0;
+};
+ReaderRef read_files(ReaderRef names, OpenFile open, FileKind kind, FixedSizes sizes, std::string stage);
+
+// transforms.cc
+ReaderRef read_mapped(ReaderRef before, FunctionRef function, std::string stage);
+ReaderRef read_filtered(ReaderRef before, FunctionRef function, std::string stage, bool stops);
+ReaderRef read_taken(ReaderRef before, int64_t count);                   // below 0: all
+ReaderRef read_skipped(ReaderRef before, int64_t first, int64_t between);  // passes over `first`, then `between` each time
+ReaderRef read_turns(NextTurn turns);
+ReaderRef read_zipped(std::vector<ReaderRef> parts);
+ReaderRef read_numbered(ReaderRef before, int64_t start);
+ReaderRef read_shuffled(ReaderRef before, int64_t size, uint64_t seed, uint64_t seed2);
+
+// batches.cc
+ReaderRef read_batches(ReaderRef before, int64_t size, bool drop, std::string stage);
+
+// threads.cc
+struct Calls {
+  int64_t most = 1;
+  bool tuned = false;    // the number of threads follows what is waited for
+  bool ordered = true;
+  BudgetRef budget;
+};
+ReaderRef read_mapped_by_threads(ReaderRef before, FunctionRef function, std::string stage, Calls calls);
+ReaderRef read_ahead(ReaderRef before, int64_t size, bool tuned, BudgetRef budget);
+
+int64_t bytes_of(const Element& element);
+// A string scalar.
+Tensor text_scalar(const char* data, size_t size);
+
+}  // namespace millstream

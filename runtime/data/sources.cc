@@ -1,0 +1,102 @@
+// Elements out of memory: numbers of a range, rows of tensors. Rows share the bytes of their tensor.
+#include <cstring>
+
+#include "data/reader.h"
+#include "memory/objects.h"
+
+namespace millstream {
+namespace {
+
+class Counted : public Reader {
+ public:
+  explicit Counted(int64_t count) : count_(count) {}
+  Found next(Element& out, Failure&) override {
+    if (at_ >= count_) return Found::end;
+    make(at_++, out);
+    return Found::element;
+  }
+  void save(Marks& marks) override { marks.put(at_); }
+  bool restore(Marks& marks) override { return marks.take(at_); }
+
+ protected:
+  virtual void make(int64_t index, Element& out) = 0;
+
+ private:
+  int64_t at_ = 0, count_;
+};
+
+class Range final : public Counted {
+ public:
+  Range(DType dtype, int64_t start, int64_t step, int64_t count)
+      : Counted(count), dtype_(dtype), start_(start), step_(step) {}
+
+ protected:
+  void make(int64_t index, Element& out) override {
+    const int64_t number = start_ + index * step_;
+    out.assign(1, {});
+    Tensor& tensor = out[0];
+    tensor.dtype = dtype_;
+    allocate_data(tensor);
+    switch (dtype_) {
+      case DType::float64:
+        *tensor.as<double>() = static_cast<double>(number);
+        return;
+      case DType::float32:
+        *tensor.as<float>() = static_cast<float>(number);
+        return;
+      default:  // whole numbers, lowest byte first
+        std::memcpy(tensor.data, &number, element_bytes(dtype_));
+    }
+  }
+
+ private:
+  DType dtype_;
+  int64_t start_, step_;
+};
+
+class Rows final : public Counted {
+ public:
+  Rows(std::vector<Tensor> columns, int64_t count) : Counted(count), columns_(std::move(columns)) {
+    for (Tensor& column : columns_) column = owned(column);
+  }
+
+ protected:
+  void make(int64_t index, Element& out) override {
+    out.assign(columns_.size(), {});
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      const Tensor& column = columns_[i];
+      Tensor& row = out[i];
+      row.dtype = column.dtype;
+      row.rank = column.rank - 1;
+      std::copy(column.dims + 1, column.dims + column.rank, row.dims);
+      if (column.dtype != DType::string) {
+        row.buffer = column.buffer;
+        row.data = column.as<char>() + row.bytes() * static_cast<size_t>(index);
+        continue;
+      }
+      const int64_t count = row.count(), first = index * count;
+      const int64_t* ends = column.as<int64_t>();
+      const char* text = reinterpret_cast<const char*>(ends + column.count() + 1);
+      const int64_t begin = ends[first], size = ends[first + count] - begin;
+      row.buffer = Buffer::allocate(static_cast<size_t>((count + 1) * 8 + size));
+      row.data = row.buffer->data();
+      for (int64_t j = 0; j <= count; ++j) row.as<int64_t>()[j] = ends[first + j] - begin;
+      std::memcpy(row.as<int64_t>() + count + 1, text + begin, static_cast<size_t>(size));
+    }
+  }
+
+ private:
+  std::vector<Tensor> columns_;
+};
+
+}  // namespace
+
+ReaderRef read_range(DType dtype, int64_t start, int64_t step, int64_t count) {
+  return std::make_shared<Range>(dtype, start, step, count);
+}
+
+ReaderRef read_rows(std::vector<Tensor> columns, int64_t count) {
+  return std::make_shared<Rows>(std::move(columns), count);
+}
+
+}  // namespace millstream

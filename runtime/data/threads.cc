@@ -1,0 +1,375 @@
+// Readers with threads of their own: a function applied to several elements at once, and elements made ahead.
+//
+// Threads share a state with their reader and outlive it where they are busy; nobody waits for them.
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+
+#include "data/reader.h"
+#include "threads/pool.h"
+
+namespace millstream {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr int64_t worth_a_thread_ns = 20'000;  // a quicker function runs in the reader's thread
+constexpr int64_t tuned_most_ahead = 64;
+
+int64_t since(Clock::time_point began) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - began).count();
+}
+
+// Elements, ends and failures on their way from one thread to another.
+struct Item {
+  Found found = Found::element;
+  Element element;
+  Failure failure;
+  int64_t index = 0;
+  bool done = false;
+};
+using ItemRef = std::shared_ptr<Item>;
+
+Found give(Item& item, Element& out, Failure& failure) {
+  if (item.found == Found::element) out = std::move(item.element);
+  if (item.found == Found::failure) failure = std::move(item.failure);
+  return item.found;
+}
+
+void save_item(const Item& item, Marks& marks) {
+  marks.put(item.found == Found::element);
+  if (item.found == Found::element) return marks.put(item.element);
+  marks.put(static_cast<int64_t>(item.failure.status.code()));
+  marks.put(text_scalar(item.failure.status.message().data(), item.failure.status.message().size()));
+  marks.put(text_scalar(item.failure.stage.data(), item.failure.stage.size()));
+  marks.put(item.failure.index);
+  marks.put(item.failure.in_function);
+}
+
+std::string text_of(const Tensor& scalar) {
+  if (scalar.dtype != DType::string || scalar.rank) return "";
+  return std::string(scalar.as<const char>() + 16, static_cast<size_t>(scalar.as<const int64_t>()[1]));
+}
+
+bool restore_item(Item& item, Marks& marks) {
+  int64_t good = 0, code = 0, in_function = 0;
+  Tensor message, stage;
+  item.done = true;
+  if (!marks.take(good)) return false;
+  if (good) return marks.take(item.element);
+  item.found = Found::failure;
+  if (!marks.take(code) || !marks.take(message) || !marks.take(stage) || !marks.take(item.failure.index) ||
+      !marks.take(in_function) || code < 1 || code > 16)
+    return false;
+  item.failure.status = Status(static_cast<Code>(code), text_of(message));
+  item.failure.stage = text_of(stage);
+  item.failure.in_function = in_function != 0;
+  return true;
+}
+
+class Line : public Wakeable, public std::enable_shared_from_this<Line> {
+ public:
+  explicit Line(ReaderRef before) : before_(std::move(before)) {}
+
+  void wake() override {
+    std::lock_guard lock(mutex_);
+    stopped_ = true;
+    work_.notify_all();
+    ready_.notify_all();
+  }
+
+  void pause() {
+    std::unique_lock lock(mutex_);
+    paused_ = true;
+    work_.notify_all();
+    ready_.wait(lock, [&] { return (!reading_ && running_ == 0) || stopped_; });
+  }
+
+  void go_on() {
+    std::lock_guard lock(mutex_);
+    paused_ = false;
+    work_.notify_all();
+  }
+
+ protected:
+  // Reads an element where `lock` is held before and after, not meanwhile.
+  ItemRef read(std::unique_lock<std::mutex>& lock) {
+    reading_ = true;
+    lock.unlock();
+    auto item = std::make_shared<Item>();
+    item->found = before_->next(item->element, item->failure);
+    lock.lock();
+    reading_ = false;
+    ended_ = ended_ || item->found == Found::end;
+    return item;
+  }
+
+  bool take_items(Marks& marks) {
+    int64_t ended = 0, count = 0;
+    std::deque<ItemRef> taken;
+    bool good = marks.take(ended) && marks.take(count);
+    for (int64_t i = 0; good && i < count; ++i) {
+      taken.push_back(std::make_shared<Item>());
+      good = restore_item(*taken.back(), marks);
+    }
+    std::lock_guard lock(mutex_);
+    ended_ = ended != 0;
+    items_.swap(taken);
+    return good;
+  }
+
+  void put_items(Marks& marks) {
+    std::lock_guard lock(mutex_);
+    marks.put(ended_);
+    marks.put(static_cast<int64_t>(items_.size()));
+    for (const ItemRef& item : items_) save_item(*item, marks);
+  }
+
+  ReaderRef before_;
+  std::mutex mutex_;
+  std::condition_variable work_, ready_;  // for its threads; for the reader
+  std::deque<ItemRef> items_;
+  bool stopped_ = false, paused_ = false, ended_ = false, reading_ = false;
+  int running_ = 0;
+};
+
+// As many elements as there are threads are under way. The number of threads is tuned: one more while the reader waits for
+// them in vain, one fewer while all have long been done.
+class MapLine final : public Line {
+ public:
+  MapLine(ReaderRef before, FunctionRef function, std::string stage, Calls calls)
+      : Line(std::move(before)), function_(std::move(function)), stage_(std::move(stage)), calls_(std::move(calls)) {
+    wanted_ = calls_.tuned ? std::min<int64_t>(2, calls_.most) : calls_.most;
+    // Calls of the host may wait for one another: as many as were asked for must be under way.
+    threaded_ = function_->calls_host && !calls_.tuned && calls_.most > 1;
+  }
+
+  Found next(Element& out, Failure& failure) {
+    if (!threaded_) return next_here(out, failure);
+    ItemRef item;
+    {
+      std::unique_lock lock(mutex_);
+      start_threads();
+      if (!ready(lock)) {
+        const auto began = Clock::now();
+        ready_.wait(lock, [&] { return ready(lock) || stopped_ || (ended_ && items_.empty() && !reading_); });
+        waited_ns_ += since(began);
+      }
+      if (calls_.tuned) tune();
+      const auto place = first_done();
+      if (place == items_.end()) return Found::end;
+      item = std::move(*place);
+      items_.erase(place);
+      work_.notify_one();
+    }
+    return give(*item, out, failure);
+  }
+
+  void save(Marks& marks) {
+    marks.put(index_);
+    put_items(marks);
+  }
+
+  bool restore(Marks& marks) {
+    const bool good = marks.take(index_) && take_items(marks);
+    threaded_ = threaded_ || !items_.empty();
+    return good;
+  }
+
+ private:
+  // One by one in the reader's thread, while that is quick.
+  Found next_here(Element& out, Failure& failure) {
+    Element in;
+    const Found found = before_->next(in, failure);
+    if (found != Found::element) return found;
+    ++index_;
+    const auto began = Clock::now();
+    const bool good = function_->call(in, out, failure);
+    const int64_t took = since(began);
+    // The first call compiles. Later ones count half.
+    average_ns_ = calls_made_ <= 1 ? took : (average_ns_ + took) / 2;
+    if (++calls_made_ > 3 && calls_.most > 1 && average_ns_ > worth_a_thread_ns) threaded_ = true;
+    if (!good) name(failure, index_);
+    return good ? Found::element : Found::failure;
+  }
+
+  void name(Failure& failure, int64_t index) const {
+    failure.stage = stage_;
+    failure.index = index;
+    failure.in_function = true;
+  }
+
+  std::deque<ItemRef>::iterator first_done() {
+    if (items_.empty()) return items_.end();
+    if (calls_.ordered) return items_.front()->done ? items_.begin() : items_.end();
+    return std::find_if(items_.begin(), items_.end(), [](const ItemRef& item) { return item->done; });
+  }
+
+  bool ready(const std::unique_lock<std::mutex>&) { return first_done() != items_.end(); }
+
+  void start_threads() {
+    if (ended_) return;
+    while (threads_ < wanted_ && !stopped_) {
+      ++threads_;
+      start_reader_thread([self = std::static_pointer_cast<MapLine>(shared_from_this())] { self->serve(); });
+    }
+  }
+
+  int64_t room() const { return calls_.tuned ? 2 * wanted_ : wanted_; }
+
+  void tune() {
+    constexpr int64_t period_ns = 20'000'000;
+    if (++taken_ % 8) return;
+    const auto now = Clock::now();
+    const int64_t passed = std::chrono::duration_cast<std::chrono::nanoseconds>(now - period_began_).count();
+    if (passed < period_ns) return;
+    if (waited_ns_ * 10 > passed && wanted_ < calls_.most && calls_.budget->take(2 * element_bytes_)) {
+      ++wanted_;
+    } else if (waited_ns_ * 100 < passed && wanted_ > 1 && running_ == 0) {
+      --wanted_;
+      work_.notify_all();
+    }
+    waited_ns_ = 0;
+    period_began_ = now;
+  }
+
+  void serve() {
+    stay_on_this_thread();  // elements are what is made in parallel
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      work_.wait(lock, [&] {
+        return stopped_ || ended_ || threads_ > wanted_ ||
+               (!paused_ && !reading_ && static_cast<int64_t>(items_.size()) < room());
+      });
+      if (stopped_ || ended_ || threads_ > wanted_) break;
+      const ItemRef item = read(lock);
+      if (item->found == Found::end) break;
+      items_.push_back(item);
+      work_.notify_one();
+      if (item->found == Found::failure) {
+        item->done = true;
+        ready_.notify_one();
+        continue;
+      }
+      item->index = ++index_;
+      ++running_;
+      lock.unlock();
+      Element in = std::move(item->element), out;
+      Failure failure;
+      const bool good = function_->call(in, out, failure);
+      in.clear();
+      if (!good) name(failure, item->index);
+      lock.lock();
+      element_bytes_ = std::max(element_bytes_, bytes_of(out));
+      item->element = std::move(out);
+      item->failure = std::move(failure);
+      item->found = good ? Found::element : Found::failure;
+      item->done = true;
+      --running_;
+      ready_.notify_one();
+    }
+    --threads_;
+    work_.notify_all();
+    ready_.notify_all();
+  }
+
+  FunctionRef function_;
+  std::string stage_;
+  Calls calls_;
+  bool threaded_ = false;
+  int64_t index_ = -1, calls_made_ = 0, average_ns_ = 0;
+  int64_t threads_ = 0, wanted_ = 1;
+  int64_t taken_ = 0, waited_ns_ = 0, element_bytes_ = 0;
+  Clock::time_point period_began_ = Clock::now();
+};
+
+// One thread that is at most `size` elements ahead. Where the size is tuned it doubles each time that the reader finds
+// nothing although all places had been full.
+class AheadLine final : public Line {
+ public:
+  AheadLine(ReaderRef before, int64_t size, bool tuned, BudgetRef budget)
+      : Line(std::move(before)), size_(size), tuned_(tuned), budget_(std::move(budget)) {}
+
+  Found next(Element& out, Failure& failure) {
+    ItemRef item;
+    {
+      std::unique_lock lock(mutex_);
+      if (!started_ && !ended_ && !stopped_) {
+        started_ = true;
+        start_reader_thread([self = std::static_pointer_cast<AheadLine>(shared_from_this())] { self->serve(); });
+      }
+      if (items_.empty() && !ended_) {
+        if (tuned_ && was_full_) grow();
+        ready_.wait(lock, [&] { return !items_.empty() || ended_ || stopped_; });
+      }
+      if (items_.empty()) return Found::end;
+      item = std::move(items_.front());
+      items_.pop_front();
+      work_.notify_one();
+    }
+    return give(*item, out, failure);
+  }
+
+  void save(Marks& marks) { put_items(marks); }
+  bool restore(Marks& marks) { return take_items(marks); }
+
+ private:
+  void grow() {
+    was_full_ = false;
+    if (size_ >= tuned_most_ahead || !budget_->take(size_ * element_bytes_)) return;
+    size_ *= 2;
+  }
+
+  void serve() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      work_.wait(lock, [&] { return stopped_ || (!paused_ && static_cast<int64_t>(items_.size()) < size_); });
+      if (stopped_) break;
+      const ItemRef item = read(lock);
+      if (item->found != Found::end) {
+        element_bytes_ = std::max(element_bytes_, bytes_of(item->element));
+        items_.push_back(item);
+        was_full_ = was_full_ || static_cast<int64_t>(items_.size()) == size_;
+      }
+      ready_.notify_all();
+      if (item->found == Found::end) break;
+    }
+    started_ = false;
+  }
+
+  int64_t size_, element_bytes_ = 0;
+  bool tuned_, started_ = false, was_full_ = false;
+  BudgetRef budget_;
+};
+
+// What the host holds: when it goes, the threads end.
+template <typename Kind>
+class Threaded final : public Reader {
+ public:
+  explicit Threaded(std::shared_ptr<Kind> line) : line_(std::move(line)) {}
+  ~Threaded() override { line_->wake(); }
+  Found next(Element& out, Failure& failure) override { return line_->next(out, failure); }
+  void pause() override { line_->pause(); }
+  void go_on() override { line_->go_on(); }
+  void save(Marks& marks) override { line_->save(marks); }
+  bool restore(Marks& marks) override { return line_->restore(marks); }
+
+ private:
+  std::shared_ptr<Kind> line_;
+};
+
+}  // namespace
+
+ReaderRef read_mapped_by_threads(ReaderRef before, FunctionRef function, std::string stage, Calls calls) {
+  if (calls.most < 1) calls.most = thread_count();
+  return std::make_shared<Threaded<MapLine>>(
+      std::make_shared<MapLine>(std::move(before), std::move(function), std::move(stage), std::move(calls)));
+}
+
+ReaderRef read_ahead(ReaderRef before, int64_t size, bool tuned, BudgetRef budget) {
+  return std::make_shared<Threaded<AheadLine>>(
+      std::make_shared<AheadLine>(std::move(before), size, tuned, std::move(budget)));
+}
+
+}  // namespace millstream
