@@ -52,10 +52,23 @@ def gradient_part(value: Any) -> Any:
     return value if rule is None else rule.get_gradient_components(value)
 
 
-def with_gradient(value: Any, gradient: Any) -> Any:
-    """Return a gradient in the form of the source that it belongs to."""
-    rule = getattr(value, "__composite_gradient__", None) if isinstance(value, CompositeTensor) else None
-    return gradient if rule is None or gradient is None else rule.replace_gradient_components(value, gradient)
+def gradient_parts(value: Any) -> list[Any]:
+    """Return the tensors and variables that gradients flow to in a source: several in a composite tensor of composite ones."""
+    part = gradient_part(value)
+    if part is value:
+        return [value]
+    return [inner for item in nest.flatten(part) for inner in gradient_parts(item)]
+
+
+def with_gradients(value: Any, gradients: Iterator[Any]) -> Any:
+    """Return the next gradients in the form of the source whose parts they belong to."""
+    part = gradient_part(value)
+    if part is value:
+        return next(gradients)
+    found = nest.map_structure(lambda item: with_gradients(item, gradients), part)
+    if all(gradient is None for gradient in nest.flatten(found)):
+        return None
+    return value.__composite_gradient__.replace_gradient_components(value, found)
 
 
 class GradientTape:
@@ -217,7 +230,7 @@ class GradientTape:
             _ones(to_tensor(part)) if dy is None and t.dtype is dtypes.resource else dy
             for part, t, dy in zip(parts, targets, dys, strict=True)
         ]
-        flat = list(map(gradient_part, nest.flatten(sources)))
+        flat = [part for source in nest.flatten(sources) for part in gradient_parts(source)]
         for source in flat:
             dtype = getattr(source, "dtype", None)
             if dtype is None:
@@ -234,7 +247,8 @@ class GradientTape:
             found = [_zeros(s) if g is None else g for s, g in zip(flat, found, strict=True)]
         if not self._persistent:
             self._forget()
-        return nest.pack_sequence_as(sources, list(map(with_gradient, nest.flatten(sources), found)))
+        gradients = iter(found)
+        return nest.pack_sequence_as(sources, [with_gradients(source, gradients) for source in nest.flatten(sources)])
 
     def _for_gradients(self) -> tapes.Tape:
         if self._tape is None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from millstream.base import dtypes
 from millstream.base.dtypes import bfloat16, complex64, complex128, float16, float32, float64, int32, int64
-from millstream.base.sizes import Size, is_known, minimum, product
+from millstream.base.sizes import Size, evaluate, is_known, minimum, product
 from millstream.ops.declaration import Known, Tensor, Types, op
 from millstream.ops.types import FLOATS, INTEGERS
 from millstream.program.primitives import elementwise as e
@@ -47,16 +47,9 @@ def _length(d: int, rows: Size, columns: Size) -> Size:
     return minimum(rows + min(d, 0), columns - max(d, 0))
 
 
-def _whole(what: str, *sizes: Size) -> list[int]:
-    if not all(is_known(n) for n in sizes):
-        raise UnknownRank(f"{what}: the sizes of the matrices are unknown here.")
-    return [int(n) for n in sizes]  # type: ignore[arg-type]
-
-
-def _offset(d: int, longest: int, rows: int, columns: int, align: str) -> int:
-    """Return how far right the diagonal d begins in its row."""
-    right = (d >= 0 and align in ("RIGHT_LEFT", "RIGHT_RIGHT")) or (d <= 0 and align in ("LEFT_RIGHT", "RIGHT_RIGHT"))
-    return longest - min(rows + min(d, 0), columns - max(d, 0)) if right else 0
+def _on_right(d: int, align: str) -> bool:
+    """Return whether the diagonal d ends, not begins, with its row."""
+    return (d >= 0 and align in ("RIGHT_LEFT", "RIGHT_RIGHT")) or (d <= 0 and align in ("LEFT_RIGHT", "RIGHT_RIGHT"))
 
 
 def _places(low: int, high: int, rows: int, columns: int, align: str) -> np.ndarray:
@@ -64,8 +57,8 @@ def _places(low: int, high: int, rows: int, columns: int, align: str) -> np.ndar
     longest = min(rows + min(high, 0), columns - max(low, 0))
     result = np.full((high - low + 1, longest), -1, np.int64)
     for m, d in enumerate(range(high, low - 1, -1)):
-        start = _offset(d, longest, rows, columns, align)
         count = min(rows + min(d, 0), columns - max(d, 0))
+        start = longest - count if _on_right(d, align) else 0
         n = np.arange(count)
         result[m, start : start + count] = (n + max(-d, 0)) * columns + n + max(d, 0)
     return result
@@ -89,8 +82,19 @@ def _diagonals_of(x: Value, low: int, high: int, padding: Value, align: str, wha
     for d in (low, high):
         if is_known(rows) and is_known(columns) and not -int(rows) < d < int(columns) and d != 0:  # type: ignore[arg-type]
             raise refuse(what, f"diagonal {d} of matrices {rows} by {columns}", f"choose one in ({-rows}, {columns})")
+    if low != high and is_known(rows) and is_known(columns):
+        return _picked(x, _places(low, high, evaluate(rows), evaluate(columns), align), 2, padding)
     if low != high:
-        return _picked(x, _places(low, high, *_whole(what, rows, columns), align), 2, padding)
+        # One after the other, each with the padding that makes it as long as the longest.
+        longest = minimum(rows + min(high, 0), columns - max(low, 0))
+        packed = []
+        for d in range(high, low - 1, -1):
+            one = _diagonals_of(x, d, d, padding, align, what)
+            gap, lead = longest - one.shape[-1], [0] * (one.rank - 1)
+            ends = ([*lead, gap], [*lead, 0]) if _on_right(d, align) else ([*lead, 0], [*lead, gap])
+            row = pad(one, *ends, value=padding)
+            packed.append(reshape(row, (*row.shape[:-1], 1, row.shape[-1])))
+        return concatenate(packed, x.rank - 2)
     count = _length(low, rows, columns)
     flat = reshape(x, (*x.shape[:-2], product((rows, columns))))
     step = broadcast(scalar_size(columns + 1, int64), (count,), ())
@@ -128,7 +132,15 @@ def _with_diagonals(base: Value, diagonal: Value, low: int, high: int, align: st
         row = pad(diagonal, [*lead, max(low, 0)], [*lead, columns - max(low, 0) - count])
         spread = broadcast(row, base.shape, [*range(base.rank - 2), base.rank - 1])
         return e.select(on_diagonal(base.shape, low), spread, base)
-    sizes = _whole(what, rows, columns)
+    if not (is_known(rows) and is_known(columns)):
+        for m, d in enumerate(range(high, low - 1, -1)):
+            row, count = slice_axis(diagonal, diagonal.rank - 2, m, m + 1), _length(d, rows, columns)
+            flat = reshape(row, (*row.shape[:-2], row.shape[-1]))
+            start: Size = flat.shape[-1] - count if _on_right(d, align) else 0
+            one = slice_axis(flat, flat.rank - 1, start, start + count)
+            base = _with_diagonals(base, one, d, d, align, what)
+        return base
+    sizes = evaluate(rows), evaluate(columns)
     packed = _places(low, high, *sizes, align)
     back = np.full(sizes[0] * sizes[1], -1, np.int64)
     flat = packed.reshape(-1)
