@@ -99,18 +99,23 @@ def _gradients(
 
 
 class _EagerCustom(Definition):
-    """What a tape writes down for a call of such a function."""
+    """What a tape writes down for a call of such a function; `made` are the ids of its results inside of it."""
 
     effects = True
 
     def __init__(
-        self, name: str, grad_fn: Callable[..., Any], args: Sequence[Any], variables: Sequence[Any], count: int
+        self,
+        name: str,
+        grad_fn: Callable[..., Any],
+        args: Sequence[Any],
+        variables: Sequence[Any],
+        made: Sequence[int],
     ) -> None:
         self.name = name
         self.grad_fn = grad_fn
         self.args = args
         self.variables = variables
-        self.count = count
+        self.made = made
 
     def backward(self, item: Any, given: tuple[int, ...], wanted: tuple[int, ...], dys: list[Any]) -> list[Any]:
         """Call the gradient function."""
@@ -135,9 +140,10 @@ def _eagerly(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     _check_variables(grad_fn, variables)
     outputs = [leaf_tensor(r) for r in nest.flatten(result, expand_composites=True)]
     if tapes.recording():
+        made = [t._id for t in outputs]
         outputs = [_another(t) for t in outputs]
         handles = [v.handle for v in variables]
-        definition = _EagerCustom(getattr(function, "__name__", "custom"), grad_fn, inputs, variables, len(outputs))
+        definition = _EagerCustom(getattr(function, "__name__", "custom"), grad_fn, inputs, variables, made)
         tapes.record(definition, None, (*inputs, *handles), tuple(outputs))
     return nest.pack_sequence_as(result, outputs, expand_composites=True)
 
@@ -161,6 +167,7 @@ class _GraphCustom(Definition):
     """Gives the first `count` inputs as they are; adjoints go through the program that the gradient function became."""
 
     effects = False
+    passes = True
 
     def __init__(self, name: str, count: int, args: int, gradient: Program, layout: Sequence[Any]) -> None:
         self.name = f"{name}:custom_gradient"

@@ -75,6 +75,8 @@ class Record:
 class Tape:
     """The records of one tape, and the ids of the tensors it follows."""
 
+    forward = False
+
     def __init__(self, persistent: bool = False, watch_variables: bool = True) -> None:
         self.persistent = persistent
         self.watch_variables = watch_variables
@@ -137,8 +139,9 @@ def pop(tape: Tape) -> None:
 
 @contextmanager
 def only(tape: Tape) -> Iterator[Tape]:
-    """Let only `tape` record inside the `with` block."""
-    before, _stack.tapes = _stack.tapes, [tape]
+    """Let only `tape` record inside the `with` block, and what computes tangents as calls run."""
+    before = _stack.tapes
+    _stack.tapes = [tape, *(t for t in before if t.forward)]
     _update()
     try:
         yield tape
