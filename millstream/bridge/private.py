@@ -25,7 +25,7 @@ def _attributes() -> dict[str, dict[str, Any]]:
         "tensorflow.python.data.experimental": {},
         "tensorflow.python.data.experimental.ops": {},
         "tensorflow.python.data.experimental.ops.distribute": {
-            "compute_batch_size": lambda dataset: dataset._batch_size(),
+            "compute_batch_size": lambda dataset: dataset._rows_of_batches(),
         },
         "tensorflow.python.eager": {},
         "tensorflow.python.eager.context": {

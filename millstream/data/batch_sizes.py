@@ -39,3 +39,10 @@ def _joined_by(stage: Stage) -> Any:
         found = {int(_joined_by(before)) for before in stage.inputs}
         return found.pop() if len(found) == 1 else UNKNOWN_SIZE
     return _joined_by(stage.input) if stage.name in _PASSING else UNKNOWN_SIZE
+
+
+def size_given(stage: Stage) -> Any:
+    """Return the size that a batching stage was given, as an int64 tensor; AttributeError where it is none."""
+    if stage.name not in _JOINING:
+        raise AttributeError(f"'{stage.name}Dataset' object has no attribute '_batch_size'")
+    return to_tensor(stage.values["size"], dtypes.int64)

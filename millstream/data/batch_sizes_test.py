@@ -39,9 +39,14 @@ CASES: list[tuple[str, Callable[[], Any], int]] = [
 
 @pytest.mark.parametrize(("make", "size"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
 def test_batch_size_is_the_one_that_tensorflow_reads(make: Callable[[], Any], size: int) -> None:
-    assert int(make()._batch_size()) == size
+    assert int(make()._rows_of_batches()) == size
 
 
 def test_scalars_have_no_batch_size() -> None:
     with pytest.raises(IndexError, match="index out of range"):
-        Dataset.range(3)._batch_size()
+        Dataset.range(3)._rows_of_batches()
+
+
+def test_only_batches_have_the_size_they_were_given() -> None:
+    assert int(batches()._batch_size) == 4
+    assert not hasattr(batches().map(lambda x: x), "_batch_size")

@@ -7,7 +7,7 @@ from typing import Any
 
 from millstream.base import nest
 from millstream.base.composite import CompositeTensor
-from millstream.data.batch_sizes import batch_size_of
+from millstream.data.batch_sizes import batch_size_of, size_given
 from millstream.data.batching import BatchingMethods
 from millstream.data.buffering import BufferingMethods
 from millstream.data.combining import CombiningMethods
@@ -131,8 +131,13 @@ class Dataset(
         """
         return count_now(self._stage)
 
-    def _batch_size(self) -> Any:
+    def _rows_of_batches(self) -> Any:
         return batch_size_of(self._stage)
+
+    @property
+    def _batch_size(self) -> Any:
+        # Libraries ask for it to know whether a dataset is one of batches: only those have it.
+        return size_given(self._stage)
 
     def options(self) -> Options:
         """Return the options in force."""

@@ -259,7 +259,8 @@ class _DictWrapper(TrackableDataStructure, dict):  # type: ignore[type-arg]
     """A dict that is an attribute: shares the given dict and tracks its members."""
 
     def __init__(self, wrapped_dict: Any = None) -> None:
-        self._storage = {} if wrapped_dict is None else wrapped_dict
+        given = {} if wrapped_dict is None else wrapped_dict
+        self._storage = given if isinstance(given, MappingType) else dict(given)
         self._retrack()
 
     @property

@@ -27,11 +27,12 @@ _serial = itertools.count()
 
 
 class FuncGraph(GraphView):
-    """Collect the ops of one traced function."""
+    """Collect the ops of one traced function. It may use the values of the graph around it: `outer`, or the one being traced."""
 
     def __init__(self, name: str = "graph", outer: FuncGraph | None = None) -> None:
         self.name = name
         self.program = Program(name)
+        outer = current_graph() if outer is None else outer
         self.outer = outer
         self.captures: dict[int, tuple[Any, Value]] = {}
         self.tensors: dict[Value, SymbolicTensor] = {}
