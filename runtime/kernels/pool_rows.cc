@@ -9,11 +9,14 @@
 // NaN wins in max and min. Real numbers of 8 to 64 bits; average of floating types only. Fast where the windows leave the last
 // axes alone (channels last).
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <type_traits>
+#include <vector>
 
 #include "kernels/gemm_number.h"
 #include "kernels/pool.h"
+#include "kernels/simd_math.h"
 #include "threads/pool.h"
 
 namespace millstream::MS_ISA {
@@ -104,6 +107,91 @@ int64_t each_tap(const WindowShape& s, const int64_t* at, Visit&& visit) {
   }
 }
 
+// The taps of a window that lies whole inside x, as offsets from its first one: most windows do, and need no look at borders.
+class WholeWindows {
+ public:
+  explicit WholeWindows(const WindowShape& s) : shape_(s) {
+    int64_t count = 1, step = s.inner;
+    for (int i = s.rank - 1; i >= s.leading; --i) {
+      step_[i] = step;
+      step *= s.in[i];
+      count = count > most_taps / s.window[i] ? most_taps + 1 : count * s.window[i];
+    }
+    if (count > most_taps) return;
+    taps_.assign(1, 0);
+    for (int i = s.leading; i < s.rank; ++i) {
+      std::vector<int64_t> longer;
+      for (int64_t tap : taps_) {
+        for (int64_t k = 0; k < s.window[i]; ++k) longer.push_back(tap + k * step_[i]);
+      }
+      taps_ = std::move(longer);
+    }
+  }
+  // The offset within the image of the first tap of the window at a position; -1 where it is not whole, or has many taps.
+  int64_t first(const int64_t* at) const {
+    int64_t offset = taps_.empty() ? -1 : 0;
+    for (int i = shape_.leading; i < shape_.rank && offset >= 0; ++i) {
+      const int64_t begin = at[i] * shape_.stride[i] - shape_.low[i];
+      offset = begin < 0 || begin + shape_.window[i] > shape_.in[i] ? -1 : offset + begin * step_[i];
+    }
+    return offset;
+  }
+  // From a position with a whole window: how many along the last axis have one, and the elements from one to the next.
+  int64_t run(const int64_t* at) const {
+    const int last = shape_.rank - 1;
+    if (last < shape_.leading) return 1;
+    const int64_t most = shape_.in[last] + shape_.low[last] - shape_.window[last];
+    return std::min(most / shape_.stride[last] + 1, shape_.out[last]) - at[last];
+  }
+  int64_t stride() const {
+    return shape_.rank > shape_.leading ? shape_.stride[shape_.rank - 1] * step_[shape_.rank - 1] : 0;
+  }
+  const std::vector<int64_t>& taps() const { return taps_; }
+
+ private:
+  static constexpr int64_t most_taps = 256;
+  const WindowShape& shape_;
+  int64_t step_[max_rank] = {};
+  std::vector<int64_t> taps_;
+};
+
+template <typename W>
+struct LanesOf {
+  typedef W type __attribute__((vector_size(vector_bytes)));
+};
+// What fits a register of this instruction set.
+template <typename W>
+using Lanes = typename LanesOf<W>::type;
+template <typename W>
+constexpr int64_t block_lanes = vector_bytes / sizeof(W);
+
+template <typename T>
+Lanes<Wide<T>> load(const T* from, int64_t some) {
+  Lanes<Wide<T>> values{};
+  if (std::is_same_v<T, Wide<T>> && some == block_lanes<T>) {
+    std::memcpy(&values, from, sizeof values);
+  } else {
+    for (int64_t c = 0; c < some; ++c) values[c] = static_cast<Wide<T>>(from[c]);
+  }
+  return values;
+}
+
+template <typename T>
+void store(const Lanes<Wide<T>>& values, T* to, int64_t some) {
+  if (std::is_same_v<T, Wide<T>> && some == block_lanes<T>) {
+    std::memcpy(to, &values, sizeof values);
+  } else {
+    for (int64_t c = 0; c < some; ++c) to[c] = T(values[c]);
+  }
+}
+
+// Calls body(first lane, number of lanes).
+template <typename W, typename Body>
+void each_block(int64_t count, Body&& body) {
+  constexpr int64_t most = block_lanes<W>;
+  for (int64_t lane = 0; lane < count; lane += most) body(lane, std::min(most, count - lane));
+}
+
 void position(const WindowShape& s, int64_t index, int64_t* at) {
   for (int i = s.rank - 1; i >= s.leading; --i) at[i] = index % s.out[i], index /= s.out[i];
 }
@@ -115,13 +203,24 @@ void advance(const WindowShape& s, int64_t* at) {
   }
 }
 
-template <WindowKind kind, typename W>
-inline W combine(W best, W value) {
-  if constexpr (kind == WindowKind::max) return value > best || value != value ? value : best;
-  if constexpr (kind == WindowKind::min) return value < best || value != value ? value : best;
+template <typename W, typename V>
+inline auto is_nan(V value) {
   if constexpr (std::is_integral_v<W>) {
-    using U = std::make_unsigned_t<W>;
-    return static_cast<W>(static_cast<U>(static_cast<U>(best) + static_cast<U>(value)));
+    return value < value;
+  } else {
+    return value != value;
+  }
+}
+
+// One number or a register of them. Integers wrap around.
+template <WindowKind kind, typename W, typename V>
+inline V combine(V best, V value) {
+  if constexpr (kind == WindowKind::max) return (value > best) | is_nan<W>(value) ? value : best;
+  if constexpr (kind == WindowKind::min) return (value < best) | is_nan<W>(value) ? value : best;
+  if constexpr (std::is_integral_v<W>) {
+    using Unsigned = std::make_unsigned_t<W>;
+    using U = std::conditional_t<std::is_same_v<V, W>, Unsigned, Lanes<Unsigned>>;
+    return (V)(U)((U)best + (U)value);
   } else {
     return best + value;
   }
@@ -136,46 +235,70 @@ constexpr W identity() {
 }
 
 template <WindowKind kind, typename T>
+void reduce_whole(const WholeWindows& whole, const T* from, int64_t inner, T* to) {
+  using W = Wide<T>;
+  each_block<W>(inner, [&](int64_t lane, int64_t some) {
+    Lanes<W> best = Lanes<W>{} + identity<kind, W>();
+    for (int64_t tap : whole.taps()) best = combine<kind, W>(best, load(from + tap + lane, some));
+    if constexpr (kind == WindowKind::average && !std::is_integral_v<W>) best /= static_cast<W>(whole.taps().size());
+    store(best, to + lane, some);
+  });
+}
+
+template <WindowKind kind, typename T>
 void reduce_windows(const WindowShape& s, const T* x, T* z) {
   using W = Wide<T>;
   const int64_t out_image = s.out_image(), in_image = s.in_image() * s.inner;
+  const WholeWindows whole(s);
   parallel_for(s.images * out_image, std::max<int64_t>(1, 4096 / std::max<int64_t>(s.inner, 1)),
                [&](int64_t begin, int64_t end) {
                  int64_t at[max_rank];
                  W best[most_lanes];
                  position(s, begin % out_image, at);
+                 const T* image = x + begin / out_image * in_image;
+                 int64_t left = out_image - begin % out_image;
                  for (int64_t index = begin; index < end; ++index, advance(s, at)) {
-                   const T* image = x + index / out_image * in_image;
+                   if (left-- == 0) image += in_image, left = out_image - 1;
+                   if (const int64_t first = whole.first(at); first >= 0) {
+                     const int64_t run = std::min(whole.run(at), end - index);
+                     for (int64_t i = 0; i < run; ++i) {
+                       reduce_whole<kind>(whole, image + first + i * whole.stride(), s.inner,
+                                          z + (index + i) * s.inner);
+                     }
+                     index += run - 1, left -= run - 1;
+                     if (run > 1) at[s.rank - 1] += run - 1;
+                     continue;
+                   }
                    for (int64_t lane = 0; lane < s.inner; lane += most_lanes) {
-                     const int64_t lanes = std::min(most_lanes, s.inner - lane);
-                     std::fill_n(best, lanes, identity<kind, W>());
+                     const int64_t width = std::min(most_lanes, s.inner - lane);
+                     std::fill_n(best, width, identity<kind, W>());
                      const int64_t count = each_tap(s, at, [&](int64_t offset) {
                        const T* from = image + offset + lane;
-                       for (int64_t c = 0; c < lanes; ++c) best[c] = combine<kind, W>(best[c], static_cast<W>(from[c]));
+                       for (int64_t c = 0; c < width; ++c) best[c] = combine<kind, W>(best[c], static_cast<W>(from[c]));
                      });
                      T* to = z + index * s.inner + lane;
                      if constexpr (kind == WindowKind::average && !std::is_integral_v<W>) {
                        const W scale = static_cast<W>(std::max<int64_t>(count, 1));
-                       for (int64_t c = 0; c < lanes; ++c) to[c] = T(best[c] / scale);
+                       for (int64_t c = 0; c < width; ++c) to[c] = T(best[c] / scale);
                      } else {
-                       for (int64_t c = 0; c < lanes; ++c) to[c] = T(best[c]);
+                       for (int64_t c = 0; c < width; ++c) to[c] = T(best[c]);
                      }
                    }
                  }
                });
 }
 
-// Windows may overlap: a task owns some lanes of a whole image, so that no two write to one place.
+// Windows may overlap: a task owns some width of a whole image, so that no two write to one place.
 template <typename T, typename Body>
 void each_image(const WindowShape& s, T* dx, Body&& body) {
   const int64_t in_pixels = s.in_image(), out_pixels = s.out_image();
-  int64_t lanes = most_lanes;
-  while (lanes > 32 && s.images * ((s.inner + lanes - 1) / lanes) < 2 * thread_count()) lanes /= 2;
-  const int64_t parts = (s.inner + lanes - 1) / lanes;
-  const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, in_pixels * std::min(lanes, s.inner)));
+  int64_t width = most_lanes;
+  while (width > 32 && s.images * ((s.inner + width - 1) / width) < 2 * thread_count()) width /= 2;
+  const int64_t parts = (s.inner + width - 1) / width;
+  const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, in_pixels * std::min(width, s.inner)));
   parallel_for(s.images * parts, grain, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t image = task / parts, lane = task % parts * lanes, some = std::min(lanes, s.inner - lane);
+      const int64_t image = task / parts, lane = task % parts * width, some = std::min(width, s.inner - lane);
       T* own = dx + image * in_pixels * s.inner + lane;
       for (int64_t pixel = 0; pixel < in_pixels; ++pixel) std::fill_n(own + pixel * s.inner, some, T(0));
       int64_t at[max_rank] = {};
@@ -189,18 +312,23 @@ void each_image(const WindowShape& s, T* dx, Body&& body) {
 template <typename T>
 void max_gradient(const WindowShape& s, const T* x, const T* y, const T* dy, T* dx) {
   using W = Wide<T>;
-  each_image(s, dx, [&](const int64_t* at, int64_t in, int64_t out, int64_t lanes) {
-    W rest[most_lanes], most[most_lanes];
-    for (int64_t c = 0; c < lanes; ++c) rest[c] = static_cast<W>(dy[out + c]), most[c] = static_cast<W>(y[out + c]);
-    each_tap(s, at, [&](int64_t offset) {
-      const T* from = x + in + offset;
-      T* to = dx + in + offset;
-      for (int64_t c = 0; c < lanes; ++c) {
-        const W value = static_cast<W>(from[c]);
-        const bool hit = value == most[c] || (value != value && most[c] != most[c]);
-        const W more = hit ? rest[c] : W(0);
-        to[c] = T(static_cast<W>(static_cast<W>(to[c]) + more));
-        rest[c] = hit ? W(0) : rest[c];
+  const WholeWindows whole(s);
+  each_image(s, dx, [&](const int64_t* at, int64_t in, int64_t out, int64_t width) {
+    const int64_t first = whole.first(at);
+    each_block<W>(width, [&](int64_t lane, int64_t some) {
+      const Lanes<W> most = load(y + out + lane, some), none{};
+      Lanes<W> rest = load(dy + out + lane, some);
+      const auto give = [&](int64_t offset) {
+        const Lanes<W> value = load(x + in + offset + lane, some);
+        const auto hit = (value == most) | (is_nan<W>(value) & is_nan<W>(most));
+        T* to = dx + in + offset + lane;
+        store(combine<WindowKind::sum, W>(load(to, some), hit ? rest : none), to, some);
+        rest = hit ? none : rest;
+      };
+      if (first < 0) {
+        each_tap(s, at, give);
+      } else {
+        for (int64_t tap : whole.taps()) give(first + tap);
       }
     });
   });
@@ -209,17 +337,23 @@ void max_gradient(const WindowShape& s, const T* x, const T* y, const T* dy, T* 
 template <typename T>
 void average_gradient(const WindowShape& s, bool divide, const T* dy, T* dx) {
   using W = Wide<T>;
-  each_image(s, dx, [&](const int64_t* at, int64_t in, int64_t out, int64_t lanes) {
-    int64_t count = 1;
-    if (divide) count = each_tap(s, at, [](int64_t) {});
-    W share[most_lanes];
-    for (int64_t c = 0; c < lanes; ++c) share[c] = static_cast<W>(dy[out + c]);
-    if constexpr (!std::is_integral_v<W>) {
-      for (int64_t c = 0; c < lanes; ++c) share[c] /= static_cast<W>(std::max<int64_t>(count, 1));
-    }
-    each_tap(s, at, [&](int64_t offset) {
-      T* to = dx + in + offset;
-      for (int64_t c = 0; c < lanes; ++c) to[c] = T(combine<WindowKind::sum, W>(static_cast<W>(to[c]), share[c]));
+  const WholeWindows whole(s);
+  each_image(s, dx, [&](const int64_t* at, int64_t in, int64_t out, int64_t width) {
+    const int64_t first = whole.first(at);
+    int64_t count = static_cast<int64_t>(whole.taps().size());
+    if (divide && first < 0) count = std::max<int64_t>(each_tap(s, at, [](int64_t) {}), 1);
+    each_block<W>(width, [&](int64_t lane, int64_t some) {
+      Lanes<W> share = load(dy + out + lane, some);
+      if constexpr (!std::is_integral_v<W>) share /= static_cast<W>(divide ? count : 1);
+      const auto give = [&](int64_t offset) {
+        T* to = dx + in + offset + lane;
+        store(combine<WindowKind::sum, W>(load(to, some), share), to, some);
+      };
+      if (first < 0) {
+        each_tap(s, at, give);
+      } else {
+        for (int64_t tap : whole.taps()) give(first + tap);
+      }
     });
   });
 }
