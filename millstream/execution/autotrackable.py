@@ -41,7 +41,7 @@ class AutoTrackable(Trackable):
             return children
         functions: dict[str, Any] = {}
         for name in dir(type(self)):
-            if not name.startswith("__"):
+            if not name.startswith("__") or name == "__call__":
                 found = getattr(type(self), name, None)
                 if hasattr(found, "_list_all_concrete_functions"):
                     functions[name] = getattr(self, name)

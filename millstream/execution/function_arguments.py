@@ -219,7 +219,7 @@ class Arguments:
 
     def signature(self, kinds: Sequence[Kind]) -> Any:
         """Return the structure with specs of `kinds` in place of tensors and variables."""
-        return self.rebuild([self.variables.get(i) or kind.tensor_spec() for i, kind in enumerate(kinds)])
+        return _specs(self.structure, iter([self.variables.get(i) or k.tensor_spec() for i, k in enumerate(kinds)]))
 
     def without_variables(self, kinds: Sequence[Kind]) -> Arguments:
         """Return the same with specs for the variables: a trace lives longer than the arguments that it was made with."""
@@ -228,6 +228,27 @@ class Arguments:
         kept = copy.copy(self)
         kept.structure, kept.tensors = self.signature(kinds), []
         return kept
+
+
+def _specs(value: Any, specs: Iterator[Any]) -> Any:
+    """Return the structure of an argument with the next specs for its tensors and variables; a composite tensor is one spec."""
+    if isinstance(value, (Tensor, np.ndarray, np.generic, TensorSpec, Variable, VariableSpec)):
+        return next(specs)
+    if isinstance(value, CompositeTensor):
+        value = value._type_spec
+    if isinstance(value, TypeSpec):
+        for part in nest.flatten(value, expand_composites=True):
+            if isinstance(part, TensorSpec):
+                next(specs)
+        return value
+    if isinstance(value, Mapping):
+        parts = {k: _specs(value[k], specs) for k in _sorted(value)}
+        if value.__class__ is dict:
+            return {k: parts[k] for k in value}
+        return nest.sequence_like(value, [parts[k] for k in _sorted(value)])
+    if isinstance(value, (list, tuple)):
+        return nest.sequence_like(value, [_specs(v, specs) for v in value])
+    return _rebuilt(value, specs)
 
 
 def _sorted(mapping: Mapping[Any, Any]) -> list[Any]:

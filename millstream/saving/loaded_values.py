@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from millstream.base import errors
-from millstream.base.messages import message
 from millstream.saving.bundle_reader import BundleReader
-
-OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+from millstream.saving.checkpoint.restoring import read_object_graph
+from millstream.saving.checkpoint.values import VARIABLE_VALUE
 
 
 def restore_objects(saved: Any, objects: Sequence[Any], prefix: str, partial: bool) -> None:
@@ -19,17 +18,20 @@ def restore_objects(saved: Any, objects: Sequence[Any], prefix: str, partial: bo
       tf.errors.NotFoundError: a variable is not in the checkpoint, and `partial` is false.
     """
     reader = BundleReader(prefix)
-    if OBJECT_GRAPH not in reader:
-        raise errors.DataLossError(
-            None, None, f"{prefix} is no checkpoint of objects: it has no {OBJECT_GRAPH}. Save the model anew."
-        )
-    graph = message("TrackableObjectGraph").FromString(reader.array(OBJECT_GRAPH).item())
+    graph = read_object_graph(reader)
+    if graph is None:
+        raise errors.DataLossError(None, None, f"{prefix} is a checkpoint of names, not of objects. Save the model anew.")
     restored = set()
     for index, found in paired(saved, graph).items():
-        keys = {a.name: a.checkpoint_key for a in graph.nodes[found].attributes if a.checkpoint_key in reader}
-        if keys:
-            _restore(saved.nodes[index], objects, index, {n: reader.tensor(k) for n, k in keys.items()})
+        node = saved.nodes[index]
+        keys = {a.name: a.checkpoint_key for a in graph.nodes[found].attributes}
+        if node.HasField("variable") and keys.get(VARIABLE_VALUE) in reader:
+            objects[index].assign(reader.tensor(keys[VARIABLE_VALUE]))
             restored.add(index)
+        for name, functions in node.saveable_objects.items():
+            if name in keys:
+                own = [n for n in reader.names if n.startswith(keys[name])]
+                objects[functions.restore_function](*(reader.tensor(n) for n in own))
     if not partial:
         for index, node in enumerate(saved.nodes):
             if node.HasField("variable") and index not in restored:
@@ -59,13 +61,3 @@ def paired(saved: Any, graph: Any) -> dict[int, int]:
                 found[slot.slot_variable_node_id] = other.slot_variable_node_id
                 waiting.append(slot.slot_variable_node_id)
     return found
-
-
-def _restore(node: Any, objects: Sequence[Any], index: int, tensors: dict[str, Any]) -> None:
-    if node.HasField("variable"):
-        objects[index].assign(tensors["VARIABLE_VALUE"])
-        return
-    for name, functions in node.saveable_objects.items():
-        own = {n: t for n, t in tensors.items() if n.startswith(name)}
-        if own:
-            objects[functions.restore_function](*(own[n] for n in sorted(own)))
