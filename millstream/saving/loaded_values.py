@@ -20,12 +20,14 @@ def restore_objects(saved: Any, objects: Sequence[Any], prefix: str, partial: bo
     reader = BundleReader(prefix)
     graph = read_object_graph(reader)
     if graph is None:
-        raise errors.DataLossError(None, None, f"{prefix} is a checkpoint of names, not of objects. Save the model anew.")
+        raise errors.DataLossError(
+            None, None, f"{prefix} is a checkpoint of names, not of objects. Save the model anew."
+        )
     restored = set()
     for index, found in paired(saved, graph).items():
         node = saved.nodes[index]
         keys = {a.name: a.checkpoint_key for a in graph.nodes[found].attributes}
-        if node.HasField("variable") and keys.get(VARIABLE_VALUE) in reader:
+        if node.HasField("variable") and keys.get(VARIABLE_VALUE, "") in reader:
             objects[index].assign(reader.tensor(keys[VARIABLE_VALUE]))
             restored.add(index)
         for name, functions in node.saveable_objects.items():

@@ -18,7 +18,6 @@ from millstream.execution.context import init_scope
 from millstream.execution.data_structures import ListWrapper, _DictWrapper, _TupleWrapper
 from millstream.execution.function import Function
 from millstream.execution.tensor import eager_from_array
-from millstream.execution.trackable import Trackable
 from millstream.execution.trackable_resource import Asset, TrackableResource
 from millstream.execution.variable import ResourceVariable, VariableAggregation, VariableSynchronization
 from millstream.graph.reading import Library
@@ -77,7 +76,11 @@ class Loader:
             for index, node in enumerate(self.saved.nodes):
                 self.objects[index] = self._made(index, node)
             for index, node in enumerate(self.saved.nodes):
+                self._finish_tuple(index)
+                if isinstance(self.objects[index], _TupleWrapper):
+                    continue
                 for child in node.children:
+                    self._finish_tuple(child.node_id)
                     _add_child(self.objects[index], child.local_name, self.objects[child.node_id])
             if not self.options.experimental_skip_checkpoint:
                 self._restore()
@@ -85,6 +88,15 @@ class Loader:
                 if isinstance(item, LoadedResource):
                     item._initialize()
         return self.objects[0]
+
+    def _finish_tuple(self, index: int) -> None:
+        """Make a tuple of its members: it cannot get them later."""
+        if isinstance(self.objects[index], _Tuple):
+            self.objects[index] = None
+            members = {int(c.local_name): c.node_id for c in self.saved.nodes[index].children if c.local_name.isdigit()}
+            for member in members.values():
+                self._finish_tuple(member)
+            self.objects[index] = _TupleWrapper(tuple(self.objects[members[i]] for i in sorted(members)))
 
     def _made(self, index: int, node: Any) -> Any:
         kind = node.WhichOneof("kind")
@@ -180,14 +192,8 @@ class Loader:
             restore_objects(self.saved, self.objects, prefix, self.options.allow_partial_checkpoint)
 
 
-class _Tuple(Trackable):
-    """A tuple of a saved model while its members come."""
-
-    def __init__(self) -> None:
-        self.members: dict[int, Any] = {}
-
-    def finished(self) -> Any:
-        return _TupleWrapper(tuple(self.members[i] for i in sorted(self.members)))
+class _Tuple:
+    """Stands for a tuple of a saved model until its members are there."""
 
 
 class CapturedTensor:
@@ -203,8 +209,6 @@ def _add_child(parent: Any, name: str, child: Any) -> None:
         parent.append(child)
     elif isinstance(parent, _DictWrapper):
         parent[name] = child
-    elif isinstance(parent, _Tuple):
-        parent.members[int(name)] = child
     elif isinstance(parent, (SignatureMap, LoadedResource)):
         parent._add_trackable_child(name, child)
     elif isinstance(parent, LoadedObject):
