@@ -3,7 +3,7 @@
 // unique: x [n] -> values [m] in the order of first appearance, index int32 or int64 [n] (where each element of x is in values),
 //   optional third output counts [m] of index's type. No attributes. All outputs are given whole: mark values and counts binding.
 //   NaN equals nothing, -0 equals 0. Element types: bool, integers, floats, string.
-#include <bit>
+#include <algorithm>
 #include <new>
 #include <string_view>
 #include <vector>
@@ -39,73 +39,83 @@ constexpr uint64_t mixed(uint64_t x) {
   return x ^ (x >> 32);
 }
 
-// Elements as 64 bits that are equal where they are; `nan` says where nothing is.
-uint64_t bits_at(const Tensor& x, int64_t i, bool& nan) {
-  nan = false;
-  switch (element_bytes(x.dtype)) {
-    case 1: {
-      const uint8_t bits = x.as<const uint8_t>()[i];
-      return bits;
-    }
-    case 2: {
-      const uint16_t bits = x.as<const uint16_t>()[i];
-      if (!is_floating(x.dtype)) return bits;
-      const float value = x.dtype == DType::float16 ? float_of_half(bits) : float_of_bfloat16(bits);
-      nan = value != value;
-      return value == 0.0f ? 0 : bits;
-    }
-    case 4: {
-      const uint32_t bits = x.as<const uint32_t>()[i];
-      if (!is_floating(x.dtype)) return bits;
-      nan = (bits & 0x7fffffffu) > 0x7f800000u;
-      return bits == 0x80000000u ? 0 : bits;
-    }
-    default: {
-      const uint64_t bits = x.as<const uint64_t>()[i];
-      if (!is_floating(x.dtype)) return bits;
-      nan = (bits << 1) > (uint64_t{0x7ff} << 53);
-      return bits == uint64_t{1} << 63 ? 0 : bits;
-    }
-  }
+// An element as 64 bits that are equal where elements are; `alone` says that it is NaN, which equals nothing.
+template <typename Bits>
+uint64_t key_of(Bits bits, DType dtype, bool& alone) {
+  constexpr int mantissa = sizeof(Bits) == 8 ? 52 : sizeof(Bits) == 4 ? 23 : 7;
+  if (sizeof(Bits) == 1 || !is_floating(dtype)) return bits;
+  const int digits = dtype == DType::float16 ? 10 : mantissa;
+  const auto size = static_cast<Bits>(bits << 1), infinity = static_cast<Bits>(static_cast<Bits>(-1) << (digits + 1));
+  alone = size > infinity;
+  return size == 0 ? 0 : bits;
 }
 
-// Numbers the elements by first appearance. hash(i, alone) sets `alone` where element i equals nothing, not even itself.
-template <typename Hash, typename Equal>
-void number(int64_t count, Hash&& hash, Equal&& equal, std::vector<int64_t>& first, std::vector<int64_t>& index) {
-  const auto slots = std::bit_ceil(static_cast<uint64_t>(count) * 2 + 2);
-  std::vector<int64_t> table(slots, -1);
+// Numbers elements by first appearance. The table grows with what is found: few values among many elements stay in the cache.
+class Numbering {
+ public:
+  explicit Numbering(std::vector<int64_t>& first) : first_(first), slots_(64) {}
+
+  // `same(j)` says whether element j, of an equal key, equals this one.
+  template <typename Same>
+  int64_t add(int64_t element, uint64_t key, bool alone, Same&& same) {
+    if (alone) return fresh(element);
+    const uint64_t mask = slots_.size() - 1;
+    uint64_t at = mixed(key) & mask;
+    for (; slots_[at].number >= 0; at = (at + 1) & mask) {
+      if (slots_[at].key == key && same(first_[static_cast<size_t>(slots_[at].number)])) return slots_[at].number;
+    }
+    slots_[at] = {key, static_cast<int64_t>(first_.size())};
+    if (++used_ * 2 > slots_.size()) grow();
+    return fresh(element);
+  }
+
+ private:
+  struct Slot {
+    uint64_t key = 0;
+    int64_t number = -1;
+  };
+
+  int64_t fresh(int64_t element) {
+    first_.push_back(element);
+    return static_cast<int64_t>(first_.size()) - 1;
+  }
+
+  void grow() {
+    std::vector<Slot> wider(slots_.size() * 4);
+    for (const Slot& slot : slots_) {
+      if (slot.number < 0) continue;
+      uint64_t at = mixed(slot.key) & (wider.size() - 1);
+      while (wider[at].number >= 0) at = (at + 1) & (wider.size() - 1);
+      wider[at] = slot;
+    }
+    slots_.swap(wider);
+  }
+
+  std::vector<int64_t>& first_;
+  std::vector<Slot> slots_;
+  size_t used_ = 0;
+};
+
+template <typename Bits, typename Index>
+void number_bits(const Tensor& x, std::vector<int64_t>& first, Index* index) {
+  Numbering numbering(first);
+  const auto* bits = x.as<const Bits>();
+  const int64_t count = x.dims[0];
   for (int64_t i = 0; i < count; ++i) {
     bool alone = false;
-    uint64_t slot = hash(i, alone) & (slots - 1);
-    while (!alone && table[slot] >= 0 && !equal(first[static_cast<size_t>(table[slot])], i))
-      slot = (slot + 1) & (slots - 1);
-    if (alone || table[slot] < 0) {
-      if (!alone) table[slot] = static_cast<int64_t>(first.size());
-      index[static_cast<size_t>(i)] = static_cast<int64_t>(first.size());
-      first.push_back(i);
-    } else {
-      index[static_cast<size_t>(i)] = table[slot];
-    }
+    const uint64_t key = key_of(bits[i], x.dtype, alone);
+    index[i] = static_cast<Index>(numbering.add(i, key, alone, [](int64_t) { return true; }));
   }
 }
 
-void put_numbers(Tensor& out, const std::vector<int64_t>& numbers) {
-  out.dims[0] = static_cast<int64_t>(numbers.size());
-  allocate_data(out);
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    if (out.dtype == DType::int32) {
-      out.as<int32_t>()[i] = static_cast<int32_t>(numbers[i]);
-    } else {
-      out.as<int64_t>()[i] = numbers[i];
-    }
-  }
-}
-
-Status run_unique(const Call& call) try {
+template <typename Index>
+Status number_elements(const Call& call, std::vector<int64_t>& first) {
   const Tensor& x = call.in(0);
-  Tensor& values = call.out(0);
+  Tensor &values = call.out(0), &index = call.out(1);
   const int64_t count = x.dims[0];
-  std::vector<int64_t> first, index(static_cast<size_t>(count));
+  index.dims[0] = count;
+  allocate_data(index);
+  auto* to = index.as<Index>();
   values.rank = 1;
   if (x.dtype == DType::string) {
     const auto* offsets = x.as<const int64_t>();
@@ -113,31 +123,56 @@ Status run_unique(const Call& call) try {
     const auto text = [&](int64_t i) {
       return std::string_view(bytes + offsets[i], static_cast<size_t>(offsets[i + 1] - offsets[i]));
     };
-    number(
-        count, [&](int64_t i, bool&) { return mixed(std::hash<std::string_view>()(text(i))); },
-        [&](int64_t i, int64_t j) { return text(i) == text(j); }, first, index);
+    Numbering numbering(first);
+    for (int64_t i = 0; i < count; ++i) {
+      const std::string_view own = text(i);
+      const auto same = [&](int64_t j) { return text(j) == own; };
+      to[i] = static_cast<Index>(numbering.add(i, std::hash<std::string_view>()(own), false, same));
+    }
     values.dims[0] = static_cast<int64_t>(first.size());
     const Tensor* source = &x;
-    MS_RETURN_IF_ERROR(take_strings(values, {&source, 1}, first.data()));
-  } else {
-    bool nan;
-    number(
-        count, [&](int64_t i, bool& alone) { return mixed(bits_at(x, i, alone)); },
-        [&](int64_t i, int64_t j) { return bits_at(x, i, nan) == bits_at(x, j, nan); }, first, index);
-    values.dims[0] = static_cast<int64_t>(first.size());
-    allocate_data(values);
-    const size_t width = element_bytes(x.dtype);
-    for (size_t i = 0; i < first.size(); ++i) {
-      std::memcpy(values.as<char>() + i * width, x.as<const char>() + static_cast<size_t>(first[i]) * width, width);
-    }
+    return take_strings(values, {&source, 1}, first.data());
   }
-  put_numbers(call.out(1), index);
-  if (call.output_count == 3) {
-    std::vector<int64_t> counts(first.size(), 0);
-    for (int64_t i : index) ++counts[static_cast<size_t>(i)];
-    put_numbers(call.out(2), counts);
+  const size_t width = element_bytes(x.dtype);
+  switch (width) {
+    case 1:
+      number_bits<uint8_t>(x, first, to);
+      break;
+    case 2:
+      number_bits<uint16_t>(x, first, to);
+      break;
+    case 4:
+      number_bits<uint32_t>(x, first, to);
+      break;
+    default:
+      number_bits<uint64_t>(x, first, to);
+      break;
+  }
+  values.dims[0] = static_cast<int64_t>(first.size());
+  allocate_data(values);
+  for (size_t i = 0; i < first.size(); ++i) {
+    std::memcpy(values.as<char>() + i * width, x.as<const char>() + static_cast<size_t>(first[i]) * width, width);
   }
   return Status();
+}
+
+template <typename Index>
+Status run_typed(const Call& call) {
+  std::vector<int64_t> first;
+  MS_RETURN_IF_ERROR(number_elements<Index>(call, first));
+  if (call.output_count < 3) return Status();
+  Tensor& counts = call.out(2);
+  counts.dims[0] = static_cast<int64_t>(first.size());
+  allocate_data(counts);
+  auto* to = counts.as<Index>();
+  std::fill_n(to, first.size(), Index(0));
+  const auto* index = call.out(1).as<const Index>();
+  for (int64_t i = 0; i < call.in(0).dims[0]; ++i) ++to[index[i]];
+  return Status();
+}
+
+Status run_unique(const Call& call) try {
+  return call.out(1).dtype == DType::int32 ? run_typed<int32_t>(call) : run_typed<int64_t>(call);
 } catch (const std::bad_alloc&) {
   return out_of_memory("unique", call.in(0));
 }
