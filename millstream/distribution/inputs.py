@@ -16,7 +16,12 @@ from millstream.execution.sparse_tensor import SparseTensor
 
 
 def divided(dataset: Any, count: int) -> Any:
-    """Return a dataset that has a PerReplica of the rows of each batch: equal parts, the last of which may have fewer."""
+    """Return a dataset that has a PerReplica of the rows of each batch: equal parts, the last of which may have fewer.
+
+    For one replica, these are the batches themselves.
+    """
+    if count == 1:
+        return dataset
 
     def divide(*batch: Any) -> Any:
         element = batch[0] if len(batch) == 1 else batch
@@ -139,7 +144,10 @@ class DistributedIteratorSpec(TypeSpec):
 
 def from_function(dataset_fn: Callable[..., Any], context: Any, count: int) -> DistributedDataset:
     """Return a dataset that has, for each step, an element of `dataset_fn(context)` for each replica."""
-    steps = dataset_fn(context).window(count)
+    batches = dataset_fn(context)
+    if count == 1:
+        return DistributedDataset(batches)
+    steps = batches.window(count)
 
     def gather(*parts: Any) -> Any:
         element = parts[0] if len(parts) == 1 else parts

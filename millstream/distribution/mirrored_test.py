@@ -124,6 +124,13 @@ def test_datasets_of_a_function_have_a_batch_for_each_replica() -> None:
     assert [parts(batch) for batch in found] == [[[0], [1]], [[2], [3]], [[4], []]]
 
 
+def test_one_replica_has_plain_values() -> None:
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    dataset = strategy.distribute_datasets_from_function(lambda context: tf.data.Dataset.range(3).batch(2))
+    assert [batch.numpy().tolist() for batch in dataset] == [[0, 1], [2]]
+    assert strategy.run(lambda x: x + 1, args=(tf.constant(1),)).numpy() == 2
+
+
 def test_a_traced_loop_runs_over_divided_batches() -> None:
     strategy = mirrored()
     dataset = strategy.experimental_distribute_dataset(tf.data.Dataset.range(10).batch(4))
