@@ -21,11 +21,28 @@ from millstream.execution.tensor import eager_constant
 from millstream.ops.registry import find
 
 
-def _raised_cosine(length: Any, periodic: Any, dtype: Any, a: float, b: float) -> Any:
+def _scalar(value: Any, what: str) -> Any:
+    """Return a whole number as a tensor.
+
+    Raises:
+      ValueError: where it is no scalar.
+    """
+    found = to_tensor(value, None, dtypes.int32)
+    if found.shape.rank not in (0, None):
+        raise ValueError(explain(f"{what} has shape {found.shape}, which must have rank 0: give a scalar."))
+    return found
+
+
+def _floating(dtype: Any) -> Any:
     wanted = as_dtype(dtype)
     if not wanted.is_floating:
         raise ValueError(explain(f"dtype must be a floating point type. Found {wanted}"))
-    known = static_value(to_tensor(length, None, dtypes.int32))
+    return wanted
+
+
+def _raised_cosine(length: Any, periodic: Any, dtype: Any, a: float, b: float) -> Any:
+    wanted = _floating(dtype)
+    known = static_value(_scalar(length, "window_length"))
     even = bool(periodic) if isinstance(periodic, (bool, np.bool_)) else bool(static_value(periodic))
     if known is not None:
         n = int(known)
@@ -60,8 +77,7 @@ def hamming_window(
 @public("signal.kaiser_window")
 def kaiser_window(window_length: Any, beta: Any = 12.0, dtype: Any = dtypes.float32, name: str | None = None) -> Any:
     """Return a Kaiser window."""
-    wanted = as_dtype(dtype)
-    count = to_tensor(window_length, None, dtypes.int32)
+    wanted, count = _floating(dtype), _scalar(window_length, "window_length")
     beta = cast(to_tensor(beta), wanted)
     place = cast(array.range_(count), wanted)
     half = (cast(count, wanted) - 1) / 2
@@ -72,11 +88,28 @@ def kaiser_window(window_length: Any, beta: Any = 12.0, dtype: Any = dtypes.floa
     return array.ones([1], wanted) if known is not None and int(known) == 1 else window
 
 
+@public("signal.kaiser_bessel_derived_window")
+def kaiser_bessel_derived_window(
+    window_length: Any, beta: Any = 12.0, dtype: Any = dtypes.float32, name: str | None = None
+) -> Any:
+    """Return a Kaiser-Bessel derived window: the square roots of a Kaiser window's running sums, and their mirror image.
+
+    Arguments:
+      window_length: the count of elements, an even whole number.
+      beta: the parameter of the Kaiser window.
+      dtype: a floating point type.
+      name: not used.
+    """
+    count = _scalar(window_length, "window_length")
+    sums = apply(find("Cumsum"), kaiser_window(count // 2 + 1, beta, dtype), 0)
+    half = apply(find("Sqrt"), sums[:-1] / sums[-1])
+    return array.concat([half, half[::-1]], 0)
+
+
 @public("signal.vorbis_window")
 def vorbis_window(window_length: Any, dtype: Any = dtypes.float32, name: str | None = None) -> Any:
     """Return a Vorbis power complementary window."""
-    wanted = as_dtype(dtype)
-    count = to_tensor(window_length, None, dtypes.int32)
+    wanted, count = _floating(dtype), _scalar(window_length, "window_length")
     arg = cast(array.range_(count), wanted)
     inner = apply(find("Sin"), eager_constant(np.pi, wanted) / cast(count, wanted) * (arg + 0.5))
     return apply(find("Sin"), eager_constant(np.pi / 2, wanted) * inner * inner)
@@ -102,8 +135,12 @@ def frame(
     rank = x.shape.rank
     if rank is None:
         raise ValueError(explain("tf.signal.frame needs a tensor of known rank; give it with tf.ensure_shape."))
+    if not -rank <= axis < rank:
+        raise IndexError(
+            explain(f"axis is {axis}, which rank {rank} does not have: choose one from {-rank} to {rank - 1}.")
+        )
     axis %= rank
-    known = [static_value(to_tensor(v, None, dtypes.int32)) for v in (frame_length, frame_step)]
+    known = [static_value(_scalar(v, "frame_length and frame_step")) for v in (frame_length, frame_step)]
     length, step = (int(k) if k is not None else v for k, v in zip(known, (frame_length, frame_step), strict=True))
     total = _size(x, axis)
     if pad_end:
@@ -191,7 +228,7 @@ def inverse_stft_window_fn(
             find("Sum"), array.reshape(padded, array.stack([overlaps, step])), array.index_tensor([0]), keep_dims=True
         )
         spread = array.reshape(array.tile(table, array.stack([overlaps, 1])), [-1])
-        return forward / spread[:length]
+        return apply(find("DivNoNan"), forward, spread[:length])
 
     return window_fn
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from millstream.api import array
+from millstream.api import array, picking
+from millstream.api.math import cast
 from millstream.api.public import public
+from millstream.api.reduction import reduce_prod
 from millstream.base import dtypes
 from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
@@ -18,7 +20,7 @@ def _complex(kind: str, suffix: str, axes: str) -> Callable[..., Any]:
     op = find(f"{kind.upper()}{suffix.upper()}")
 
     def function(input: Any, name: str | None = None) -> Any:
-        return apply(op, to_tensor(input))
+        return apply(op, to_tensor(input, None, dtypes.complex64))
 
     function.__name__ = function.__qualname__ = f"{kind}{suffix}"
     function.__doc__ = f"Return the {'inverse ' if kind == 'ifft' else ''}Fourier transform of the last {axes}."
@@ -81,6 +83,60 @@ rfft, irfft = _real("", 1), _real_inverse("", 1)
 for _suffix, _count in (("2d", 2), ("3d", 3)):
     _real(_suffix, _count)
     _real_inverse(_suffix, _count)
+
+
+def _several(kind: str) -> Callable[..., Any]:
+    """Publish kind + "nd": the transform of some or all axes."""
+    op, inverse = find(f"{kind.upper()}ND"), kind.startswith("i")
+    real = kind == "rfft"
+
+    def function(
+        input_tensor: Any, fft_length: Any = None, axes: Any = None, norm: str | None = None, name: str | None = None
+    ) -> Any:
+        x = to_tensor(input_tensor, None, dtypes.float32 if real else dtypes.complex64)
+        if real and x.dtype not in (dtypes.float32, dtypes.float64):
+            raise ValueError(explain(f"RFFT requires tf.float32 or tf.float64 inputs, got: {x}"))
+        if kind == "irfft" and not x.dtype.is_complex:
+            raise ValueError(explain(f"IRFFT requires tf.complex64 or tf.complex128 inputs, got: {x}"))
+        if norm not in (None, "backward", "forward", "ortho"):
+            raise ValueError(explain(f"norm is {norm!r}; allowed are None, 'backward', 'forward' and 'ortho'."))
+        chosen = array.shape_tensor(range(x.shape.rank) if axes is None else axes)
+        if fft_length is not None:
+            lengths = array.shape_tensor(fft_length)
+        else:
+            lengths = picking.gather(array.shape_tensor(_lengths(x, x.shape.rank, None, False)), chosen)
+            if kind == "irfft":
+                lengths = array.concat([lengths[:-1], apply(find("Maximum"), (lengths[-1:] - 1) * 2, 0)], 0)
+        if norm in ("forward", "ortho"):
+            points = cast(reduce_prod(lengths), x.dtype.real_dtype)
+            points = cast(points if norm == "forward" else apply(find("Sqrt"), points), x.dtype)
+            x = x * points if inverse else x / points
+        more = {}
+        if real:
+            more["Tcomplex"] = dtypes.complex64 if x.dtype is dtypes.float32 else dtypes.complex128
+        elif kind == "irfft":
+            more["Treal"] = x.dtype.real_dtype
+        return apply(op, x, lengths, chosen, **more)
+
+    function.__name__ = function.__qualname__ = f"{kind}nd"
+    function.__doc__ = f"""Return the {"inverse " if inverse else ""}Fourier transform of several axes, as numpy.fft.{kind}n.
+
+    Arguments:
+      input_tensor: {"real numbers: float32 or float64" if real else "complex64 or complex128"}, of any rank.
+      fft_length: the lengths to which the axes are cut or padded with zeros first; their sizes where None is given.
+      axes: which axes to transform; all where None is given.
+      norm: where the division by the number of points happens: "backward" (None: in the inverse), "forward" or "ortho".
+      name: not used.
+
+    Raises:
+      ValueError: on another `norm`, or element types that are not allowed.
+      InvalidArgumentError: where lengths and axes differ in number, or axes repeat.
+    """
+    return public(f"signal.{kind}nd")(function)
+
+
+for _kind in ("fft", "ifft", "rfft", "irfft"):
+    _several(_kind)
 
 
 def _shifted(x: Any, axes: Any, back: bool) -> Any:

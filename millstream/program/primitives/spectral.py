@@ -8,7 +8,7 @@ import numpy as np
 
 from millstream.base import dtypes
 from millstream.base.dtypes import DType
-from millstream.base.sizes import Size, product
+from millstream.base.sizes import Size, is_known, product
 from millstream.base.spec import Spec
 from millstream.program.primitives import elementwise as e
 from millstream.program.primitives.core import known_shape, primitive, refuse
@@ -30,7 +30,7 @@ def _infer(x: Spec, kind: str, lengths: Sizes) -> Spec:
         )
     if kind in ("fft", "ifft"):
         return x if x.shape == shape else Spec(x.dtype, shape)
-    last = lengths[-1] // 2 + 1 if kind == "rfft" else lengths[-1]
+    last = _half(lengths[-1]) if kind == "rfft" else lengths[-1]
     return Spec(kinds[x.dtype], (*shape[: len(shape) - n], *lengths[:-1], last))
 
 
@@ -69,8 +69,16 @@ def _reverse(dy: Value, y: Value, x: Value, kind: str, lengths: Sizes) -> tuple[
 FFT = primitive("fft", _infer, _meaning, _reverse)
 
 
+def _half(length: Size) -> Size:
+    """Return how many elements of a real sequence's transform are kept."""
+    return 0 if is_known(length) and length == 0 else length // 2 + 1
+
+
 def fft(x: Value, kind: str, lengths: Sizes) -> Value:
     """Transform (fft ifft rfft irfft) the last axes, whose lengths these are; of irfft, those of the result."""
+    if any(is_known(n) and n == 0 for n in lengths):
+        found = _infer(x.spec, kind, tuple(lengths))
+        return full(known_shape(found), 0, found.dtype)
     return emit(FFT, x, kind=kind, lengths=tuple(lengths))[0]
 
 
