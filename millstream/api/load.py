@@ -17,6 +17,7 @@ _FAMILIES = {
     "linear_operators": "linalg",
     "lookup": "lookup",
     "matrix_functions": "linalg",
+    "queue": "queue",
     "raw_ops": "raw_ops",
     "sets": "sets",
     "signal": "signal",

@@ -117,6 +117,15 @@ def call_python(function: Callable[..., Any], inputs: Sequence[Any], Tout: Any, 
     return results[0] if single else results
 
 
+def call_host(name: str, function: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Spec]) -> list[Any]:
+    """Call `function` on tensors, now or when the graph runs; it gives a list of tensors. Its errors stay as they are."""
+    if current_graph() is None:
+        return list(function(*inputs) or ())
+    handle = runtime.make_host(_at_once(lambda _, *arguments: function(*arguments)))
+    found = apply_flat(HostFunction(name, outputs), [handle, handle, *inputs], {})
+    return [] if not outputs else list(found) if isinstance(found, tuple) else [found]
+
+
 def _call_with_composites(function: Callable[..., Any], inputs: list[Any], Tout: Any) -> Any:
     """Call a function of composite tensors, or with such results: their tensors go in and out one by one."""
     single = not isinstance(Tout, (list, tuple))
