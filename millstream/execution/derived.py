@@ -14,8 +14,8 @@ from millstream.program.value import Definition, Node, Program, Value, building,
 class GradientOp(Definition):
     """What flows back through one call of `forward`: (inputs, outputs, given adjoints) -> wanted adjoints.
 
-    `layout`, known once it was emitted, says for each wanted input how many values its adjoint is: 1, or 2 for the rows and
-    indices of a sparse one, or 0 for none.
+    A layout says for each wanted input how many values its adjoint is: 1, or 2 for the rows and indices of a sparse one, or
+    0 for none. It is known once the op was emitted, and may be another one for other inputs: gather's along another axis.
     """
 
     effects = False
@@ -28,7 +28,7 @@ class GradientOp(Definition):
         self.attributes = dict(attributes)
         self.given = given
         self.wanted = wanted
-        self.layout: tuple[int, ...] = ()
+        self.layouts: list[tuple[int, ...]] = []
         self.plain = False
 
     def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
@@ -63,9 +63,17 @@ class GradientOp(Definition):
             )
             layout.append(len(parts))
             flat.extend(parts)
-        self.layout = tuple(layout)
-        self.plain = all(n == 1 for n in layout)
+        if tuple(layout) not in self.layouts:
+            self.layouts.append(tuple(layout))
+            self.plain = all(n == 1 for known in self.layouts for n in known)
         return tuple(flat)
+
+    def layout_of(self, results: Sequence[Any]) -> tuple[int, ...]:
+        """Return the layout that results of the op have; rows' indices are integers."""
+        if len(self.layouts) == 1:
+            return self.layouts[0]
+        (found,) = [layout for layout in self.layouts if _fits(layout, results)]
+        return found
 
     def reverse_rule(
         self, node: Node, flows: Sequence[Adjoint | None], reached: set[Value], again: Any
@@ -76,3 +84,10 @@ class GradientOp(Definition):
         outputs = self.run_body(node.inputs, node.attributes)
         nodes = program.nodes[start:]
         return by_position(reverse(nodes, flowing(outputs, flows), node.inputs), node.inputs)
+
+
+def _fits(layout: tuple[int, ...], results: Sequence[Any]) -> bool:
+    if sum(layout) != len(results):
+        return False
+    kinds = [is_index for count in layout for is_index in (False, True)[:count]]
+    return all(x.dtype.is_integer is is_index for x, is_index in zip(results, kinds, strict=True))

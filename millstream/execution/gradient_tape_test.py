@@ -273,3 +273,15 @@ def test_a_tape_that_gave_its_gradient_still_knows_the_variables_it_watched():
             return y
 
         watched()
+
+
+def test_the_gradient_of_gather_is_sparse_along_the_first_axis_only_whatever_came_before():
+    x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+    for axis in (0, 1, 0, 1, 0):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            taken = tf.gather(x, [1, 1], axis=axis)
+        want = [[0.0, 0.0], [2.0, 2.0]] if axis == 0 else [[0.0, 2.0], [0.0, 2.0]]
+        found = tape.gradient(taken, x)
+        assert isinstance(found, tf.IndexedSlices) is (axis == 0)
+        assert tf.convert_to_tensor(found).numpy().tolist() == want

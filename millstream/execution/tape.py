@@ -281,7 +281,7 @@ def _adjoints(item: Record, op: GradientOp, wanted: tuple[int, ...], result: Any
     flat = result if isinstance(result, tuple) else (result,)
     adjoints: list[Any] = []
     at = 0
-    for count, i in zip(op.layout, wanted, strict=True):
+    for count, i in zip(op.layout_of(flat), wanted, strict=True):
         if count == 2:
             source = item.inputs[i]
             shape = runtime.state_info(source)["value_shape"] if source._dtype == RESOURCE else source._shape
