@@ -49,3 +49,51 @@ def reset_default_graph() -> None:
         raise AssertionError(
             "Do not use tf.reset_default_graph() to clear nested graphs: leave the traced function first."
         )
+
+
+@public(
+    "import_graph_def",
+    "graph_util.import_graph_def",
+    "compat.v1.import_graph_def",
+    "compat.v1.graph_util.import_graph_def",
+)
+def import_graph_def(
+    graph_def: Any,
+    input_map: Any = None,
+    return_elements: Any = None,
+    name: str | None = None,
+    op_dict: Any = None,
+    producer_op_list: Any = None,
+) -> Any:
+    """Add the nodes of a GraphDef to the graph being traced.
+
+    Args:
+      graph_def: the message.
+      input_map: tensors that take the place of outputs in it, by `name` or `name:index`.
+      return_elements: names of what is wanted: `name:index` for tensors, `name` for operations.
+      name: what is put before all names, "import" without it, nothing for "".
+      op_dict: accepted and not used.
+      producer_op_list: an OpList of the ops of who wrote it: attributes that are not known here are left out where they
+        have the defaults stated there.
+
+    Returns:
+      A list of tensors and operations; None without `return_elements`.
+
+    Raises:
+      TypeError: `graph_def` is no GraphDef.
+      ValueError: a name is not in it, or its nodes do not fit together.
+      tf.errors.NotFoundError: it has an op that is not declared here.
+      RuntimeError: no graph is being traced.
+
+    >>> graph = tf.Graph()
+    >>> with graph.as_default():
+    ...     x = tf.compat.v1.placeholder(tf.float32, [2], name="x")
+    ...     y = tf.add(x, 1.0, name="y")
+    >>> definition = graph.as_graph_def()
+    >>> f = tf.function(lambda x: tf.import_graph_def(definition, {"x": x}, ["y:0"])[0])
+    >>> f(tf.constant([1.0, 2.0])).numpy().tolist()
+    [2.0, 3.0]
+    """
+    from millstream.execution import graph_definition
+
+    return graph_definition.import_graph_def(graph_def, input_map, return_elements, name, producer_op_list)

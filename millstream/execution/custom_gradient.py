@@ -163,7 +163,7 @@ def _another(tensor: Any) -> Any:
         tapes.pause(-1)
 
 
-class _GraphCustom(Definition):
+class GraphCustom(Definition):
     """Gives the first `count` inputs as they are; adjoints go through the program that the gradient function became."""
 
     effects = False
@@ -173,7 +173,7 @@ class _GraphCustom(Definition):
         self.name = f"{name}:custom_gradient"
         self.count = count
         self.args = args
-        self.gradient = gradient
+        self.gradient_program = gradient
         self.layout = layout
 
     def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
@@ -187,7 +187,7 @@ class _GraphCustom(Definition):
     ) -> list[Adjoint | None]:
         """Emit the gradient function's program."""
         dys = [full(v.shape, 0, v.dtype) if f is None else dense(f) for f, v in zip(flows, node.outputs, strict=True)]
-        found = inline(self.gradient, [*dys, *node.inputs[self.count + self.args :]])
+        found = inline(self.gradient_program, [*dys, *node.inputs[self.count + self.args :]])
         adjoints: list[Adjoint | None] = [None] * len(node.inputs)
         at = 0
         for i, (size, shape) in enumerate(self.layout):
@@ -235,7 +235,7 @@ def _in_graph(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     captured = [t for t, _ in traced.captures]
     program = traced.program(captured)
     handles = [v.handle for v in variables]
-    definition = _GraphCustom(
+    definition = GraphCustom(
         getattr(function, "__name__", "custom"), len(outputs), len(inputs) + len(handles), program, layout
     )
     made = graph.create(definition, [*outputs, *inputs, *handles, *captured], {})

@@ -104,6 +104,14 @@ class GraphView:
         """Return the scope that names are in now, without its last slash."""
         return current_scope().removesuffix("/")
 
+    def as_graph_def(
+        self, from_version: int | None = None, add_shapes: bool = False, use_pybind11_proto: bool = False
+    ) -> Any:
+        """Return the graph as a GraphDef message; with `add_shapes`, what is known of the shapes goes with it."""
+        from millstream.execution.graph_definition import graph_def_of
+
+        return graph_def_of(self, add_shapes)
+
     def name_scope(self, name: str | None) -> NameScope:
         """Put `name` before the names of what is made inside."""
         return NameScope(name or "")

@@ -31,18 +31,13 @@ from millstream.program.primitives.shaping import BIND_SIZES, CONSTANT, constant
 from millstream.program.value import Definition, Node, Program, Value, building, from_source
 
 
-def lower(program: Program) -> Program:
-    """Return the program in ops and constants alone; inputs and outputs have the specs that they had."""
-    return Lowering(program).result
-
-
 def is_public(definition: Definition) -> bool:
     """Return whether a definition is one of TensorFlow's ops; ops of our own are opened."""
     return isinstance(definition, Op) and Op.registry.get(definition.name) is definition
 
 
 class Lowering:
-    """One program on its way, and where the sizes in it come from."""
+    """Says one program in ops and constants alone: `result`, whose inputs and outputs have the specs that they had."""
 
     def __init__(self, program: Program) -> None:
         self.name = program.name
@@ -50,6 +45,8 @@ class Lowering:
         self._place: dict[Value, Value] = {}
         self._where: dict[Symbol, tuple[Value, int | None]] = {}
         self._sizes: dict[Any, Value] = {}
+        self.customs: dict[Node, tuple[Any, list[Value]]] = {}
+        """What has a gradient of its own: the node that stands for it, its definition, and what its gradient captured."""
         for value in program.inputs:
             self._put(value, self.result.input(value.spec))
         for node in program.nodes:
@@ -86,12 +83,25 @@ class Lowering:
             return
         elif isinstance(definition, Primitive):
             made = self._primitive(node, inputs)
+        elif getattr(definition, "gradient_program", None) is not None:
+            made = self._custom(node, inputs, label)
         else:
             made = self._opened(node, inputs)
         for old, new in zip(node.outputs, made, strict=True):
             if new in inputs:
                 new = find("Identity")(new)
             self._put(old, new)
+
+    def _custom(self, node: Node, inputs: list[Value], label: str | None) -> Sequence[Value]:
+        """Add an IdentityN of the results and arguments of a function that says its own gradient."""
+        definition: Any = node.definition
+        count = definition.count + definition.args
+        identity = find("IdentityN")
+        identity(inputs[:count])
+        made = self.result.nodes[-1]
+        made.label = label
+        self.customs[made] = (definition, inputs[count:])
+        return made.outputs[: definition.count]
 
     def _primitive(self, node: Node, inputs: list[Value]) -> Sequence[Value]:
         rule = RULES.get(node.definition.name)

@@ -45,7 +45,7 @@ class Library:
     def __init__(self, functions: Iterable[Any] = (), custom: Callable[..., Any] | None = None) -> None:
         self.functions = {f.signature.name: f for f in functions}
         self.custom = custom
-        self.gradients: dict[str, str] = {}
+        """What knows gradients that functions say themselves: (reader, kind, inputs) -> definition and its inputs, or None."""
         self._made: dict[Any, Program] = {}
 
     def program(self, name: str, specs: Sequence[Spec]) -> Program:
@@ -74,6 +74,7 @@ class Library:
                 None, None, f"The function {name!r} takes {len(arguments)} inputs and was called with {len(inputs)}."
             )
         reader = NodeReader(self, program, f"function {name!r}")
+        reader.function = name
         for argument, value in zip(arguments, inputs, strict=True):
             reader.know(argument.name, [value])
         reader.read(function.node_def)
@@ -94,6 +95,12 @@ class NodeReader:
         self.program = program
         self.place = place
         self.read_other = read_other
+        self.function = ""
+        """The name of the function that is read; empty for a graph."""
+        self.replaced: Mapping[str, Value] = {}
+        """What stands for outputs of nodes in place of these, by `name` or `name:index`."""
+        self.label: Callable[[str], str] = str
+        """What a node is called in the program."""
         self._values: dict[str, list[Value]] = {}
         self._parts: dict[str, dict[str, int]] = {}
 
@@ -102,8 +109,14 @@ class NodeReader:
         self._values[name] = list(values)
         self._parts[name] = dict(parts or {})
 
+    def known(self, name: str) -> list[Value] | None:
+        """Return what a node gives; None where there is no such node."""
+        return self._values.get(name)
+
     def value(self, text: str) -> Value:
         """Return the value that `name`, `name:index` or `name:output:index` stands for."""
+        if text in self.replaced:
+            return self.replaced[text]
         name, *rest = text.split(":")
         if name not in self._values:
             raise errors.InvalidArgumentError(None, None, f"{self.place} takes {text!r}, which nothing in it makes.")
@@ -156,12 +169,12 @@ class NodeReader:
     def _add_op(self, node: Any) -> None:
         definition = declared(node, self.place)
         inputs = self.inputs_of(node)
-        registered = node.attr["_gradient_op_type"].s.decode() if "_gradient_op_type" in node.attr else ""
-        if self.library.custom is not None and registered in self.library.gradients:
-            function = self.library.gradients[registered]
-            self._emit(node, self.library.custom(self.library, function, inputs), inputs, {})
-            self._parts[node.name] = {"output": 0}
-            return
+        if self.library.custom is not None and "_gradient_op_type" in node.attr:
+            found = self.library.custom(self, node.attr["_gradient_op_type"].s.decode(), inputs)
+            if found is not None:
+                self._emit(node, found[0], found[1], {})
+                self._parts[node.name] = {"output": 0}
+                return
         attributes = self._attributes(node, definition, inputs)
         self._emit(node, definition, inputs, definition.complete(attributes))
 
@@ -231,7 +244,7 @@ class NodeReader:
             say_more(value, shape_of(shape))
 
     def _label(self, node: Any) -> None:
-        self.program.nodes[-1].label = node.name
+        self.program.nodes[-1].label = self.label(node.name)
 
 
 def _after_turn(start: Spec, after: Spec) -> Spec:

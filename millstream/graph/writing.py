@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from millstream.base import dtypes, errors, tensor_proto
 from millstream.base.messages import message
 from millstream.graph.attributes import default_message, implied, kinds_of, shape_message, to_message
-from millstream.graph.lowering import lower
+from millstream.graph.lowering import Lowering
 from millstream.graph.order import is_stateful, waits
 from millstream.graph.reading import starts
 from millstream.ops.declaration import Op
@@ -60,7 +61,9 @@ class LibraryWriter:
         self.used: dict[str, Op] = {}
         self._names = Names()
         self._of: dict[int, tuple[Program, str]] = {}
-        self.gradients: dict[int, str] = {}
+        self.customs: list[CustomGradient] = []
+        """Functions with gradients of their own, where `keep_gradients` is set."""
+        self.keep_gradients = False
 
     def name_of(self, program: Program) -> str:
         """Return the name of a program as a function, writing it first where that was not done."""
@@ -79,7 +82,8 @@ class LibraryWriter:
         """Write a program as a function and return its name."""
         name = self._names.unique(_NOT_IN_NAMES.sub("_", name or program.name or "function").replace("/", "_"))
         self._of[id(program)] = (program, name)
-        plain = lower(program)
+        lowered = Lowering(program)
+        plain = lowered.result
         made = message("FunctionDef")()
         made.signature.name = name
         names = Names()
@@ -95,6 +99,8 @@ class LibraryWriter:
             if value.dtype is dtypes.resource:
                 made.resource_arg_unique_id[i] = i
         made.node_def.extend(writer.write(plain.nodes))
+        if self.keep_gradients:
+            self._write_gradients(lowered, writer, made)
         given = Names()
         for i, value in enumerate(plain.outputs):
             output = given.argument(output_names[i] if i < len(output_names) else "identity")
@@ -108,6 +114,42 @@ class LibraryWriter:
         made.signature.is_stateful = is_stateful(plain)
         self.message.function.append(made)
         return name
+
+    def _write_gradients(self, lowered: Lowering, writer: NodeWriter, function: Any) -> None:
+        """Write the gradients that functions inside of a function say themselves."""
+        nodes = {node.name: node for node in function.node_def}
+        for node, (definition, captures) in lowered.customs.items():
+            if any(size == 2 for size, _ in definition.layout):
+                continue
+            given = definition.gradient_program
+            gradient = Program(f"__inference_internal_grad_fn_{given.name}")
+            rest = [Value(v.spec.with_value(None)) for v in node.outputs[definition.count :]]
+            gradient.inputs = [*given.inputs[: definition.count], *rest, *given.inputs[definition.count :]]
+            gradient.nodes, gradient.outputs = given.nodes, given.outputs
+            kind = f"CustomGradient-{len(self.customs) + 1}"
+            nodes[writer.names[node]].attr["_gradient_op_type"].s = kind.encode()
+            places = [plain_place(writer.place[v]) for v in captures]
+            made = CustomGradient(self.add(gradient), kind, function.signature.name, node, definition, captures, places)
+            self.customs.append(made)
+
+
+@dataclass
+class CustomGradient:
+    """A gradient that a function says itself: its own name, that of its kind, where it belongs, and what it captured."""
+
+    name: str
+    kind: str
+    function: str
+    node: Node
+    definition: Any
+    captures: list[Value]
+    places: list[str]
+
+
+def plain_place(text: str) -> str:
+    """Return `node:index` of `node:output:index`, or of an argument's name."""
+    parts = text.split(":")
+    return f"{parts[0]}:{parts[2] if len(parts) == 3 else 0}"
 
 
 class NodeWriter:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,18 @@ from millstream.api.public import public
 from millstream.base import errors, tensor_proto
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
-from millstream.base.structured_values import shape_of
+from millstream.base.structured_values import decode, shape_of
 from millstream.execution.autotrackable import AutoTrackable
 from millstream.execution.context import init_scope
+from millstream.execution.custom_gradient import GraphCustom
 from millstream.execution.data_structures import ListWrapper, _DictWrapper, _TupleWrapper
 from millstream.execution.function import Function
-from millstream.execution.tensor import eager_from_array
+from millstream.execution.tensor import Tensor, eager_from_array
 from millstream.execution.trackable_resource import Asset, TrackableResource
 from millstream.execution.variable import ResourceVariable, VariableAggregation, VariableSynchronization
-from millstream.graph.reading import Library
+from millstream.graph.reading import Library, NodeReader
+from millstream.program.primitives.shaping import constant
+from millstream.program.value import Value
 from millstream.saving import constants
 from millstream.saving.files import read_saved_model
 from millstream.saving.loaded_functions import LoadedConcreteFunction, RestoredFunction, SignatureMap
@@ -65,8 +68,8 @@ class Loader:
         self.options = options
         self.saved = meta_graph.object_graph_def
         library = meta_graph.graph_def.library
-        self.library = Library(library.function)
-        self.library.gradients = {g.registered_op_type: g.gradient_func for g in library.registered_gradients}
+        self.library = Library(library.function, self._custom_gradient)
+        self._gradients = {g.registered_op_type: g.gradient_func for g in library.registered_gradients}
         self.objects: list[Any] = [None] * len(self.saved.nodes)
         self._concrete: dict[str, LoadedConcreteFunction] = {}
 
@@ -88,6 +91,27 @@ class Loader:
                 if isinstance(item, LoadedResource):
                     item._initialize()
         return self.objects[0]
+
+    def _custom_gradient(self, reader: NodeReader, kind: str, inputs: Sequence[Value]) -> Any:
+        """Return what stands for a node whose gradient the model says itself."""
+        name = self._gradients.get(kind)
+        if name is None or name not in self.saved.concrete_functions:
+            return None
+        saved = self.saved.concrete_functions[name]
+        captures = []
+        for index in saved.bound_inputs:
+            item = self.objects[index]
+            if isinstance(item, CapturedTensor) and item.function == reader.function:
+                captures.append(reader.value(item.name))
+            elif isinstance(item, Tensor):
+                captures.append(constant(item.numpy(), item.dtype))
+            else:
+                return None
+        layout = [(0 if spec is None else 1, None) for spec in decode(saved.output_signature)]
+        specs = [v.spec.with_value(None) for v in (*inputs, *captures)]
+        program = self.library.program(name, specs)
+        definition = GraphCustom(name, len(inputs), len(inputs), program, layout)
+        return definition, [*inputs, *inputs, *captures]
 
     def _finish_tuple(self, index: int) -> None:
         """Make a tuple of its members: it cannot get them later."""

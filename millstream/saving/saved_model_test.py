@@ -189,3 +189,14 @@ def test_the_text_form_is_read(recorded: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         tf.saved_model.load(tmp_path)(x).numpy(), tf.saved_model.load(recorded / "linear")(x).numpy()
     )
+
+
+def test_gradients_that_functions_say_themselves_are_kept(recorded: Path, tmp_path: Path) -> None:
+    save("custom_gradient", tmp_path)
+    for folder in (recorded / "custom_gradient", tmp_path):
+        loaded = tf.saved_model.load(str(folder))
+        x = tf.constant([0.1, 0.3, -2.0, 3.0])
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = loaded.clipped(x)
+        np.testing.assert_allclose(tape.gradient(y, x).numpy(), [1.8, 3.0, -3.0, 3.0], rtol=1e-5)

@@ -11,7 +11,9 @@ from millstream.api.public import PUBLIC, public
 from millstream.base import dtypes, errors
 from millstream.base.errors import explain
 from millstream.base.messages import message
+from millstream.base.shapes import from_spec_shape
 from millstream.base.structured_values import encode
+from millstream.base.tensor_specs import TensorSpec
 from millstream.execution.context import current_graph, init_scope
 from millstream.execution.data_structures import ListWrapper, _DictWrapper, _TupleWrapper
 from millstream.execution.trackable_resource import Asset, TrackableResource
@@ -56,6 +58,7 @@ class Writer:
         self.saved = message("SavedModel")(saved_model_schema_version=constants.SCHEMA_VERSION)
         self.meta_graph = self.saved.meta_graphs.add()
         self.library = LibraryWriter()
+        self.library.keep_gradients = options.experimental_custom_gradients
         self.main = MainGraph(self.meta_graph)
         self.assets: dict[str, str] = {}
         self._functions: dict[int, str] = {}
@@ -77,6 +80,7 @@ class Writer:
                     node.dependencies.add(**reference)
             self._describe(tracked, node)
         self._write_main_graph()
+        self._write_gradients()
         self.meta_graph.graph_def.library.CopyFrom(self.library.message)
         return self.saved
 
@@ -160,6 +164,24 @@ class Writer:
         made.output_signature.CopyFrom(encode(concrete.structured_outputs))
         return found
 
+    def _write_gradients(self) -> None:
+        """State the gradients that functions say themselves, and what they captured inside of these."""
+        objects = self.meta_graph.object_graph_def
+        for custom in self.library.customs:
+            registered = self.library.message.registered_gradients.add(registered_op_type=custom.kind)
+            registered.gradient_func = custom.name
+            made = objects.concrete_functions[custom.name]
+            for place in custom.places:
+                made.bound_inputs.append(len(objects.nodes))
+                captured = objects.nodes.add().captured_tensor
+                captured.name, captured.concrete_function = place, custom.function
+            specs = [_spec_of(v, f"result_grads_{i}") for i, v in enumerate(custom.node.outputs)]
+            made.canonicalized_input_signature.CopyFrom(encode(((None, *specs), {})))
+            flowing = iter(custom.definition.gradient_program.outputs)
+            results: list[Any] = [None] * custom.definition.count
+            results += [_spec_of(next(flowing)) if size else None for size, _ in custom.definition.layout]
+            made.output_signature.CopyFrom(encode(results))
+
     def _owner(self, tensor: Any, concrete: Any) -> int:
         number = self._nodes.get(id(tensor))
         if number is None:
@@ -197,6 +219,10 @@ class Writer:
         number = self.graph.number_of(resource)
         assert number is not None
         return dict(self.graph.children[number])[name].traces[0].concrete
+
+
+def _spec_of(value: Any, name: str | None = None) -> TensorSpec:
+    return TensorSpec(from_spec_shape(value.spec.shape), value.dtype, name)
 
 
 def _describe_variable(variable: Any, made: Any) -> None:

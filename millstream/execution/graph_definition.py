@@ -1,0 +1,183 @@
+"""Graphs being traced as GraphDef messages, and GraphDef messages put into them: tf.Graph.as_graph_def and tf.import_graph_def."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from millstream.base import errors
+from millstream.base.errors import explain
+from millstream.base.messages import message
+from millstream.execution.context import current_graph
+from millstream.execution.convert import to_tensor
+from millstream.execution.operation import label, operation_of
+from millstream.execution.tensor import Tensor
+from millstream.graph.attributes import kinds_of, shape_message, shape_of
+from millstream.graph.lowering import Lowering
+from millstream.graph.reading import Library, NodeReader, declared, name_of_input, spec_of_shape
+from millstream.graph.writing import LibraryWriter, Names, NodeWriter, versions
+from millstream.ops.registry import find
+from millstream.program.value import Node, Value
+
+PLACEHOLDERS = ("Placeholder", "PlaceholderV2")
+
+
+def graph_def_of(graph: Any, add_shapes: bool = False) -> Any:
+    """Return a graph as a GraphDef; with `add_shapes`, what is known of the shapes goes with it.
+
+    Raises:
+      tf.errors.UnimplementedError: something in it runs in Python, and is no op.
+    """
+    made = message("GraphDef")()
+    names = Names()
+    library = LibraryWriter(strip_defaults=False)
+    writer = NodeWriter(library, names, in_function=False)
+    for node in graph.program.nodes:
+        label(graph, node)
+    program = Lowering(graph.program).result
+    for old, new in zip(graph.program.inputs, program.inputs, strict=True):
+        name = names.node(operation_of(graph.tensor(old)).name)
+        placed = made.node.add(name=name, op="Placeholder")
+        placed.attr["dtype"].type = old.dtype.as_datatype_enum
+        placed.attr["shape"].shape.CopyFrom(shape_message(old.spec.shape))
+        if add_shapes:
+            placed.attr["_output_shapes"].list.shape.add().CopyFrom(shape_message(old.spec.shape))
+        writer.place[new] = name
+    made.node.extend(writer.write(program.nodes, add_shapes))
+    if library.message.function:
+        made.library.CopyFrom(library.message)
+    versions(made)
+    return made
+
+
+def import_graph_def(
+    graph_def: Any,
+    input_map: Mapping[Any, Any] | None = None,
+    return_elements: Sequence[str] | None = None,
+    name: str | None = None,
+    producer_op_list: Any = None,
+) -> list[Any] | None:
+    """Add the nodes of a GraphDef to the graph being traced; return the tensors and operations asked for."""
+    if not hasattr(graph_def, "node") or not hasattr(graph_def, "library"):
+        raise TypeError(explain("Argument `graph_def` must be a GraphDef proto."))
+    graph = current_graph()
+    if graph is None:
+        raise RuntimeError(
+            explain(
+                "import_graph_def adds to a graph, and there is none: call it in tf.Graph().as_default() or a tf.function."
+            )
+        )
+    own = message("GraphDef").FromString(graph_def.SerializeToString())
+    if producer_op_list is not None:
+        strip_defaults(own, producer_op_list)
+    scope = "import" if name is None else name.removesuffix("/")
+    prefix = (
+        f"{graph.unique_name(graph.get_name_scope() + '/' + scope if graph.get_name_scope() else scope)}/"
+        if scope
+        else ""
+    )
+    importer = Importer(graph, own, prefix, input_map or {})
+    importer.read()
+    return None if return_elements is None else [importer.element(text) for text in return_elements]
+
+
+class Importer:
+    """Puts one GraphDef into a graph."""
+
+    def __init__(self, graph: Any, graph_def: Any, prefix: str, input_map: Mapping[Any, Any]) -> None:
+        self.graph = graph
+        self.graph_def = graph_def
+        self.prefix = prefix
+        self.library = Library(graph_def.library.function)
+        self.reader = NodeReader(self.library, graph.program, "the graph that is imported", self.read_other)
+        self.operations: dict[str, Node | Value] = {}
+        self._mapped = self._values_of(input_map)
+
+    def _values_of(self, input_map: Mapping[Any, Any]) -> dict[str, Value]:
+        found = {}
+        nodes = {node.name for node in self.graph_def.node}
+        missing = []
+        for key, tensor in input_map.items():
+            text = key if isinstance(key, str) else getattr(key, "name", str(key))
+            if text.startswith("^"):
+                continue
+            if name_of_input(text) not in nodes:
+                missing.append(text if ":" in text else f"{text}:0")
+            given = tensor if isinstance(tensor, Tensor) else to_tensor(tensor)
+            found[text.removesuffix(":0")] = self.graph.value_of(given)
+        if missing:
+            raise ValueError(
+                explain(f"Attempted to map inputs that were not found in graph_def: [{', '.join(missing)}]")
+            )
+        return found
+
+    def read(self) -> None:
+        """Add all nodes."""
+        self.reader.replaced = self._mapped
+        self.reader.label = self._label
+        try:
+            self.reader.read(self.graph_def.node)
+        except errors.InvalidArgumentError as error:
+            raise ValueError(error.message) from None
+
+    def _label(self, name: str) -> str:
+        return str(self.graph.unique_name(self.prefix + name))
+
+    def read_other(self, reader: NodeReader, node: Any) -> list[Value] | None:
+        """Add what only graphs have: inputs, and nodes that do nothing but wait."""
+        if node.op in PLACEHOLDERS:
+            if node.name in self._mapped:
+                return [self._mapped[node.name]]
+            shape = shape_of(node.attr["shape"].shape) if "shape" in node.attr else None
+            tensor = self.graph.placeholder(spec_of_shape(node.attr["dtype"].type, shape), self.prefix + node.name)
+            return [tensor.value]
+        if node.op == "PlaceholderWithDefault":
+            return [reader.inputs_of(node)[0]]
+        if node.op == "NoOp":
+            self.graph.program.emit(find("NoOp"), (), {})
+            self.graph.program.nodes[-1].label = self._label(node.name)
+            self.operations[node.name] = self.graph.program.nodes[-1]
+            return []
+        return None
+
+    def element(self, text: str) -> Any:
+        """Return the tensor `name:index` or the operation `name`."""
+        if not isinstance(text, str):
+            raise TypeError(explain(f"Argument `return_elements` must be a list of strings, got {text!r} in it."))
+        name, colon, number = text.partition(":")
+        values = self.reader.known(name)
+        if values is None or (colon and (not number.isdigit() or int(number) >= len(values))):
+            kind = "tensor" if colon else "operation"
+            raise ValueError(explain(f"Requested return {kind} '{text}' not found in graph def"))
+        if colon:
+            return self.graph.tensor(values[int(number)])
+        return self.operation(name, values)
+
+    def operation(self, name: str, values: Sequence[Value]) -> Any:
+        """Return the operation that a node became."""
+        if values:
+            return operation_of(self.graph.tensor(values[0]))
+        wanted = self.operations.get(name)
+        for operation in self.graph.get_operations():
+            if operation._node is wanted if wanted is not None else operation.name == self.prefix + name:
+                return operation
+        raise ValueError(explain(f"Requested return operation '{name}' not found in graph def"))
+
+
+def strip_defaults(graph_def: Any, producer_op_list: Any) -> None:
+    """Leave out attributes that are not known here where they have the defaults that their writer's ops state."""
+    ops = {op.name: op for op in producer_op_list.op}
+    nodes = [*graph_def.node, *(n for f in graph_def.library.function for n in f.node_def)]
+    for node in nodes:
+        if node.op not in ops:
+            continue
+        try:
+            known = kinds_of(declared(node, "the graph"))
+        except errors.NotFoundError:
+            continue
+        for attribute in ops[node.op].attr:
+            if attribute.name in known or attribute.name not in node.attr or not attribute.HasField("default_value"):
+                continue
+            given, default = node.attr[attribute.name], attribute.default_value
+            if given.SerializeToString(deterministic=True) == default.SerializeToString(deterministic=True):
+                del node.attr[attribute.name]
