@@ -168,7 +168,7 @@ class BundleReader:
     def _joined(self, name: str, entry: Entry, wanted: Part | None) -> Any:
         """Return a tensor, or a part of it, that was written in parts."""
         if wanted is None:
-            wanted = Part(entry.shape, (0,) * len(entry.shape), entry.shape)
+            wanted = Part.all_of(entry.shape)
         pieces = []
         for part in entry.parts:
             common = part.common(wanted)

@@ -12,18 +12,27 @@ from millstream.base import errors
 
 @dataclass(frozen=True)
 class Part:
-    """A block of a tensor of the sizes `shape`: where it starts and how long it is in each dimension."""
+    """A block of a tensor of the sizes `shape`: where it starts and how long it is in each dimension.
+
+    `whole` are the dimensions that were said to be taken whole, whatever their size: files name these parts otherwise.
+    """
 
     shape: tuple[int, ...]
     starts: tuple[int, ...]
     lengths: tuple[int, ...]
+    whole: frozenset[int] = frozenset()
+
+    @classmethod
+    def all_of(cls, shape: Sequence[int]) -> Part:
+        """Return the part that is all of a tensor."""
+        return cls(tuple(shape), (0,) * len(shape), tuple(shape), frozenset(range(len(shape))))
 
     @classmethod
     def of_text(cls, text: str) -> Part:
         """Return the part that a `shape_and_slice` names.
 
         >>> Part.of_text("10 2 0,5:-")
-        Part(shape=(10, 2), starts=(0, 0), lengths=(5, 2))
+        Part(shape=(10, 2), starts=(0, 0), lengths=(5, 2), whole=frozenset({1}))
 
         Raises:
           tf.errors.InvalidArgumentError: for a text of another form, or a part that is not inside of the tensor.
@@ -36,13 +45,14 @@ class Part:
                 for words, size in zip(described.split(":"), shape, strict=True)
             ]
             starts, lengths = tuple(s for s, _ in pairs), tuple(n for _, n in pairs)
+            whole = frozenset(i for i, words in enumerate(described.split(":")) if words == "-")
         except ValueError:
             raise errors.InvalidArgumentError(
                 None,
                 None,
                 f"{text!r} names no part of a tensor: sizes and start,length or - for each, as in '10 2 0,5:-'.",
             ) from None
-        made = cls(shape, starts, lengths)
+        made = cls(shape, starts, lengths, whole)
         if not made.is_inside():
             raise errors.InvalidArgumentError(
                 None, None, f"The part {text!r} is not inside of its tensor of {list(shape)}."
@@ -55,7 +65,8 @@ class Part:
         if len(proto.extent) != len(shape):
             raise ValueError(f"a part of {len(proto.extent)} dimensions is of a tensor of {len(shape)}")
         lengths = tuple(e.length if e.HasField("length") else n for e, n in zip(proto.extent, shape, strict=True))
-        made = cls(tuple(shape), tuple(e.start for e in proto.extent), lengths)
+        whole = frozenset(i for i, extent in enumerate(proto.extent) if not extent.HasField("length"))
+        made = cls(tuple(shape), tuple(e.start for e in proto.extent), lengths, whole)
         if not made.is_inside():
             raise ValueError(f"a part {made.starts} + {made.lengths} is not inside of its tensor of {list(shape)}")
         return made
@@ -67,7 +78,7 @@ class Part:
 
     def is_whole(self) -> bool:
         """Return whether the part is all of its tensor."""
-        return self.lengths == self.shape
+        return len(self.whole) == len(self.shape)
 
     def count(self) -> int:
         """Return the number of elements."""
@@ -94,17 +105,16 @@ class Part:
 
     def fill_proto(self, proto: Any) -> None:
         """Write the part into a TensorSliceProto; a dimension that is taken whole has no length there."""
-        for size, start, length in zip(self.shape, self.starts, self.lengths, strict=True):
+        for i, (start, length) in enumerate(zip(self.starts, self.lengths, strict=True)):
             extent = proto.extent.add()
-            if (start, length) != (0, size):
+            if i not in self.whole:
                 extent.start, extent.length = start, length
 
     def key(self, name: str) -> bytes:
         """Return the key of this part of the tensor `name` in an index."""
         made = _number(0) + _text(name.encode()) + _number(len(self.shape))
-        for size, start, length in zip(self.shape, self.starts, self.lengths, strict=True):
-            whole = (start, length) == (0, size)
-            made += _signed(0 if whole else start) + _signed(-1 if whole else length)
+        for i, (start, length) in enumerate(zip(self.starts, self.lengths, strict=True)):
+            made += _signed(start) + _signed(-1 if i in self.whole else length)
         return made
 
 

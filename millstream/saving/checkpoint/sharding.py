@@ -140,7 +140,7 @@ class MaxShardSizePolicy(ShardingCallback):
                 room -= size
                 continue
             width = size // each.tensor._count
-            whole = Part.of_text(each.slice_spec) if each.slice_spec else _whole(each.tensor._shape)
+            whole = Part.of_text(each.slice_spec) if each.slice_spec else Part.all_of(each.tensor._shape)
             waiting = [whole]
             while waiting:
                 part = waiting.pop()
@@ -166,10 +166,6 @@ def _bytes(tensor: Any) -> int:
     if tensor.dtype is dtypes.string:
         return sum(len(text) for text in tensor._strings())
     return int(tensor._numpy().nbytes)
-
-
-def _whole(shape: Sequence[int]) -> Part:
-    return Part(tuple(shape), (0,) * len(shape), tuple(shape))
 
 
 def _text(part: Part) -> str:
