@@ -22,6 +22,7 @@ _FAMILIES = {
     "sets": "sets",
     "signal": "signal",
     "strings": "strings",
+    "test": "test",
     "train": "train",
     "experimental_numpy": "experimental.numpy",
     "extension": "experimental",
