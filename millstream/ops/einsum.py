@@ -17,6 +17,8 @@ from millstream.program.value import Value
 
 Any = Types("T")
 Labels = tuple[str, ...]
+NARROW = (dtypes.float16, dtypes.bfloat16)
+"""Sums of products of these are kept in float32 by the product of matrices only."""
 
 
 def read_labels(term: str, rank: int | None, equation: str) -> Labels:
@@ -77,6 +79,10 @@ def _pair(x: Value, a: Labels, y: Value, b: Labels, wanted: set[str]) -> tuple[V
     y, b = _without_ones(y, b, x, a)
     both = [label for label in a if label in b]
     batch, over = [n for n in both if n in wanted], [n for n in both if n not in wanted]
+    matrices = len(both) < len(a) or len(both) < len(b)
+    same = all(x.shape[a.index(n)] == y.shape[b.index(n)] for n in both)
+    if same and not (over and (matrices or x.dtype in NARROW)):
+        return _elementwise(x, a, y, b, over)
     product = dot(
         x,
         y,
@@ -84,6 +90,17 @@ def _pair(x: Value, a: Labels, y: Value, b: Labels, wanted: set[str]) -> tuple[V
         ([a.index(n) for n in batch], [b.index(n) for n in batch]),
     )
     return product, (*batch, *(n for n in a if n not in both), *(n for n in b if n not in both))
+
+
+def _elementwise(x: Value, a: Labels, y: Value, b: Labels, over: list[str]) -> tuple[Value, Labels]:
+    """Return the product where nothing is summed, or all axes are shared: no work for matrices."""
+    labels = (*a, *(n for n in b if n not in a))
+    sizes = dict(zip((*b, *a), (*y.shape, *x.shape), strict=True))
+    shape = [sizes[n] for n in labels]
+    order = sorted(range(y.rank), key=lambda i: labels.index(b[i]))
+    y = transpose(y, order) if order != list(range(y.rank)) else y
+    both = broadcast(x, shape, range(x.rank)) * broadcast(y, shape, [labels.index(b[i]) for i in order])
+    return _summed(both, labels, set(labels) - set(over))
 
 
 def _placed(x: Value, labels: Labels, target: Labels) -> Value:
