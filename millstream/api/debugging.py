@@ -11,6 +11,7 @@ from millstream.api import array
 from millstream.api.public import public
 from millstream.base import dtypes, errors
 from millstream.base.dtypes import as_dtype
+from millstream.execution import numerics_check, placement_log
 from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
@@ -290,6 +291,79 @@ def assert_shapes(
                     )
                 )
     return None if current_graph() is None else apply(find("NoOp"))
+
+
+@public("debugging.enable_check_numerics", "compat.v1.debugging.enable_check_numerics")
+def enable_check_numerics(stack_height_limit: int | None = 30, path_length_limit: int | None = 50) -> None:
+    """Stop where an op's result holds NaN or infinity, with the op, its inputs and the user's line in the message.
+
+    It counts for this thread: for what it runs eagerly, and for functions it traces, from now on.
+
+    Args:
+      stack_height_limit: accepted and not used: the message names the user's line.
+      path_length_limit: how many letters of that line's path are shown at most; None for all.
+
+    >>> tf.debugging.enable_check_numerics()
+    >>> try:
+    ...     tf.math.log(-1.0)
+    ... except tf.errors.InvalidArgumentError as error:
+    ...     print("Log" in error.message)
+    True
+    >>> tf.debugging.disable_check_numerics()
+    """
+    numerics_check.enable(path_length_limit)
+
+
+@public("debugging.disable_check_numerics", "compat.v1.debugging.disable_check_numerics")
+def disable_check_numerics() -> None:
+    """Take back `enable_check_numerics`. Functions that were traced meanwhile keep their checks."""
+    numerics_check.disable()
+
+
+@public("debugging.experimental.enable_dump_debug_info", "compat.v1.debugging.experimental.enable_dump_debug_info")
+def enable_dump_debug_info(
+    dump_root: str,
+    tensor_debug_mode: str = "NO_TENSOR",
+    circular_buffer_size: int = 1000,
+    op_regex: str | None = None,
+    tensor_dtypes: Any = None,
+) -> None:
+    """Refuse: TensorFlow's debugger files are read by its own debugger, and are not written.
+
+    Raises:
+      tf.errors.UnimplementedError: always. Use `tf.debugging.enable_check_numerics`, `tf.print`, or
+        `MILLSTREAM_SHOW=graph,program,plan`, which prints what is traced and compiled.
+    """
+    raise errors.UnimplementedError(
+        None,
+        None,
+        errors.explain(
+            "tf.debugging.experimental.enable_dump_debug_info is not supported: the files of TensorFlow's debugger are not "
+            "written.",
+            fix="Use tf.debugging.enable_check_numerics, tf.print, or MILLSTREAM_SHOW=graph,program,plan.",
+        ),
+    )
+
+
+@public("debugging.experimental.disable_dump_debug_info", "compat.v1.debugging.experimental.disable_dump_debug_info")
+def disable_dump_debug_info() -> None:
+    """Return at once: nothing is ever written."""
+
+
+@public("debugging.set_log_device_placement", "compat.v1.debugging.set_log_device_placement")
+def set_log_device_placement(enabled: bool) -> None:
+    """Write the device of each op to stderr, when it is run eagerly or traced.
+
+    Args:
+      enabled: whether it is written.
+    """
+    placement_log.enable(bool(enabled))
+
+
+@public("debugging.get_log_device_placement", "compat.v1.debugging.get_log_device_placement")
+def get_log_device_placement() -> bool:
+    """Return whether the device of each op is written."""
+    return placement_log.enabled()
 
 
 _state = {"filtering": True}

@@ -339,7 +339,9 @@ class TestCase(absltest.TestCase):
         )
 
     @contextmanager
-    def assertRaisesWithPredicateMatch(self, exception_type: Any, expected_err_re_or_predicate: Any) -> Iterator[None]:
+    def assertRaisesWithPredicateMatch(  # type: ignore[override]
+        self, exception_type: Any, expected_err_re_or_predicate: Any
+    ) -> Iterator[None]:
         """Fail where the block does not raise an error whose text has a pattern, or of which a function says True."""
         wanted = expected_err_re_or_predicate
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -201,6 +201,10 @@ def apply_flat(definition: Definition, inputs: Sequence[Any], attributes: dict[s
     return outputs[0] if len(outputs) == 1 else outputs
 
 
+inspectors: list[Callable[[Any, Definition, Sequence[Any], Sequence[Any]], Sequence[Any]]] = []
+"""Asked for the results of each new node of a graph: what they give takes their place."""
+
+
 def _create(graph: Any, definition: Definition, inputs: Sequence[Any], attributes: dict[str, Any]) -> Any:
     """Add a node. While tracing, what does not fit is TypeError or ValueError, as TensorFlow has it; only calls give op errors."""
     kind: Any = ValueError
@@ -209,7 +213,10 @@ def _create(graph: Any, definition: Definition, inputs: Sequence[Any], attribute
             kind = TypeError
             definition.check_types(inputs, attributes)
             kind = ValueError
-        return graph.create(definition, inputs, attributes)
+        outputs = graph.create(definition, inputs, attributes)
+        for inspect in inspectors:
+            outputs = inspect(graph, definition, inputs, outputs)
+        return outputs
     except errors.OpError as error:
         state_failure(error, definition, [_spec_here(t) for t in inputs], attributes, errors.user_line())
         if isinstance(error, errors.InvalidArgumentError):
