@@ -8,7 +8,8 @@ namespace millstream::regex {
 namespace {
 
 constexpr int32_t last_code = 0x10ffff;
-constexpr int most_repeats = 1000, deepest = 1000;
+constexpr int most_repeats = 1000;  // as RE2
+constexpr int deepest = 250;        // groups in groups: each takes some of the stack
 
 void add_range(Ranges& ranges, int32_t first, int32_t last) { ranges.emplace_back(first, last); }
 
