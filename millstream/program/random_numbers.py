@@ -143,21 +143,21 @@ def reserved(op: str, count: int, *, samples: int = 0) -> int:
     return count * 256
 
 
-def _doubles(words: Array) -> Array:
+def doubles(words: Array) -> Array:
     high, low = words[0::2].astype(np.uint64), words[1::2].astype(np.uint64)
     mantissa = ((high & np.uint64(0xFFFFF)) << _THIRTY_TWO) | low
     return (mantissa | np.uint64(0x3FF0000000000000)).view(np.float64) - 1.0
 
 
-def _floats(words: Array) -> Array:
+def floats(words: Array) -> Array:
     return ((words & np.uint32(0x7FFFFF)) | np.uint32(0x3F800000)).view(np.float32) - np.float32(1)
 
 
 def _from_words(words: Array, dtype: np.dtype[Any]) -> Array:
     if dtype == np.float64:
-        return _doubles(words)
+        return doubles(words)
     if dtype == np.float32:
-        return _floats(words)
+        return floats(words)
     places = 10 if dtype == np.float16 else 7
     return ((words & np.uint32((1 << places) - 1)).astype(np.float32) / np.float32(1 << places)).astype(dtype)
 
@@ -176,12 +176,12 @@ def uniform(key: int, counter: Array, shape: tuple[int, ...], dtype: Any = np.fl
 def _box_muller(words: Array, dtype: np.dtype[Any]) -> Array:
     """Turn uniform words into normal numbers, in pairs; float64 or float32."""
     if dtype == np.float64:
-        u = _doubles(words)
+        u = doubles(words)
         radius = np.sqrt(-2.0 * np.log(np.maximum(u[0::2], 1.0e-7)))
         angle = 2.0 * math.pi * u[1::2]
         return np.stack([np.sin(angle) * radius, np.cos(angle) * radius], axis=1).reshape(-1)
     # The C library's float functions are right almost to the last place: so is float64, rounded.
-    u = _floats(words)
+    u = floats(words)
     low = np.maximum(u[0::2], np.float32(1.0e-7)).astype(np.float64)
     radius = np.sqrt(np.float32(-2) * np.log(low).astype(np.float32))
     angle = (2.0 * math.pi * u[1::2].astype(np.float64)).astype(np.float32).astype(np.float64)
@@ -261,7 +261,7 @@ def _shuffled_words(key: int, counter: Array, output: int, unit: int) -> Any:
     """Yield the uniform float64 of one output's stretch, in TensorFlow's order here: the second of a block first."""
     start = skip(counter, unit * output)
     while True:
-        pair = _doubles(philox_bits(key, start, 4))
+        pair = doubles(philox_bits(key, start, 4))
         yield float(pair[1])
         yield float(pair[0])
         start = skip(start, 1)
@@ -293,7 +293,7 @@ def gamma(key: int, counter: Array, shape: tuple[int, ...], alpha: Array) -> Arr
                 words = philox_bits(key, start, 4)
                 start = skip(start, 1)
                 double = np.dtype(np.float64)
-                spare[kind] = (_box_muller(words, double) if kind == "normal" else _doubles(words)).tolist()
+                spare[kind] = (_box_muller(words, double) if kind == "normal" else doubles(words)).tolist()
             return spare[kind].pop()
 
         if a == 1.0:
@@ -439,7 +439,7 @@ def multinomial(key: int, counter: Array, logits: Array, samples: int, dtype: An
     """Return class numbers [batch, samples] (StatelessMultinomial), as one of TensorFlow's threads draws them."""
     values = np.asarray(logits).astype(np.float64)
     words = philox_bits(key, counter, 2 * values.shape[0] * samples)
-    uniforms = _doubles(words).reshape(values.shape[0], samples)
+    uniforms = doubles(words).reshape(values.shape[0], samples)
     out = np.zeros((values.shape[0], samples), dtype)
     for row in range(values.shape[0]):
         finite = np.isfinite(values[row])

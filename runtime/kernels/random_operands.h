@@ -13,6 +13,7 @@ Status check_key_counter(const Call& call, const char* name, int64_t algorithm);
 
 // random_state.cc: makes the counters of all stateful random ops begin again.
 void forget_random_states();
+void forget_learned_candidates();  // random_candidates.cc
 
 // What this thread draws from now on belongs to `scope` (0: to none). Returns the scope before.
 int64_t set_random_scope(int64_t scope);

@@ -80,7 +80,10 @@ void forget_random_scope(int64_t scope) {
   states.streams.erase(first, last);
 }
 
-void forget_random_states() { forget_random_scope(0); }
+void forget_random_states() {
+  forget_random_scope(0);
+  forget_learned_candidates();
+}
 
 int64_t set_random_scope(int64_t scope) {
   const int64_t before = random_scope;

@@ -14,6 +14,7 @@ from millstream.base.dtypes import DType
 from millstream.base.sizes import Size
 from millstream.base.spec import Spec
 from millstream.program import random_numbers as numbers
+from millstream.program.candidates import forget_learned
 from millstream.program.primitives.core import primitive, refuse
 from millstream.program.primitives.shaping import scalar_size
 from millstream.program.value import Program, Value, current_program, emit
@@ -153,6 +154,7 @@ _streams: dict[tuple[int, int, int, int], tuple[np.ndarray, np.ndarray]] = {}
 def forget_streams() -> None:
     """Make the reference back end's counters begin again."""
     _streams.clear()
+    forget_learned()
 
 
 def _next_meaning(delta: np.ndarray, origin: int, ordinal: int, seed: int, seed2: int) -> tuple[np.ndarray, np.ndarray]:
