@@ -4,6 +4,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "bindings/python.h"
+#include "kernels/lapack.h"
 #include "kernels/random_operands.h"
 #include "memory/allocator.h"
 #include "memory/crc32c.h"
@@ -11,13 +12,33 @@
 
 namespace millstream::python {
 void add_readers(nanobind::module_& m);
+void add_pixels(nanobind::module_& m);
 }
 
 namespace nb = nanobind;
 namespace ms = millstream;
 namespace mp = millstream::python;
 
+namespace {
+
+PyObject* lapack_finder = nullptr;  // kept as long as the process lives
+
+// What lapack_finder(name) gives: a capsule, an address, or None where there is no such function. Called from kernels.
+void* find_lapack(const char* name) {
+  const nb::gil_scoped_acquire locked;
+  PyObject* found = PyObject_CallFunction(lapack_finder, "s", name);
+  void* function = nullptr;
+  if (found && PyCapsule_CheckExact(found)) function = PyCapsule_GetPointer(found, PyCapsule_GetName(found));
+  if (found && PyLong_CheckExact(found)) function = PyLong_AsVoidPtr(found);
+  if (PyErr_Occurred()) PyErr_WriteUnraisable(lapack_finder);
+  Py_XDECREF(found);
+  return function;
+}
+
+}  // namespace
+
 NB_MODULE(_runtime, m) {
+  nb::set_leak_warnings(false);  // what a module's globals hold when Python ends is not a leak
   m.doc() = "The runtime's door for Python. Private to millstream: the public names are in millstream.api.";
   if (!mp::add_tensor_type(m.ptr()) || !mp::add_plan_type(m.ptr()) || !mp::add_dispatch_types(m.ptr()) ||
       !mp::add_call_cache_type(m.ptr()) || PyModule_AddFunctions(m.ptr(), mp::tensor_functions) != 0 ||
@@ -43,6 +64,16 @@ NB_MODULE(_runtime, m) {
         return names;
       },
       "The names of this build's kernels.");
+  m.def(
+      "set_lapack",
+      [](nb::object finder) {
+        lapack_finder = finder.release().ptr();
+        ms::set_lapack(find_lapack);
+      },
+      nb::arg("finder"),
+      "finder(name) gives BLAS's or LAPACK's function of that name, as a capsule or an address, or None. It is called "
+      "when one is "
+      "first needed.");
   m.def("forget_random_states", &ms::forget_random_states, "Make the counters of all stateful random ops begin again.");
   m.def("set_random_scope", &ms::set_random_scope,
         "What this thread draws from now on has the counters of this scope. Returns the one before; 0 is none.");
@@ -62,6 +93,7 @@ NB_MODULE(_runtime, m) {
       },
       nb::arg("data"), nb::arg("start") = 0, "CRC-32C of bytes, going on from the sum of those before.");
   mp::add_readers(m);
+  mp::add_pixels(m);
   m.def("thread_count", &ms::thread_count);
   m.def("set_thread_count", &ms::set_thread_count, "0: as many as the process may use.");
   m.def("memory_stats", [] {

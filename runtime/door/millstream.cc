@@ -7,6 +7,7 @@
 #include <memory>
 #include <new>
 
+#include "kernels/lapack.h"
 #include "memory/allocator.h"
 #include "memory/objects.h"
 #include "program/executor.h"
@@ -152,6 +153,7 @@ int ms_thread_count(void) { return thread_count(); }
 void ms_set_thread_count(int count) { set_thread_count(count); }
 int64_t ms_memory_bytes(void) { return memory_stats().reserved_bytes; }
 void ms_release_cached_memory(void) { release_cached_memory(); }
+void ms_set_lapack(void* (*find)(const char* name)) { set_lapack(find); }
 void ms_trace_start(void) { trace_start(); }
 
 int ms_trace_write(const char* path) {

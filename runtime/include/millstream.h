@@ -52,6 +52,9 @@ MS_API int ms_thread_count(void);
 MS_API void ms_set_thread_count(int count); /* 0: as many as the process may use */
 MS_API int64_t ms_memory_bytes(void);       /* taken from the system now */
 MS_API void ms_release_cached_memory(void);
+/* Large matrices are factorised by BLAS and LAPACK where they are given: find("dgetrf") returns the address of the Fortran function
+ * of that name (sizes of 32 bits), NULL where there is none. Without it the runtime's own kernels serve. */
+MS_API void ms_set_lapack(void* (*find)(const char* name));
 MS_API void ms_trace_start(void);
 MS_API int ms_trace_write(const char* path); /* stops, and writes the events as JSON for chrome://tracing */
 

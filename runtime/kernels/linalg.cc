@@ -7,6 +7,7 @@
 // lu: x [..., n, n] -> packed [..., n, n], permutation int32 or int64 [..., n]: row i of the product is row permutation[i] of x.
 // solve: a, b -> x; attributes: adjoint.   inverse: x -> y; attributes: adjoint.
 // determinant: x [..., n, n] -> [...].   log_determinant: x -> sign [...], log of the absolute value [...] (of x's type).
+// Large matrices go to LAPACK where the host gives it (lapack.h); but lu's pivots of complex numbers are the longest, not LAPACK's.
 #include "kernels/linalg.h"
 
 #include <algorithm>
@@ -15,6 +16,8 @@
 #include <limits>
 #include <new>
 #include <vector>
+
+#include "kernels/lapack.h"
 
 namespace millstream {
 
@@ -80,7 +83,13 @@ Status each_matrix(const Tensor& x, const char* message, F&& one) {
 
 // Where x is not positive definite, the lower triangle becomes NaN, as TensorFlow's does.
 template <typename S>
-void cholesky(const S* x, S* l, int64_t n) {
+void not_definite(S* l, int64_t n) {
+  for (int64_t k = 0; k < n; ++k) std::fill(l + k * n, l + k * n + k + 1, S(std::numeric_limits<Real<S>>::quiet_NaN()));
+}
+
+// False where x is not positive definite.
+template <typename S>
+bool cholesky(const S* x, S* l, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {
     S* row = l + i * n;
     for (int64_t j = 0; j < i; ++j) {
@@ -88,16 +97,10 @@ void cholesky(const S* x, S* l, int64_t n) {
       row[j] = (x[i * n + j] - dot(other, row, j)) / real_part(other[j]);
     }
     const Real<S> rest = real_part(x[i * n + i]) - real_part(dot(row, row, i));
-    if (!(rest > 0)) {
-      for (int64_t k = 0; k < n; ++k) {
-        std::fill(l + k * n, l + k * n + k + 1, S(std::numeric_limits<Real<S>>::quiet_NaN()));
-        std::fill(l + k * n + k + 1, l + (k + 1) * n, S(0));
-      }
-      return;
-    }
+    if (!(rest > 0)) return false;
     row[i] = S(std::sqrt(rest));
-    std::fill(row + i + 1, row + n, S(0));
   }
+  return true;
 }
 
 // Solves in place: x [n, k]. A pivot of 0 gives infinities and NaN.
@@ -165,10 +168,17 @@ Decomposition decompose(S* a, int64_t* rows, int64_t n) {
   return result;
 }
 
-// x = a^-1 b, or a^-H b. `work` is n x n, `rows` n.
+// x = a^-1 b, or a^-H b. False where a is singular.
 template <typename S>
-bool solve(const S* a, const S* b, S* x, int64_t n, int64_t k, bool adjoint) {
+bool solve(const S* a, const S* b, S* x, int64_t n, int64_t k, bool adjoint, bool lapack) {
   std::vector<S> packed(a, a + n * n);
+  if (lapack) {
+    std::vector<int> pivots(static_cast<size_t>(n));
+    if (!lapack_factorise(packed.data(), pivots.data(), n)) return false;
+    std::copy_n(b, n * k, x);
+    lapack_solve(packed.data(), pivots.data(), x, n, k, adjoint);
+    return true;
+  }
   std::vector<int64_t> rows(static_cast<size_t>(n));
   if (!decompose(packed.data(), rows.data(), n).regular) return false;
   if (!adjoint) {
@@ -198,8 +208,15 @@ Status run_cholesky(const Call& call) {
   const int64_t n = rows_of(x);
   return with_scalar(x.dtype, [&](auto scalar) {
     using S = decltype(scalar);
+    const UseLapack lapack(matrices_in(x), n);
     return each_matrix(x, "", [&](int64_t i) {
-      cholesky(x.as<const S>() + i * n * n, call.out(0).as<S>() + i * n * n, n);
+      const S* from = x.as<const S>() + i * n * n;
+      S* l = call.out(0).as<S>() + i * n * n;
+      for (int64_t row = 0; row < n; ++row) {
+        if (lapack) std::copy_n(from + row * n, row + 1, l + row * n);
+        std::fill(l + row * n + row + 1, l + (row + 1) * n, S(0));
+      }
+      if (!(lapack ? lapack_cholesky(l, n) : cholesky(from, l, n))) not_definite(l, n);
       return true;
     });
   });
@@ -223,10 +240,15 @@ Status run_triangular_solve(const Call& call) {
   const int64_t n = rows_of(a), k = columns_of(b);
   return with_scalar(a.dtype, [&](auto scalar) {
     using S = decltype(scalar);
+    const UseLapack lapack(matrices_in(a), k > 1 ? n : 0);
     return each_matrix(a, "", [&](int64_t i) {
       S* x = call.out(0).as<S>() + i * n * k;
       std::copy_n(b.as<const S>() + i * n * k, n * k, x);
-      triangular_solve(a.as<const S>() + i * n * n, x, n, k, call.attributes[0] != 0, call.attributes[1] != 0, false);
+      const bool lower = call.attributes[0] != 0, adjoint = call.attributes[1] != 0;
+      if (lapack)
+        lapack_triangular_solve(a.as<const S>() + i * n * n, x, n, k, lower, adjoint, false);
+      else
+        triangular_solve(a.as<const S>() + i * n * n, x, n, k, lower, adjoint, false);
       return true;
     });
   });
@@ -250,11 +272,12 @@ Status run_lu(const Call& call) {
   const int64_t n = rows_of(x);
   return with_scalar(x.dtype, [&](auto scalar) {
     using S = decltype(scalar);
+    const UseLapack lapack(matrices_in(x), is_complex_scalar<S> ? 0 : n);
     return each_matrix(x, "Input is not invertible.", [&](int64_t i) {
       std::vector<int64_t> rows(static_cast<size_t>(n));
       S* a = y.as<S>() + i * n * n;
       std::copy_n(x.as<const S>() + i * n * n, n * n, a);
-      const bool regular = decompose(a, rows.data(), n).regular;
+      const bool regular = lapack ? lapack_lu(a, rows.data(), n) : decompose(a, rows.data(), n).regular;
       for (int64_t k = 0; k < n; ++k) {
         if (permutation.dtype == DType::int32) {
           permutation.as<int32_t>()[i * n + k] = static_cast<int32_t>(rows[static_cast<size_t>(k)]);
@@ -275,9 +298,10 @@ Status run_solve(const Call& call) try {
   const int64_t n = rows_of(a), k = columns_of(b);
   return with_scalar(a.dtype, [&](auto scalar) {
     using S = decltype(scalar);
+    const UseLapack lapack(matrices_in(a), n);
     return each_matrix(a, "Input matrix is not invertible.", [&](int64_t i) {
       return solve(a.as<const S>() + i * n * n, b.as<const S>() + i * n * k, call.out(0).as<S>() + i * n * k, n, k,
-                   call.attributes[0] != 0);
+                   call.attributes[0] != 0, lapack);
     });
   });
 } catch (const std::bad_alloc&) {
@@ -299,9 +323,10 @@ Status run_inverse(const Call& call) try {
     using S = decltype(scalar);
     std::vector<S> identity(static_cast<size_t>(n * n), S(0));
     for (int64_t i = 0; i < n; ++i) identity[static_cast<size_t>(i * n + i)] = S(1);
+    const UseLapack lapack(matrices_in(x), n);
     return each_matrix(x, "Input is not invertible.", [&](int64_t i) {
       return solve(x.as<const S>() + i * n * n, identity.data(), call.out(0).as<S>() + i * n * n, n, n,
-                   call.attributes[0] != 0);
+                   call.attributes[0] != 0, lapack);
     });
   });
 } catch (const std::bad_alloc&) {
@@ -320,16 +345,34 @@ Status check_determinants(const Call& call, const char* name, int outputs) {
 Status check_determinant(const Call& call) { return check_determinants(call, "determinant", 1); }
 Status check_log_determinant(const Call& call) { return check_determinants(call, "log_determinant", 2); }
 
+// The sign of the permutation, 0 where a pivot is 0. `packed` is decomposed.
+template <typename S>
+int sign_by_rows(S* packed, int64_t n) {
+  std::vector<int64_t> rows(static_cast<size_t>(n));
+  return decompose(packed, rows.data(), n).sign;
+}
+template <typename S>
+int sign_by_lapack(S* packed, int64_t n) {
+  std::vector<int> pivots(static_cast<size_t>(n));
+  if (!lapack_factorise(packed, pivots.data(), n)) {
+    for (int64_t i = 0; i < n; ++i) {
+      if (packed[i * n + i] == S(0)) return 0;
+    }
+  }
+  int sign = 1;
+  for (int64_t i = 0; i < n; ++i) sign = pivots[static_cast<size_t>(i)] == i + 1 ? sign : -sign;
+  return sign;
+}
+
 // visit(matrix number, sign of the permutation or 0, its packed decomposition)
 template <typename S, typename F>
 Status each_decomposition(const Call& call, F&& visit) {
   const Tensor& x = call.in(0);
   const int64_t n = rows_of(x);
+  const UseLapack lapack(matrices_in(x), n);
   return each_matrix(x, "", [&](int64_t i) {
     std::vector<S> packed(x.as<const S>() + i * n * n, x.as<const S>() + (i + 1) * n * n);
-    std::vector<int64_t> rows(static_cast<size_t>(n));
-    const int sign = decompose(packed.data(), rows.data(), n).sign;
-    visit(i, sign, packed.data());
+    visit(i, lapack ? sign_by_lapack(packed.data(), n) : sign_by_rows(packed.data(), n), packed.data());
     return true;
   });
 }

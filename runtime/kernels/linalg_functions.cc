@@ -1,6 +1,8 @@
 // Kernels `eig`, `matrix_square_root`, `matrix_logarithm` on the last two axes, through Schur's form T = Q^H x Q, computed in complex
 // float64. They refuse types other than float32, float64, complex64, complex128 (matrix_logarithm: the complex ones).
 //
+// Large matrices go to LAPACK where the host gives it (lapack.h).
+//
 // eig: x [..., n, n] -> values [..., n], vectors [..., n, n] in columns, of length 1, optional; complex. No attributes.
 // matrix_square_root: x [..., n, n] -> y with y y = x, its eigenvalues in the right half plane. Of a real x that has none of real
 //   numbers it is NaN, as it is where x holds NaN or infinities.
@@ -11,6 +13,7 @@
 #include <new>
 #include <vector>
 
+#include "kernels/lapack.h"
 #include "kernels/linalg.h"
 
 namespace millstream {
@@ -21,6 +24,11 @@ using Matrix = std::vector<C>;  // [n, n], row-major
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
 
 double size_of(C x) { return std::fabs(x.real()) + std::fabs(x.imag()); }
+
+bool is_finite(const Matrix& x) {
+  return std::all_of(x.begin(), x.end(),
+                     [](C value) { return std::isfinite(value.real()) && std::isfinite(value.imag()); });
+}
 
 Matrix identity(int64_t n) {
   Matrix q(static_cast<size_t>(n * n), C(0));
@@ -97,11 +105,10 @@ void chase(Matrix& t, Matrix& q, int64_t n, int64_t first, int64_t last, C shift
 }
 
 // t becomes upper triangular, q unitary: what t was is q t q^H. False where that does not come to an end.
-bool to_schur(Matrix& t, Matrix& q, int64_t n) {
-  for (const C& value : t) {
-    if (!std::isfinite(value.real()) || !std::isfinite(value.imag())) return false;
-  }
+bool to_schur(Matrix& t, Matrix& q, int64_t n, bool lapack) {
+  if (!is_finite(t)) return false;
   q = identity(n);
+  if (lapack) return lapack_schur(t.data(), q.data(), n);
   to_hessenberg(t, q, n);
   double whole = 0;
   for (const C& value : t) whole = std::max(whole, size_of(value));
@@ -167,15 +174,47 @@ Matrix eigenvectors(const Matrix& t, const Matrix& q, int64_t n) {
   return vectors;
 }
 
+// The rows become columns.
+template <typename R>
+void put_columns(const R* rows, R* y, int64_t n) {
+  for (int64_t k = 0; k < n; ++k) {
+    for (int64_t j = 0; j < n; ++j) y[j * n + k] = rows[k * n + j];
+  }
+}
+
+// t is overwritten.
+bool eigen(Matrix& t, Matrix& values, Matrix* vectors, int64_t n) {
+  Matrix q;
+  if (!to_schur(t, q, n, false)) return false;
+  for (int64_t k = 0; k < n; ++k) values[k] = t[k * n + k];
+  if (vectors) *vectors = eigenvectors(t, q, n);
+  return true;
+}
+
+template <typename S>
+bool eigen_by_lapack(const Call& call, int64_t matrix) {
+  using R = std::complex<Real<S>>;
+  const int64_t n = rows_of(call.in(0));
+  const S* from = call.in(0).as<const S>() + matrix * n * n;
+  const auto finite = [](S value) { return std::isfinite(square(value)); };
+  if (!std::all_of(from, from + n * n, finite)) return false;
+  R* values = call.out(0).as<R>() + matrix * n;
+  if (call.output_count == 1) return lapack_eig<S>(from, values, nullptr, n);
+  std::vector<R> vectors(static_cast<size_t>(n * n));
+  if (!lapack_eig<S>(from, values, vectors.data(), n)) return false;
+  put_columns(vectors.data(), call.out(1).as<R>() + matrix * n * n, n);
+  return true;
+}
+
 // The square root of an upper triangle.
 Matrix triangular_root(const Matrix& t, int64_t n) {
-  Matrix r(static_cast<size_t>(n * n), C(0));
+  Matrix r(static_cast<size_t>(n * n), C(0)), column(static_cast<size_t>(n));
   for (int64_t j = 0; j < n; ++j) {
-    r[j * n + j] = std::sqrt(t[j * n + j]);
+    column[j] = r[j * n + j] = std::sqrt(t[j * n + j]);
     for (int64_t i = j - 1; i >= 0; --i) {
       C rest = t[i * n + j];
-      for (int64_t k = i + 1; k < j; ++k) rest -= times(r[i * n + k], r[k * n + j]);
-      r[i * n + j] = rest == C(0) ? C(0) : rest / (r[i * n + i] + r[j * n + j]);
+      for (int64_t k = i + 1; k < j; ++k) rest -= times(r[i * n + k], column[k]);
+      column[i] = r[i * n + j] = rest == C(0) ? C(0) : rest / (r[i * n + i] + column[j]);
     }
   }
   return r;
@@ -277,19 +316,19 @@ Status run_eig(const Call& call) try {
     using S = decltype(scalar);
     using R = std::complex<Real<S>>;
     std::atomic<bool> failed{false};
+    const UseLapack lapack(matrices_in(x), n);
     each_of(x, [&](int64_t i) {
-      Matrix t = widened(x.as<const S>() + i * n * n, n * n), q;
-      if (!to_schur(t, q, n)) {
+      if (lapack && eigen_by_lapack<S>(call, i)) return;
+      Matrix t = widened(x.as<const S>() + i * n * n, n * n), values(static_cast<size_t>(n)), vectors;
+      if (!eigen(t, values, call.output_count == 2 ? &vectors : nullptr, n)) {
         failed = true;
         return;
       }
-      for (int64_t k = 0; k < n; ++k) call.out(0).as<R>()[i * n + k] = narrowed<R>(t[k * n + k]);
+      std::transform(values.begin(), values.end(), call.out(0).as<R>() + i * n, narrowed<R>);
       if (call.output_count == 1) return;
-      const Matrix vectors = eigenvectors(t, q, n);
-      R* y = call.out(1).as<R>() + i * n * n;
-      for (int64_t k = 0; k < n; ++k) {
-        for (int64_t j = 0; j < n; ++j) y[j * n + k] = narrowed<R>(vectors[k * n + j]);
-      }
+      std::vector<R> rows(vectors.size());
+      std::transform(vectors.begin(), vectors.end(), rows.begin(), narrowed<R>);
+      put_columns(rows.data(), call.out(1).as<R>() + i * n * n, n);
     });
     return failed ? invalid("Eigen decomposition was not successful. The input might not be valid.") : Status();
   });
@@ -325,10 +364,11 @@ Status run_function(const Call& call, F&& function) {
   const int64_t n = rows_of(x);
   return with_scalar(x.dtype, [&](auto scalar) {
     using S = decltype(scalar);
+    const UseLapack lapack(matrices_in(x), n);
     each_of(x, [&](int64_t i) {
       Matrix t = widened(x.as<const S>() + i * n * n, n * n), q;
       S* y = call.out(0).as<S>() + i * n * n;
-      if (!to_schur(t, q, n) || (!is_complex_scalar<S> && !has_real_root(t, n))) {
+      if (!to_schur(t, q, n, lapack) || (!is_complex_scalar<S> && !has_real_root(t, n))) {
         std::fill_n(y, n * n, S(std::numeric_limits<Real<S>>::quiet_NaN()));
         return;
       }

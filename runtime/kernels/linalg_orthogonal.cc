@@ -1,5 +1,5 @@
 // Kernels `qr`, `eigh`, `svd` on the last two axes. They refuse types other than float32, float64, complex64, complex128. eigh and
-// svd compute in float64.
+// svd compute in float64, but for large matrices, which go to LAPACK where the host gives it (lapack.h).
 //
 // qr: x [..., m, n] -> q, r; attributes: full. With k = min(m, n): q [..., m, k], r [..., k, n]; full: q [..., m, m], r [..., m, n].
 //   Reflections as LAPACK makes them, so that signs are TensorFlow's.
@@ -14,6 +14,7 @@
 #include <numeric>
 #include <vector>
 
+#include "kernels/lapack.h"
 #include "kernels/linalg.h"
 
 namespace millstream {
@@ -63,12 +64,16 @@ Status run_qr(const Call& call) try {
   const int64_t m = rows_of(x), n = columns_of(x), k = columns_of(call.out(0));
   return with_scalar(x.dtype, [&](auto scalar) {
     using S = decltype(scalar);
+    const UseLapack lapack(matrices_in(x), std::min(m, n));
     parallel_for(matrices_in(x), std::max<int64_t>(1, 100000 / std::max<int64_t>(1, m * n * std::min(m, n))),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t i = begin; i < end; ++i) {
-                     std::vector<S> a(x.as<const S>() + i * m * n, x.as<const S>() + (i + 1) * m * n);
-                     decompose_qr(a.data(), m, n, call.out(0).as<S>() + i * m * k, k);
-                     S* r = call.out(1).as<S>() + i * k * n;
+                     const S* from = x.as<const S>() + i * m * n;
+                     S *q = call.out(0).as<S>() + i * m * k, *r = call.out(1).as<S>() + i * k * n;
+                     std::vector<S> a(from, from + m * n);
+                     if (lapack && lapack_qr(a.data(), q, r, m, n, k)) continue;
+                     if (lapack) a.assign(from, from + m * n);
+                     decompose_qr(a.data(), m, n, q, k);
                      for (int64_t row = 0; row < k; ++row) {
                        for (int64_t column = 0; column < n; ++column)
                          r[row * n + column] = column < row ? S(0) : a[static_cast<size_t>(row * n + column)];
@@ -234,6 +239,20 @@ S narrow(Double<S> x) {
     return static_cast<S>(x);
 }
 
+template <typename S>
+bool eigh_by_lapack(const Call& call, int64_t matrix) {
+  const int64_t n = rows_of(call.in(0));
+  const S* from = call.in(0).as<const S>() + matrix * n * n;
+  std::vector<S> a(from, from + n * n);
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j <= i; ++j) {
+      if (!std::isfinite(square(a[i * n + j]))) return false;
+    }
+  }
+  S* vectors = call.output_count == 2 ? call.out(1).as<S>() + matrix * n * n : nullptr;
+  return lapack_eigh(a.data(), call.out(0).as<Real<S>>() + matrix * n, vectors, n);
+}
+
 Status run_eigh(const Call& call) try {
   MS_RETURN_IF_ERROR(check_separate(call, "eigh"));
   const Tensor& x = call.in(0);
@@ -242,9 +261,11 @@ Status run_eigh(const Call& call) try {
     using S = decltype(scalar);
     using D = Double<S>;
     std::atomic<bool> failed{false};
+    const UseLapack lapack(matrices_in(x), call.out(0).dtype == real_type(x.dtype) ? n : 0);
     parallel_for(matrices_in(x), std::max<int64_t>(1, 20000 / std::max<int64_t>(1, n * n * n)),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t i = begin; i < end; ++i) {
+                     if (lapack && eigh_by_lapack<S>(call, i)) continue;
                      std::vector<D> a(static_cast<size_t>(n * n)), vectors;
                      for (int64_t k = 0; k < n * n; ++k) a[k] = widen(x.as<const S>()[i * n * n + k]);
                      std::vector<double> values;
@@ -341,6 +362,21 @@ Status check_svd(const Call& call) {
 }
 
 template <typename S>
+bool svd_by_lapack(const Call& call, int64_t matrix) {
+  const Tensor& x = call.in(0);
+  const int64_t m = rows_of(x), n = columns_of(x);
+  const S* from = x.as<const S>() + matrix * m * n;
+  std::vector<S> a(from, from + m * n);
+  for (const S& value : a) {
+    if (!std::isfinite(square(value))) return false;
+  }
+  const bool vectors = call.output_count == 3;
+  S* u = vectors ? call.out(1).as<S>() + matrix * m * columns_of(call.out(1)) : nullptr;
+  S* v = vectors ? call.out(2).as<S>() + matrix * n * columns_of(call.out(2)) : nullptr;
+  return lapack_svd(a.data(), call.out(0).as<Real<S>>() + matrix * std::min(m, n), u, v, m, n, call.attributes[0] != 0);
+}
+
+template <typename S>
 void svd(const Call& call, int64_t matrix) {
   using D = Double<S>;
   const Tensor& x = call.in(0);
@@ -356,7 +392,7 @@ void svd(const Call& call, int64_t matrix) {
       const D value = widen(from[i * columns + j]);
       a[wide ? i * m + j : j * m + i] = wide ? conjugate(value) : value;
       const double size = std::abs(value);
-      scale = size <= scale ? scale : size;  // NaN stays
+      scale = std::isnan(scale) || size <= scale ? scale : size;  // NaN stays
     }
   }
   Real<S>* values = call.out(0).as<Real<S>>() + matrix * k;
@@ -416,9 +452,12 @@ Status run_svd(const Call& call) try {
   const int64_t m = rows_of(x), n = columns_of(x);
   return with_scalar(x.dtype, [&](auto scalar) {
     using S = decltype(scalar);
+    const UseLapack lapack(matrices_in(x), std::min(m, n));
     parallel_for(matrices_in(x), std::max<int64_t>(1, 20000 / std::max<int64_t>(1, m * n * std::min(m, n))),
                  [&](int64_t begin, int64_t end) {
-                   for (int64_t i = begin; i < end; ++i) svd<S>(call, i);
+                   for (int64_t i = begin; i < end; ++i) {
+                     if (!lapack || !svd_by_lapack<S>(call, i)) svd<S>(call, i);
+                   }
                  });
     return Status();
   });

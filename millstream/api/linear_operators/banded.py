@@ -62,7 +62,8 @@ class LinearOperatorTridiag(LinearOperator):
         sequence = diagonals_format == "sequence"
         self._diagonals: Any = [part(d) for d in diagonals] if sequence else part(diagonals)
         self._diagonals_format = diagonals_format
-        self._settle((self._diagonals[0] if sequence else self._diagonals).dtype, arguments)
+        first: Any = self._diagonals[0] if sequence else self._diagonals
+        self._settle(first.dtype, arguments)
 
     @property
     def diagonals(self) -> Any:

@@ -186,7 +186,8 @@ def solve_broadcast(matrix: Any, rhs: Any, adjoint: bool = False) -> Any:
         found = array.transpose(array.reshape(solve(matrix, flat, adjoint=adjoint), array.shape(turned)), back)
         found.set_shape(rhs.shape)
         return found
-    return solve(*broadcast_batches([matrix, rhs]), adjoint=adjoint)
+    matrix, rhs = broadcast_batches([matrix, rhs])
+    return solve(matrix, rhs, adjoint=adjoint)
 
 
 def log(x: Any) -> Any:

@@ -116,7 +116,7 @@ def _spec_of(value: Any) -> Any:
 def composite(cls: Any) -> Any:
     """Give an operator's class its type spec."""
     name = f"{cls.__name__}Spec"
-    spec = type(name, (LinearOperatorSpec,), {"value_type": cls, "__slots__": (), "__module__": cls.__module__})
+    spec: Any = type(name, (LinearOperatorSpec,), {"value_type": cls, "__slots__": (), "__module__": cls.__module__})
     register_type_spec(f"tf.linalg.{name}")(spec)
     cls._type_spec = property(spec.from_operator)
     return cls

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from millstream import _runtime as runtime
+from millstream.backends.cpu.lapack import find_function
 from millstream.backends.cpu.target import CPU
 from millstream.base import errors
 from millstream.base.flags import flags
@@ -13,6 +14,7 @@ from millstream.compiler.pipeline import compile_program
 from millstream.program.value import Program
 
 runtime.set_error_factory(errors.from_runtime)
+runtime.set_lapack(find_function)
 
 
 def load(program: Program, specs: Sequence[Spec]) -> runtime.Plan:
