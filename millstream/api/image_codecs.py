@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
 from typing import Any
 
 import numpy as np
 
+from millstream import _runtime as runtime
 from millstream.base import errors
 from millstream.base.errors import explain
 
@@ -34,6 +36,14 @@ def _pillow() -> Any:
     return Image
 
 
+@functools.cache
+def _pillow_jpeg() -> Any:
+    _pillow()
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    return JpegImageFile
+
+
 def format_of(content: bytes) -> str:
     """Return jpeg, png, gif, bmp or webp; InvalidArgumentError for anything else."""
     if not content:
@@ -48,6 +58,8 @@ def format_of(content: bytes) -> str:
 
 def _opened(content: bytes, what: str) -> Any:
     try:
+        if what == "JPEG":
+            return _pillow_jpeg()(io.BytesIO(content))
         return _pillow().open(io.BytesIO(content))
     except (OSError, ValueError, SyntaxError) as error:
         raise refused(f"Invalid {what} data: {error}.") from None
@@ -55,10 +67,26 @@ def _opened(content: bytes, what: str) -> Any:
 
 def _pixels(image: Any, what: str, mode: str | None = None) -> np.ndarray:
     try:
-        array = np.asarray(image if mode is None or image.mode == mode else image.convert(mode))
+        found = image if mode is None or image.mode == mode else image.convert(mode)
+        found.load()
+        array = _shared(found) if found.mode in _SHARED else np.asarray(found)
     except (OSError, ValueError, SyntaxError) as error:
         raise refused(f"Invalid {what} data: {error}.") from None
     return array[..., None] if array.ndim == 2 else array
+
+
+_SHARED = {"L": 1, "RGB": 3, "RGBA": 4}
+_SHARED_BYTES = 1 << 23
+"""Pillow keeps larger images in several blocks, which it does not show."""
+
+
+def _shared(image: Any) -> np.ndarray:
+    """Return the pixels of an image, copied once, without Python's lock."""
+    width, height = image.size
+    if 4 * width * height > _SHARED_BYTES:
+        return np.asarray(image)
+    array = image.__arrow_c_array__()[1]
+    return runtime.from_arrow(array, height, width, _SHARED[image.mode])._numpy()  # type: ignore[no-any-return]
 
 
 def jpeg(content: bytes, channels: int, ratio: int = 1) -> np.ndarray:

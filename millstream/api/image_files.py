@@ -20,7 +20,7 @@ from millstream.base.spec import Spec
 from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
 from millstream.execution.host import call_on_host
-from millstream.execution.tensor import eager_constant
+from millstream.execution.tensor import EagerTensor, eager_constant, eager_from_array
 
 _STRING = Spec(dtypes.string, ())
 
@@ -41,6 +41,14 @@ def _check_channels(channels: int, allowed: tuple[int, ...], what: str = "") -> 
     return channels
 
 
+def _tensor_of(pixels: np.ndarray, dtype: Any) -> Any:
+    """Return pixels as a tensor: the one that holds them, where they are the whole of one."""
+    held = pixels.base
+    if isinstance(held, EagerTensor) and held._shape == pixels.shape and held.dtype is dtype:
+        return held
+    return eager_from_array(np.ascontiguousarray(pixels), dtype)
+
+
 def _read(
     name: str,
     contents: Any,
@@ -54,7 +62,7 @@ def _read(
     shape = tuple(fresh_symbol("n") for _ in range(rank - 1)) + (channels or fresh_symbol("channels"),)
 
     def run(found: Any, *others: Any) -> list[Any]:
-        return [eager_constant(np.ascontiguousarray(decode(found.numpy(), *(o.numpy() for o in others))), dtype)]
+        return [_tensor_of(decode(found.numpy(), *(o.numpy() for o in others)), dtype)]
 
     return call_on_host(name, run, [_scalar(contents), *more], [Spec(dtype, shape)])[0]
 

@@ -16,13 +16,14 @@ from millstream.api.public import public
 from millstream.base import dtypes, errors
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.messages import message, read
-from millstream.base.sizes import fresh_symbol
 from millstream.base.spec import Spec
 from millstream.base.tensor_proto import of_proto, to_proto
 from millstream.execution.convert import to_tensor
+from millstream.execution.dispatch import apply
 from millstream.execution.host import call_on_host
 from millstream.execution.specs import spec_of
 from millstream.execution.tensor import eager_constant
+from millstream.ops import text_records as ops
 from millstream.ops.declaration import runtime_name
 
 _RAW = (
@@ -141,32 +142,13 @@ def decode_raw(
         rule = "greater than zero" if length <= 0 else f"a multiple of the size of out_type ({kind.itemsize})"
         raise refused(errors.explain(f"fixed_length ({length}) must be {rule}."))
 
-    def call(found: Any) -> list[Any]:
-        strings = list(found._strings())
-        if length is not None:
-            strings = [s[:length].ljust(length, b"\0") for s in strings]
-        size = len(strings[0]) if strings else 0
-        for i, text in enumerate(strings):
-            if len(text) != size:
-                raise refused(
-                    f"DecodeRaw requires input strings to all be the same size, but element {i} has size {len(text)} != {size}"
-                )
-        if size % kind.itemsize:
-            raise refused(
-                f"Input to DecodeRaw has length {size} that is not a multiple of {kind.itemsize}, the size of {dtype.name}"
-            )
-        data = np.frombuffer(b"".join(strings), np.uint8)
-        if not little_endian:
-            part = kind.itemsize // (2 if dtype.is_complex else 1)
-            data = np.ascontiguousarray(data.reshape(-1, part)[:, ::-1])
-        numbers = data.reshape(-1).view(kind) if data.size else np.empty(0, kind)
-        return [eager_constant(numbers.reshape(*found._shape, size // kind.itemsize), dtype)]
-
-    before = spec_of(texts).shape
-    if before is None:
-        raise ValueError(errors.explain("DecodeRaw: the rank of input_bytes must be known."))
-    numbers = fresh_symbol("numbers") if length is None else length // kind.itemsize
-    return call_on_host("DecodeRaw", call, [texts], [Spec(dtype, (*before, numbers))])[0]
+    if length is None:
+        return apply(ops.decode_raw, texts, out_type=dtype, little_endian=little_endian)
+    if dtype.is_complex or dtype is dtypes.bool:
+        raise refused(errors.explain(f"out_type {dtype.name} is not read with fixed_length;", "leave fixed_length out"))
+    return apply(
+        ops.decode_padded_raw, texts, to_tensor(length, dtypes.int32), out_type=dtype, little_endian=little_endian
+    )
 
 
 @public("io.encode_base64", "compat.v1.encode_base64", "compat.v1.io.encode_base64")

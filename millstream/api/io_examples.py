@@ -16,12 +16,16 @@ from millstream.base.shapes import TensorShape
 from millstream.base.sizes import Size, fresh_symbol
 from millstream.base.spec import Spec
 from millstream.execution.convert import to_tensor
+from millstream.execution.dispatch import apply_flat
 from millstream.execution.host import call_on_host
 from millstream.execution.ragged_tensor import RaggedTensor
 from millstream.execution.sparse_tensor import SparseTensor
 from millstream.execution.specs import spec_of
 from millstream.execution.static_value import static_value
 from millstream.execution.tensor import eager_constant
+from millstream.program.primitives.shaping import reshape, slice_axis
+from millstream.program.primitives.text_records import read_examples
+from millstream.program.value import Definition, Value
 
 
 class _Plan(Protocol):
@@ -49,6 +53,12 @@ class _Dense:
 
     def built(self, tensors: Sequence[Any], single: bool) -> Any:
         return tensors[0]
+
+    def flat_default(self) -> Any:
+        """Return the default as a vector; one of another size where the feature must be there."""
+        size = math.prod(self.shape)
+        none = np.full(int(size == 0), examples.zero_of(self.dtype), self.dtype.as_numpy_dtype)
+        return eager_constant(none if self.default is None else self.default.ravel(), self.dtype)
 
 
 class _Padded(_Dense):
@@ -277,13 +287,73 @@ def parse_example(serialized: Any, features: Any, example_names: Any = None, nam
     count = batch_size("ParseExample", texts)
     names = [] if example_names is None else [to_tensor(example_names, dtypes.string)]
 
+    direct = {k: p for k, p in plans.items() if type(p) in (_Dense, _Sparse)}
+    others = {k: p for k, p in plans.items() if k not in direct}
+    made = _read_directly(direct, count, texts, names) if direct else {}
+
     def read(found: Any, *named: Any) -> list[Any]:
         names = strings_of(named[0]) if named else []
         parsed = examples.rows_of(strings_of(found), names, "Example")
         rows = [examples.Row(e.features.feature, examples.name_of(names, i), i) for i, e in enumerate(parsed)]
-        return as_tensors([a for plan in plans.values() for a in plan.arrays(rows, count is None)])
+        return as_tensors([a for plan in others.values() for a in plan.arrays(rows, count is None)])
 
-    return run_plans("ParseExampleV2", plans, count, [texts, *names], read)
+    if others:
+        made |= run_plans("ParseExampleV2", others, count, [texts, *names], read)
+    return {key: made[key] for key in plans}
+
+
+class _ExampleReader(Definition):
+    """Reads dense and sparse features in the runtime. Its inputs are messages, their names, and the flat defaults."""
+
+    name = "ParseExampleV2"
+
+    def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
+        single = inputs[0].shape == ()
+        rows = () if single else (inputs[0].shape or (None,))[:1]
+        found = [Spec(d.dtype, (*rows, *shape)) for d, (_, shape) in zip(inputs[2:], attributes["dense"], strict=True)]
+        for _, dtype in attributes["sparse"]:
+            count, axes = fresh_symbol("values"), 2 - single
+            found += [Spec(dtypes.int64, (count, axes)), Spec(dtype, (count,)), Spec(dtypes.int64, (axes,))]
+        return tuple(found)
+
+    def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
+        serialized, names, *defaults = inputs
+        single = serialized.rank == 0
+        if single:
+            serialized = reshape(serialized, (1,))
+            names = reshape(names, (names.shape[0],) if names.rank else (1,))
+        read = list(read_examples(serialized, names, defaults, attributes["dense"], attributes["sparse"]))
+        found = []
+        for _, shape in attributes["dense"]:
+            values = read.pop(0)
+            found.append(reshape(values, shape if single else (values.shape[0], *shape)))
+        for places, values, sizes in zip(*[iter(read)] * 3, strict=True):
+            if single:
+                places, sizes = slice_axis(places, 1, 1, 2), slice_axis(sizes, 0, 1, 2)
+            found += [places, values, sizes]
+        return tuple(found)
+
+
+_EXAMPLES = _ExampleReader()
+
+
+def _read_directly(plans: Mapping[Any, _Plan], count: Size | None, texts: Any, names: Sequence[Any]) -> dict[Any, Any]:
+    """Return what plans of dense and sparse features make, read by the runtime."""
+    dense = [p for p in plans.values() if isinstance(p, _Dense)]
+    sparse = [p for p in plans.values() if isinstance(p, _Sparse)]
+    attributes = {
+        "dense": tuple((p.key.encode(), p.shape) for p in dense),
+        "sparse": tuple((p.key.encode(), p.dtype) for p in sparse),
+    }
+    named = names[0] if names else eager_constant(np.empty(0, object), dtypes.string)
+    tensors = iter(_as_tuple(apply_flat(_EXAMPLES, [texts, named, *(p.flat_default() for p in dense)], attributes)))
+    in_order: list[_Plan] = [*dense, *sparse]
+    made = {id(p): p.built([next(tensors) for _ in p.specs(count)], count is None) for p in in_order}
+    return {key: made[id(plan)] for key, plan in plans.items()}
+
+
+def _as_tuple(found: Any) -> tuple[Any, ...]:
+    return found if isinstance(found, tuple) else (found,)
 
 
 def run_plans(op: str, plans: Mapping[Any, _Plan], count: Size | None, inputs: list[Any], read: Any) -> dict[Any, Any]:

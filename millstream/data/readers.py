@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-from collections.abc import Callable, Iterator
-from typing import IO, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +16,7 @@ from millstream.data.dataset import Dataset
 from millstream.data.methods import whole
 from millstream.data.native import following
 from millstream.data.sources import SourceMethods
-from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage, refused
+from millstream.data.stage import AUTOTUNE, Reader, Run, Stage, refused
 from millstream.execution.convert import to_tensor
 from millstream.execution.tensor import eager_constant
 
@@ -85,86 +83,6 @@ class FixedLength(Records):
         self.values = {"length": length, "header": header, "footer": footer}
 
 
-class _RecordsReader(Reader):
-    def __init__(self, stage: CsvRecords, names: Reader) -> None:
-        self.stage, self.names = stage, names
-        self.path, self.count, self.index = "", 0, -1
-        self.records: Iterator[Element | errors.OpError] | None = None
-
-    def _open(self, path: str) -> None:
-        self.path, self.count = path, 0
-        file = open_for_reading(path, self.stage.compression)
-        self.records = self.stage.records(_Buffered(file), path)  # type: ignore[arg-type]
-
-    def __next__(self) -> Element:
-        while True:
-            if self.records is not None:
-                try:
-                    found = next(self.records)
-                    self.count += 1
-                    self.index += 1
-                except StopIteration:
-                    self.records = None
-                    continue
-                except errors.OpError as error:
-                    self.records = None
-                    raise self.stage.failed(error, self.index + 1) from error
-                except (OSError, EOFError) as error:
-                    self.records = None
-                    wrapped = errors.DataLossError(None, None, f"{self.path}: {error}")
-                    raise self.stage.failed(wrapped, self.index + 1) from error
-                if isinstance(found, errors.OpError):
-                    raise self.stage.failed(found, self.index)
-                return found
-            name = self.names.__next__()[0].numpy()
-            self._open(os.fsdecode(name))
-
-    def state(self) -> Any:
-        return [self.names.state(), self.path if self.records is not None else None, self.count, self.index]
-
-    def restore(self, state: Any) -> None:
-        self.names.restore(state[0])
-        self.records, self.index = None, state[3]
-        if state[1] is not None:
-            self._open(state[1])
-            assert self.records is not None
-            for _ in range(state[2]):
-                next(self.records)
-            self.count = state[2]
-
-
-class _Buffered:
-    """A file that is read in blocks."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file, self.ready, self.at = file, b"", 0
-
-    def read(self, size: int = -1) -> bytes:
-        if size < 0:
-            found = self.ready[self.at :] + self.file.read()
-            self.ready, self.at = b"", 0
-            return found
-        while len(self.ready) - self.at < size:
-            block = self.file.read(max(1 << 18, size))
-            if not block:
-                break
-            self.ready, self.at = self.ready[self.at :] + block, 0
-        found = self.ready[self.at : self.at + size]
-        self.at += len(found)
-        return found
-
-    def lines(self) -> Iterator[bytes]:
-        left = self.ready[self.at :]
-        while block := self.file.read(1 << 18):
-            *whole_lines, left = (left + block).split(b"\n")
-            yield from whole_lines
-        if left:
-            yield left
-
-    def __del__(self) -> None:
-        self.file.close()
-
-
 class CsvRecords(Records):
     """Rows of CSV files, each column with its type and default."""
 
@@ -177,46 +95,15 @@ class CsvRecords(Records):
         self.settings = settings
 
     def reader(self, run: Run) -> Reader:
-        return _RecordsReader(self, self.input.reader(run))
-
-    def records(self, file: Any, path: str) -> Iterator[Element | errors.OpError]:
-        settings = self.settings
-        text = io.StringIO(file.read().decode("utf-8", "surrogateescape"), newline="")
-        quoting: Any = csv.QUOTE_MINIMAL if settings["use_quote_delim"] else csv.QUOTE_NONE
-        rows = csv.reader(text, delimiter=settings["field_delim"], quoting=quoting)
-        picked, given = settings["select_cols"], iter(self.values["defaults"])
-        defaults = [None if r else next(given) for r in self.required]
-        for number, row in enumerate(rows):
-            if number == 0 and settings["header"]:
-                continue
-            try:
-                yield self._record(row or [""], picked, defaults, f"record {number} of {path}")
-            except errors.InvalidArgumentError as error:
-                yield error
-
-    def _record(self, row: list[str], picked: list[int] | None, defaults: list[Any], where: str) -> Element:
-        if picked is None and len(row) != len(self.spec):
-            raise refused(f"Expect {len(self.spec)} fields but have {len(row)} in {where}.")
-        if picked and picked[-1] >= len(row):
-            raise refused(f"Expect more than {picked[-1]} fields but have {len(row)} in {where}.")
-        fields = row if picked is None else [row[i] for i in picked]
-        return tuple(
-            self._value(s, field, default, i)
-            for i, (s, field, default) in enumerate(zip(self.spec, fields, defaults, strict=True))
-        )
-
-    def _value(self, spec: Any, field: str, default: Any, index: int) -> Any:
-        if field in ("", self.settings["na_value"]):
-            if default is None:
-                raise refused(f"Field {index} is required but missing in record!")
-            return default
-        if spec.dtype is dtypes.string:
-            return eager_constant(field.encode("utf-8", "surrogateescape"), spec.dtype)
-        try:
-            number = int(field.strip()) if spec.dtype.is_integer else float(field.strip())
-            return eager_constant(np.asarray(number, spec.dtype.as_numpy_dtype), spec.dtype)
-        except (ValueError, OverflowError):
-            raise refused(f"Field {index} in record is not a valid {spec.dtype.name}: {field}") from None
+        given, settings = iter(self.values["defaults"]), self.settings
+        # A vector of none stands for a field that must be there.
+        defaults = [
+            eager_constant(np.empty(0, s.dtype.as_numpy_dtype), s.dtype) if required else next(given)
+            for s, required in zip(self.spec, self.required, strict=True)
+        ]
+        columns = settings["select_cols"] or []
+        marks = settings["field_delim"], settings["use_quote_delim"], settings["header"], settings["na_value"]
+        return following(runtime.read_csv, self, run, self.blocks, defaults, columns, *marks, self.name)
 
 
 def _names(filenames: Any) -> Any:

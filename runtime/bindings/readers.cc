@@ -428,6 +428,12 @@ void add_readers(nb::module_& m) {
                          int64_t footer, const std::string& stage) {
     return handle_of(read_files(names.reader, opener(open), static_cast<FileKind>(kind), {length, header, footer}, stage));
   });
+  m.def("read_csv", [](Handle& names, const nb::object& open, const nb::object& defaults,
+                       const std::vector<int64_t>& chosen, const std::string& delimiter, bool quotes, bool header,
+                       const std::string& missing, const std::string& stage) {
+    CsvSettings settings{tensors_of(defaults), chosen, delimiter[0], quotes, header, missing};
+    return handle_of(read_csv(names.reader, opener(open), std::move(settings), stage));
+  });
   m.def("read_mapped", [](Handle& before, FunctionHandle& function, const std::string& stage) {
     return handle_of(read_mapped(before.reader, function.function, stage));
   });

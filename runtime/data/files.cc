@@ -1,42 +1,76 @@
 // The records of files: lines, TFRecords, records of one length. The host opens files and takes them out of compression.
 #include <cstring>
 
-#include "data/reader.h"
+#include "data/window.h"
 #include "memory/crc32c.h"
 
 namespace millstream {
-namespace {
 
-// The bytes of a file that are read and not yet taken.
-class Window {
- public:
-  explicit Window(BlocksRef blocks) : blocks_(std::move(blocks)) {}
-  const char* data() const { return bytes_.data() + at_; }
-  size_t size() const { return bytes_.size() - at_; }
-  void drop(size_t count) { at_ += count; }
-  // Reads until there are `count` bytes, or to the end.
-  bool fill(size_t count, Failure& failure) {
-    while (size() < count && !ended_) {
-      if (!more(failure)) return false;
+FileRecords::FileRecords(ReaderRef names, OpenFile open, std::string stage)
+    : names_(std::move(names)), open_(std::move(open)), stage_(std::move(stage)) {}
+
+Found FileRecords::next(Element& out, Failure& failure) {
+  for (;;) {
+    if (window_) {
+      bool goes_on = false;
+      const Found found = record(*window_, out, failure, goes_on);
+      if (found != Found::end) {
+        ++count_;
+        ++index_;
+      }
+      if (found == Found::element) return found;
+      if (found == Found::end || !goes_on) window_.reset();
+      if (found == Found::failure) {
+        failure.stage = stage_;
+        failure.index = index_;
+        return found;
+      }
     }
-    return true;
+    Element name;
+    const Found found = names_->next(name, failure);
+    if (found != Found::element) return found;
+    const auto* ends = name[0].as<const int64_t>();
+    path_.assign(name[0].as<const char>() + 16, static_cast<size_t>(ends[1] - ends[0]));
+    if (!begin(failure)) return Found::failure;
   }
-  bool more(Failure& failure) {
-    bytes_.erase(0, at_);
-    at_ = 0;
-    const size_t before = bytes_.size();
-    if (!blocks_->more(bytes_, failure)) return false;
-    ended_ = bytes_.size() == before;
-    return true;
-  }
-  bool ended() const { return ended_; }
+}
 
- private:
-  BlocksRef blocks_;
-  std::string bytes_;
-  size_t at_ = 0;
-  bool ended_ = false;
-};
+void FileRecords::save(Marks& marks) {
+  marks.put(index_);
+  marks.put(window_ != nullptr);
+  if (!window_) return;
+  marks.put(text_scalar(path_.data(), path_.size()));
+  marks.put(count_);
+}
+
+bool FileRecords::restore(Marks& marks) {
+  int64_t open = 0, count = 0;
+  Tensor path;
+  window_.reset();
+  if (!marks.take(index_) || !marks.take(open)) return false;
+  if (!open) return true;
+  if (!marks.take(path) || path.dtype != DType::string || path.rank || !marks.take(count)) return false;
+  path_.assign(path.as<const char>() + 16, static_cast<size_t>(path.as<const int64_t>()[1]));
+  Failure failure;
+  Element passed;
+  if (!begin(failure)) return false;
+  for (bool goes_on = true; count_ < count; ++count_) {
+    const Found found = record(*window_, passed, failure, goes_on);
+    if (found == Found::end || (found == Found::failure && !goes_on)) return false;
+  }
+  return true;
+}
+
+bool FileRecords::begin(Failure& failure) {
+  BlocksRef blocks = open_(path_, failure);
+  if (!blocks) return false;
+  window_ = std::make_unique<Window>(std::move(blocks));
+  count_ = 0;
+  begin_file();
+  return true;
+}
+
+namespace {
 
 uint64_t number_at(const char* bytes, size_t count) {
   uint64_t number = 0;
@@ -49,77 +83,20 @@ uint64_t masked_sum(const char* data, size_t size) {
   return static_cast<uint32_t>((sum >> 15 | sum << 17) + 0xA282EAD8u);
 }
 
-class Files final : public Reader {
+class Files final : public FileRecords {
  public:
   Files(ReaderRef names, OpenFile open, FileKind kind, FixedSizes sizes, std::string stage)
-      : names_(std::move(names)), open_(std::move(open)), kind_(kind), sizes_(sizes), stage_(std::move(stage)) {}
+      : FileRecords(std::move(names), std::move(open), std::move(stage)), kind_(kind), sizes_(sizes) {}
 
-  Found next(Element& out, Failure& failure) override {
-    for (;;) {
-      if (window_) {
-        const Found found = record(out, failure);
-        if (found == Found::element) {
-          ++count_;
-          ++index_;
-          return found;
-        }
-        window_.reset();
-        if (found == Found::failure) {
-          failure.stage = stage_;
-          failure.index = index_ + 1;
-          return found;
-        }
-      }
-      Element name;
-      const Found found = names_->next(name, failure);
-      if (found != Found::element) return found;
-      const auto* ends = name[0].as<const int64_t>();
-      path_.assign(name[0].as<const char>() + 16, static_cast<size_t>(ends[1] - ends[0]));
-      if (!begin(failure)) return Found::failure;
-    }
-  }
-
-  void save(Marks& marks) override {
-    marks.put(index_);
-    marks.put(window_ != nullptr);
-    if (!window_) return;
-    marks.put(text_scalar(path_.data(), path_.size()));
-    marks.put(count_);
-  }
-
-  bool restore(Marks& marks) override {
-    int64_t open = 0, count = 0;
-    Tensor path;
-    window_.reset();
-    if (!marks.take(index_) || !marks.take(open)) return false;
-    if (!open) return true;
-    if (!marks.take(path) || path.dtype != DType::string || path.rank || !marks.take(count)) return false;
-    path_.assign(path.as<const char>() + 16, static_cast<size_t>(path.as<const int64_t>()[1]));
-    Failure failure;
-    Element passed;
-    if (!begin(failure)) return false;
-    for (; count_ < count; ++count_) {
-      if (record(passed, failure) != Found::element) return false;
-    }
-    return true;
-  }
-
- private:
-  bool begin(Failure& failure) {
-    BlocksRef blocks = open_(path_, failure);
-    if (!blocks) return false;
-    window_ = std::make_unique<Window>(std::move(blocks));
+ protected:
+  void begin_file() override {
     position_ = 0;
-    count_ = 0;
-    return true;
+    begun_ = false;
   }
 
-  Found give(Element& out, size_t size) {
-    out.assign(1, text_scalar(window_->data(), size));
-    return Found::element;
-  }
-
-  Found record(Element& out, Failure& failure) {
+  Found record(Window& window, Element& out, Failure& failure, bool& goes_on) override {
+    goes_on = false;
+    window_ = &window;
     switch (kind_) {
       case FileKind::lines:
         return line(out, failure);
@@ -128,6 +105,12 @@ class Files final : public Reader {
       default:
         return fixed(out, failure);
     }
+  }
+
+ private:
+  Found give(Element& out, size_t size) {
+    out.assign(1, text_scalar(window_->data(), size));
+    return Found::element;
   }
 
   Found line(Element& out, Failure& failure) {
@@ -151,7 +134,7 @@ class Files final : public Reader {
 
   Found damaged(Failure& failure, const std::string& what, const std::string& how) {
     failure = failure_of(
-        Status(Code::data_loss, what + " record at " + std::to_string(position_) + " in " + path_ + ": " + how));
+        Status(Code::data_loss, what + " record at " + std::to_string(position_) + " in " + path() + ": " + how));
     return Found::failure;
   }
 
@@ -183,20 +166,20 @@ class Files final : public Reader {
   // The size of a file decides whether it can be read at all, so it is read whole.
   Found fixed(Element& out, Failure& failure) {
     const auto length = static_cast<size_t>(sizes_.length), footer = static_cast<size_t>(sizes_.footer);
-    if (count_ == 0 && position_ == 0) {
+    if (!begun_) {
       while (!window_->ended()) {
         if (!window_->more(failure)) return Found::failure;
       }
       const auto size = static_cast<int64_t>(window_->size()), body = size - sizes_.header - sizes_.footer;
       if (body < 0 || body % sizes_.length) {
-        failure = failure_of(invalid("Excepted that file " + path_ + " has a size that is a multiple of the record length " +
+        failure = failure_of(invalid("Excepted that file " + path() + " has a size that is a multiple of the record length " +
                                      std::to_string(length) + " between its header (" + std::to_string(sizes_.header) +
                                      " bytes) and footer (" + std::to_string(footer) + " bytes); it has " +
                                      std::to_string(size) + " bytes."));
         return Found::failure;
       }
       window_->drop(static_cast<size_t>(sizes_.header));
-      position_ = 1;
+      begun_ = true;
     }
     if (window_->size() <= footer) return Found::end;
     give(out, length);
@@ -204,14 +187,11 @@ class Files final : public Reader {
     return Found::element;
   }
 
-  ReaderRef names_;
-  OpenFile open_;
   FileKind kind_;
   FixedSizes sizes_;
-  std::string stage_, path_;
-  std::unique_ptr<Window> window_;
+  Window* window_ = nullptr;  // of the record that is read
   uint64_t position_ = 0;
-  int64_t count_ = 0, index_ = -1;
+  bool begun_ = false;
 };
 
 }  // namespace

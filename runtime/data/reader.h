@@ -147,6 +147,16 @@ struct FixedSizes {
 };
 ReaderRef read_files(ReaderRef names, OpenFile open, FileKind kind, FixedSizes sizes, std::string stage);
 
+// csv_rows.cc
+struct CsvSettings {
+  std::vector<Tensor> defaults;  // a scalar; a vector of none where the field must be there
+  std::vector<int64_t> chosen;   // the columns that are read, in order; none for all
+  char delimiter = ',';
+  bool quotes = true, header = false;
+  std::string missing;
+};
+ReaderRef read_csv(ReaderRef names, OpenFile open, CsvSettings settings, std::string stage);
+
 // transforms.cc
 ReaderRef read_mapped(ReaderRef before, FunctionRef function, std::string stage);
 ReaderRef read_filtered(ReaderRef before, FunctionRef function, std::string stage, bool stops);

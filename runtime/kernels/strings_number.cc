@@ -3,13 +3,11 @@
 // text_to_number: x string -> float32, float64, int32, int64, uint32 or uint64 of the same sizes. No attributes.
 // text_of_number: x -> string of the same sizes; input 1 the fill, a string scalar of at most one byte; attributes:
 //   form (0 fixed, 1 scientific, 2 shortest), precision or -1, width or -1.
-#include <charconv>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 
 #include "kernels/elementwise_types.h"
-#include "kernels/strings.h"
+#include "kernels/strings_parse.h"
 
 namespace millstream {
 namespace {
@@ -25,33 +23,10 @@ Status check_to_number(const Call& call) {
 }
 
 template <typename T>
-bool parse(std::string_view text, T& value) {
-  text = stripped(text);
-  if (!text.empty() && text[0] == '+') {
-    text.remove_prefix(1);
-    if (!text.empty() && (text[0] == '-' || text[0] == '+')) return false;
-  }
-  if (text.empty()) return false;
-  const char* const end = text.data() + text.size();
-  if constexpr (std::is_integral_v<T>) {
-    const auto found = std::from_chars(text.data(), end, value);
-    return found.ec == std::errc() && found.ptr == end;
-  } else {
-    // strtod also takes nan(...), which TensorFlow does not.
-    if (text.find('(') != std::string_view::npos || is_space(text[0])) return false;
-    const std::string terminated(text);
-    char* stop = nullptr;
-    value = sizeof(T) == 4 ? static_cast<T>(std::strtof(terminated.c_str(), &stop))
-                           : static_cast<T>(std::strtod(terminated.c_str(), &stop));
-    return stop == terminated.c_str() + terminated.size();
-  }
-}
-
-template <typename T>
 Status parse_all(const Call& call) {
   const Strings x(call.in(0));
   for (int64_t i = 0; i < call.out(0).count(); ++i) {
-    if (!parse(x[i], call.out(0).as<T>()[i]))
+    if (!parse_number(x[i], call.out(0).as<T>()[i]))
       return invalid("StringToNumberOp could not correctly convert string: " + quoted(x[i]));
   }
   return Status();

@@ -53,3 +53,24 @@ with_words("text_encode", lambda n: tuple(n.attributes[k] for k in ("encoding", 
 with_words("text_transcode", lambda n: (*_decoding(n), n.attributes["target"]))
 with_words("text_unicode_case", lambda n: (int(n.attributes["final_sigma"]),))
 with_words("text_format", lambda n: (n.attributes["summarize"],))
+
+
+def _text_words(text: bytes) -> list[int]:
+    padded = text + bytes(-len(text) % 8)
+    return [len(text), *(int.from_bytes(padded[i : i + 8], "little", signed=True) for i in range(0, len(padded), 8))]
+
+
+def _csv_words(node: Node) -> tuple[int, ...]:
+    a = node.attributes
+    return (a["delimiter"][0], int(a["quotes"]), *_text_words(a["missing"]), *a["columns"])
+
+
+def _examples_words(node: Node) -> tuple[int, ...]:
+    dense, sparse = node.attributes["dense"], node.attributes["sparse"]
+    keys = [word for key, _ in (*dense, *sparse) for word in _text_words(key)]
+    return (len(dense), len(sparse), *keys, *(word for _, shape in dense for word in (len(shape), *shape)))
+
+
+with_words("text_csv", _csv_words)
+_deciding("text_examples", _examples_words)
+_deciding("text_raw", lambda n: (int(n.attributes["little"]), n.attributes["length"]))
