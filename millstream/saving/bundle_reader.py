@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -172,28 +173,27 @@ class BundleReader:
         pieces = []
         for part in entry.parts:
             common = part.common(wanted)
-            if common is None:
-                continue
-            try:
-                piece = self._entry(part.key(name), name)
-            except KeyError:
-                raise damaged(
-                    self._index, f"the part {part.starts} + {part.lengths} of {name!r} is not there"
-                ) from None
-            if piece.shape != part.lengths or piece.dtype is not entry.dtype or piece.parts:
-                raise damaged(
-                    self._index, f"the part {part.starts} + {part.lengths} of {name!r} has {list(piece.shape)}"
-                )
-            self._check(name, piece)
-            pieces.append((part, common, piece))
+            if common is not None:
+                pieces.append((part, common, self._piece(name, entry, part)))
         have = sum(common.count() for _, common, _ in pieces)
         if have != wanted.count():
             raise damaged(self._index, f"its parts of {name!r} hold {have} of the {wanted.count()} elements asked for")
         kind = _numpy_kind(entry.dtype)
         made = np.empty(wanted.lengths, object) if kind is None else _zeros(wanted.lengths, kind)
-        for part, common, piece in pieces:
-            made[common.inside(wanted)] = self._read(name, piece)[common.inside(part)]
+        for part, common, read in pieces:
+            made[common.inside(wanted)] = read()[common.inside(part)]
         return made
+
+    def _piece(self, name: str, entry: Entry, part: Part) -> Callable[[], Any]:
+        """Return what reads one part of a tensor, once it is sure that it is there."""
+        try:
+            piece = self._entry(part.key(name), name)
+        except KeyError:
+            raise damaged(self._index, f"the part {part.starts} + {part.lengths} of {name!r} is not there") from None
+        if piece.shape != part.lengths or piece.dtype is not entry.dtype or piece.parts:
+            raise damaged(self._index, f"the part {part.starts} + {part.lengths} of {name!r} has {list(piece.shape)}")
+        self._check(name, piece)
+        return lambda: self._read(name, piece)
 
     def _check(self, name: str, entry: Entry) -> int:
         """Return the size of the elements of an entry in bytes, 0 for strings, once it is sure that its data is there."""

@@ -264,7 +264,7 @@ def test_a_traced_function_writes_whenever_it_runs(tmp_path: Path) -> None:
     def save() -> None:
         checkpoint.save(str(tmp_path / "a"))
 
-    with pytest.raises(NotImplementedError, match="Calling tf.train.Checkpoint.save"):
+    with pytest.raises(NotImplementedError, match=r"Calling tf\.train\.Checkpoint\.save"):
         save()
 
 

@@ -1,10 +1,10 @@
 """Load everything of checkpoints behind tf.train."""
 
 from millstream.api.public import publish
-from millstream.saving.checkpoint import checkpoint, manager, options, reader, sharding, state, views
+from millstream.saving.checkpoint import checkpoint, manager, options, reader, saver, sharding, state, views
 from millstream.saving.checkpoint.values import PythonState
 
 publish("train.experimental.PythonState", PythonState)
 publish("compat.v1.train.experimental.PythonState", PythonState)
 
-__all__ = ["checkpoint", "manager", "options", "reader", "sharding", "state", "views"]
+__all__ = ["checkpoint", "manager", "options", "reader", "saver", "sharding", "state", "views"]

@@ -9,9 +9,9 @@ from millstream.api.public import public
 from millstream.base.dtypes import DType
 from millstream.base.errors import explain
 from millstream.base.messages import enumeration
-from millstream.saving.bundle_reader import BundleReader
 from millstream.saving.checkpoint.state import latest_checkpoint
 from millstream.saving.checkpoint.writing import text_of
+from millstream.saving.version_1_checkpoint import open_checkpoint
 
 
 class CheckpointReader:
@@ -26,7 +26,7 @@ class CheckpointReader:
     """
 
     def __init__(self, prefix: Any) -> None:
-        self._bundle = BundleReader(text_of(prefix))
+        self._bundle = open_checkpoint(text_of(prefix))
 
     def get_variable_to_shape_map(self) -> dict[str, list[int]]:
         """Return the sizes of all tensors by name."""

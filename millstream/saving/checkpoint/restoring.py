@@ -22,6 +22,7 @@ from millstream.saving.bundle_reader import BundleReader
 from millstream.saving.checkpoint.object_graph import KEY, Root, children_of, node_names
 from millstream.saving.checkpoint.values import VARIABLE_VALUE, check_shape, give_back, part_of
 from millstream.saving.table import damaged
+from millstream.saving.version_1_checkpoint import open_checkpoint
 
 log = logging.getLogger("millstream")
 _uids = itertools.count(1)
@@ -342,7 +343,7 @@ def restore(root: Root, path: str, skip_slots: bool = False) -> Restoration | Na
       tf.errors.DataLossError: it is damaged.
       ValueError: a value has a shape that its variable cannot hold.
     """
-    reader = BundleReader(path)
+    reader = open_checkpoint(path)
     proto = read_object_graph(reader)
     if proto is None:
         named = NamedRestoration(path, reader)

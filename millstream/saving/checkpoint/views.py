@@ -10,10 +10,10 @@ from typing import Any
 from millstream.api.public import public
 from millstream.base.errors import explain
 from millstream.execution.trackable import Trackable
-from millstream.saving.bundle_reader import BundleReader
 from millstream.saving.checkpoint.object_graph import KEY, ObjectGraph, children_of
 from millstream.saving.checkpoint.restoring import read_object_graph
 from millstream.saving.checkpoint.writing import text_of
+from millstream.saving.version_1_checkpoint import open_checkpoint
 
 log = logging.getLogger("millstream")
 
@@ -115,7 +115,7 @@ class CheckpointView:
     """
 
     def __init__(self, save_path: Any) -> None:
-        proto = read_object_graph(BundleReader(text_of(save_path)))
+        proto = read_object_graph(open_checkpoint(text_of(save_path)))
         if proto is None:
             raise ValueError(
                 explain(
