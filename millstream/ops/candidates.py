@@ -29,6 +29,9 @@ from millstream.program.value import Value
 BLOCKS_EACH = 512
 """Blocks of the counter that TensorFlow sets aside for each candidate."""
 
+NOTHING = (-1, 0, 0, 0)
+"""The identity of a sampler that keeps nothing of what it learns."""
+
 Answer = tuple[Value, Value, Value]
 
 
@@ -38,7 +41,7 @@ def sample(
     num_true: int,
     num_sampled: int,
     stream: tuple[Value, Value],
-    identity: tuple[int, int],
+    identity: tuple[int, int, int, int],
     *,
     kind: str,
     unique: bool,
@@ -62,8 +65,13 @@ def sample(
         unique=unique,
         limit=limit,
         count=num_sampled,
-        identity=(0, 0, *identity),
+        identity=identity,
     )
+
+
+def identity_of(*words: int) -> tuple[int, int, int, int]:
+    """Return four words that name what a sampler of these seeds and attributes has learned."""
+    return 0, 0, hash(words), words[0]
 
 
 def unigrams_of(
@@ -97,7 +105,7 @@ def unigrams_of(
 def _declare(name: str, kind: str) -> Op:
     def body(true_classes, *, num_true, num_sampled, unique, range_max, seed=0, seed2=0):  # type: ignore[no-untyped-def]
         stream = random_next(num_sampled * BLOCKS_EACH, seed, seed2)
-        identity = seed, seed2
+        identity = identity_of(seed, seed2, num_true, num_sampled, unique)
         return sample(
             name, true_classes, num_true, num_sampled, stream, identity, kind=kind, unique=unique, limit=range_max
         )
@@ -135,7 +143,7 @@ def all_candidates(
         num_true,
         num_sampled,
         stream,
-        (0, 0),
+        NOTHING,
         kind="all",
         unique=unique,
         limit=num_sampled,
@@ -163,7 +171,7 @@ def fixed_candidates(
     weights = unigrams_of(range_max, vocab_file, unigrams, distortion, (num_reserved_ids, num_shards, shard))
     stream = random_next(num_sampled * BLOCKS_EACH, seed, seed2)
     return sample(
-        "FixedUnigramCandidateSampler", true_classes, num_true, num_sampled, stream, (0, 0),
+        "FixedUnigramCandidateSampler", true_classes, num_true, num_sampled, stream, NOTHING,
         kind="fixed", unique=unique, limit=range_max, weights=weights,
     )  # fmt: skip
 
@@ -281,3 +289,52 @@ bounded_normal.cases(
     inputs=([50, 3], [3, 4], [0.0, 1.0, -4.0], 1.5, [-1.0, 2.5, -4.5], 4.0),
     dtypes=[float16, float32, float64],
 )
+
+
+def _simple_at(name: str, kind: str) -> Op:
+    def body(true_classes, key, counter, *, num_true, num_sampled, unique, range_max, identity=NOTHING):  # type: ignore[no-untyped-def]
+        return sample(
+            name,
+            true_classes,
+            num_true,
+            num_sampled,
+            (key, counter),
+            identity,
+            kind=kind,
+            unique=unique,
+            limit=range_max,
+        )
+
+    body.__annotations__ = {**_AT_ANNOTATIONS, "identity": list[int]}
+    return Op(name, body, OUTPUTS, stateful=False, effects=True).no_gradient()
+
+
+def _fixed_at(  # type: ignore[no-untyped-def]
+    true_classes, key, counter, *, num_true, num_sampled, unique, range_max, vocab_file, distortion, num_reserved_ids,
+    num_shards, shard, unigrams,
+):  # fmt: skip
+    weights = unigrams_of(range_max, vocab_file, unigrams, distortion, (num_reserved_ids, num_shards, shard))
+    return sample(
+        "FixedUnigramCandidateSampler", true_classes, num_true, num_sampled, (key, counter), NOTHING,
+        kind="fixed", unique=unique, limit=range_max, weights=weights,
+    )  # fmt: skip
+
+
+_AT_ANNOTATIONS = {
+    "true_classes": Tensor[int64], "key": Tensor[uint64], "counter": Tensor[uint64], "num_true": int, "num_sampled": int,
+    "unique": bool, "range_max": int, "return": tuple[Tensor[int64], Tensor[float32], Tensor[float32]],
+}  # fmt: skip
+_fixed_at.__annotations__ = {
+    **_AT_ANNOTATIONS, "vocab_file": str, "distortion": float, "num_reserved_ids": int, "num_shards": int, "shard": int,
+    "unigrams": list[float],
+}  # fmt: skip
+
+AT = {
+    "UniformCandidateSampler": _simple_at("UniformCandidateSampler", "uniform"),
+    "LogUniformCandidateSampler": _simple_at("LogUniformCandidateSampler", "log_uniform"),
+    "LearnedUnigramCandidateSampler": _simple_at("LearnedUnigramCandidateSampler", "learned"),
+    "FixedUnigramCandidateSampler": Op(
+        "FixedUnigramCandidateSampler", _fixed_at, OUTPUTS, stateful=False, effects=True
+    ).no_gradient(),
+}
+"""The samplers at a key and a counter. TensorFlow has no such ops: calls that run at once need them."""
