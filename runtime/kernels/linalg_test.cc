@@ -8,6 +8,8 @@
 namespace millstream {
 void register_linalg(Registry&);
 void register_linalg_orthogonal(Registry&);
+void register_linalg_functions(Registry&);
+void register_linalg_banded(Registry&);
 }  // namespace millstream
 
 namespace millstream::testing {
@@ -192,6 +194,87 @@ void test_decompositions_multiply_back(double tolerance) {
     }
 }
 
+// Eigenvalues scale their vectors, roots square back, and the logarithm of a square root is half the logarithm.
+template <typename S>
+void test_functions_of_matrices(double tolerance) {
+  constexpr bool wide = std::is_same_v<S, double> || std::is_same_v<S, std::complex<double>>;
+  const DType dtype = dtype_of<S>, complex_dtype = wide ? DType::complex128 : DType::complex64;
+  using C = std::conditional_t<wide, std::complex<double>, std::complex<float>>;
+  for (int64_t n : {1, 2, 3, 9, 30}) {
+    Tensor a = empty(dtype, {n, n}), values = empty(complex_dtype, {n}), vectors = empty(complex_dtype, {n, n}),
+           root = empty(dtype, {n, n}), logarithm = empty(dtype, {n, n}), half = empty(dtype, {n, n});
+    for (int64_t i = 0; i < a.count(); ++i) a.as<S>()[i] = some<S>();
+    EXPECT(run(registry, "eig", {&a}, {&values, &vectors}, {}).ok());
+    const Matrix basis = matrix<C>(vectors);
+    Matrix stretched = basis;
+    for (int64_t j = 0; j < n; ++j) {
+      double length = 0;
+      for (int64_t i = 0; i < n; ++i) {
+        stretched.at(i, j) *= std::complex<double>(values.as<C>()[j]);
+        length += std::norm(basis.at(i, j));
+      }
+      EXPECT(std::fabs(length - 1) < tolerance);
+    }
+    EXPECT(near(matrix<S>(a) * basis, stretched, 100 * tolerance));
+    for (int64_t i = 0; i < n; ++i) a.as<S>()[i * n + i] += S(static_cast<float>(2 * n));
+    EXPECT(run(registry, "matrix_square_root", {&a}, {&root}, {}).ok());
+    EXPECT(near(matrix<S>(root) * matrix<S>(root), matrix<S>(a), 100 * tolerance));
+    if constexpr (complex_scalar<S>) {
+      EXPECT(run(registry, "matrix_logarithm", {&a}, {&logarithm}, {}).ok());
+      EXPECT(run(registry, "matrix_logarithm", {&root}, {&half}, {}).ok());
+      for (int64_t i = 0; i < n * n; ++i) half.as<S>()[i] *= S(2);
+      EXPECT(near(matrix<S>(half), matrix<S>(logarithm), 100 * tolerance));
+    }
+  }
+}
+
+template <typename S>
+void test_diagonals_are_solved(double tolerance) {
+  const DType dtype = dtype_of<S>;
+  for (int64_t n : {1, 2, 3, 8}) {
+    Tensor d = empty(dtype, {3, n}), b = empty(dtype, {n, 2}), x = empty(dtype, {n, 2});
+    for (int64_t i = 0; i < d.count(); ++i) d.as<S>()[i] = some<S>() + (i / n == 1 ? S(3.0f) : S(0));
+    for (int64_t i = 0; i < b.count(); ++i) b.as<S>()[i] = some<S>();
+    const auto at = [&](int64_t row, int64_t column) { return std::complex<double>(d.as<S>()[row * n + column]); };
+    Matrix three{n, n, std::vector<std::complex<double>>(static_cast<size_t>(n * n))}, lower = three, upper = three;
+    for (int64_t i = 0; i < n; ++i) {
+      three.at(i, i) = lower.at(i, i) = upper.at(i, i) = at(1, i);
+      if (i + 1 < n) {
+        three.at(i, i + 1) = upper.at(i, i + 1) = at(0, i);
+        three.at(i + 1, i) = lower.at(i + 1, i) = at(2, i + 1);
+      }
+    }
+    for (int64_t pivoting : {0, 1}) {
+      EXPECT(run(registry, "tridiagonal_solve", {&d, &b}, {&x}, {pivoting, 0}).ok());
+      EXPECT(near(three * matrix<S>(x), matrix<S>(b), tolerance));
+    }
+    for (int64_t below : {0, 1}) {
+      Tensor two = empty(dtype, {2, n});
+      std::copy_n(d.as<S>() + (below ? n : 0), 2 * n, two.as<S>());
+      for (int64_t turn : {0, 1}) {
+        EXPECT(run(registry, "banded_solve", {&two, &b}, {&x}, {below, turn}).ok());
+        const Matrix& whole = below ? lower : upper;
+        EXPECT(near((turn ? adjoint(whole) : whole) * matrix<S>(x), matrix<S>(b), tolerance));
+      }
+    }
+  }
+}
+
+void test_functions_without_an_answer() {
+  const Tensor turn = tensor_of<double>({2, 2}, {-1, 0, 0, -2}), strange = tensor_of<double>({2, 2}, {NAN, 1, 1, 1});
+  Tensor y = empty(DType::float64, {2, 2}), values = empty(DType::complex128, {2});
+  EXPECT(run(registry, "matrix_square_root", {&turn}, {&y}, {}).ok() && std::isnan(y.as<double>()[0]));
+  EXPECT(run(registry, "matrix_square_root", {&strange}, {&y}, {}).ok() && std::isnan(y.as<double>()[0]));
+  EXPECT(!run(registry, "eig", {&strange}, {&values}, {}).ok());
+  const Tensor flat = tensor_of<double>({3, 2}, {0, 0, 0, 0, 0, 0}), b = tensor_of<double>({2, 1}, {1, 1});
+  Tensor x = empty(DType::float64, {2, 1});
+  EXPECT(run(registry, "tridiagonal_solve", {&flat, &b}, {&x}, {1, 0}).ok() && std::isnan(x.as<double>()[0]));
+  EXPECT(run(registry, "tridiagonal_solve", {&flat, &b}, {&x}, {1, 1}).ok() && std::isfinite(x.as<double>()[0]));
+  EXPECT(!run(registry, "tridiagonal_solve", {&turn, &b}, {&x}, {1, 0}).ok());
+  EXPECT(!run(registry, "banded_solve", {&turn, &b}, {&x}, {1}).ok());
+  EXPECT(!run(registry, "eig", {&turn}, {&y}, {}).ok());
+}
+
 void test_signs_are_those_of_reflections() {
   const Tensor a = tensor_of<float>({3, 2}, {3, 1, 4, 2, 0, 5});
   Tensor q = empty(DType::float32, {3, 2}), r = empty(DType::float32, {2, 2});
@@ -236,6 +319,8 @@ void test_bad_calls_are_refused() {
 int main() {
   register_linalg(registry);
   register_linalg_orthogonal(registry);
+  register_linalg_functions(registry);
+  register_linalg_banded(registry);
   test_systems_are_solved<float>(1e-4);
   test_systems_are_solved<double>(1e-11);
   test_systems_are_solved<std::complex<float>>(1e-4);
@@ -244,6 +329,15 @@ int main() {
   test_decompositions_multiply_back<double>(1e-12);
   test_decompositions_multiply_back<std::complex<float>>(1e-5);
   test_decompositions_multiply_back<std::complex<double>>(1e-12);
+  test_functions_of_matrices<float>(1e-5);
+  test_functions_of_matrices<double>(1e-12);
+  test_functions_of_matrices<std::complex<float>>(1e-5);
+  test_functions_of_matrices<std::complex<double>>(1e-12);
+  test_diagonals_are_solved<float>(1e-4);
+  test_diagonals_are_solved<double>(1e-11);
+  test_diagonals_are_solved<std::complex<float>>(1e-4);
+  test_diagonals_are_solved<std::complex<double>>(1e-11);
+  test_functions_without_an_answer();
   test_signs_are_those_of_reflections();
   test_matrices_without_an_answer();
   test_bad_calls_are_refused();
