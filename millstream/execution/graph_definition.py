@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from millstream.base import errors
@@ -15,6 +15,7 @@ from millstream.execution.tensor import Tensor
 from millstream.graph.attributes import kinds_of, shape_message, shape_of
 from millstream.graph.lowering import Lowering
 from millstream.graph.reading import Library, NodeReader, declared, name_of_input, spec_of_shape
+from millstream.graph.version_1 import has_version_1, raised
 from millstream.graph.writing import LibraryWriter, Names, NodeWriter, versions
 from millstream.ops.registry import find
 from millstream.program.value import Node, Value
@@ -92,6 +93,7 @@ class Importer:
         self.reader = NodeReader(self.library, graph.program, "the graph that is imported", self.read_other)
         self.operations: dict[str, Node | Value] = {}
         self._mapped = self._values_of(input_map)
+        self._here: Callable[[str], str] = str
 
     def _values_of(self, input_map: Mapping[Any, Any]) -> dict[str, Value]:
         found = {}
@@ -115,8 +117,11 @@ class Importer:
         """Add all nodes."""
         self.reader.replaced = self._mapped
         self.reader.label = self._label
+        nodes = list(self.graph_def.node)
+        if has_version_1(nodes):
+            nodes, self._here = raised(nodes, self.library.functions)
         try:
-            self.reader.read(self.graph_def.node)
+            self.reader.read(nodes)
         except errors.InvalidArgumentError as error:
             raise ValueError(error.message) from None
 
@@ -144,7 +149,9 @@ class Importer:
         """Return the tensor `name:index` or the operation `name`."""
         if not isinstance(text, str):
             raise TypeError(explain(f"Argument `return_elements` must be a list of strings, got {text!r} in it."))
-        name, colon, number = text.partition(":")
+        colon = ":" in text
+        name, _, number = (self._here(text) if colon else text).partition(":")
+        number = number or "0"
         values = self.reader.known(name)
         if values is None or (colon and (not number.isdigit() or int(number) >= len(values))):
             kind = "tensor" if colon else "operation"

@@ -97,7 +97,7 @@ class NodeReader:
         self.read_other = read_other
         self.function = ""
         """The name of the function that is read; empty for a graph."""
-        self.replaced: Mapping[str, Value] = {}
+        self.replaced: dict[str, Value] = {}
         """What stands for outputs of nodes in place of these, by `name` or `name:index`."""
         self.label: Callable[[str], str] = str
         """What a node is called in the program."""
@@ -175,14 +175,17 @@ class NodeReader:
                 self._emit(node, found[0], found[1], {})
                 self._parts[node.name] = {"output": 0}
                 return
-        attributes = self._attributes(node, definition, inputs)
+        attributes = self.attributes_of(node, definition, inputs)
         self._emit(node, definition, inputs, definition.complete(attributes))
 
-    def _attributes(self, node: Any, definition: Op, inputs: Sequence[Value]) -> dict[str, Any]:
+    def attributes_of(self, node: Any, definition: Op, inputs: Sequence[Value] = ()) -> dict[str, Any]:
+        """Return the attributes of a node as the op has them."""
         kinds = kinds_of(definition)
         wanted = {*definition.attributes, *(p.count for p in definition.inputs if p.count)}
         wanted |= {p.element for p in definition.inputs if p.shape == "mixed"}
         calls = self._programs(node, inputs) if node.op in CALLS else {}
+        if calls:
+            calls |= _types_of(node.op, inputs, calls)
         attributes: dict[str, Any] = {}
         for name, value in node.attr.items():
             if name in calls or name.startswith("_") or name in SHARING:
@@ -227,7 +230,6 @@ class NodeReader:
             "body": body,
             "cond": self.library.program(node.attr["cond"].func.name, specs),
             "output_shapes": (),
-            "T": tuple(s.dtype for s in specs),
         }
 
     def _emit(self, node: Any, definition: Definition, inputs: Sequence[Value], attributes: dict[str, Any]) -> None:
@@ -245,6 +247,15 @@ class NodeReader:
 
     def _label(self, node: Any) -> None:
         self.program.nodes[-1].label = self.label(node.name)
+
+
+def _types_of(op: str, inputs: Sequence[Value], calls: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the type attributes of an op that runs functions, from what it is given and what these give."""
+    if op.endswith("While"):
+        return {"T": tuple(v.dtype for v in inputs)}
+    first = calls.get("f") or calls.get("then_branch") or calls["branches"][0]
+    given = inputs if "f" in calls else inputs[1:]
+    return {"Tin": tuple(v.dtype for v in given), "Tout": tuple(v.dtype for v in first.outputs)}
 
 
 def _after_turn(start: Spec, after: Spec) -> Spec:
