@@ -16,7 +16,7 @@ from millstream.base.shapes import TensorShape
 from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
-from millstream.execution.tensor import Tensor, eager_constant
+from millstream.execution.tensor import Tensor, TensorType, eager_constant
 from millstream.ops import array, slicing, unary
 from millstream.ops.registry import find
 
@@ -104,7 +104,7 @@ def identity(input: Any, name: str | None = None) -> Any:
     """Return a tensor with the input's content."""
     from millstream.base.composite import CompositeTensor
 
-    if isinstance(input, CompositeTensor):
+    if isinstance(input, CompositeTensor) and not isinstance(input, TensorType):
         from millstream.base import nest
 
         return nest.map_structure(identity, input, expand_composites=True)

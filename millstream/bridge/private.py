@@ -15,7 +15,7 @@ _modules: dict[str, types.ModuleType] = {}
 
 
 def _attributes() -> dict[str, dict[str, Any]]:
-    from millstream.api import config, config_devices, sparse_matrices
+    from millstream.api import config, config_devices, sparse_matrices, xla_modules
     from millstream.execution.data_structures import ListWrapper, _DictWrapper
     from millstream.execution.trackable import Trackable
 
@@ -75,7 +75,17 @@ def _attributes() -> dict[str, dict[str, Any]]:
         "tensorflow.compiler": {},
         "tensorflow.compiler.tf2xla": {},
         "tensorflow.compiler.tf2xla.python": {},
-        "tensorflow.compiler.tf2xla.python.xla": {"dynamic_update_slice": config.dynamic_update_slice},
+        "tensorflow.compiler.tf2xla.python.xla": {
+            "dynamic_update_slice": config.dynamic_update_slice,
+            "call_module": xla_modules.call_module,
+            "call_module_maximum_supported_version": xla_modules.newest_version,
+        },
+        "tensorflow.compiler.xla": {},
+        "tensorflow.compiler.xla.xla_data_pb2": {"__getattr__": _message},
+        "tensorflow.python.compiler": {},
+        "tensorflow.python.compiler.xla": {},
+        "tensorflow.python.compiler.xla.experimental": {},
+        "tensorflow.python.compiler.xla.experimental.xla_sharding": {},
     }
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from millstream.autodiff.split import inline
 from millstream.base import dtypes, nest
-from millstream.base.errors import explain
+from millstream.base.errors import UnimplementedError, explain
 from millstream.base.spec import Spec
 from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph
@@ -24,6 +25,16 @@ from millstream.ops.registry import find
 from millstream.program.primitives.shaping import full
 from millstream.program.slices import Adjoint, Slices, dense
 from millstream.program.value import Definition, Node, Program, Value
+
+HIGHEST_ORDER = 2
+"""Gradient functions that are traced within gradient functions: what a graph can be differentiated by, so many times."""
+
+
+class _Order(threading.local):
+    value = 0
+
+
+_order = _Order()
 
 
 def custom_gradient(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -169,7 +180,7 @@ class GraphCustom(Definition):
     effects = False
     passes = True
 
-    def __init__(self, name: str, count: int, args: int, gradient: Program, layout: Sequence[Any]) -> None:
+    def __init__(self, name: str, count: int, args: int, gradient: Program | None, layout: Sequence[Any]) -> None:
         self.name = f"{name}:custom_gradient"
         self.count = count
         self.args = args
@@ -186,6 +197,15 @@ class GraphCustom(Definition):
         self, node: Node, flows: Sequence[Adjoint | None], reached: set[Value], again: Any
     ) -> list[Adjoint | None]:
         """Emit the gradient function's program."""
+        if self.gradient_program is None:
+            raise UnimplementedError(
+                None,
+                None,
+                explain(
+                    f"{self.name}: in graphs, gradient functions that use further functions with own gradients are followed "
+                    f"up to order {HIGHEST_ORDER}. Differentiate eagerly instead."
+                ),
+            )
         dys = [full(v.shape, 0, v.dtype) if f is None else dense(f) for f, v in zip(flows, node.outputs, strict=True)]
         found = inline(self.gradient_program, [*dys, *node.inputs[self.count + self.args :]])
         adjoints: list[Adjoint | None] = [None] * len(node.inputs)
@@ -230,10 +250,16 @@ def _in_graph(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
                 flat += [] if found is None else [found]
         return flat
 
-    specs = [graph.value_of(t).spec.with_value(None) for t in outputs]
-    traced = Traced(f"{getattr(function, '__name__', 'custom')}_gradient", gradient, specs, [*outputs])
-    captured = [t for t, _ in traced.captures]
-    program = traced.program(captured)
+    captured, program = [], None
+    if _order.value < HIGHEST_ORDER:
+        specs = [graph.value_of(t).spec.with_value(None) for t in outputs]
+        _order.value += 1
+        try:
+            traced = Traced(f"{getattr(function, '__name__', 'custom')}_gradient", gradient, specs, [*outputs])
+        finally:
+            _order.value -= 1
+        captured = [t for t, _ in traced.captures]
+        program = traced.program(captured)
     handles = [v.handle for v in variables]
     definition = GraphCustom(
         getattr(function, "__name__", "custom"), len(outputs), len(inputs) + len(handles), program, layout
