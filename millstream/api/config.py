@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from millstream import _runtime as runtime
 from millstream.api.config_devices import cpu_count
-from millstream.api.public import public, publish
+from millstream.api.public import public
 from millstream.base import errors
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
@@ -228,19 +229,140 @@ def get_build_info() -> dict[str, Any]:
     return {"is_cuda_build": False, "is_rocm_build": False, "is_tensorrt_build": False}
 
 
-class NotSupported:
-    """A name of TensorFlow's that is outside of what Millstream does: using it says so."""
+@public("config.experimental.reset_memory_stats")
+def reset_memory_stats(device: str) -> None:
+    """Refuse: the peak of the cpu's memory is kept from the start of the process.
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    Args:
+      device: the name of a device.
 
-    def __call__(self, *_: Any, **__: Any) -> Any:
-        raise errors.UnimplementedError(None, None, errors.explain(f"tf.{self._name} is not supported by Millstream."))
+    Raises:
+      ValueError: always: no device here has statistics that can be reset, as TensorFlow's cpu has none.
+    """
+    raise ValueError(errors.explain(f"Cannot reset memory stats for device {device!r}: give the name of a GPU."))
 
-    def __repr__(self) -> str:
-        return f"<tf.{self._name}: not supported>"
+
+@public("config.experimental.enable_mlir_bridge")
+def enable_mlir_bridge() -> None:
+    """Refuse: there is no MLIR bridge; Millstream's compiler is always on.
+
+    Raises:
+      tf.errors.UnimplementedError: always.
+    """
+    raise errors.UnimplementedError(
+        None, None, errors.explain("tf.config.experimental.enable_mlir_bridge is not supported: there is no MLIR here.")
+    )
 
 
-publish("experimental.dtensor.Layout", NotSupported("experimental.dtensor.Layout"))
-publish("experimental.dtensor.UNSHARDED", "unsharded")
-publish("experimental.dtensor.create_distributed_mesh", NotSupported("experimental.dtensor.create_distributed_mesh"))
+@public("config.experimental.disable_mlir_bridge")
+def disable_mlir_bridge() -> None:
+    """Return at once: there is no MLIR bridge."""
+
+
+@public("config.experimental.ClusterDeviceFilters")
+class ClusterDeviceFilters:
+    """Which devices of a cluster the tasks see. It is kept, and refused where it would be used: there are no clusters."""
+
+    def __init__(self) -> None:
+        self._filters: dict[str, dict[int, list[str]]] = {}
+
+    def set_device_filters(self, job_name: str, task_index: int, device_filters: Any) -> None:
+        """Set the filters of one task.
+
+        Args:
+          job_name: the name of the job.
+          task_index: the number of the task in it.
+          device_filters: names of devices, such as "/job:ps".
+
+        Raises:
+          TypeError: where these are no texts.
+        """
+        if not all(isinstance(f, str) for f in device_filters):
+            raise TypeError(errors.explain("Device filters must be a list of strs"))
+        self._filters.setdefault(job_name, {})[int(task_index)] = list(device_filters)
+
+
+def _no_cluster(name: str) -> errors.UnimplementedError:
+    return errors.UnimplementedError(
+        None,
+        None,
+        errors.explain(f"tf.config.{name} is not supported: Millstream runs in one process, without servers."),
+    )
+
+
+@public("config.experimental_connect_to_cluster")
+def experimental_connect_to_cluster(
+    cluster_spec_or_resolver: Any,
+    job_name: str = "localhost",
+    task_index: int = 0,
+    protocol: Any = None,
+    make_master_device_default: bool = True,
+    cluster_device_filters: Any = None,
+) -> None:
+    """Refuse: there are no servers of a cluster to connect to.
+
+    Raises:
+      tf.errors.UnimplementedError: always.
+    """
+    raise _no_cluster("experimental_connect_to_cluster")
+
+
+@public("config.experimental_connect_to_host")
+def experimental_connect_to_host(remote_host: Any = None, job_name: str = "worker") -> None:
+    """Refuse: there are no servers to connect to.
+
+    Raises:
+      ValueError: where there is no host.
+      tf.errors.UnimplementedError: always else.
+    """
+    if not remote_host:
+        raise ValueError(errors.explain("Must provide at least one remote_host"))
+    raise _no_cluster("experimental_connect_to_host")
+
+
+@public("experimental.async_scope")
+@contextmanager
+def async_scope() -> Iterator[None]:
+    """Let ops of the block return before they are done: they always are done."""
+    yield
+
+
+@public("experimental.async_clear_error")
+def async_clear_error() -> None:
+    """Return at once: errors are raised where they happen."""
+
+
+@public("experimental.function_executor_type")
+@contextmanager
+def function_executor_type(executor_type: str | None) -> Iterator[None]:
+    """Choose what runs functions in the block: there is one way only, whatever the name.
+
+    Args:
+      executor_type: the name; accepted and not used.
+    """
+    yield
+
+
+@public("experimental.enable_strict_mode")
+def enable_strict_mode() -> None:
+    """Make warnings of names that are outdated errors."""
+    warnings.filterwarnings("error", category=DeprecationWarning, module="millstream")
+
+
+@public("experimental.register_filesystem_plugin")
+def register_filesystem_plugin(plugin_location: str) -> None:
+    """Refuse: plugins for TensorFlow's file systems are bound to its own runtime.
+
+    Args:
+      plugin_location: the library.
+
+    Raises:
+      tf.errors.UnimplementedError: always.
+    """
+    raise errors.UnimplementedError(
+        None,
+        None,
+        errors.explain(
+            f"{plugin_location}: plugins of file systems are not supported; mount the files, or read them by Python."
+        ),
+    )

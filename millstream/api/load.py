@@ -9,7 +9,7 @@ from pathlib import Path
 
 from millstream.api.public import LATER
 
-_NOT_NAMES = ("load", "public")
+_NOT_NAMES = ("load", "outside", "public")
 _FAMILIES = {
     "audio": "audio",
     "image": "image",
@@ -43,6 +43,9 @@ _ROOMS = {
     "train": "millstream.saving.checkpoint.names",
 }
 
+_OUTSIDE = ("experimental.dtensor", "experimental.tensorrt", "mlir", "quantization.experimental", "tpu", "xla")
+"""Namespaces that only refuse."""
+
 
 def load_api() -> None:
     """Import the modules of this folder, but for the families that wait."""
@@ -56,7 +59,7 @@ def load_api() -> None:
             importlib.import_module(full)
         else:
             waiting[namespace].append(full)
-    for namespace, room in _ROOMS.items():
+    for namespace, room in (*_ROOMS.items(), *((n, "millstream.api.outside") for n in _OUTSIDE)):
         waiting.setdefault(namespace, []).append(room)
     LATER.update({n: functools.partial(_import_all, modules) for n, modules in waiting.items() if modules})
 
