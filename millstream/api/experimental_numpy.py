@@ -51,6 +51,9 @@ for _name in ("finfo", "iinfo", "issubdtype"):
     publish(f"experimental.numpy.{_name}", getattr(np, _name))
 
 
+FLOAT64 = as_dtype(np.float64)
+
+
 class Preference:
     """Whether Python's floats become float32 rather than float64; set by `experimental_enable_numpy_behavior`."""
 
@@ -67,16 +70,17 @@ def preferred(dtype: Any) -> np.dtype[Any]:
 
 
 def numpy_dtype(dtype: Any) -> np.dtype[Any]:
-    """Return what is given for an element type as NumPy's; Python's `float` is as wide as is preferred."""
-    if dtype is float or dtype is complex:
-        return preferred(dtype)
+    """Return what is given for an element type as NumPy's."""
     return np.dtype(as_dtype(dtype).as_numpy_dtype) if isinstance(dtype, DType) else np.dtype(dtype)
 
 
 def _kind_of(value: Any) -> Any:
     """Return what decides the type of a result: an element type, or a Python number, which only says its kind."""
-    if isinstance(value, (bool, int, float, complex)) and not isinstance(value, np.generic):
-        return value
+    if isinstance(value, (bool, int, float, complex)):
+        if not isinstance(value, np.generic):
+            return value
+        if Preference.float32:
+            return complex(value) if isinstance(value, complex) else float(value)
     if isinstance(value, (DType, np.dtype, type)):
         return numpy_dtype(value)
     dtype = getattr(value, "dtype", None)
@@ -93,21 +97,15 @@ def _kind_of(value: Any) -> Any:
 def common_type(*values: Any) -> DType:
     """Return the element type that NumPy gives a result of `values`: arrays, types, numbers, lists of those."""
     kinds = [_kind_of(v) for v in nest.flatten(list(values))]
-    found = np.result_type(*kinds) if kinds else preferred(np.float64)
+    found = np.result_type(*kinds) if kinds else np.dtype(np.float64)
     weak = all(isinstance(k, (bool, int, float, complex)) for k in kinds)
-    return as_dtype(preferred(found) if weak or (Preference.float32 and _only_floats_are_weak(kinds)) else found)
-
-
-def _only_floats_are_weak(kinds: list[Any]) -> bool:
-    """Whether a float of Python made an integer type a floating one."""
-    typed = [k for k in kinds if isinstance(k, np.dtype)]
-    return all(k.kind in "biu" for k in typed) and any(isinstance(k, (float, complex)) for k in kinds)
+    return as_dtype(preferred(found) if weak and kinds else found)
 
 
 def array_of(value: Any, dtype: Any = None) -> Any:
     """Return `value` as a tensor: Python's numbers as wide as NumPy makes them, or all of `dtype`."""
     if dtype is not None:
-        wanted = as_dtype(numpy_dtype(dtype))
+        wanted = dtype if isinstance(dtype, DType) else as_dtype(numpy_dtype(dtype))
         return cast(array_of(value), wanted) if not _is_plain(value) else _constant(value, wanted)
     if isinstance(value, TensorType):
         return to_tensor(value)
@@ -150,15 +148,15 @@ def convert(value: Any, dtype: DType) -> Any:
     """Return a value as a tensor of an element type."""
     if isinstance(value, EagerTensor) and value.dtype is dtype:
         return value
-    return cast(value if isinstance(value, TensorType) else array_of(value), dtype)
+    return cast(value, dtype) if isinstance(value, TensorType) else array_of(value, dtype)
 
 
 def floating(value: Any) -> Any:
-    """Return a tensor of a floating or complex type of NumPy's own; others become as wide as is preferred."""
+    """Return a tensor of a floating or complex type of NumPy's own; others become float64."""
     tensor = array_of(value)
     if np.issubdtype(np.dtype(tensor.dtype.as_numpy_dtype), np.inexact):
         return tensor
-    return cast(tensor, as_dtype(preferred(np.float64)))
+    return cast(tensor, FLOAT64)
 
 
 def promoted_floating(*values: Any) -> list[Any]:
@@ -201,7 +199,7 @@ def promote_types(type1: Any, type2: Any) -> Any:
     >>> tf.experimental.numpy.promote_types(tf.int8, tf.uint8)
     dtype('int16')
     """
-    return preferred(np.promote_types(numpy_dtype(type1), numpy_dtype(type2)))
+    return np.promote_types(numpy_dtype(type1), numpy_dtype(type2))
 
 
 @public("experimental.numpy.array")

@@ -9,6 +9,7 @@ import numpy as np
 
 from millstream.api import array as arrays
 from millstream.api.experimental_numpy import (
+    FLOAT64,
     array_of,
     asarray,
     axis_of,
@@ -16,7 +17,6 @@ from millstream.api.experimental_numpy import (
     convert,
     known_rank,
     numpy_dtype,
-    preferred,
 )
 from millstream.api.linalg_factorisation import diag as matrix_diag
 from millstream.api.linalg_factorisation import diag_part
@@ -171,9 +171,7 @@ def linspace(
       axis: the place of the new axis.
     """
     wanted = None if dtype is None or dtype is float else _wanted(dtype)
-    inner = common_type(start, stop)
-    if not inner.is_floating and not inner.is_complex:
-        inner = as_dtype(preferred(np.float64))
+    inner = common_type(start, stop, 1.0)
     first, last = convert(start, inner), convert(stop, inner)
     sizes = apply(find("BroadcastArgs"), arrays.shape(first), arrays.shape(last))
     first, last = arrays.broadcast_to(first, sizes), arrays.broadcast_to(last, sizes)
@@ -202,7 +200,7 @@ def logspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
 ) -> Any:
     """Return `num` numbers from base ** start to base ** stop, evenly spaced on a log scale."""
-    wanted = common_type(start, stop, preferred(np.float64)) if dtype is None else _wanted(dtype)
+    wanted = common_type(start, stop, 1.0) if dtype is None else _wanted(dtype)
     powers = linspace(start, stop, num=num, endpoint=endpoint, dtype=None, axis=axis)
     return cast(apply(find("Pow"), convert(base, powers.dtype), powers), wanted)
 
@@ -210,10 +208,8 @@ def logspace(
 @public("experimental.numpy.geomspace")
 def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
     """Return `num` numbers from `start` to `stop`, each the same multiple of the one before."""
-    wanted = common_type(start, stop, preferred(np.float64)) if dtype is None else _wanted(dtype)
-    inner = as_dtype(preferred(np.float64))
-    if wanted.is_complex:
-        inner = wanted
+    wanted = common_type(start, stop, 1.0) if dtype is None else _wanted(dtype)
+    inner = wanted if wanted.is_floating or wanted.is_complex else FLOAT64
     first, last = convert(start, inner), convert(stop, inner)
     sign = apply(find("Sign"), first)
     logs = linspace(

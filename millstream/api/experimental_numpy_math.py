@@ -9,11 +9,11 @@ import numpy as np
 
 from millstream.api import array as arrays
 from millstream.api.experimental_numpy import (
+    FLOAT64,
     array_of,
     asarray,
     convert,
     floating,
-    preferred,
     promoted,
     promoted_floating,
 )
@@ -144,7 +144,7 @@ def conjugate(x: Any) -> Any:
 def angle(z: Any, deg: bool = False) -> Any:
     """Return the angle of complex numbers, in radians or degrees."""
     given = array_of(z)
-    if not (given.dtype.is_complex or given.dtype.name == "float64" and isinstance(z, TensorType)):
+    if not (given.dtype.is_complex or (given.dtype.name == "float64" and isinstance(z, TensorType))):
         given = cast(given, FLOAT32)
     found = angle_of(given)
     return found * (180.0 / np.pi) if deg else found
@@ -217,7 +217,7 @@ def around(a: Any, decimals: int = 0) -> Any:
     if decimals == 0 or (kept.is_integer and decimals > 0):
         return given if kept.is_integer else round_(given)
     factor = 10.0**decimals
-    wide = given if kept.is_floating or kept.is_complex else cast(given, as_dtype(preferred(np.float64)))
+    wide = given if kept.is_floating or kept.is_complex else cast(given, FLOAT64)
     scale = convert(factor, wide.dtype)
     return cast(round_(wide * scale) / scale, kept)
 
@@ -346,9 +346,9 @@ def divide(x1: Any, x2: Any) -> Any:
     """Return x1 / x2; whole numbers become floating ones."""
     first, second = promoted(x1, x2)
     if first.dtype is BOOL:
-        wanted = as_dtype(preferred(np.float64))
+        wanted = FLOAT64
         first, second = cast(first, wanted), cast(second, wanted)
-    elif preferred(np.float64) == np.float32 and first.dtype.is_integer:
+    elif np.float32 == FLOAT64 and first.dtype.is_integer:
         first, second = cast(first, FLOAT32), cast(second, FLOAT32)
     return true_divide(first, second)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from millstream.api import array as arrays
 from millstream.api import random
-from millstream.api.experimental_numpy import array_of, convert, numpy_dtype, preferred
+from millstream.api.experimental_numpy import FLOAT64, array_of, convert, numpy_dtype
 from millstream.api.experimental_numpy_creation import sizes_of
 from millstream.api.public import public
 from millstream.base.dtypes import as_dtype
@@ -19,10 +19,6 @@ from millstream.ops.registry import find
 
 def _sizes(size: Any) -> Any:
     return sizes_of(() if size is None else size)
-
-
-def _wide() -> Any:
-    return as_dtype(preferred(np.float64))
 
 
 @public("experimental.numpy.random.seed")
@@ -52,18 +48,18 @@ def randn(*args: Any) -> Any:
 @public("experimental.numpy.random.standard_normal")
 def standard_normal(size: Any = None) -> Any:
     """Return normal numbers."""
-    return random.normal(_sizes(size), dtype=_wide())
+    return random.normal(_sizes(size), dtype=FLOAT64)
 
 
 @public("experimental.numpy.random.uniform")
 def uniform(low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
     """Return uniform numbers in [low, high); without a size, of the shape of both together."""
-    first, last = convert(low, _wide()), convert(high, _wide())
+    first, last = convert(low, FLOAT64), convert(high, FLOAT64)
     if size is None:
         sizes = apply(find("BroadcastArgs"), arrays.shape(first), arrays.shape(last))
     else:
         sizes = _sizes(size)
-    return random.uniform(sizes, dtype=_wide()) * (last - first) + first
+    return random.uniform(sizes, dtype=FLOAT64) * (last - first) + first
 
 
 @public("experimental.numpy.random.poisson")
@@ -71,7 +67,7 @@ def poisson(lam: Any = 1.0, size: Any = None) -> Any:
     """Return how many events come where `lam` are expected, int64."""
     expected = array_of(lam)
     if not expected.dtype.is_floating:
-        expected = convert(expected, _wide())
+        expected = convert(expected, FLOAT64)
     if size is None:
         return random.poisson((), expected, as_dtype(np.int64))
     if expected.shape.rank == 0:

@@ -9,6 +9,7 @@ import numpy as np
 from millstream.api import array as arrays
 from millstream.api import reduction
 from millstream.api.experimental_numpy import (
+    FLOAT64,
     array_of,
     asarray,
     axis_of,
@@ -16,7 +17,6 @@ from millstream.api.experimental_numpy import (
     convert,
     known_rank,
     numpy_dtype,
-    preferred,
 )
 from millstream.api.math import cast
 from millstream.api.public import public
@@ -64,7 +64,7 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
     if dtype is not None:
         given = cast(given, as_dtype(numpy_dtype(dtype)))
     elif given.dtype is BOOL or given.dtype.is_integer:
-        given = cast(given, as_dtype(preferred(np.float64)))
+        given = cast(given, FLOAT64)
     return reduction.reduce_mean(given, _axis(axis), bool(keepdims))
 
 
@@ -122,7 +122,7 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int 
     if out is not None:
         raise ValueError(explain("The `out` argument is not supported by tf.numpy.var."))
     given = array_of(a)
-    wide = as_dtype(preferred(np.float64))
+    wide = FLOAT64
     if dtype is not None:
         wanted = as_dtype(numpy_dtype(dtype))
         given = cast(given, wanted)
@@ -150,7 +150,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         raise ValueError(explain("The `axis` argument must be an integer or None."))
     given = array_of(a)
     if weights is None:
-        wanted = given.dtype if given.dtype.is_floating or given.dtype.is_complex else as_dtype(preferred(np.float64))
+        wanted = given.dtype if given.dtype.is_floating or given.dtype.is_complex else FLOAT64
         given = cast(given, wanted)
         found = reduction.reduce_mean(given, axis)
         count = cast(apply(find("FloorDiv"), arrays.size(given), arrays.size(found)), wanted)
@@ -158,7 +158,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
     heavy = array_of(weights)
     wanted = common_type(a, weights)
     if not (wanted.is_floating or wanted.is_complex):
-        wanted = as_dtype(preferred(np.float64))
+        wanted = FLOAT64
     given, heavy = convert(given, wanted), convert(heavy, wanted)
     if given.shape.rank != heavy.shape.rank:
         if axis is None:

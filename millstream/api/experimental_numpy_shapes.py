@@ -426,7 +426,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     if not condlist:
         raise ValueError(explain("condlist must not be empty."))
     choices = [asarray(c) for c in choicelist]
-    wanted = common_type(*choices, default)
+    wanted = common_type(*choicelist, default)
     result = convert(default, wanted)
     for condition, choice in zip(reversed(condlist), reversed(choices), strict=True):
         result = arrays.where(cast(asarray(condition), BOOL), cast(choice, wanted), result)

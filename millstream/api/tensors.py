@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,13 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
     tensor = to_tensor(value, dtype)
     if shape is not None and isinstance(tensor, EagerTensor):
         tensor = _shaped(tensor, value, TensorShape(shape))
+    if constant_watchers and dtype is None:
+        constant_watchers[0](tensor, value)
     return in_graph(tensor) if runtime.tracing() else tensor
+
+
+constant_watchers: list[Callable[[Any, Any], None]] = []
+"""Who is told of constants made without an element type: the modes of tf.experimental.numpy in which Python's numbers give way."""
 
 
 def _shaped(tensor: Any, value: Any, shape: TensorShape) -> Any:
