@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from millstream import _runtime as runtime
 from millstream.api.public import public, publish
 from millstream.base import dtypes, errors, nest
 from millstream.base.records import framed_record
@@ -307,6 +308,30 @@ def copy_to_device(target_device: Any, source_device: Any = "/cpu:0") -> Transfo
 def _check_device(device: Any) -> None:
     if "cpu" not in str(device).lower():
         raise refused(f"Datasets have their elements on the cpu; {device!r} is not there.")
+
+
+@public("data.experimental.to_variant", "compat.v1.data.experimental.to_variant")
+def to_variant(dataset: Any) -> Any:
+    """Return a variant scalar that holds a dataset; `from_variant` gives it back.
+
+    >>> held = tf.data.experimental.to_variant(tf.data.Dataset.range(3))
+    >>> list(tf.data.experimental.from_variant(held, tf.TensorSpec([], tf.int64)).as_numpy_iterator())
+    [0, 1, 2]
+    """
+    return runtime.opaque(dataset)
+
+
+@public("data.experimental.from_variant", "compat.v1.data.experimental.from_variant")
+def from_variant(variant: Any, structure: Any) -> Any:
+    """Return the dataset that a variant of `to_variant` holds; its elements must be of the specs `structure`.
+
+    Raises:
+      ValueError: the elements are of other specs.
+    """
+    dataset = runtime.opaque_value(variant)
+    if relaxed(structure, dataset.element_spec) is None:
+        raise ValueError(f"The elements of the dataset are {dataset.element_spec}, not {structure}.")
+    return dataset
 
 
 @public("data.experimental.enable_debug_mode")
