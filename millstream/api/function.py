@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Union
+
+import numpy as np
 
 from millstream.api.public import public, publish
-from millstream.base import nest, trace_types
+from millstream.base import dtypes, nest, trace_types
 from millstream.base.errors import explain
-from millstream.execution import context, host
+from millstream.base.spec import Spec
+from millstream.execution import context, function_types, host
 from millstream.execution.checking import assert_true
 from millstream.execution.func_graph import FuncGraph
 from millstream.execution.function import Function, functions_run_eagerly, run_functions_eagerly
 from millstream.execution.function_concrete import ConcreteFunction
+from millstream.execution.name_scope import current_scope
+from millstream.execution.tensor import Tensor, TensorType, eager_constant
 
 publish("types.experimental.TraceType", trace_types.TraceType)
 publish("types.experimental.PolymorphicFunction", Function)
 publish("types.experimental.GenericFunction", Function)
 publish("types.experimental.ConcreteFunction", ConcreteFunction)
+for _name in ("AtomicFunction", "Callable", "FunctionType", "SupportsTracingProtocol"):
+    publish(f"types.experimental.{_name}", getattr(function_types, _name))
+publish(
+    "types.experimental.TensorLike",
+    Union[Tensor, TensorType, int, float, bool, str, bytes, complex, tuple, list, np.ndarray, np.generic],  # noqa: UP007
+)
 
 
 @public("function")
@@ -187,3 +199,31 @@ def print_(*inputs: Any, **kwargs: Any) -> None:
 def assert_(condition: Any, data: Any, summarize: int | None = None, name: str | None = None) -> None:
     """Stop with InvalidArgumentError, showing `data`, where `condition` does not hold."""
     assert_true(condition, data, summarize)
+
+
+@public("get_current_name_scope")
+def get_current_name_scope() -> str:
+    """Return the scopes that names of ops begin with here: "a/b" inside of two `tf.name_scope` blocks, "" outside.
+
+    >>> with tf.name_scope("a"), tf.name_scope("b"):
+    ...     print(tf.get_current_name_scope())
+    a/b
+    """
+    return current_scope().rstrip("/")
+
+
+@public("timestamp", "compat.v1.timestamp")
+def timestamp(name: str | None = None) -> Any:
+    """Return the seconds since 1970 as a float64 scalar: of the call, or of each run of the function being traced.
+
+    Args:
+      name: accepted and not used.
+
+    >>> tf.timestamp().dtype
+    tf.float64
+    """
+
+    def read() -> list[Any]:
+        return [eager_constant(time.time(), dtypes.float64)]
+
+    return host.call_host("Timestamp", read, (), [Spec(dtypes.float64)])[0]

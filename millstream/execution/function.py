@@ -21,6 +21,8 @@ from millstream.execution.context import current_graph, scopes
 from millstream.execution.convert import to_tensor
 from millstream.execution.function_arguments import Arguments, Kind, accepts, differences, relaxed
 from millstream.execution.function_concrete import ConcreteFunction, trace
+from millstream.execution.function_types import Callable as CallableType
+from millstream.execution.function_types import FunctionType
 from millstream.execution.tensor import EagerTensor, Tensor
 from millstream.execution.trackable import Trackable
 
@@ -324,6 +326,14 @@ class Function(Trackable):
         bound.__dict__["__self_reference__"] = reference
         return bound
 
+    @property
+    def function_type(self) -> FunctionType:
+        """The signature of the Python function; of the input signature where there is one."""
+        if self._input_signature is not None:
+            return FunctionType.of(self._names, self._input_signature, {}, None)
+        parameters = list(self._signature.parameters.values()) if self._signature is not None else []
+        return FunctionType([p.replace(annotation=p.empty) for p in parameters])
+
     def experimental_get_tracing_count(self) -> int:
         """Return how often the Python function was traced."""
         return self._tracing_count
@@ -462,3 +472,6 @@ def _key_text(key: Any) -> str:
     if isinstance(key, tuple) and len(key) == 2 and key[0] == "value":
         return repr(key[1])
     return "nothing" if key is None else "a tensor" if key == "tensor" else str(key)
+
+
+CallableType.register(Function)

@@ -21,6 +21,8 @@ from millstream.execution.convert import to_tensor
 from millstream.execution.func_graph import FuncGraph
 from millstream.execution.function_arguments import Arguments, Kind, accepts, placeholder_specs
 from millstream.execution.function_text import SignatureText
+from millstream.execution.function_types import Callable as CallableType
+from millstream.execution.function_types import FunctionType
 from millstream.execution.program_call import FunctionOp, call_program
 from millstream.execution.specs import spec_of
 from millstream.execution.staging_values import leaf_tensor, with_leaves
@@ -164,8 +166,9 @@ class ConcreteFunction(Trackable):
 
     @property
     def function_type(self) -> Any:
-        """The signature, readable."""
-        return self.pretty_printed_signature(verbose=False)
+        """The signature: its annotations are the specs of the arguments and results."""
+        args, kwargs = self.structured_input_signature
+        return FunctionType.of(self._parameter_names, args, kwargs, self.structured_outputs)
 
     def pretty_printed_signature(self, verbose: bool = True) -> str:
         """Return the signature as text: in lines, or in one."""
@@ -455,3 +458,6 @@ def _check_results(python_function: Any, result: Any) -> None:
                     "a Tensor or ExtensionType."
                 )
             ) from None
+
+
+CallableType.register(ConcreteFunction)
