@@ -41,13 +41,15 @@ def look_up(root: Any, name: str) -> Any:
 
 def parameters(signature: str) -> list[str]:
     """Parameter names of a published signature, `(x, name=None)`; stars kept."""
-    depth, name, names = 0, "", []
+    depth, quoted, name, names = 0, False, "", []
     for letter in signature.split("->")[0].strip()[1:-1] + ",":
-        if letter in "([{":
+        if letter == "'":
+            quoted = not quoted
+        elif letter in "([{":
             depth += 1
         elif letter in ")]}":
             depth -= 1
-        if letter == "," and depth == 0:
+        if letter == "," and depth == 0 and not quoted:
             names.append(name.split("=")[0].split(":")[0].strip())
             name = ""
         else:

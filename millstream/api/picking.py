@@ -71,7 +71,7 @@ def _batch_gather_nd(params: Any, indices: Any, batch_dims: int) -> Any:
 
 
 @public("scatter_nd", "manip.scatter_nd")
-def scatter_nd(indices: Any, updates: Any, shape: Any, name: str | None = None, bad_indices_policy: str = "") -> Any:
+def scatter_nd(indices: Any, updates: Any, shape: Any, bad_indices_policy: str = "", name: str | None = None) -> Any:
     """Return zeros of `shape` to which `updates` are added at `indices`."""
     indices = to_tensor(indices, None, dtypes.int32)
     return apply(
@@ -80,43 +80,45 @@ def scatter_nd(indices: Any, updates: Any, shape: Any, name: str | None = None, 
 
 
 @public("tensor_scatter_nd_update")
-def tensor_scatter_nd_update(
-    tensor: Any, indices: Any, updates: Any, name: str | None = None, bad_indices_policy: str = ""
-) -> Any:
+def tensor_scatter_nd_update(tensor: Any, indices: Any, updates: Any, name: str | None = None) -> Any:
     """Return the tensor with updates written at the indices."""
     return apply(picking.tensor_scatter_update, tensor, to_tensor(indices, None, dtypes.int32), updates)
 
 
 @public("tensor_scatter_nd_add")
 def tensor_scatter_nd_add(
-    tensor: Any, indices: Any, updates: Any, name: str | None = None, bad_indices_policy: str = ""
+    tensor: Any, indices: Any, updates: Any, bad_indices_policy: str = "", name: str | None = None
 ) -> Any:
     """Return the tensor with updates added at the indices."""
-    return apply(picking.tensor_scatter_add, tensor, to_tensor(indices, None, dtypes.int32), updates)
+    indices = to_tensor(indices, None, dtypes.int32)
+    return apply(picking.tensor_scatter_add, tensor, indices, updates, bad_indices_policy=bad_indices_policy)
 
 
 @public("tensor_scatter_nd_sub")
 def tensor_scatter_nd_sub(
-    tensor: Any, indices: Any, updates: Any, name: str | None = None, bad_indices_policy: str = ""
+    tensor: Any, indices: Any, updates: Any, bad_indices_policy: str = "", name: str | None = None
 ) -> Any:
     """Return the tensor with updates subtracted at the indices."""
-    return apply(picking.tensor_scatter_sub, tensor, to_tensor(indices, None, dtypes.int32), updates)
+    indices = to_tensor(indices, None, dtypes.int32)
+    return apply(picking.tensor_scatter_sub, tensor, indices, updates, bad_indices_policy=bad_indices_policy)
 
 
 @public("tensor_scatter_nd_max")
 def tensor_scatter_nd_max(
-    tensor: Any, indices: Any, updates: Any, name: str | None = None, bad_indices_policy: str = ""
+    tensor: Any, indices: Any, updates: Any, bad_indices_policy: str = "", name: str | None = None
 ) -> Any:
     """Return the larger of tensor and updates at the indices."""
-    return apply(picking.tensor_scatter_max, tensor, to_tensor(indices, None, dtypes.int32), updates)
+    indices = to_tensor(indices, None, dtypes.int32)
+    return apply(picking.tensor_scatter_max, tensor, indices, updates, bad_indices_policy=bad_indices_policy)
 
 
 @public("tensor_scatter_nd_min")
 def tensor_scatter_nd_min(
-    tensor: Any, indices: Any, updates: Any, name: str | None = None, bad_indices_policy: str = ""
+    tensor: Any, indices: Any, updates: Any, bad_indices_policy: str = "", name: str | None = None
 ) -> Any:
     """Return the smaller of tensor and updates at the indices."""
-    return apply(picking.tensor_scatter_min, tensor, to_tensor(indices, None, dtypes.int32), updates)
+    indices = to_tensor(indices, None, dtypes.int32)
+    return apply(picking.tensor_scatter_min, tensor, indices, updates, bad_indices_policy=bad_indices_policy)
 
 
 @public("one_hot")
