@@ -68,21 +68,33 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
     return reduction.reduce_mean(given, _axis(axis), bool(keepdims))
 
 
-@public("experimental.numpy.max", "experimental.numpy.amax")
+@public("experimental.numpy.amax")
 def amax(a: Any, axis: Any = None, out: Any = None, keepdims: Any = None) -> Any:
-    """Return the largest element over axes, or of all."""
+    """Return the largest element over axes, or of all; `out` must be None."""
     if out is not None:
-        raise ValueError(explain("The `out` argument is not supported by tf.numpy.max."))
+        raise ValueError(explain("The `out` argument is not supported by tf.numpy.amax."))
+    return max_(a, axis, keepdims)
+
+
+@public("experimental.numpy.max")
+def max_(a: Any, axis: Any = None, keepdims: Any = None) -> Any:
+    """Return the largest element over axes, or of all."""
     given = array_of(a)
     found = reduction.reduce_any if given.dtype is BOOL else reduction.reduce_max
     return found(given, _axis(axis), bool(keepdims))
 
 
-@public("experimental.numpy.min", "experimental.numpy.amin")
+@public("experimental.numpy.amin")
 def amin(a: Any, axis: Any = None, out: Any = None, keepdims: Any = None) -> Any:
-    """Return the smallest element over axes, or of all."""
+    """Return the smallest element over axes, or of all; `out` must be None."""
     if out is not None:
-        raise ValueError(explain("The `out` argument is not supported by tf.numpy.min."))
+        raise ValueError(explain("The `out` argument is not supported by tf.numpy.amin."))
+    return min_(a, axis, keepdims)
+
+
+@public("experimental.numpy.min")
+def min_(a: Any, axis: Any = None, keepdims: Any = None) -> Any:
+    """Return the smallest element over axes, or of all."""
     given = array_of(a)
     found = reduction.reduce_all if given.dtype is BOOL else reduction.reduce_min
     return found(given, _axis(axis), bool(keepdims))
@@ -92,7 +104,7 @@ def amin(a: Any, axis: Any = None, out: Any = None, keepdims: Any = None) -> Any
 def ptp(a: Any, axis: Any = None, keepdims: Any = None) -> Any:
     """Return the largest less the smallest element over axes, or of all."""
     given = array_of(a)
-    return amax(given, axis, keepdims=keepdims) - amin(given, axis, keepdims=keepdims)
+    return max_(given, axis, keepdims) - min_(given, axis, keepdims)
 
 
 @public("experimental.numpy.all")
