@@ -199,7 +199,10 @@ class BundleReader:
         """Return the size of the elements of an entry in bytes, 0 for strings, once it is sure that its data is there."""
         if entry.dtype in (dtypes.resource, dtypes.variant):
             raise errors.UnimplementedError(
-                None, None, f"{name!r} in {self.prefix} is of type {entry.dtype.name}, which is not read here."
+                None,
+                None,
+                f"{name!r} in {self.prefix} is of type {entry.dtype.name}, as the state of TensorFlow's own iterators is; it is not "
+                "read here. Leave the object that saved it out of what is restored, and make it anew.",
             )
         kind = _numpy_kind(entry.dtype)
         path = data_path(self.prefix, entry.shard, self.shards)

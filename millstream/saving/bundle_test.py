@@ -61,6 +61,24 @@ def test_parts_are_joined_and_cut(tmp_path: Path) -> None:
         reader.array("v", Part.of_text("9 2 0,1:-"))
 
 
+def test_files_of_machines_with_the_other_order_of_bytes_are_read(tmp_path: Path) -> None:
+    numbers = np.array([[1, 2, 3], [256, 65536, -1]], np.int32)
+    write(tmp_path / "a", i=numbers, c=np.array([1.5 - 2j], np.complex128), u=np.array([7], np.uint8))
+    with BundleWriter(str(tmp_path / "b")) as writer:
+        for name in ("i", "c", "u"):
+            found = BundleReader(str(tmp_path / "a")).array(name)
+            writer.add(name, tf.constant(found.byteswap()))
+    path = tmp_path / "b.index"
+    items = read_table(path.read_bytes(), "b")
+    items[b""] = message("BundleHeaderProto")(num_shards=1, endianness=1).SerializeToString()
+    path.write_bytes(write_table(list(items.items())))
+    reader = BundleReader(str(tmp_path / "b"))
+    assert reader.array("i").tolist() == numbers.tolist()
+    assert reader.tensor("i").numpy().tolist() == numbers.tolist()
+    assert reader.array("c").tolist() == [1.5 - 2j]
+    assert reader.array("u").tolist() == [7]
+
+
 @pytest.mark.parametrize("text", ["", "3", "3 0,4", "3 -1,2", "3 1", "a -", "3 2 -", "3 1,1:-"])
 def test_texts_that_name_no_part_are_refused(text: str) -> None:
     with pytest.raises(errors.InvalidArgumentError, match="part"):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
+import sys
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,21 @@ def test_objects_that_come_later_get_their_values(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="Found 1 Python objects that were not bound"):
         status.assert_existing_objects_matched()
     assert int(checkpoint.save_counter) == 1
+
+
+def test_members_of_dictionaries_and_tuples_that_come_later_get_their_values(tmp_path: Path) -> None:
+    held = module(table={"a": tf.Variable(1.0), "inner": {"x": tf.Variable(2.0)}}, pair=(tf.Variable(3.0),))
+    path = tf.train.Checkpoint(held=held).write(tmp_path / "a")
+    late = module()
+    checkpoint = tf.train.Checkpoint(held=late)
+    status = checkpoint.read(path)
+    late.table = {}
+    late.table["a"] = tf.Variable(0.0)
+    late.table["inner"] = {}
+    late.table["inner"]["x"] = tf.Variable(0.0)
+    late.pair = (tf.Variable(0.0),)
+    status.assert_consumed()
+    assert [float(v) for v in (late.table["a"], late.table["inner"]["x"], late.pair[0])] == [1.0, 2.0, 3.0]
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
@@ -86,6 +104,33 @@ def test_restoring_from_nothing_fails_every_check() -> None:
         with pytest.raises(AssertionError, match="No checkpoint specified"):
             getattr(status, check)()
     status.initialize_or_restore()
+
+
+def test_a_weakly_referenced_root_and_a_saved_model_are_restored(tmp_path: Path) -> None:
+    root = module(v=tf.Variable(1.0))
+    checkpoint = tf.train.Checkpoint(weakref.ref(root))
+    path = checkpoint.save(tmp_path / "a")
+    root.v.assign(0.0)
+    checkpoint.restore(path).assert_consumed()
+    assert float(root.v) == 1.0
+    os.makedirs(tmp_path / "model" / "variables")
+    (tmp_path / "model" / "saved_model.pb").touch()
+    tf.train.Checkpoint(root).write(tmp_path / "model" / "variables" / "variables")
+    fresh = module(v=tf.Variable(0.0))
+    tf.train.Checkpoint(fresh).restore(tmp_path / "model").expect_partial()
+    assert float(fresh.v) == 1.0
+
+
+def test_the_state_of_an_iterator_and_of_random_numbers_is_kept(tmp_path: Path) -> None:
+    iterator = iter(tf.data.Dataset.range(20).shuffle(5, seed=1))
+    random = tf.random.Generator.from_seed(3)
+    checkpoint = tf.train.Checkpoint(iterator=iterator, random=random)
+    next(iterator)
+    path = checkpoint.write(tmp_path / "a")
+    rest, numbers = [int(x) for x in iterator], random.normal([3]).numpy().tolist()
+    checkpoint.read(path).assert_consumed()
+    assert [int(x) for x in iterator] == rest
+    assert random.normal([3]).numpy().tolist() == numbers
 
 
 def test_a_checkpoint_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -209,6 +254,18 @@ def test_what_is_written_aside_are_the_values_of_that_moment(tmp_path: Path) -> 
     checkpoint.sync()
     assert tf.train.load_variable(path, "v/.ATTRIBUTES/VARIABLE_VALUE").sum() == 1000.0
     assert tf.train.latest_checkpoint(tmp_path) == path
+
+
+@pytest.mark.slow
+def test_a_program_that_ends_finishes_what_it_writes_aside(tmp_path: Path) -> None:
+    code = """
+import sys
+import millstream as tf
+checkpoint = tf.train.Checkpoint(v=tf.Variable(tf.ones([1000, 1000])))
+checkpoint.save(sys.argv[1], tf.train.CheckpointOptions(enable_async=True))
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "a")], check=True, timeout=60)
+    assert tf.train.load_variable(tmp_path, "v/.ATTRIBUTES/VARIABLE_VALUE").sum() == 1e6
 
 
 def test_what_fails_aside_is_raised_when_it_is_waited_for(tmp_path: Path) -> None:
