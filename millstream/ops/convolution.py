@@ -112,7 +112,7 @@ def _groups(what: str, channels: Size, per_group: Size) -> int:
     return channels // per_group
 
 
-def _forward(
+def forward_convolution(
     what: str, x: Value, f: Value, strides: Any, padding: str, explicit: Any, data_format: str, dilations: Any
 ) -> Value:
     if x.rank != f.rank:
@@ -174,7 +174,7 @@ def conv2d(
     dilations: list[int] = (1, 1, 1, 1),
 ) -> Tensor[WithInt]:
     """Convolve images with filters [height, width, channels / groups, outputs]."""
-    return _forward("Conv2D", input, filter, strides, padding, explicit_paddings, data_format, dilations)
+    return forward_convolution("Conv2D", input, filter, strides, padding, explicit_paddings, data_format, dilations)
 
 
 @op("Conv2DBackpropInput", outputs="output")
@@ -231,7 +231,7 @@ def conv3d(
     dilations: list[int] = (1, 1, 1, 1, 1),
 ) -> Tensor[T]:
     """Convolve volumes with filters [depth, height, width, channels / groups, outputs]."""
-    return _forward("Conv3D", input, filter, strides, padding, (), data_format, dilations)
+    return forward_convolution("Conv3D", input, filter, strides, padding, (), data_format, dilations)
 
 
 Tshape = Types("Tshape", int32, int64, default=int32)

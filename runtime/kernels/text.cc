@@ -1,6 +1,7 @@
 // Kernels of text. They refuse element types other than those said, and unequal sizes.
 //
 // text_fingerprint: x string -> y uint64 of its sizes: FarmHash's Fingerprint64 of each string. No attributes.
+// bytes_fingerprint: x uint8 [n, k] -> y uint64 [n]: that of each row's bytes. No attributes.
 // text_of_integer: x int64 -> y string of its sizes: each number in decimal digits. No attributes.
 // text_join: x1 … xk string of one size, separator string scalar -> y string: the strings with the separator between. No
 //   attributes; k >= 1.
@@ -200,7 +201,26 @@ Status run_join(const Call& call) try {
   return out_of_memory("text_join", call.out(0));
 }
 
+Status check_bytes_fingerprint(const Call& call) {
+  MS_RETURN_IF_ERROR(check_operands(call, "bytes_fingerprint", 1, 1));
+  MS_RETURN_IF_ERROR(check_attributes(call, "bytes_fingerprint", 0));
+  const Tensor &x = call.in(0), &y = call.out(0);
+  MS_REQUIRE(
+      x.dtype == DType::uint8 && x.rank == 2 && y.dtype == DType::uint64 && y.rank == 1 && y.dims[0] == x.dims[0],
+      "bytes_fingerprint: given " + show(x) + " for " + show(y) + "; takes uint8 [n, k], gives uint64 [n].");
+  return Status();
+}
+
+Status run_bytes_fingerprint(const Call& call) {
+  const Tensor& x = call.in(0);
+  const auto width = static_cast<size_t>(x.dims[1]);
+  for (int64_t i = 0; i < x.dims[0]; ++i)
+    call.out(0).as<uint64_t>()[i] = fingerprint({x.as<const char>() + i * x.dims[1], width});
+  return Status();
+}
+
 const Kernel kernel_fingerprint{"text_fingerprint", check_fingerprint, run_fingerprint};
+const Kernel kernel_bytes_fingerprint{"bytes_fingerprint", check_bytes_fingerprint, run_bytes_fingerprint};
 const Kernel kernel_of_integer{"text_of_integer", check_of_integer, run_of_integer};
 const Kernel kernel_join{"text_join", check_join, run_join};
 
@@ -208,6 +228,7 @@ const Kernel kernel_join{"text_join", check_join, run_join};
 
 void register_text(Registry& registry) {
   registry.add(kernel_fingerprint);
+  registry.add(kernel_bytes_fingerprint);
   registry.add(kernel_of_integer);
   registry.add(kernel_join);
 }
