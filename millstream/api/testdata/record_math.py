@@ -1,4 +1,4 @@
-"""Records anew what real TensorFlow answers to the expressions of `math_expressions.txt` and `image_expressions.txt`.
+"""Records anew what real TensorFlow answers to the expressions of `math_expressions.txt`, `image_…` and `linalg_expressions.txt`.
 
 Run it with an interpreter that has TensorFlow:
 
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 FOLDER = pathlib.Path(__file__).parent
-TOPICS = ("math", "image")
+TOPICS = ("math", "image", "linalg")
 
 
 def expressions(topic: str) -> list[str]:
@@ -26,6 +26,21 @@ def expressions(topic: str) -> list[str]:
 def numbers(*shape: int) -> Any:
     """Return float32 numbers of a shape, the same each time."""
     return np.random.default_rng(sum(shape) + len(shape)).standard_normal(shape).astype(np.float32)
+
+
+def doubles(*shape: int) -> Any:
+    """Return float64 numbers of a shape, the same each time."""
+    return np.random.default_rng(sum(shape) + len(shape)).standard_normal(shape)
+
+
+def complexes(*shape: int) -> Any:
+    """Return complex128 numbers of a shape, the same each time."""
+    return doubles(*shape) + 1j * doubles(*shape, 2)[..., 1]
+
+
+def definite(x: Any) -> Any:
+    """Return positive definite matrices made of x."""
+    return (x @ np.conj(np.swapaxes(x, -1, -2)) + 2 * np.eye(x.shape[-1])).astype(x.dtype)
 
 
 def names(tf: Any) -> dict[str, Any]:
@@ -47,7 +62,12 @@ def names(tf: Any) -> dict[str, Any]:
             result = sums + tf.reduce_sum(loss)
         return tape.gradient(result, x)
 
-    return {"tf": tf, "np": np, "r": numbers, "grads": grads, "grads2": grads2}
+    def words(*values: Any) -> Any:
+        """Return what is no tensor as one, so that graphs can return it, too."""
+        return tf.constant([ord(letter) for letter in repr(values)])
+
+    matrices = {"L": tf.linalg, "d": doubles, "c": complexes, "definite": definite, "words": words}
+    return {"tf": tf, "np": np, "r": numbers, "grads": grads, "grads2": grads2, **matrices}
 
 
 def flat(value: Any) -> list[Any]:

@@ -14,8 +14,8 @@ from millstream.program.primitives import elementwise as e
 from millstream.program.primitives.core import known_shape, primitive, refuse
 from millstream.program.primitives.factorisation import adjoint, each_matrix, matrices, part, scaled_columns, solve
 from millstream.program.primitives.linear import matmul
-from millstream.program.primitives.reduction import reduce
-from millstream.program.primitives.shaping import broadcast, concatenate, full, pad, reshape, reverse, slice_axis
+from millstream.program.primitives.reduction import arg_reduce, reduce
+from millstream.program.primitives.shaping import broadcast, concatenate, full, iota, pad, reshape, reverse, slice_axis
 from millstream.program.value import Value, emit
 
 
@@ -74,10 +74,23 @@ def eig(x: Value) -> tuple[Value, Value]:
     return values, vectors
 
 
+def _of_nearest(x: Value, places: Value, wanted: Value) -> Value:
+    """Return for each number in `wanted` the element of x where `places` is nearest to it: eigenvalues come in any order."""
+    shape = (*wanted.shape, wanted.shape[-1])
+    rank = len(shape)
+    lead = range(rank - 2)
+    distance = e.absolute(broadcast(wanted, shape, range(rank - 1)) - broadcast(places, shape, [*lead, rank - 1]))
+    nearest = arg_reduce(distance, "min", rank - 1, dtypes.int64)
+    chosen = e.compare(broadcast(nearest, shape, range(rank - 1)), iota(shape, rank - 1, dtypes.int64), "EQ")
+    found = matmul(e.convert(chosen, x.dtype), reshape(x, (*x.shape, 1)))
+    return reshape(found, wanted.shape)
+
+
 def _eig_values_reverse(dy: Value, y: Value, x: Value) -> tuple[Value]:
-    turned = adjoint(eig(x)[1])
-    middle = part(scaled_columns(full(turned.shape, 1, turned.dtype), dy), "EQ")
-    return (_same_type(solve(turned, matmul(middle, turned)), x),)
+    values, vectors = eig(x)
+    turned = adjoint(vectors)
+    diagonal = scaled_columns(full(turned.shape, 1, turned.dtype), _of_nearest(dy, y, values))
+    return (_same_type(solve(turned, matmul(part(diagonal, "EQ"), turned)), x),)
 
 
 EIG_VALUES = primitive(
