@@ -47,8 +47,20 @@ for _name, _item in {
 }.items():
     publish(f"experimental.numpy.{_name}", _item)
 
-for _name in ("finfo", "iinfo", "issubdtype"):
+for _name in ("iinfo", "issubdtype"):
     publish(f"experimental.numpy.{_name}", getattr(np, _name))
+
+
+@public("experimental.numpy.finfo")
+def finfo(dtype: Any) -> Any:
+    """Return NumPy's limits of an element type of floats: `eps`, `max`, `tiny` …
+
+    Raises ValueError for other types.
+
+    >>> float(tf.experimental.numpy.finfo(tf.float32).eps)
+    1.1920928955078125e-07
+    """
+    return np.finfo(dtype.as_numpy_dtype if isinstance(dtype, DType) else np.dtype(dtype))
 
 
 FLOAT64 = as_dtype(np.float64)
