@@ -181,3 +181,24 @@ def test_elements_that_nobody_holds_give_their_memory_back() -> None:
         for _ in dataset:
             pass
     assert runtime.memory_stats()["reserved_bytes"] - before < 1 << 20
+
+
+@pytest.mark.slow
+def test_ten_million_elements_take_no_more_memory_than_the_first() -> None:
+    code = """
+import resource, millstream as tf
+dataset = tf.data.Dataset.range(10_000_000).shuffle(10_000).map(lambda x: 2 * x + 1, num_parallel_calls=tf.data.AUTOTUNE)
+batches = iter(dataset.batch(1000).prefetch(tf.data.AUTOTUNE))
+total = int(tf.reduce_sum(next(batches)))
+for _ in range(999):
+    total += int(tf.reduce_sum(next(batches)))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for batch in batches:
+    total += int(tf.reduce_sum(batch))
+print(total, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
+    assert found.returncode == 0, found.stderr
+    total, growth_kilobytes = map(int, found.stdout.split())
+    assert total == 10_000_000**2
+    assert growth_kilobytes < 4096

@@ -14,7 +14,9 @@ namespace millstream {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr int64_t worth_a_thread_ns = 20'000;  // a quicker function runs in the reader's thread
+constexpr int64_t worth_a_thread_ns = 20'000;  // a call that is quicker is better made in the reader's thread
+constexpr int64_t slow_call_ns = 500'000;      // two of these are enough to judge by
+constexpr int judged_calls = 16;               // where a quarter of so many calls is worth one, threads make them
 constexpr int64_t tuned_most_ahead = 64;
 
 int64_t since(Clock::time_point began) {
@@ -134,7 +136,8 @@ class Line : public Wakeable, public std::enable_shared_from_this<Line> {
   int running_ = 0;
 };
 
-// As many elements as there are threads are under way. The number of threads is tuned: one more while the reader waits for
+// Threads work where calls are worth one; where they are not, the reader's thread makes them one by one. As many elements as
+// there are threads are under way. The number of threads is tuned: one more while the reader waits for
 // them in vain, one fewer while all have long been done.
 class MapLine final : public Line {
  public:
@@ -151,19 +154,25 @@ class MapLine final : public Line {
     {
       std::unique_lock lock(mutex_);
       start_threads();
-      if (!ready(lock)) {
+      if (!ready()) {
         const auto began = Clock::now();
-        ready_.wait(lock, [&] { return ready(lock) || stopped_ || (ended_ && items_.empty() && !reading_); });
+        ready_.wait(lock, [&] { return ready() || stopped_ || nothing_more(); });
         waited_ns_ += since(began);
       }
       if (calls_.tuned) tune();
       const auto place = first_done();
-      if (place == items_.end()) return Found::end;
-      item = std::move(*place);
-      items_.erase(place);
-      work_.notify_one();
+      if (place != items_.end()) {
+        item = std::move(*place);
+        items_.erase(place);
+        work_.notify_one();
+      } else if (retiring_ && !ended_ && !stopped_) {
+        threaded_ = retiring_ = false;
+        worth_ = judged_ = 0;
+      } else {
+        return Found::end;
+      }
     }
-    return give(*item, out, failure);
+    return item ? give(*item, out, failure) : next_here(out, failure);
   }
 
   void save(Marks& marks) {
@@ -186,12 +195,20 @@ class MapLine final : public Line {
     ++index_;
     const auto began = Clock::now();
     const bool good = function_->call(in, out, failure);
-    const int64_t took = since(began);
-    // The first call compiles. Later ones count half.
-    average_ns_ = calls_made_ <= 1 ? took : (average_ns_ + took) / 2;
-    if (++calls_made_ > 3 && calls_.most > 1 && average_ns_ > worth_a_thread_ns) threaded_ = true;
+    threaded_ = calls_.most > 1 && judge(since(began), judged_calls) > 0;
     if (!good) name(failure, index_);
     return good ? Found::element : Found::failure;
+  }
+
+  // Counts a call. After `calls` of them: 1 where they are worth threads, -1 where they are not; 0 before.
+  int judge(int64_t took, int calls) {
+    if (index_ == 0) return 0;  // the first one compiles
+    const int weight = took > slow_call_ns ? judged_calls / 2 : 1;
+    if (took > worth_a_thread_ns) worth_ += weight;
+    if ((judged_ += weight) < calls) return 0;
+    const int verdict = 4 * worth_ >= calls ? 1 : -1;
+    worth_ = judged_ = 0;
+    return verdict;
   }
 
   void name(Failure& failure, int64_t index) const {
@@ -206,10 +223,13 @@ class MapLine final : public Line {
     return std::find_if(items_.begin(), items_.end(), [](const ItemRef& item) { return item->done; });
   }
 
-  bool ready(const std::unique_lock<std::mutex>&) { return first_done() != items_.end(); }
+  bool ready() { return first_done() != items_.end(); }
+  bool nothing_more() const {
+    return items_.empty() && !reading_ && (ended_ || (retiring_ && threads_ == 0));
+  }
 
   void start_threads() {
-    if (ended_) return;
+    if (ended_ || retiring_) return;
     while (threads_ < wanted_ && !stopped_) {
       ++threads_;
       start_reader_thread([self = std::static_pointer_cast<MapLine>(shared_from_this())] { self->serve(); });
@@ -239,10 +259,10 @@ class MapLine final : public Line {
     std::unique_lock lock(mutex_);
     for (;;) {
       work_.wait(lock, [&] {
-        return stopped_ || ended_ || threads_ > wanted_ ||
+        return stopped_ || ended_ || retiring_ || threads_ > wanted_ ||
                (!paused_ && !reading_ && static_cast<int64_t>(items_.size()) < room());
       });
-      if (stopped_ || ended_ || threads_ > wanted_) break;
+      if (stopped_ || ended_ || retiring_ || threads_ > wanted_) break;
       const ItemRef item = read(lock);
       if (item->found == Found::end) break;
       items_.push_back(item);
@@ -257,10 +277,13 @@ class MapLine final : public Line {
       lock.unlock();
       Element in = std::move(item->element), out;
       Failure failure;
+      const auto began = Clock::now();
       const bool good = function_->call(in, out, failure);
+      const int64_t took = since(began);
       in.clear();
       if (!good) name(failure, item->index);
       lock.lock();
+      if (judge(took, 4 * judged_calls) < 0 && !function_->calls_host) retiring_ = true;
       element_bytes_ = std::max(element_bytes_, bytes_of(out));
       item->element = std::move(out);
       item->failure = std::move(failure);
@@ -277,8 +300,9 @@ class MapLine final : public Line {
   FunctionRef function_;
   std::string stage_;
   Calls calls_;
-  bool threaded_ = false;
-  int64_t index_ = -1, calls_made_ = 0, average_ns_ = 0;
+  bool threaded_ = false, retiring_ = false;  // retiring: the threads end, what they have made is given
+  int64_t index_ = -1;
+  int judged_ = 0, worth_ = 0;
   int64_t threads_ = 0, wanted_ = 1;
   int64_t taken_ = 0, waited_ns_ = 0, element_bytes_ = 0;
   Clock::time_point period_began_ = Clock::now();
