@@ -19,7 +19,6 @@ from millstream.execution.checking import assert_true
 from millstream.execution.func_graph import FuncGraph
 from millstream.execution.function import Function, functions_run_eagerly, run_functions_eagerly
 from millstream.execution.function_concrete import ConcreteFunction
-from millstream.execution.name_scope import current_scope
 from millstream.execution.tensor import Tensor, TensorType, eager_constant
 
 publish("types.experimental.TraceType", trace_types.TraceType)
@@ -199,17 +198,6 @@ def print_(*inputs: Any, **kwargs: Any) -> None:
 def assert_(condition: Any, data: Any, summarize: int | None = None, name: str | None = None) -> None:
     """Stop with InvalidArgumentError, showing `data`, where `condition` does not hold."""
     assert_true(condition, data, summarize)
-
-
-@public("get_current_name_scope")
-def get_current_name_scope() -> str:
-    """Return the scopes that names of ops begin with here: "a/b" inside of two `tf.name_scope` blocks, "" outside.
-
-    >>> with tf.name_scope("a"), tf.name_scope("b"):
-    ...     print(tf.get_current_name_scope())
-    a/b
-    """
-    return current_scope().rstrip("/")
 
 
 @public("timestamp", "compat.v1.timestamp")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from millstream.api.public import publish
 from millstream.execution import data_structures, trackable
 from millstream.execution.autotrackable import AutoTrackable
+from millstream.execution.critical_section import CriticalSection
 from millstream.execution.module import Module
 from millstream.execution.name_scope import NameScope
 
 publish("Module", Module)
 publish("name_scope", NameScope)
+publish("CriticalSection", CriticalSection)
 publish("__internal__.tracking.AutoTrackable", AutoTrackable)
 publish("__internal__.tracking.Trackable", trackable.Trackable)
 publish("__internal__.tracking.CheckpointInitialValue", trackable.CheckpointInitialValue)

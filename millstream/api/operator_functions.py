@@ -7,10 +7,8 @@ from typing import Any
 
 from millstream.api.public import public
 from millstream.execution.convert import to_tensor
-from millstream.execution.dispatch import apply
 from millstream.execution.ragged_structure import RaggedStructure
 from millstream.execution.tensor import Tensor
-from millstream.ops.registry import find
 
 
 def _tensor(value: Any) -> Any:
@@ -45,59 +43,3 @@ def getitem(tensor: Any, slice_spec: Any, var: Any = None) -> Any:
 def ragged_getitem(rt_input: Any, key: Any) -> Any:
     """Return rt_input[key] of a ragged tensor."""
     return operator.getitem(rt_input, key)
-
-
-@public("realdiv", "compat.v1.realdiv")
-def realdiv(x: Any, y: Any, name: str | None = None) -> Any:
-    """Return x / y elementwise, for floating and complex numbers.
-
-    Args:
-      x: a tensor.
-      y: a tensor of the same element type that broadcasts against x.
-      name: accepted and not used.
-
-    >>> tf.realdiv(7.0, 2.0).numpy()
-    3.5
-    """
-    return apply(find("RealDiv"), x, y)
-
-
-@public("truncatediv", "compat.v1.truncatediv")
-def truncatediv(x: Any, y: Any, name: str | None = None) -> Any:
-    """Return x / y elementwise, rounded towards zero.
-
-    Args:
-      x: a tensor.
-      y: a tensor of the same element type that broadcasts against x.
-      name: accepted and not used.
-
-    >>> tf.truncatediv(-7, 2).numpy()
-    -3
-    """
-    return apply(find("TruncateDiv"), x, y)
-
-
-@public("truncatemod", "compat.v1.truncatemod")
-def truncatemod(x: Any, y: Any, name: str | None = None) -> Any:
-    """Return the remainder of x / y elementwise, with the sign of x.
-
-    Args:
-      x: a tensor.
-      y: a tensor of the same element type that broadcasts against x.
-      name: accepted and not used.
-
-    >>> tf.truncatemod(-7, 2).numpy()
-    -1
-    """
-    return apply(find("TruncateMod"), x, y)
-
-
-@public("guarantee_const", "compat.v1.guarantee_const")
-def guarantee_const(input: Any, name: str | None = None) -> Any:
-    """Return the tensor as it is: a promise to a compiler of old that it never changes.
-
-    Args:
-      input: a tensor.
-      name: accepted and not used.
-    """
-    return apply(find("Identity"), input)
