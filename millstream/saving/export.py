@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from millstream.execution.specs import spec_of, state_info
 from millstream.program.primitives.control import CALL
 from millstream.program.primitives.shaping import constant
 from millstream.program.value import Program, Value, building
+from millstream.saving.replacing import write_whole
 
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -187,20 +187,3 @@ def _distinct(names: Sequence[str], taken: set[str] | None = None) -> Iterator[s
             chosen = f"{name}_{count}"
         taken.add(chosen)
         yield chosen
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that nobody ever sees a part of it."""
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

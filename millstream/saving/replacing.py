@@ -1,4 +1,4 @@
-"""Put a whole folder in its place at once: whoever looks sees the old one or the new one."""
+"""Put a whole file or folder in its place at once: whoever looks sees the old one or the new one."""
 
 from __future__ import annotations
 
@@ -12,6 +12,20 @@ from pathlib import Path
 
 _HERE = -100
 _EXCHANGE = 2
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that nobody ever sees a part of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

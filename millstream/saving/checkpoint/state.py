@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from millstream.api.public import public
 from millstream.base.errors import explain
 from millstream.base.files import of_system
 from millstream.base.messages import message
+from millstream.saving.replacing import write_whole
 
 log = logging.getLogger("millstream")
 _FILE = "checkpoint"
@@ -120,24 +121,8 @@ def update_state(
                 "path."
             )
         )
-    write_whole(path, text_format.MessageToString(state).encode())
-
-
-def write_whole(path: str, data: bytes) -> None:
-    """Put a small file in its place at once: what was there before stays until the new one is on the disk."""
-    folder, base = os.path.split(path)
-    temporary = os.path.join(folder, f".{base}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        try:
-            with open(temporary, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(temporary, path)
-        except BaseException:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
-            raise
+        write_whole(Path(path), text_format.MessageToString(state).encode())
     except OSError as error:
         raise of_system(error, path) from None
 
