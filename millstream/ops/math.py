@@ -88,9 +88,15 @@ def divide(x: Tensor[T], y: Tensor[T]) -> Tensor[T]:
 
 @op("TruncateDiv", outputs="z")
 def truncate_divide(x: Tensor[T], y: Tensor[T]) -> Tensor[T]:
-    """Return x / y with broadcasting, rounded towards zero for integers."""
+    """Return x / y with broadcasting, rounded towards zero."""
     x, y = broadcast_together(x, y, what="TruncateDiv")
-    return x / y
+    quotient = x / y
+    if not x.dtype.is_floating:
+        return quotient
+    return e.select(compare(quotient, scalar_like(x, 0), "LT"), e.ceil(quotient), e.floor(quotient))
+
+
+truncate_divide.no_gradient()
 
 
 def floored(quotient: Value, x: Value, y: Value) -> Value:
