@@ -104,3 +104,18 @@ def test_what_is_not_there_says_what_to_do(name: str) -> None:
     needed = [p for p in inspect.signature(refuse).parameters.values() if p.default is p.empty]
     with pytest.raises(tf.errors.UnimplementedError, match=f"{name} is not supported"):
         refuse(*[None for _ in needed])
+
+
+def test_datasets_of_tensorflow_1_stay_such_and_have_their_iterators() -> None:
+    v1 = tf.compat.v1.data
+    dataset = v1.Dataset.from_tensor_slices(([1, 2], ["a", "b"])).map(lambda x, y: (x + 1, y)).repeat(2)
+    assert dataset.output_types == (tf.int32, tf.string) and v1.get_output_shapes(dataset) == ([], [])
+    assert [int(dataset.make_one_shot_iterator().get_next()[0])] == [2]
+    assert v1.experimental.Counter().take(1).output_classes is tf.Tensor
+    with pytest.raises(RuntimeError, match="eager mode"):
+        v1.make_initializable_iterator(dataset)
+    iterator = v1.Iterator.from_structure(tf.int64, [])
+    with pytest.raises(tf.errors.FailedPreconditionError, match="no dataset yet"):
+        iterator.get_next()
+    with pytest.raises(TypeError, match="Expected a dataset of"):
+        iterator.make_initializer(dataset)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from millstream.api.public import publish
-from millstream.data import csv_files, experimental_names, features, options, outside, sql, tables  # noqa: F401 - publish themselves
+from millstream.data import csv_files, experimental_names, features, names_v1, options, outside, sql, tables  # noqa: F401 - publish themselves
 from millstream.data.dataset import Dataset, DatasetSpec, NumpyIterator
 from millstream.data.iterator import Iterator, IteratorSpec
 from millstream.data.optional import NoneTensorSpec, Optional, OptionalSpec
