@@ -16,6 +16,7 @@ from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
+from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import Tensor, eager_constant
 from millstream.ops.registry import find
 
@@ -53,7 +54,10 @@ def _reduction(names: str, op_name: str, doc: str, wanted: Any = None) -> _Reduc
     def function(input_tensor: Any, axis: Any = None, keepdims: bool = False, name: str | None = None) -> Any:
         keepdims = bool(keepdims)
         x = input_tensor if isinstance(input_tensor, Tensor) else to_tensor(input_tensor, wanted)
-        return calls[keepdims](x, axes_tensor(x, axis))
+        result = calls[keepdims](x, axes_tensor(x, axis))
+        if axis is None and not keepdims and isinstance(result, SymbolicTensor) and result.shape.rank is None:
+            result.set_shape(())
+        return result
 
     function.__name__ = function.__qualname__ = names.split()[0].rpartition(".")[2]
     function.__doc__ = doc

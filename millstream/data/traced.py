@@ -17,6 +17,7 @@ from millstream.data.stage import Element, Scope
 from millstream.execution import staging
 from millstream.execution.autograph.conversion import convert_as_here
 from millstream.execution.function import Function
+from millstream.execution.program_call import call_program
 from millstream.execution.staging_values import leaf_tensor
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import Tensor
@@ -76,6 +77,8 @@ class Traced:
 
     def _miss(self, *tensors: Any) -> Any:
         inputs = (*tensors, *self.captured)
+        if self.concrete.op.late is not None:
+            return call_program(self.concrete.op, inputs)
         plan = self.concrete.plan(inputs)
         self._cache.add(tensors, plan, 0, self.captured, False)
         return plan.run(0, inputs)
@@ -103,6 +106,7 @@ class Traced:
         if (
             self.templates
             or self.concrete.op.lists
+            or self.concrete.op.late is not None
             or not (is_transparent(self.input_specs) and is_transparent(self.spec))
         ):
             return None

@@ -143,7 +143,7 @@ class Function(Trackable):
             direct = len(args) == len(tensors) and all(
                 a is b and isinstance(a, EagerTensor) for a, b in zip(args, tensors, strict=True)
             )
-            if direct and not concrete._inner_graphs:
+            if direct and not concrete._inner_graphs and concrete.op.late is None:
                 inputs = (*args, *concrete._captured)
                 self._cache.add(args, concrete.plan(inputs), 0, concrete._captured, concrete.single)
                 return self._cache(*args)

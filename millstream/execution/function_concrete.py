@@ -58,7 +58,7 @@ class ConcreteFunction(Trackable):
         self._argument_names: list[str] = []
         self._plans: dict[Any, Any] = {}
         self._cache = runtime.CallCache(self._miss)
-        self._fetch = self._find_fetch() if not self.op.lists else None
+        self._fetch = self._find_fetch() if not self.op.lists and self.op.late is None else None
         self._fetched = runtime.CallCache(self._miss_fetched)
         self._inner_graphs = [g for g in (getattr(t, "graph", None) for t in self._captured) if g is not None]
         self._variables = [weakref.ref(v) for v in graph.variables]
@@ -234,7 +234,7 @@ class ConcreteFunction(Trackable):
             next_flat = getattr(inputs[self._fetch[0]], "next_flat", None)
             if next_flat is not None:
                 return self._call_fetched(tensors, next_flat)
-        if current_graph() is not None or tapes.recording():
+        if current_graph() is not None or tapes.recording() or self.op.late is not None:
             self._tell()
             outputs = call_program(self.op, inputs)
         else:

@@ -42,6 +42,8 @@ class HostFunction(Definition):
         self.outputs = tuple(outputs)
         self.backward_call = backward
         self.backward_handle = handle
+        self.at_once: Callable[..., Sequence[Any]] | None = None
+        """What is called with the inputs, handles first, where the graph is run in parts; see `program_call.Late`."""
 
     def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
         return self.outputs or tuple(
@@ -110,6 +112,7 @@ def call_python(function: Callable[..., Any], inputs: Sequence[Any], Tout: Any, 
         handle = runtime.make_host(_at_once(lambda _, *arguments: forward(*arguments)))
         if backward is not None:
             call.backward_call = HostFunction("EagerPyFuncGradient", ())
+        call.at_once = lambda _, __, *arguments: forward(*arguments)
         found = apply_flat(call, [handle, backward if backward is not None else handle, *tensors], {})
         results = list(found) if isinstance(found, tuple) else [found]
     if not types:
@@ -121,8 +124,11 @@ def call_host(name: str, function: Callable[..., Any], inputs: Sequence[Any], ou
     """Call `function` on tensors, now or when the graph runs; it gives a list of tensors. Its errors stay as they are."""
     if current_graph() is None:
         return list(function(*inputs) or ())
-    handle = runtime.make_host(_at_once(lambda _, *arguments: function(*arguments)))
-    found = apply_flat(HostFunction(name, outputs), [handle, handle, *inputs], {})
+    once = _at_once(lambda _, *arguments: function(*arguments))
+    definition = HostFunction(name, outputs)
+    definition.at_once = lambda _, *arguments: once(*arguments)
+    handle = runtime.make_host(once)
+    found = apply_flat(definition, [handle, handle, *inputs], {})
     return [] if not outputs else list(found) if isinstance(found, tuple) else [found]
 
 
@@ -150,7 +156,7 @@ def call_on_host(
 ) -> list[Any]:
     """Call `function` on eager tensors, now or when the graph runs; it returns one tensor for each of `outputs`.
 
-    Nothing flows back through the call. The ranks of `outputs` must be known, their sizes need not be.
+    Nothing flows back through the call. Outputs of unknown rank cut the graph: what follows is compiled when they are there.
     """
     graph = current_graph()
     if graph is None and not any(isinstance(x, SymbolicTensor) for x in inputs):
@@ -165,8 +171,11 @@ def call_on_host(
         except Exception as error:
             raise errors.of_python(error) from error
 
-    handle = runtime.make_host(_at_once(call))
-    found = apply_flat(HostFunction(name, outputs), [handle, handle, *inputs], {})
+    once = _at_once(call)
+    definition = HostFunction(name, outputs)
+    definition.at_once = lambda _, *arguments: once(*arguments)
+    handle = runtime.make_host(once)
+    found = apply_flat(definition, [handle, handle, *inputs], {})
     return list(found) if isinstance(found, tuple) else [] if found is None else [found]
 
 

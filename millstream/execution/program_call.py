@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from millstream import _runtime as runtime
@@ -19,8 +20,9 @@ from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph
 from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.specs import spec_of
-from millstream.program.learned_sizes import unify
+from millstream.program.learned_sizes import free_symbols, unify
 from millstream.program.primitives.control import CALL
+from millstream.program.primitives.shaping import BIND_SIZES, SIZES
 from millstream.program.slices import Adjoint, Slices
 from millstream.program.value import Definition, Node, Program, Value, current_program
 
@@ -36,6 +38,11 @@ class FunctionOp(Definition):
         self.halves: dict[Any, Halves] = {}
         self.cache = runtime.CallCache(lambda *arguments: _miss(self, arguments))
         self.lists = [(i, v.spec.handle) for i, v in enumerate(program.outputs) if v.dtype == dtypes.variant]
+
+    @functools.cached_property
+    def late(self) -> Late | None:
+        """The parts of the program where Python functions give it tensors of unknown rank; None where it is one plan."""
+        return Late(self.program) if _is_late(self.program) else None
 
     def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
         """Return the program's specs, with the sizes that the inputs have here; what it makes itself is new at each call."""
@@ -65,9 +72,13 @@ def _whole(node: Node) -> bool:
     return node.definition.name not in CONTROL_RULES and not isinstance(node.definition, FunctionOp)
 
 
-def specialised(program: Program, specs: Sequence[Spec]) -> Program:
-    """Return the program for inputs of `specs`, in whole ops, with what it calls inside."""
-    whole = expand(program, [s.with_value(None) for s in specs], _whole)
+def _no_function(node: Node) -> bool:
+    return not isinstance(node.definition, FunctionOp)
+
+
+def specialised(program: Program, specs: Sequence[Spec], keeps: Callable[[Node], bool] = _whole) -> Program:
+    """Return the program for inputs of `specs`, in whole ops (those that `keeps` says), with what it calls inside."""
+    whole = expand(program, [s.with_value(None) for s in specs], keeps)
     prune(whole)
     plain = Program(whole.name)
     plain.inputs, plain.nodes, plain.outputs = whole.inputs, whole.nodes, whole.outputs
@@ -148,11 +159,93 @@ class RecordedHalves(Definition):
         return [found.get(i) for i in wanted]
 
 
+def _is_late(program: Program) -> bool:
+    return any(_gives_unknown_rank(n) for n in program.nodes)
+
+
+def _gives_unknown_rank(node: Node) -> bool:
+    """Whether a Python function gives tensors of unknown rank, here or in the programs that the node runs."""
+    if isinstance(node.definition, FunctionOp):
+        return _is_late(node.definition.program)
+    if getattr(node.definition, "at_once", None) is not None:
+        return any(v.spec.shape is None for v in node.outputs)
+    return any(_is_late(p) for p in _programs(node))
+
+
+def _programs(node: Node) -> list[Program]:
+    """Return the programs that an op of control flow runs."""
+    found: list[Program] = []
+    for attribute in node.attributes.values():
+        found += [p for p in (attribute if isinstance(attribute, tuple) else (attribute,)) if isinstance(p, Program)]
+    return found
+
+
+class Late:
+    """A program cut where a Python function gives it tensors of unknown rank: what follows is compiled for what it gave."""
+
+    def __init__(self, program: Program) -> None:
+        whole = specialised(program, [v.spec for v in program.inputs], _no_function)
+        at = next(i for i, n in enumerate(whole.nodes) if _gives_unknown_rank(n))
+        self.node = whole.nodes[at]
+        self.inputs = whole.inputs
+        first, second = Program(f"{program.name}_before"), Program(f"{program.name}_after")
+        first.inputs, first.nodes = whole.inputs, whole.nodes[:at]
+        made = {v for n in first.nodes for v in n.outputs}
+        copied = {v: n for n in first.nodes if not n.inputs and not n.definition.effects for v in n.outputs}
+        own = {v for n in whole.nodes[at:] for v in n.outputs}
+        later = dict.fromkeys(v for v in (*(v for n in whole.nodes[at + 1 :] for v in n.inputs), *whole.outputs))
+        given = [v for v in later if v not in own and v not in copied]
+        first.outputs = list(dict.fromkeys(v for v in (*self.node.inputs, *given) if v in made))
+        second.inputs = [*given, *self.node.outputs]
+        second.nodes = [*dict.fromkeys(copied[v] for v in later if v in copied), *whole.nodes[at + 1 :]]
+        second.outputs = whole.outputs
+        names = tuple(free_symbols(second.inputs, second.nodes))
+        if names:
+            sizes = Program("sizes")
+            (value,) = sizes.emit(SIZES, (), {"values": names, "dtype": dtypes.int64, "scalar": False})
+            first.nodes += sizes.nodes
+            first.outputs.append(value)
+            second.inputs.insert(len(given), value)
+            given.append(value)
+            second.nodes.insert(0, Node(BIND_SIZES, (value,), {"symbols": names}, ()))
+        self.given = given
+        self.before, self.after = FunctionOp(first), FunctionOp(second)
+        self.inner = {name: FunctionOp(p) for name, p in self.node.attributes.items() if isinstance(p, Program)}
+        self.branches = [FunctionOp(p) for p in self.node.attributes.get("branches", ())]
+
+    def _run_node(self, inputs: Sequence[Any]) -> Sequence[Any]:
+        """Call the Python function; of a branch or loop around it, run the programs one by one."""
+        at_once = getattr(self.node.definition, "at_once", None)
+        if at_once is not None:
+            return at_once(*inputs)  # type: ignore[no-any-return]
+        if "body" in self.inner:
+            while bool(call_program(self.inner["cond"], inputs)[0]):
+                inputs = call_program(self.inner["body"], inputs)
+            return inputs
+        if "f" in self.inner:
+            return call_program(self.inner["f"], inputs)
+        if self.branches:
+            index = int(inputs[0])
+            last = len(self.branches) - 1
+            return call_program(self.branches[index if 0 <= index <= last else last], inputs[1:])
+        chosen = "then_branch" if bool(inputs[0]) else "else_branch"
+        return call_program(self.inner[chosen], inputs[1:])
+
+    def run(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
+        """Run the parts in turn; tapes record each."""
+        place = dict(zip(self.inputs, inputs, strict=True))
+        place.update(zip(self.before.program.outputs, call_program(self.before, inputs), strict=True))
+        results = self._run_node([place[v] for v in self.node.inputs])
+        return call_program(self.after, [*(place[v] for v in self.given), *results])
+
+
 def call_program(op: FunctionOp, inputs: Sequence[Any]) -> tuple[Any, ...]:
     """Call a program on tensors: now, as a node of the graph being traced, or in halves where a tape follows an input."""
     graph = current_graph()
     if graph is not None:
         return graph.create(op, inputs, {})
+    if op.late is not None:
+        return op.late.run(inputs)
     if tapes.recording():
         wanted = tuple(i for i, t in enumerate(inputs) if tapes.follows(t))
         if wanted:

@@ -68,10 +68,16 @@ def shape(input: Tensor[T], *, out_type: Out = int32) -> Tensor["out_type"]:
     return s.sizes(input.shape, out_type)
 
 
+shape.of_rank(1)
+
+
 @op("ShapeN", outputs="output")
 def shape_n(input: Tensors[T, "N"], *, out_type: Out = int32) -> Tensors["out_type", "N"]:
     """Return the shapes of several tensors."""
     return [s.sizes(x.shape, out_type) for x in input]
+
+
+shape_n.of_rank(1)
 
 
 @op("Size", outputs="output")
@@ -80,10 +86,16 @@ def size(input: Tensor[T], *, out_type: Out = int32) -> Tensor["out_type"]:
     return s.size(product(input.shape), out_type)
 
 
+size.of_rank(0)
+
+
 @op("Rank", outputs="output")
 def rank(input: Tensor[T]) -> Tensor[int32]:
     """Return the number of axes."""
     return s.constant(input.rank, int32)
+
+
+rank.of_rank(0)
 
 
 @op("Identity", outputs="output")

@@ -145,6 +145,7 @@ class Op(Definition):
         self.gradient_rule: Callable[..., Any] | None = None
         self.differentiable = True
         self.shape_rule: Callable[..., Any] | None = None
+        self.rank_of_results: int | None = None
         self.case_list: list[Case] = []
         self.__doc__ = body.__doc__
         self.inputs: list[Input] = []
@@ -206,6 +207,10 @@ class Op(Definition):
         """State a shape rule cheaper than running the body: rule(*specs, **attributes) -> Spec or tuple of Spec."""
         self.shape_rule = rule
         return rule
+
+    def of_rank(self, rank: int) -> None:
+        """State the number of axes that the results have, whatever that of the inputs is."""
+        self.rank_of_results = rank
 
     def cases(self, shapes: Sequence[Any], **options: Any) -> Op:
         """Add test cases: what `tests.op_contract` checks everything with."""
@@ -403,6 +408,7 @@ class Op(Definition):
                 if first is not None:
                     bound[parameter.element.name] = first.dtype
         result: list[Spec] = []
+        rank = self.rank_of_results
         for annotation in self.results:
             element = annotation.element
             if annotation.shape == "mixed":
@@ -413,7 +419,9 @@ class Op(Definition):
             else:
                 dtype = attributes[element] if isinstance(element, str) else element
             count = attributes[annotation.count] if annotation.shape == "many" else 1
-            result.extend([Spec(dtypes.as_dtype(dtype), None)] * count)
+            for _ in range(count):
+                sizes = None if rank is None else tuple(fresh_symbol("n") for _ in range(rank))
+                result.append(Spec(dtypes.as_dtype(dtype), sizes))
         return tuple(result)
 
     def __call__(self, *arguments: Any, **attributes: Any) -> Any:

@@ -1,0 +1,131 @@
+"""Tests tensors whose rank is known only when a graph runs: results of Python functions and of parse_tensor."""
+
+import numpy as np
+import pytest
+
+import millstream as tf
+
+W = np.array([[1.0, 2.0], [3.0, 5.0]], np.float32)
+X = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
+
+
+def unknown(x):
+    """Return x as a tensor of which the trace knows nothing but the element type."""
+    y = tf.numpy_function(lambda a: a, [x], tf.float32)
+    assert tf.executing_eagerly() or y.shape.rank is None
+    return y
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: x * 2.0 + W, X * 2 + W),
+        (lambda x: tf.matmul(x, W), X @ W),
+        (lambda x: tf.reshape(x, [-1]), X.reshape(-1)),
+        (lambda x: tf.reduce_sum(x, 0), X.sum(0)),
+        (lambda x: tf.concat([x, W], 0), np.concatenate([X, W])),
+        (lambda x: tf.cast(x, tf.int32), X.astype(np.int32)),
+        (lambda x: x[0, ..., tf.newaxis], X[0][:, None]),
+        (lambda x: tf.transpose(x), X.T),
+        (lambda x: tf.reshape(x, tf.concat([tf.shape(x)[:1], [-1]], 0)), X),
+        (lambda x: tf.cond(tf.reduce_sum(x) > 0.0, lambda: x * 2.0, lambda: x), X * 2),
+        (lambda x: tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * 2.0), [0, x])[1], X * 8),
+        (lambda x: tf.map_fn(lambda row: row * 2.0, x), X * 2),
+        (lambda x: tf.nn.softmax(x) * 0.0 + x, X),
+        (lambda x: tf.function(lambda y: tf.reduce_max(y) - y)(x), 4 - X),
+        (lambda x: x, X),
+    ],
+)
+def test_ops_take_tensors_of_unknown_rank(function, expected):
+    traced = tf.function(lambda x: function(unknown(x)))
+    np.testing.assert_allclose(traced(X), expected, rtol=1e-6)
+    wide = tf.function(lambda x: function(unknown(x)), input_signature=[tf.TensorSpec([None, None])])
+    np.testing.assert_allclose(wide(X), expected, rtol=1e-6)
+
+
+def test_other_ranks_are_compiled_anew():
+    @tf.function(input_signature=[tf.TensorSpec(None)])
+    def f(x):
+        y = unknown(x)
+        return tf.reduce_sum(y), tf.rank(y), tf.shape(y)
+
+    for value in (3.0, [1.0, 2.0], X):
+        total, rank, sizes = f(value)
+        assert (total.numpy(), rank.numpy(), tuple(sizes.numpy())) == (np.sum(value), np.ndim(value), np.shape(value))
+
+
+def test_parsed_tensors_are_of_unknown_rank():
+    @tf.function
+    def f(text):
+        return tf.io.parse_tensor(text, tf.float32) @ W
+
+    np.testing.assert_allclose(f(tf.io.serialize_tensor(X)), X @ W)
+
+
+def test_python_functions_inside_of_loops_and_branches():
+    @tf.function
+    def f(x, double):
+        total = 0.0
+        for _ in tf.range(3):
+            total += tf.reduce_sum(tf.py_function(lambda a: a + 1.0, [x], tf.float32))
+        if double:
+            y = tf.py_function(lambda a: a * 2.0, [x], tf.float32)
+        else:
+            y = x
+        return total, y + 1.0
+
+    for double in (True, False):
+        total, y = f(tf.constant(X), tf.constant(double))
+        assert total.numpy() == 3 * (X + 1).sum()
+        np.testing.assert_allclose(y, X * (1 + double) + 1)
+
+
+def test_parts_run_in_order_and_see_each_other():
+    v, seen = tf.Variable(0.0), []
+
+    def note(a):
+        seen.append(float(a))
+        return a
+
+    @tf.function
+    def f():
+        v.assign_add(1.0)
+        a = tf.py_function(note, [v.read_value()], tf.float32)
+        v.assign_add(10.0)
+        b = tf.py_function(note, [a + v], tf.float32)
+        return a + v, b * 2.0
+
+    assert [t.numpy() for t in f()] == [12.0, 24.0]
+    assert seen == [1.0, 12.0]
+    assert [t.numpy() for t in f()] == [34.0, 68.0]
+
+
+def test_a_tape_outside_follows_all_parts():
+    v = tf.Variable(2.0)
+
+    @tf.function
+    def f(x):
+        y = tf.py_function(lambda a: a * a, [x * v], tf.float32)
+        return tf.reduce_sum(y * v)
+
+    x = tf.constant([1.0, 2.0])
+    with tf.GradientTape() as outer:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = f(x)
+        by_v, by_x = tape.gradient(y, [v, x])
+    np.testing.assert_allclose(by_x, 2 * x * 8.0)
+    assert by_v.numpy() == 3 * 4 * 5
+    assert outer.gradient(by_v, v).numpy() == 6 * 2 * 5
+
+
+def test_datasets_map_to_tensors_of_unknown_rank():
+    dataset = tf.data.Dataset.range(3).map(lambda n: tf.py_function(lambda n: tf.ones([n, 2]), [n], tf.float32))
+    dataset = dataset.map(lambda x: (x * 2.0, tf.shape(x)))
+    assert dataset.element_spec[0].shape.rank is None
+    assert dataset.element_spec[1].shape.as_list() == [None]
+    assert [(x.numpy().tolist(), s.numpy().tolist()) for x, s in dataset] == [
+        ([], [0, 2]),
+        ([[2.0, 2.0]], [1, 2]),
+        ([[2.0, 2.0], [2.0, 2.0]], [2, 2]),
+    ]
