@@ -245,6 +245,21 @@ def norm(tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: Any = 
     return pow_(reduce_sum(pow_(sizes, power), axis, keepdims), apply(find("Reciprocal"), power))
 
 
+@public("compat.v1.norm", "compat.v1.linalg.norm")
+def norm_v1(
+    tensor: Any,
+    ord: Any = "euclidean",
+    axis: Any = None,
+    keepdims: Any = None,
+    name: str | None = None,
+    keep_dims: Any = None,
+) -> Any:
+    """Return what `tf.norm` returns; `keep_dims` is the old name of `keepdims`."""
+    if keepdims is not None and keep_dims is not None:
+        raise ValueError(explain("Cannot specify both 'keep_dims' and 'keepdims'."))
+    return norm(tensor, ord, axis, keep_dims if keepdims is None else keepdims)
+
+
 def _over(sizes: Any, summed: int, largest: int, keepdims: bool) -> Any:
     total = reduce_sum(sizes, summed, True)
     result = reduce_max(total, largest, True)
