@@ -12,6 +12,7 @@ from millstream.api.public import LATER
 _NOT_NAMES = ("load", "outside", "public")
 _FAMILIES = {
     "audio": "audio",
+    "feature_column": "feature_column",
     "image": "image",
     "io": "io",
     "linear_operators": "linalg",
@@ -40,6 +41,7 @@ _ROOMS = {
     "profiler": "millstream.profiling.profiler",
     "saved_model": "millstream.saving.names",
     "summary": "millstream.summary.names",
+    "raw_ops": "millstream.saving.checkpoint.raw_operations",
     "train": "millstream.saving.checkpoint.names",
 }
 

@@ -117,7 +117,7 @@ class CriticalSection:
                     self._lock.leave()
         else:
             with self._lock.once(self._name):
-                call_host("CriticalSectionEnter", lambda: self._lock.enter() or [], (), ())
+                call_host("CriticalSectionEnter", self._lock.enter, (), ())
                 found = fn()
-                call_host("CriticalSectionLeave", lambda: self._lock.leave() or [], (), ())
+                call_host("CriticalSectionLeave", self._lock.leave, (), ())
         return nest.map_structure(lambda v: v if v is None else to_tensor(v), found)
