@@ -16,6 +16,7 @@ from millstream.api.linear_operators.helpers import (
     commuting_hints,
     hints_of,
     product_hints,
+    sum_of,
 )
 from millstream.api.linear_operators.identity import (
     LinearOperatorIdentity,
@@ -122,7 +123,7 @@ def _inverse_triangle(operator: Any) -> Any:
         for i in range(len(rows)):
             # The inverse of [[a, 0], [b, c]] has -c^-1 b a^-1 in its corner.
             products = [row[j].matmul(rows[j][i]).to_dense() for j in range(i, len(rows))]
-            blocks.append(LinearOperatorFullMatrix(-corner.matmul(operator._sum(products))))
+            blocks.append(LinearOperatorFullMatrix(-corner.matmul(sum_of(products))))
         rows.append([*blocks, corner])
     return LinearOperatorBlockLowerTriangular(rows, **hints_of(operator))
 

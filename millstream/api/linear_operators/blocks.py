@@ -14,6 +14,8 @@ from millstream.api.linear_operators.helpers import (
     common_batch,
     common_batch_tensor,
     own_arguments,
+    product_of,
+    sum_of,
 )
 from millstream.api.linear_operators.operator import LinearOperator
 from millstream.api.linear_operators.products import ManyOperators
@@ -157,19 +159,19 @@ class BlockOperator(ManyOperators):
         return array.concat([self._common_batch_tensor(), array.stack(sides)], 0)
 
     def _shape(self) -> Any:
-        return self._common_batch().concatenate([self._sum(self._sizes(True)), self._sum(self._sizes(False))])
+        return self._common_batch().concatenate([sum_of(self._sizes(True)), sum_of(self._sizes(False))])
 
     def _determinant(self) -> Any:
-        return self._product([o.determinant() for o in self._on_diagonal])
+        return product_of([o.determinant() for o in self._on_diagonal])
 
     def _log_abs_determinant(self) -> Any:
-        return self._sum([o.log_abs_determinant() for o in self._on_diagonal])
+        return sum_of([o.log_abs_determinant() for o in self._on_diagonal])
 
     def _diag_part(self) -> Any:
         return self._joined([o.diag_part() for o in self._square_blocks("diag_part")])
 
     def _trace(self) -> Any:
-        return self._sum([o.trace() for o in self._square_blocks("trace")])
+        return sum_of([o.trace() for o in self._square_blocks("trace")])
 
     def _eigvals(self) -> Any:
         return self._joined([o.eigvals() for o in self._square_blocks("eigvals")])
@@ -214,19 +216,7 @@ class LinearOperatorBlockDiag(BlockOperator):
         is_square: bool | None = True,
         name: str | None = None,
     ) -> None:
-        arguments = own_arguments(locals())
-        kept = self._take(operators)
-        settled = {
-            hint: self._all_or_given(hint, arguments[hint], "direct sum", word)
-            for hint, word in (
-                ("is_non_singular", "non-singular"),
-                ("is_self_adjoint", "self-adjoint"),
-                ("is_positive_definite", "positive definite"),
-            )
-        }
-        self._settle(
-            kept[0].dtype, arguments, **settled, name="_ds_".join(o.name for o in kept) if name is None else name
-        )
+        self._settle_each(own_arguments(locals()), "direct sum", "_ds_")
 
     @property
     def _on_diagonal(self) -> list[Any]:
@@ -349,7 +339,7 @@ class LinearOperatorBlockLowerTriangular(BlockOperator):
             used = range(i, count) if adjoint else range(i + 1)
             operators = [self._operators[j][i] if adjoint else self._operators[i][j] for j in used]
             pairs = zip(operators, used, strict=True)
-            results.append(self._sum([o.matmul(x[j], adjoint=adjoint, adjoint_arg=adjoint_arg) for o, j in pairs]))
+            results.append(sum_of([o.matmul(x[j], adjoint=adjoint, adjoint_arg=adjoint_arg) for o, j in pairs]))
         return results
 
     def _solve_blocks(self, rhs: list[Any], adjoint: bool, adjoint_arg: bool) -> list[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -31,9 +33,9 @@ def always(hint: bool | None, message: str) -> bool:
     return True
 
 
-def combine_hint(operator: Any, key: str, given: bool | None, message: str) -> bool | None:
+def combine_hint(own_operator: Any, key: str, given: bool | None, message: str) -> bool | None:
     """Return the hint that an operator and the caller agree on; refuse it where they do not."""
-    own = getattr(operator, key)
+    own = getattr(own_operator, key)
     if (own is False and given) or (own and given is False):
         raise ValueError(explain(message))
     if own or given:
@@ -86,10 +88,10 @@ def product_hints(left: Any, right: Any) -> dict[str, Any]:
     }
 
 
-def hints_of(operator: Any, **settled: bool | None) -> dict[str, Any]:
+def hints_of(given: Any, **settled: bool | None) -> dict[str, Any]:
     """Return the hints of an operator, but for those in `settled`."""
     hints = ("is_non_singular", "is_self_adjoint", "is_positive_definite")
-    return {**{key: getattr(operator, key) for key in hints}, "is_square": True, **settled}
+    return {**{key: getattr(given, key) for key in hints}, "is_square": True, **settled}
 
 
 def is_reference(x: Any) -> bool:
@@ -188,6 +190,16 @@ def solve_broadcast(matrix: Any, rhs: Any, adjoint: bool = False) -> Any:
         return found
     matrix, rhs = broadcast_batches([matrix, rhs])
     return solve(matrix, rhs, adjoint=adjoint)
+
+
+def product_of(values: Iterable[Any]) -> Any:
+    """Return the product of tensors, sizes or operators' numbers."""
+    return functools.reduce(operator.mul, values)
+
+
+def sum_of(values: Iterable[Any]) -> Any:
+    """Return the sum of tensors or sizes."""
+    return functools.reduce(operator.add, values)
 
 
 def log(x: Any) -> Any:

@@ -7,7 +7,14 @@ from typing import Any
 
 from millstream.api import array
 from millstream.api.linalg import matrix_transpose
-from millstream.api.linear_operators.helpers import column, common_batch, common_batch_tensor, own_arguments
+from millstream.api.linear_operators.helpers import (
+    column,
+    common_batch,
+    common_batch_tensor,
+    own_arguments,
+    product_of,
+    sum_of,
+)
 from millstream.api.linear_operators.operator import LinearOperator
 from millstream.api.linear_operators.spec import composite
 from millstream.api.math import cast, conj
@@ -33,13 +40,25 @@ class ManyOperators(LinearOperator):
         self._operators = kept
         return kept
 
-    def _all_or_given(self, hint: str, given: bool | None, what: str, word: str) -> bool | None:
+    def _all_or_given(self, hint: str, given: bool | None, what: str) -> bool | None:
         """Return True where all operators have the hint, which may then not be False."""
         if not all(getattr(o, hint) for o in self._operators):
             return given
         if given is False:
+            word = hint.removeprefix("is_").replace("_", "-")
             raise ValueError(explain(f"The {what} of {word} operators is always {word}."))
         return True
+
+    def _settle_each(self, arguments: dict[str, Any], what: str, between: str) -> None:
+        """Keep the operators; take the hints that all have, and a name made of theirs, where none is given."""
+        kept = self._take(arguments["operators"])
+        settled: dict[str, Any] = {
+            hint: self._all_or_given(hint, arguments[hint], what)
+            for hint in ("is_non_singular", "is_self_adjoint", "is_positive_definite")
+        }
+        if arguments["name"] is None:
+            settled["name"] = between.join(o.name for o in kept)
+        self._settle(kept[0].dtype, arguments, **settled)
 
     @property
     def operators(self) -> Any:
@@ -51,18 +70,6 @@ class ManyOperators(LinearOperator):
 
     def _common_batch_tensor(self) -> Any:
         return common_batch_tensor([o.batch_shape_tensor() for o in self._operators])
-
-    def _product(self, values: Sequence[Any]) -> Any:
-        result = values[0]
-        for value in values[1:]:
-            result = result * value
-        return result
-
-    def _sum(self, values: Sequence[Any]) -> Any:
-        result = values[0]
-        for value in values[1:]:
-            result = result + value
-        return result
 
     @property
     def _composite_tensor_fields(self) -> tuple[str, ...]:
@@ -77,11 +84,7 @@ def _adjoint_pair(left: Any, right: Any) -> bool:
     """Return whether one operator is known to be the other's adjoint."""
     if left is right and left.is_self_adjoint is not None:
         return bool(left.is_self_adjoint)
-    return left.H is right or right.H is left or _wraps(left, right) or _wraps(right, left)
-
-
-def _wraps(outer: Any, inner: Any) -> bool:
-    return type(outer).__name__ == "LinearOperatorAdjoint" and outer.operator is inner
+    return left.H is right or right.H is left
 
 
 def is_mirrored(operators: Sequence[Any]) -> bool:
@@ -114,7 +117,7 @@ class LinearOperatorComposition(ManyOperators):
         arguments = own_arguments(locals())
         kept = self._take(operators)
         settled: dict[str, Any] = {
-            "is_non_singular": self._all_or_given("is_non_singular", is_non_singular, "composition", "non-singular")
+            "is_non_singular": self._all_or_given("is_non_singular", is_non_singular, "composition")
         }
         mirrored = is_mirrored(kept)
         known = {
@@ -153,10 +156,10 @@ class LinearOperatorComposition(ManyOperators):
         return rhs
 
     def _determinant(self) -> Any:
-        return self._product([o.determinant() for o in self._operators])
+        return product_of([o.determinant() for o in self._operators])
 
     def _log_abs_determinant(self) -> Any:
-        return self._sum([o.log_abs_determinant() for o in self._operators])
+        return sum_of([o.log_abs_determinant() for o in self._operators])
 
     def _assert_non_singular(self) -> Any:
         if all(o.is_square for o in self._operators):
@@ -187,28 +190,16 @@ class LinearOperatorKronecker(ManyOperators):
         is_square: bool | None = None,
         name: str | None = None,
     ) -> None:
-        arguments = own_arguments(locals())
-        kept = self._take(operators)
-        settled = {
-            hint: self._all_or_given(hint, arguments[hint], "Kronecker product", word)
-            for hint, word in (
-                ("is_non_singular", "non-singular"),
-                ("is_self_adjoint", "self-adjoint"),
-                ("is_positive_definite", "positive-definite"),
-            )
-        }
-        self._settle(
-            kept[0].dtype, arguments, **settled, name="_x_".join(o.name for o in kept) if name is None else name
-        )
+        self._settle_each(own_arguments(locals()), "Kronecker product", "_x_")
 
     def _shape(self) -> Any:
-        rows = self._product([o.range_dimension for o in self._operators])
-        columns = self._product([o.domain_dimension for o in self._operators])
+        rows = product_of([o.range_dimension for o in self._operators])
+        columns = product_of([o.domain_dimension for o in self._operators])
         return self._common_batch().concatenate([rows, columns])
 
     def _shape_tensor(self) -> Any:
-        rows = self._product([o.range_dimension_tensor() for o in self._operators])
-        columns = self._product([o.domain_dimension_tensor() for o in self._operators])
+        rows = product_of([o.range_dimension_tensor() for o in self._operators])
+        columns = product_of([o.domain_dimension_tensor() for o in self._operators])
         return array.concat([self._common_batch_tensor(), array.stack([rows, columns])], 0)
 
     def _each(self, x: Any, method: str, adjoint: bool, adjoint_arg: bool) -> Any:
@@ -246,13 +237,13 @@ class LinearOperatorKronecker(ManyOperators):
         return cast(whole // operator.domain_dimension_tensor(), self.dtype)
 
     def _determinant(self) -> Any:
-        return self._product([o.determinant() ** self._share(o) for o in self._operators])
+        return product_of([o.determinant() ** self._share(o) for o in self._operators])
 
     def _log_abs_determinant(self) -> Any:
-        return self._sum([o.log_abs_determinant() * self._share(o) for o in self._operators])
+        return sum_of([o.log_abs_determinant() * self._share(o) for o in self._operators])
 
     def _trace(self) -> Any:
-        return self._product([o.trace() for o in self._operators])
+        return product_of([o.trace() for o in self._operators])
 
     def _outer(self, vectors: Sequence[Any]) -> Any:
         """Return all products of one element of each of the vectors."""

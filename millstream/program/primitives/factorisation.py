@@ -330,7 +330,7 @@ def _one_eigh(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values, vectors
 
 
-def _differences(values: Value, like: Value, squares: bool) -> Value:
+def inverse_gaps(values: Value, like: Value, squares: bool = False) -> Value:
     """Return 1 / (s_j - s_i) at row i, column j (of squares where asked); 0 where they are equal."""
     s = values * values if squares else values
     rows = broadcast(s, like.shape, range(like.rank - 1))
@@ -343,7 +343,7 @@ def _differences(values: Value, like: Value, squares: bool) -> Value:
 
 def _eigh_reverse(dys: Any, ys: Any, x: Value) -> tuple[Value]:
     (dvalues, dvectors), (values, v) = dys, ys
-    f = e.convert(_differences(values, v, False), v.dtype)
+    f = e.convert(inverse_gaps(values, v), v.dtype)
     inner = f * matmul(adjoint(v), dvectors)
     diagonal = scaled_columns(full(v.shape, 1, v.dtype), e.convert(dvalues, v.dtype))
     inner = inner + part(diagonal, "EQ")
@@ -425,7 +425,7 @@ def _svd_back(ds: Value, du: Value, dv: Value, s: Value, u: Value, v: Value) -> 
     kind = u.dtype
     wide = e.convert(s, kind)
     inner = matmul(adjoint(u), du)
-    f = e.convert(_differences(s, inner, True), kind)
+    f = e.convert(inverse_gaps(s, inner, True), kind)
     over = _over(s, kind)
     left = f * (inner - adjoint(inner))
     other = matmul(adjoint(v), dv)

@@ -12,7 +12,15 @@ from millstream.base.sizes import evaluate, is_known
 from millstream.base.spec import Spec
 from millstream.program.primitives import elementwise as e
 from millstream.program.primitives.core import known_shape, primitive, refuse
-from millstream.program.primitives.factorisation import adjoint, each_matrix, matrices, part, scaled_columns, solve
+from millstream.program.primitives.factorisation import (
+    adjoint,
+    each_matrix,
+    inverse_gaps,
+    matrices,
+    part,
+    scaled_columns,
+    solve,
+)
 from millstream.program.primitives.linear import matmul
 from millstream.program.primitives.reduction import arg_reduce, reduce
 from millstream.program.primitives.shaping import broadcast, concatenate, full, iota, pad, reshape, reverse, slice_axis
@@ -34,16 +42,6 @@ def _one_eig(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values.astype(kind), vectors.astype(kind)
 
 
-def _inverse_gaps(values: Value, like: Value) -> Value:
-    """Return 1 / (value j - value i) at row i, column j; 0 where they are equal."""
-    rows = broadcast(values, like.shape, range(like.rank - 1))
-    columns = broadcast(values, like.shape, [*range(like.rank - 2), like.rank - 1])
-    gap = columns - rows
-    zero, one = full(gap.shape, 0, gap.dtype), full(gap.shape, 1, gap.dtype)
-    empty = e.compare(gap, zero, "EQ")
-    return e.select(empty, zero, one / e.select(empty, one, gap))
-
-
 def _eig_reverse(dys: Any, ys: Any, x: Value) -> tuple[Value]:
     (dvalues, dvectors), (values, v) = dys, ys
     turned = adjoint(v)
@@ -51,7 +49,7 @@ def _eig_reverse(dys: Any, ys: Any, x: Value) -> tuple[Value]:
     # Vectors have length 1: what would only change a length does not count.
     lengths = part(inner, "EQ")
     lengths = e.convert(e.real(lengths), lengths.dtype)
-    middle = e.conjugate(_inverse_gaps(values, v)) * (inner - matmul(matmul(turned, v), lengths))
+    middle = e.conjugate(inverse_gaps(values, v)) * (inner - matmul(matmul(turned, v), lengths))
     middle = middle + part(scaled_columns(full(v.shape, 1, v.dtype), dvalues), "EQ")
     return (_same_type(solve(turned, matmul(middle, turned)), x),)
 
