@@ -42,6 +42,7 @@ _ROOMS = {
     "saved_model": "millstream.saving.names",
     "summary": "millstream.summary.names",
     "raw_ops": "millstream.saving.checkpoint.raw_operations",
+    "raw_ops": "millstream.saving.checkpoint.raw_operations",
     "train": "millstream.saving.checkpoint.names",
 }
 
