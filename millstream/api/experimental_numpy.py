@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -192,6 +193,16 @@ def axis_of(axis: int, rank: int) -> int:
     if not -rank <= place < rank:
         raise ValueError(explain(f"axis {axis} is out of bounds for array of dimension {rank}"))
     return place % rank if rank else 0
+
+
+def sizes_of(shape: Any) -> Any:
+    """Return a shape, one number or several, as a vector."""
+    if isinstance(shape, TensorType):
+        return apply(find("Reshape"), cast(shape, as_dtype(np.int32)), [-1])
+    sizes = list(shape) if isinstance(shape, (Sequence, np.ndarray)) or hasattr(shape, "as_list") else [shape]
+    if any(isinstance(n, TensorType) for n in sizes):
+        return apply(find("Pack"), [cast(n, as_dtype(np.int32)) for n in sizes], axis=0)
+    return to_tensor(np.array([int(n) for n in sizes], np.int32))
 
 
 @public("experimental.numpy.result_type")

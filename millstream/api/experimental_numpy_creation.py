@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,27 +16,18 @@ from millstream.api.experimental_numpy import (
     convert,
     known_rank,
     numpy_dtype,
+    sizes_of,
 )
+from millstream.api.experimental_numpy_shapes import moveaxis
 from millstream.api.linalg_factorisation import diag as matrix_diag
 from millstream.api.linalg_factorisation import diag_part
 from millstream.api.math import cast
 from millstream.api.public import public
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.errors import explain
-from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.tensor import TensorType
 from millstream.ops.registry import find
-
-
-def sizes_of(shape: Any) -> Any:
-    """Return a shape, one number or several, as a vector."""
-    if isinstance(shape, TensorType):
-        return apply(find("Reshape"), cast(shape, as_dtype(np.int32)), [-1])
-    sizes = list(shape) if isinstance(shape, (Sequence, np.ndarray)) or hasattr(shape, "as_list") else [shape]
-    if any(isinstance(n, TensorType) for n in sizes):
-        return apply(find("Pack"), [cast(n, as_dtype(np.int32)) for n in sizes], axis=0)
-    return to_tensor(np.array([int(n) for n in sizes], np.int32))
 
 
 def _wanted(dtype: Any) -> DType:
@@ -222,8 +212,6 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
     )
     found = sign * apply(find("Exp"), logs)
     if axis:
-        from millstream.api.experimental_numpy_shapes import moveaxis
-
         found = moveaxis(found, 0, axis)
     return cast(found, wanted)
 
@@ -280,8 +268,6 @@ def diagflat(v: Any, k: int = 0) -> Any:
 @public("experimental.numpy.diagonal")
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """Return the diagonals of the matrices along two axes; they lie along the last axis of the result."""
-    from millstream.api.experimental_numpy_shapes import moveaxis
-
     given = asarray(a)
     if known_rank(given, "diagonal") < 2:
         raise ValueError(explain("diag requires an array of at least two dimensions"))

@@ -8,8 +8,7 @@ import numpy as np
 
 from millstream.api import array as arrays
 from millstream.api import random
-from millstream.api.experimental_numpy import FLOAT64, array_of, convert, numpy_dtype
-from millstream.api.experimental_numpy_creation import sizes_of
+from millstream.api.experimental_numpy import FLOAT64, array_of, convert, numpy_dtype, sizes_of
 from millstream.api.public import public
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain

@@ -9,8 +9,16 @@ import numpy as np
 
 from millstream.api import array as arrays
 from millstream.api import picking
-from millstream.api.experimental_numpy import array_of, asarray, axis_of, common_type, convert, known_rank, promoted
-from millstream.api.experimental_numpy_creation import sizes_of
+from millstream.api.experimental_numpy import (
+    array_of,
+    asarray,
+    axis_of,
+    common_type,
+    convert,
+    known_rank,
+    promoted,
+    sizes_of,
+)
 from millstream.api.math import cast
 from millstream.api.public import public
 from millstream.base.dtypes import as_dtype
