@@ -9,9 +9,10 @@ from pathlib import Path
 
 from millstream.api.public import LATER
 
-_NOT_NAMES = ("load", "outside", "public")
+_NOT_NAMES = ("compat_v1_names", "load", "outside", "public")
 _FAMILIES = {
     "audio": "audio",
+    "compat_v1": "compat.v1",
     "feature_column": "feature_column",
     "image": "image",
     "io": "io",
@@ -41,7 +42,6 @@ _ROOMS = {
     "profiler": "millstream.profiling.profiler",
     "saved_model": "millstream.saving.names",
     "summary": "millstream.summary.names",
-    "raw_ops": "millstream.saving.checkpoint.raw_operations",
     "raw_ops": "millstream.saving.checkpoint.raw_operations",
     "train": "millstream.saving.checkpoint.names",
 }
