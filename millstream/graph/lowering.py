@@ -6,7 +6,7 @@ Refuses, by name, what has no such ops: functions of Python above all.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from millstream.base import dtypes, errors
 from millstream.base.dtypes import DType
@@ -21,8 +21,8 @@ from millstream.base.size_algebra import (
     Sum,
     Symbol,
 )
-from millstream.base.sizes import Size
-from millstream.graph.primitive_ops import RULES
+from millstream.base.sizes import Size, symbols
+from millstream.graph.window_ops import ALL_RULES
 from millstream.ops.declaration import Op
 from millstream.ops.registry import find
 from millstream.program.primitives.control import HOST_CALL
@@ -104,10 +104,14 @@ class Lowering:
         return made.outputs[: definition.count]
 
     def _primitive(self, node: Node, inputs: list[Value]) -> Sequence[Value]:
-        rule = RULES.get(node.definition.name)
+        rule = ALL_RULES.get(node.definition.name)
         if rule is None or node.definition is HOST_CALL:
             self.refuse(node)
-        made = rule(self, *inputs, **node.attributes)  # type: ignore[misc]
+        try:
+            made = rule(self, *inputs, **node.attributes)
+        except KeyError:
+            # A kind of it has no op, or one that is not declared here.
+            self.refuse(node)
         return (made,) if isinstance(made, Value) else () if made is None else tuple(made)
 
     def _opened(self, node: Node, inputs: list[Value]) -> Sequence[Value]:
@@ -125,7 +129,7 @@ class Lowering:
             self._lower(inner, None)
         return [self._place[v] for v in outputs]
 
-    def refuse(self, node: Node) -> None:
+    def refuse(self, node: Node) -> NoReturn:
         """Raise: this node cannot leave Python."""
         raise errors.UnimplementedError(
             None,
@@ -135,6 +139,15 @@ class Lowering:
                 f"a way that no op of TensorFlow has{f' (it comes from {node.source})' if node.source else ''}. Take it out of "
                 "the function that is saved, or hand its result in as an argument."
             ),
+        )
+
+    def refuse_pooling(self, rank: int) -> None:
+        """Raise: windows of this kind have no op."""
+        raise errors.UnimplementedError(
+            None,
+            None,
+            f"A reduction over windows of an array of rank {rank} in {self.name!r} cannot be written to a graph: only 2-D and 3-D "
+            "pooling has ops. Reshape to rank 4 or 5.",
         )
 
     def _element(self, vector: Value, index: int) -> Value:
@@ -187,6 +200,10 @@ class Lowering:
         if axis is None:
             return value if value.dtype is dtypes.int64 else find("Cast")(value, DstT=dtypes.int64)
         return self._element(find("Shape")(value, out_type=dtypes.int64), axis)
+
+    def known_sizes(self, sizes: Sequence[Size]) -> list[Size]:
+        """Return sizes, with -1 for those that no tensor here tells."""
+        return [n if isinstance(n, int) or symbols(n) <= self._where.keys() else -1 for n in sizes]
 
     def shape(self, sizes: Sequence[Size], dtype: DType = dtypes.int32) -> Value:
         """Return sizes as an integer vector."""

@@ -34,7 +34,12 @@ def lowers(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 _SAME = {
     "acos": "Acos", "acosh": "Acosh", "add": "AddV2", "asin": "Asin", "asinh": "Asinh", "atan": "Atan", "atan2": "Atan2",
-    "atanh": "Atanh", "bessel_i0e": "BesselI0e", "bessel_i1e": "BesselI1e", "ceil": "Ceil", "cholesky": "Cholesky",
+    "atanh": "Atanh", "bessel_i0e": "BesselI0e", "bessel_i1e": "BesselI1e",
+    "bessel_j0": "BesselJ0", "bessel_j1": "BesselJ1", "bessel_y0": "BesselY0", "bessel_y1": "BesselY1",
+    "bessel_k0": "BesselK0", "bessel_k0e": "BesselK0e", "bessel_k1": "BesselK1", "bessel_k1e": "BesselK1e",
+    "betainc": "Betainc", "dawsn": "Dawsn", "expint": "Expint", "fresnel_cos": "FresnelCos", "fresnel_sin": "FresnelSin",
+    "spence": "Spence", "log_determinant": "LogMatrixDeterminant", "matrix_square_root": "MatrixSquareRoot",
+    "matrix_logarithm": "MatrixLogarithm", "ceil": "Ceil", "cholesky": "Cholesky",
     "complex": "Complex", "conj": "Conj", "cos": "Cos", "cosh": "Cosh", "determinant": "MatrixDeterminant",
     "digamma": "Digamma", "erf": "Erf", "erf_inv": "Erfinv", "erfc": "Erfc", "exp": "Exp", "expm1": "Expm1",
     "floor": "Floor", "igamma": "Igamma", "igamma_gradient": "IgammaGradA", "igammac": "Igammac", "imag": "Imag",
@@ -166,7 +171,7 @@ def _concatenate(lowering: Lowering, *xs: Value, axis: int) -> Value:
 
 
 @lowers("slice")
-def _slice(lowering: Lowering, x: Value, *, start: Sizes, limit: Sizes, stride: Sequence[int]) -> Value:
+def sliced(lowering: Lowering, x: Value, *, start: Sizes, limit: Sizes, stride: Sequence[int]) -> Value:
     bounds = [lowering.shape(start), lowering.shape(limit), constant(list(stride), dtypes.int32)]
     return find("StridedSlice")(x, *bounds)  # type: ignore[no-any-return]
 
@@ -174,22 +179,34 @@ def _slice(lowering: Lowering, x: Value, *, start: Sizes, limit: Sizes, stride: 
 @lowers("dynamic_slice")
 def _dynamic_slice(lowering: Lowering, x: Value, start: Value, *, sizes: Sizes, within: bool = False) -> Value:
     lengths = lowering.shape(sizes, dtypes.int64)
-    begin = find("Cast")(start, DstT=dtypes.int64)
-    if not within:
-        room = find("Sub")(find("Shape")(x, out_type=dtypes.int64), lengths)
-        begin = find("Maximum")(find("Minimum")(begin, room), constant(0, dtypes.int64))
+    begin = find("Cast")(start, DstT=dtypes.int64) if within else _clamped(x, start, lengths)
     return find("Slice")(x, begin, lengths)  # type: ignore[no-any-return]
 
 
+def _clamped(x: Value, start: Value, lengths: Value) -> Value:
+    """Return where a block of these lengths begins so that it fits into `x`."""
+    room = find("Sub")(find("Shape")(x, out_type=dtypes.int64), lengths)
+    within = find("Minimum")(find("Cast")(start, DstT=dtypes.int64), room)
+    return find("Maximum")(within, constant(0, dtypes.int64))  # type: ignore[no-any-return]
+
+
+@lowers("dynamic_update_slice")
+def _dynamic_update_slice(lowering: Lowering, x: Value, update: Value, start: Value) -> Value:
+    lengths = lowering.shape(update.shape, dtypes.int64)
+    begin = _clamped(x, start, lengths)
+    ones = constant([1] * x.rank, dtypes.int64)
+    return find("TensorStridedSliceUpdate")(x, begin, find("AddV2")(begin, lengths), ones, update)  # type: ignore[no-any-return]
+
+
 @lowers("pad")
-def _pad(lowering: Lowering, x: Value, value: Value, *, low: Sizes, high: Sizes, interior: Sequence[int]) -> Value:
+def padded_by(lowering: Lowering, x: Value, value: Value, *, low: Sizes, high: Sizes, interior: Sequence[int]) -> Value:
     if any(interior):
-        x = _spaced(lowering, x, value, interior)
+        x = spaced(lowering, x, value, interior)
     cut = [is_known(n) and n < 0 for n in (*low, *high)]  # type: ignore[operator]
     if any(cut):
         ends = [n + min(h, 0) if is_known(h) else n for n, h in zip(x.shape, high, strict=True)]  # type: ignore[type-var]
         begins = [-min(n, 0) if is_known(n) else 0 for n in low]  # type: ignore[type-var]
-        x = _slice(lowering, x, start=begins, limit=ends, stride=[1] * len(begins))
+        x = sliced(lowering, x, start=begins, limit=ends, stride=[1] * len(begins))
         low = [max(n, 0) if is_known(n) else n for n in low]  # type: ignore[type-var]
         high = [max(n, 0) if is_known(n) else n for n in high]  # type: ignore[type-var]
     if not any(n != 0 for n in (*low, *high)):
@@ -198,7 +215,7 @@ def _pad(lowering: Lowering, x: Value, value: Value, *, low: Sizes, high: Sizes,
     return find("PadV2")(x, pairs, value)  # type: ignore[no-any-return]
 
 
-def _spaced(lowering: Lowering, x: Value, value: Value, interior: Sequence[int]) -> Value:
+def spaced(lowering: Lowering, x: Value, value: Value, interior: Sequence[int]) -> Value:
     """Put elements of `value` between the elements of each axis."""
     for axis, count in enumerate(interior):
         if count:
@@ -210,7 +227,7 @@ def _spaced(lowering: Lowering, x: Value, value: Value, interior: Sequence[int])
             long = [*shape[:axis], shape[axis] * (count + 1), *shape[axis + 1 :]]
             joined = find("Reshape")(wide, lowering.shape(long))
             limit = [n - count if i == axis else n for i, n in enumerate(long)]
-            x = _slice(lowering, joined, start=[0] * len(shape), limit=limit, stride=[1] * len(shape))
+            x = sliced(lowering, joined, start=[0] * len(shape), limit=limit, stride=[1] * len(shape))
     return x
 
 
@@ -333,7 +350,7 @@ def _loop(lowering: Lowering, *inputs: Value, condition: Program, body: Program,
 def _element_shape(lowering: Lowering, element: Spec) -> Value:
     if element.shape is None:
         return constant(-1, dtypes.int32)
-    return constant([n if isinstance(n, int) else -1 for n in element.shape], dtypes.int32)
+    return lowering.shape(lowering.known_sizes(element.shape))  # type: ignore[no-any-return]
 
 
 @lowers("list_empty")
@@ -382,65 +399,3 @@ def _list_gather(lowering: Lowering, held: Value, indices: Value, *, element: Sp
 @lowers("list_scatter_into")
 def _list_scatter_into(lowering: Lowering, held: Value, x: Value, indices: Value) -> Value:
     return find("TensorListScatterIntoExistingList")(held, x, indices)  # type: ignore[no-any-return]
-
-
-def _is_same_window(low: Sizes, high: Sizes) -> bool:
-    return all(n == 0 for n in (*low, *high))
-
-
-@lowers("convolution")
-def _convolution(
-    lowering: Lowering,
-    x: Value,
-    w: Value,
-    *,
-    strides: Any,
-    low: Any,
-    high: Any,
-    input_dilation: Any,
-    kernel_dilation: Any,
-    groups: int,
-) -> Value:
-    if any(n != 1 for n in input_dilation):
-        gaps = [0, *(n - 1 for n in input_dilation), 0]
-        x = _spaced(lowering, x, constant(0, x.dtype), gaps)
-    return find("Conv2D" if x.rank == 4 else "Conv3D")(  # type: ignore[no-any-return]
-        _padded(lowering, x, low, high),
-        w,
-        strides=(1, *strides, 1),
-        padding="VALID",
-        dilations=(1, *kernel_dilation, 1),
-    )
-
-
-def _padded(lowering: Lowering, x: Value, low: Sizes, high: Sizes) -> Value:
-    """Return what to convolve without padding."""
-    zero = constant(0, x.dtype)
-    return _pad(lowering, x, zero, low=[0, *low, 0], high=[0, *high, 0], interior=[0] * x.rank)
-
-
-@lowers("convolution_input_gradient")
-def _input_gradient(lowering: Lowering, w: Value, dz: Value, *, shape: Sizes, **given: Any) -> Value:
-    low, high, strides = given["low"], given["high"], given["strides"]
-    padded = [shape[0], *(n + a + b for n, a, b in zip(shape[1:-1], low, high, strict=True)), shape[-1]]
-    name = "Conv2DBackpropInput" if len(shape) == 4 else "Conv3DBackpropInputV2"
-    dilations = (1, *given["kernel_dilation"], 1)
-    whole = find(name)(lowering.shape(padded), w, dz, strides=(1, *strides, 1), padding="VALID", dilations=dilations)
-    limit = [shape[0], *(a + n for a, n in zip(low, shape[1:-1], strict=True)), shape[-1]]
-    return _slice(lowering, whole, start=[0, *low, 0], limit=limit, stride=[1] * len(shape))
-
-
-@lowers("convolution_weight_gradient")
-def _weight_gradient(lowering: Lowering, x: Value, dz: Value, *, shape: Sizes, **given: Any) -> Value:
-    x = _padded(lowering, x, given["low"], given["high"])
-    name = "Conv2DBackpropFilter" if len(shape) == 4 else "Conv3DBackpropFilterV2"
-    return find(name)(  # type: ignore[no-any-return]
-        x, lowering.shape(shape), dz, strides=(1, *given["strides"], 1), padding="VALID",
-        dilations=(1, *given["kernel_dilation"], 1),
-    )  # fmt: skip
-
-
-@lowers("pool_max_gradient")
-def _pool_max_gradient(lowering: Lowering, x: Value, y: Value, dy: Value, **given: Any) -> Value:
-    padding = "VALID" if _is_same_window(given["low"], given["high"]) else "SAME"
-    return find("MaxPoolGrad")(x, y, dy, ksize=given["window"], strides=given["strides"], padding=padding)  # type: ignore[no-any-return]

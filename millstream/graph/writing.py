@@ -14,6 +14,7 @@ from millstream.graph.lowering import Lowering
 from millstream.graph.order import is_stateful, waits
 from millstream.graph.reading import starts
 from millstream.ops.declaration import Op
+from millstream.ops.registry import all_ops
 from millstream.program.primitives.shaping import CONSTANT
 from millstream.program.value import Node, Program, Value
 
@@ -80,7 +81,8 @@ class LibraryWriter:
         output_names: Sequence[str] = (),
     ) -> str:
         """Write a program as a function and return its name."""
-        name = self._names.unique(_NOT_IN_NAMES.sub("_", name or program.name or "function").replace("/", "_"))
+        name = _NOT_IN_NAMES.sub("_", name or program.name or "function").replace("/", "_")
+        name = self._names.unique(f"{name}_function" if name in all_ops() else name)
         self._of[id(program)] = (program, name)
         lowered = Lowering(program)
         plain = lowered.result

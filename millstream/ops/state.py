@@ -253,6 +253,56 @@ resource_scatter_nd_max = _declare_scatter_nd("ResourceScatterNdMax", "max")
 resource_scatter_nd_min = _declare_scatter_nd("ResourceScatterNdMin", "min")
 
 
+def with_slice(x: Value, begin: Value, end: Value, strides: Value, value: Value, masks: dict[str, Any]) -> Value:
+    """Return x with `value`, broadcast, in the place of a strided slice."""
+    from millstream.ops.registry import find
+
+    count = product(x.shape)
+    places = reshape(iota((count,), 0, dtypes.int64), x.shape)
+    chosen = find("StridedSlice")(places, begin, end, strides, **masks)
+    updates = spread_to(value, chosen.shape)
+    total = product(chosen.shape)
+    flat = scatter_nd(reshape(x, (count,)), reshape(chosen, (total, 1)), reshape(updates, (total,)), "set")
+    return reshape(flat, x.shape)
+
+
+@op("TensorStridedSliceUpdate", outputs="output")
+def tensor_strided_slice_update(
+    input: Tensor[A],
+    begin: Known[Tensor[S]],
+    end: Known[Tensor[S]],
+    strides: Known[Tensor[S]],
+    value: Tensor[A],
+    *,
+    begin_mask: int = 0,
+    end_mask: int = 0,
+    ellipsis_mask: int = 0,
+    new_axis_mask: int = 0,
+    shrink_axis_mask: int = 0,
+) -> Tensor[A]:
+    """Return `input` with `value`, broadcast, in the place of a strided slice."""
+    masks: dict[str, Any] = {
+        "begin_mask": begin_mask,
+        "end_mask": end_mask,
+        "ellipsis_mask": ellipsis_mask,
+        "new_axis_mask": new_axis_mask,
+        "shrink_axis_mask": shrink_axis_mask,
+    }
+    return with_slice(input, begin, end, strides, value, masks)
+
+
+tensor_strided_slice_update.cases(
+    shapes=[((4, 5), (2,), (2,), (2,), (2, 2))],
+    inputs=[None, [1, 0], [3, 4], [1, 2]],
+    dtypes=[dtypes.float32, dtypes.int32, dtypes.float64],
+)
+tensor_strided_slice_update.cases(
+    shapes=[((4, 5), (2,), (2,), (2,), ())],
+    inputs=[None, [3, -1], [0, 0], [-2, 1]],
+    attributes={"shrink_axis_mask": 2},
+)
+
+
 @op("ResourceStridedSliceAssign", outputs=(), stateful=True)
 def resource_strided_slice_assign(
     ref: Tensor[RESOURCE],
@@ -268,11 +318,6 @@ def resource_strided_slice_assign(
     shrink_axis_mask: int = 0,
 ) -> None:
     """Make a strided slice of what the variable holds `value`, broadcast to the slice."""
-    from millstream.ops.registry import find
-
-    x = held(ref, value.dtype)
-    count = product(x.shape)
-    places = reshape(iota((count,), 0, dtypes.int64), x.shape)
     masks: dict[str, Any] = {
         "begin_mask": begin_mask,
         "end_mask": end_mask,
@@ -280,11 +325,7 @@ def resource_strided_slice_assign(
         "new_axis_mask": new_axis_mask,
         "shrink_axis_mask": shrink_axis_mask,
     }
-    chosen = find("StridedSlice")(places, begin, end, strides, **masks)
-    updates = spread_to(value, chosen.shape)
-    total = product(chosen.shape)
-    flat = scatter_nd(reshape(x, (count,)), reshape(chosen, (total, 1)), reshape(updates, (total,)), "set")
-    write(ref, reshape(flat, x.shape))
+    write(ref, with_slice(held(ref, value.dtype), begin, end, strides, value, masks))
 
 
 resource_strided_slice_assign.no_gradient()
