@@ -110,13 +110,28 @@ class Function(Trackable):
                     f"input_signature must be a possibly nested sequence of TensorSpec objects, got {bad!r} of type {type(bad)}."
                 )
             )
-        if self._signature is not None and self._simple and len(given) > len(self._names):
+        self._check_constraints(len(given))
+        return tuple(given)
+
+    def _check_constraints(self, count: int) -> None:
+        """Refuse a signature of `count` specs that leaves a parameter without a value, or has more than there are."""
+        if self._signature is None:
+            return
+        kinds = inspect.Parameter
+        parameters = [p for i, p in enumerate(self._signature.parameters.values()) if i or p.name != "self"]
+        plain = [p for p in parameters if p.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)]
+        open_ = next((p for p in plain[count:] if p.default is kinds.empty), None)
+        if open_ is not None:
+            raise TypeError(errors.explain(f"input_signature missing type constraint for {open_.name}"))
+        bare = next((p for p in parameters if p.kind is kinds.KEYWORD_ONLY and p.default is kinds.empty), None)
+        if bare is not None:
             raise TypeError(
                 errors.explain(
-                    f"input_signature has {len(given)} entries for {self._name}{self._signature}, which takes {len(self._names)}."
+                    f"Since input_signature is defined, keyword-only parameter `{bare.name}` must have a default value"
                 )
             )
-        return tuple(given)
+        if count > len(plain) and not any(p.kind is kinds.VAR_POSITIONAL for p in parameters):
+            raise TypeError(errors.explain(f"input_signature contains {count - len(plain)} extra type constraints."))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the trace for these arguments, making it first where there is none."""
@@ -262,6 +277,9 @@ class Function(Trackable):
         self._tracing_count += 1
         concrete._bind = self._bind
         concrete._parameter_names = self._names
+        concrete._argument_parameters = [
+            self._path_name("]".join(path.split("]")[:2]) + "]") for path in arguments.paths
+        ]
         concrete._python_name = self._name
         return concrete
 

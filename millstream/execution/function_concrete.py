@@ -178,6 +178,7 @@ class ConcreteFunction(Trackable):
 
     _scope: Hashable = None
     _parameter_names: Sequence[str] = ()
+    _argument_parameters: Sequence[str] = ()
     _python_name = "function"
 
     def usable(self) -> bool:

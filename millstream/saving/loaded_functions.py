@@ -214,6 +214,8 @@ class RestoredFunction(Function):
         return self._restored_signature
 
     def _choose(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[LoadedConcreteFunction, list[Any]]:
+        if not self.concrete_functions:
+            raise ValueError(explain("Found zero restored functions for caller function."))
         bound = self._bind(args, kwargs)
         for convert in (False, True):
             for concrete in self.concrete_functions:

@@ -51,7 +51,10 @@ def concrete_of(function: Any) -> Any:
 
 def _offered(root: Any) -> Any:
     """Return the function that an object offers to be served: its own choice, or its only one with a signature."""
-    own = getattr(root, "_default_save_signature", None)
+    try:
+        own = getattr(root, "_default_save_signature", None)
+    except TypeError:  # Nothing to offer: it has no inputs that a signature could name.
+        own = None
     if own is not None:
         return own
     possible = []
@@ -117,10 +120,10 @@ def _without_none(result: Any) -> Any:
 
 
 def distinct_names(concrete: Any) -> list[str]:
-    """Return a name for each tensor that a trace takes, each once."""
+    """Return a name for each tensor that a trace takes, each once: its own, or that of the parameter it is in."""
     taken: dict[str, int] = {}
     found = []
-    for given, kind in zip(concrete._argument_names, concrete.kinds, strict=False):
+    for given, kind in zip(concrete._argument_parameters or concrete._argument_names, concrete.kinds, strict=False):
         name = kind.name or given
         count = taken.get(name, -1) + 1
         taken[name] = count
