@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -73,14 +71,13 @@ def test_what_was_loaded_can_be_saved_again(name: str, recorded: Path, tmp_path:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("TENSORFLOW" not in os.environ, reason="TENSORFLOW names no Python with TensorFlow")
 def test_tensorflow_loads_what_is_saved_here(recorded: Path, tmp_path: Path) -> None:
-    python = os.environ.get("MILLSTREAM_TENSORFLOW") or sys.executable
-    if "MILLSTREAM_TENSORFLOW" not in os.environ and importlib.util.find_spec("tensorflow") is None:
-        pytest.skip("TensorFlow is not installed; MILLSTREAM_TENSORFLOW may name a Python that has it")
     for name in CASES:
         save(name, tmp_path / name)
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    done = subprocess.run([python, RUN, "call", tmp_path], capture_output=True, text=True, check=True, env=environment)
+    command = [os.environ["TENSORFLOW"], RUN, "call", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.splitlines()[-1] == "0 failed", done.stdout
     for name in CASES:
         with np.load(tmp_path / f"{name}.found.npz") as found:
