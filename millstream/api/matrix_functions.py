@@ -392,8 +392,8 @@ def eigh_tridiagonal(
       ValueError: for element types that differ, or another `select`.
       InvalidArgumentError: for a range that is empty.
 
-    >>> tf.linalg.eigh_tridiagonal([0., 0., 0.], [1., 1.]).numpy().round(3)
-    array([-1.414,  0.   ,  1.414], dtype=float32)
+    >>> tf.linalg.eigh_tridiagonal([2., 2.], [1.]).numpy().round(3)
+    array([1., 3.], dtype=float32)
     """
     main = to_tensor(alpha)
     if main.shape.as_list()[0] is not None and main.shape.as_list()[0] <= 1:

@@ -12,9 +12,9 @@
 namespace millstream {
 namespace {
 
-constexpr int64_t smallest = 32;       // below, the kernels' own loops are as fast
-constexpr int64_t greatest = 1 << 15;  // so that the count of elements is below 2^31
-constexpr int64_t shared = 2048;       // from here on one matrix is worth several threads
+constexpr int64_t smallest = 32;                // below, the kernels' own loops are as fast
+constexpr int64_t greatest = int64_t{1} << 30;  // elements: LAPACK counts them with 32 bits
+constexpr int64_t shared = 2048;                // from here on one matrix is worth several threads
 
 enum Function { potrf, trsm, getrf, gelqf, orglq, syevd, gesdd, geev, functions };
 constexpr const char* real_names[] = {"potrf", "trsm", "getrf", "gelqf", "orglq", "syevd", "gesdd", "geev"};
@@ -134,8 +134,9 @@ void set_lapack(LapackLookup lookup) {
   given = lookup;
 }
 
-UseLapack::UseLapack(int64_t matrices, int64_t n)
-    : used_(n >= smallest && n <= greatest && loaded()), alone_(used_ && (matrices > 1 || n < shared)) {
+UseLapack::UseLapack(int64_t matrices, int64_t n, int64_t most)
+    : used_(n >= smallest && n <= greatest / n && most <= greatest && loaded()),
+      alone_(used_ && (matrices > 1 || n < shared)) {
   if (!alone_ || !table.set_threads || !table.get_threads) return;
   const std::lock_guard<std::mutex> lock(counting);
   if (users++ > 0) return;

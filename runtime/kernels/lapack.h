@@ -14,11 +14,11 @@ namespace millstream {
 using LapackLookup = void* (*)(const char* name);
 void set_lapack(LapackLookup lookup);
 
-// Whether `matrices` matrices of n rows or columns go to LAPACK; while it lives, LAPACK uses threads of its own only for one great matrix,
+// Whether `matrices` matrices of n rows or columns go to LAPACK, with none of more than `most` elements around; while it lives, LAPACK uses threads of its own only for one great matrix,
 // since the threads here are many already. The first one asks the host for the functions: not to be made inside a parallel_for.
 class UseLapack {
  public:
-  UseLapack(int64_t matrices, int64_t n);
+  UseLapack(int64_t matrices, int64_t n, int64_t most = 0);
   ~UseLapack();
   UseLapack(const UseLapack&) = delete;
   UseLapack& operator=(const UseLapack&) = delete;

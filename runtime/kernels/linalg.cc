@@ -240,7 +240,7 @@ Status run_triangular_solve(const Call& call) {
   const int64_t n = rows_of(a), k = columns_of(b);
   return with_scalar(a.dtype, [&](auto scalar) {
     using S = decltype(scalar);
-    const UseLapack lapack(matrices_in(a), k > 1 ? n : 0);
+    const UseLapack lapack(matrices_in(a), k > 1 ? n : 0, n * k);
     return each_matrix(a, "", [&](int64_t i) {
       S* x = call.out(0).as<S>() + i * n * k;
       std::copy_n(b.as<const S>() + i * n * k, n * k, x);
@@ -298,7 +298,7 @@ Status run_solve(const Call& call) try {
   const int64_t n = rows_of(a), k = columns_of(b);
   return with_scalar(a.dtype, [&](auto scalar) {
     using S = decltype(scalar);
-    const UseLapack lapack(matrices_in(a), n);
+    const UseLapack lapack(matrices_in(a), n, n * k);
     return each_matrix(a, "Input matrix is not invertible.", [&](int64_t i) {
       return solve(a.as<const S>() + i * n * n, b.as<const S>() + i * n * k, call.out(0).as<S>() + i * n * k, n, k,
                    call.attributes[0] != 0, lapack);

@@ -64,7 +64,7 @@ Status run_qr(const Call& call) try {
   const int64_t m = rows_of(x), n = columns_of(x), k = columns_of(call.out(0));
   return with_scalar(x.dtype, [&](auto scalar) {
     using S = decltype(scalar);
-    const UseLapack lapack(matrices_in(x), std::min(m, n));
+    const UseLapack lapack(matrices_in(x), std::min(m, n), m * std::max(n, k));
     parallel_for(matrices_in(x), std::max<int64_t>(1, 100000 / std::max<int64_t>(1, m * n * std::min(m, n))),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t i = begin; i < end; ++i) {
@@ -452,7 +452,8 @@ Status run_svd(const Call& call) try {
   const int64_t m = rows_of(x), n = columns_of(x);
   return with_scalar(x.dtype, [&](auto scalar) {
     using S = decltype(scalar);
-    const UseLapack lapack(matrices_in(x), std::min(m, n));
+    const int64_t longer = std::max(m, n);
+    const UseLapack lapack(matrices_in(x), std::min(m, n), call.attributes[0] ? longer * longer : m * n);
     parallel_for(matrices_in(x), std::max<int64_t>(1, 20000 / std::max<int64_t>(1, m * n * std::min(m, n))),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t i = begin; i < end; ++i) {

@@ -143,9 +143,8 @@ class LinearOperatorDiag(LinearOperator):
 class LinearOperatorHouseholder(LinearOperator):
     """The operator that reflects vectors in the planes through 0 that stand upright on `reflection_axis` `[..., N]`.
 
-    >>> tf.linalg.LinearOperatorHouseholder([0., 2.]).to_dense().numpy()
-    array([[ 1.,  0.],
-           [ 0., -1.]], dtype=float32)
+    >>> tf.linalg.LinearOperatorHouseholder([0., 2.]).matvec([3., 4.]).numpy()
+    array([ 3., -4.], dtype=float32)
     """
 
     def __init__(
