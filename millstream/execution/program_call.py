@@ -19,6 +19,7 @@ from millstream.compiler.prune import prune
 from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph
 from millstream.execution.indexed_slices import IndexedSlices
+from millstream.execution.late_gradient import specialise
 from millstream.execution.specs import spec_of
 from millstream.program.learned_sizes import free_symbols, unify
 from millstream.program.primitives.control import CALL
@@ -83,6 +84,14 @@ def specialised(program: Program, specs: Sequence[Spec], keeps: Callable[[Node],
     plain = Program(whole.name)
     plain.inputs, plain.nodes, plain.outputs = whole.inputs, whole.nodes, whole.outputs
     return plain
+
+
+def _whole_or_of_integers(node: Node) -> bool:
+    return _whole(node) and not all(v.dtype.is_integer for v in node.outputs)
+
+
+# Shapes and axes are computed by ops of integers: opened, they fold to what they are.
+specialise[:] = [lambda program, specs: specialised(program, specs, _whole_or_of_integers)]
 
 
 class Halves:

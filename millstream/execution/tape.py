@@ -16,6 +16,7 @@ from millstream.base import dtypes
 from millstream.execution.derived import GradientOp
 from millstream.execution.dispatch import apply_flat, attributes_key, definitions, execute, handle_of
 from millstream.execution.indexed_slices import IndexedSlices
+from millstream.execution.late_gradient import has_unknown_rank, late_gradient, nodes_between
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import eager_constant, watchers
 from millstream.ops import math, unary
@@ -312,12 +313,17 @@ def graph_gradient(
     """Differentiate nodes of a graph; adjoints as symbolic tensors, IndexedSlices or None."""
     program = graph.program
     values = [graph.value_of(s) for s in sources]
+    dys = [d.to_dense() if isinstance(d, IndexedSlices) else d for d in dys]
+    ends = [graph.value_of(t) for t in targets]
+    between = nodes_between(nodes, values, ends)
+    if has_unknown_rank(between):
+        connected = {v for n in between for v in n.inputs}
+        late = late_gradient(graph, between, ends, dys, [v for v in values if v in connected])
+        place = dict(zip([v for v in values if v in connected], late, strict=True))
+        return [graph.tensor(place[v]) if v in place else None for v in values]
     with building(program):
         flows: dict[Value, Any] = {}
-        for target, dy in zip(targets, dys, strict=True):
-            value = graph.value_of(target)
-            if isinstance(dy, IndexedSlices):
-                dy = dy.to_dense()
+        for value, dy in zip(ends, dys, strict=True):
             flow = graph.value_of(dy) if dy is not None else full(value.shape, 1, value.dtype)
             flows[value] = flow if value not in flows else program.emit(ADD, (flows[value], flow), {})[0]
         found = reverse(nodes, flows, values)

@@ -129,3 +129,91 @@ def test_datasets_map_to_tensors_of_unknown_rank():
         ([[2.0, 2.0]], [1, 2]),
         ([[2.0, 2.0], [2.0, 2.0]], [2, 2]),
     ]
+
+
+def test_tapes_inside_follow_tensors_of_unknown_rank():
+    w, b = tf.Variable([[1.0], [2.0]]), tf.Variable([0.5])
+
+    @tf.function
+    def step(x, y):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((tf.matmul(unknown(x), w) + b - y) ** 2)
+        gradients = tape.gradient(loss, [w, b])
+        w.assign_sub(0.1 * gradients[0])
+        b.assign_sub(0.1 * gradients[1])
+        return loss
+
+    off = X @ [[1.0], [2.0]] + 0.5 - 1.0
+    assert step(X, np.ones([2, 1], np.float32)).numpy() == pytest.approx((off**2).mean())
+    np.testing.assert_allclose(w, [[1.0], [2.0]] - 0.1 * X.T @ off, rtol=1e-5)
+    np.testing.assert_allclose(b, 0.5 - 0.1 * off.sum(0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("value", [3.0, [1.0, 2.0], X])
+def test_gradients_of_any_order_where_the_rank_is_open(value):
+    @tf.function(input_signature=[tf.TensorSpec(None)])
+    def f(x):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = tf.reduce_sum(tf.transpose(x) ** 3)
+            first = tape.gradient(y, x)
+            total = tf.reduce_sum(first * first)
+        return first, outer.gradient(total, x)
+
+    first, second = f(value)
+    x = np.asarray(value)
+    np.testing.assert_allclose(first, 3 * x**2)
+    np.testing.assert_allclose(second, 36 * x**3)
+
+
+def test_gradients_through_loops_functions_and_gradients_of_their_own_where_the_rank_is_open():
+    v = tf.Variable(2.0)
+
+    @tf.custom_gradient
+    def own(x):
+        return x * 1.0, lambda dy: dy * 7.0
+
+    @tf.function(input_signature=[tf.TensorSpec(None), tf.TensorSpec(None)])
+    def f(x, unused):
+        with tf.GradientTape() as tape:
+            tape.watch([x, unused])
+            y = own(tf.function(tf.square)(x))
+            for _ in tf.range(3):
+                y = y * v
+            z = tf.cond(tf.reduce_sum(x) > 0.0, lambda: y, lambda: -y)
+        by_x, by_v, none = tape.gradient(z, [x, v, unused], output_gradients=tf.ones_like(z) * 2.0)
+        assert none is None
+        return by_x, by_v
+
+    x = np.array([1.0, 3.0], np.float32)
+    by_x, by_v = f(x, 0.0)
+    np.testing.assert_allclose(by_x, 2 * 7 * 8 * 2 * x)
+    assert by_v.numpy() == (2 * 3 * 4 * x**2).sum()
+
+
+def test_a_variable_is_differentiated_as_it_was_read():
+    v = tf.Variable(2.0)
+
+    @tf.function(input_signature=[tf.TensorSpec(None)])
+    def f(x):
+        with tf.GradientTape() as tape:
+            y = tf.reduce_sum(x * v * v)
+        v.assign_add(5.0)
+        return tape.gradient(y, v)
+
+    assert f([1.0, 2.0]).numpy() == 12.0
+    assert f(1.0).numpy() == 14.0
+
+
+def test_what_acts_on_the_way_of_such_a_gradient_is_refused():
+    @tf.function
+    def f(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.py_function(lambda a: a * a, [unknown(x) + x], tf.float32)
+        return tape.gradient(y, x)
+
+    with pytest.raises((NotImplementedError, tf.errors.UnimplementedError), match="ensure_shape"):
+        f(tf.constant(X))
