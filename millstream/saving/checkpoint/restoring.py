@@ -274,6 +274,9 @@ def _match_slots(position: Position, tracked: Any, waiting: deque[tuple[Position
     checkpoint = position.checkpoint
 
     def make(optimizer: Any, variable: Any, number: int, slot_name: str) -> None:
+        if not hasattr(optimizer, "_create_or_restore_slot_variable"):
+            # A `Checkpoint` may stand for an optimizer of which only some numbers are wanted.
+            return
         place = Position(checkpoint, number)
         slot = optimizer._create_or_restore_slot_variable(
             slot_variable_position=place, variable=variable, slot_name=slot_name
@@ -288,7 +291,7 @@ def _match_slots(position: Position, tracked: Any, waiting: deque[tuple[Position
         if optimizer is None:
             later = checkpoint.slots_of_later_optimizers.setdefault(owner, [])
             later.append((tracked, number, slot_name))
-        elif hasattr(optimizer, "_create_or_restore_slot_variable"):
+        else:
             make(optimizer, tracked, number, slot_name)
 
 

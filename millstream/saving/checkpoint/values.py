@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from millstream.base import dtypes
+from millstream.base import dtypes, errors
 from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.tensor import Tensor
@@ -160,6 +160,15 @@ def part_of(text: str) -> Part | None:
     return Part.of_text(text) if text else None
 
 
+class Restored(dict[str, Any]):
+    """The tensors of one object by name; asking for one that the checkpoint does not have is a NotFoundError."""
+
+    def __missing__(self, name: str) -> Any:
+        raise errors.NotFoundError(
+            None, None, f"The checkpoint has {sorted(self)} for an object that needs {name!r}, too."
+        )
+
+
 def give_back(tracked: Any, proto: Any, read: Callable[..., Any], names_below: Callable[[str], list[str]]) -> list[str]:
     """Make an object take the values of its node; return the attributes that it does not know.
 
@@ -197,7 +206,7 @@ def give_back(tracked: Any, proto: Any, read: Callable[..., Any], names_below: C
 def _give_tensors(tracked: Any, attributes: Any, read: Any, names_below: Any) -> list[str]:
     if tracked._saved_name is not None:
         prefix = attributes[0].checkpoint_key
-        tensors = {name[len(prefix) :]: read(name) for name in names_below(prefix)}
+        tensors = Restored({name[len(prefix) :]: read(name) for name in names_below(prefix)})
         if attributes[0].name != tracked._saved_name or not tensors:
             return [a.name for a in attributes]
         tracked._restore_from_tensors(tensors)
@@ -209,7 +218,7 @@ def _give_tensors(tracked: Any, attributes: Any, read: Any, names_below: Any) ->
                 check_shape(tracked, value)
                 tracked._restore_from_tensors({VARIABLE_VALUE: value})
         return [a.name for a in attributes if a.name != VARIABLE_VALUE]
-    tracked._restore_from_tensors({plain(a.name): read(a.checkpoint_key) for a in attributes})
+    tracked._restore_from_tensors(Restored({plain(a.name): read(a.checkpoint_key) for a in attributes}))
     return []
 
 
