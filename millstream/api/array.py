@@ -16,6 +16,8 @@ from millstream.base.shapes import TensorShape
 from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
+from millstream.execution.static_value import folded
+from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import Tensor, TensorType, eager_constant
 from millstream.ops import array, slicing, unary
 from millstream.ops.registry import find
@@ -334,6 +336,10 @@ def broadcast_static_shape(shape_x: Any, shape_y: Any) -> TensorShape:
 def pad(tensor: Any, paddings: Any, mode: str = "CONSTANT", constant_values: Any = 0, name: str | None = None) -> Any:
     """Add elements before and after along each axis: a constant, or mirrored ones (REFLECT, SYMMETRIC)."""
     tensor, paddings, mode = to_tensor(tensor), to_tensor(paddings, None, dtypes.int32), mode.upper()
+    if isinstance(paddings, SymbolicTensor):
+        # What is put together from known parts, as ranks are, is known: then so are the sizes.
+        known = folded(paddings)
+        paddings = paddings if known is None else to_tensor(known, paddings.dtype)
     if mode == "CONSTANT":
         if not isinstance(constant_values, Tensor) and np.isscalar(constant_values) and constant_values == 0:
             return apply(slicing.pad, tensor, paddings)
