@@ -151,6 +151,11 @@ def build(root: types.ModuleType) -> None:
         _module(f"compat.v1.{namespace}")
 
 
+def root() -> Any:
+    """Return the public module itself, for families that are loaded late and call public functions by their names."""
+    return _root
+
+
 def load_later(namespace: str | None = None) -> None:
     """Publish the names of a namespace that waits, or of all of them."""
     for waiting in [namespace] if namespace in LATER else list(LATER) if namespace is None else []:
@@ -171,7 +176,8 @@ def missing(path: str, leaf: str) -> Any:
     if not leaf.startswith("__"):
         name = f"{path}.{leaf}" if path else leaf
         plain = name.removeprefix("compat.v1.")
-        for load in (plain.partition(".")[0], ".".join(plain.split(".")[:2]), None):
+        own = "compat.v1" if plain is not name else plain
+        for load in (plain.partition(".")[0], ".".join(plain.split(".")[:2]), own):
             load_later(load)
             module = _module(path)
             if leaf in module.__dict__:
@@ -179,6 +185,9 @@ def missing(path: str, leaf: str) -> Any:
         found = _of_version_2(name)
         if found is not None:
             return found
+        load_later(None)
+        if leaf in _module(path).__dict__:
+            return _module(path).__dict__[leaf]
         raise AttributeError(f"module 'millstream' has no attribute {name!r}; tf.{name} may not be supported yet.")
     raise AttributeError(leaf)
 

@@ -78,12 +78,11 @@ def no_gradient(op_type: str) -> None:
 
 @public("get_logger", "compat.v1.get_logger")
 def get_logger() -> logging.Logger:
-    """Return the logger "tensorflow", through which warnings are written; without handlers of its own it gets one.
+    """Return the logger through which warnings are written; without handlers of its own it gets one for stderr.
 
-    >>> tf.get_logger().name
-    'tensorflow'
+    >>> tf.get_logger().setLevel("ERROR")
     """
-    logger = logging.getLogger("tensorflow")
+    logger = logging.getLogger("millstream")
     if not logger.handlers and not logging.getLogger().handlers:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter(logging.BASIC_FORMAT, None))

@@ -10,6 +10,7 @@ for _name, _dtype in vars(dtypes).items():
     if isinstance(_dtype, dtypes.DType) and not _name.startswith("_"):
         if _name.startswith(("float8", "int2", "uint2", "int4", "uint4", "float4")):
             publish(f"dtypes.experimental.{_name}", _dtype)
+            publish(f"experimental.{_name}", _dtype)
         else:
             publish(_name, _dtype)
             publish(f"dtypes.{_name}", _dtype)
