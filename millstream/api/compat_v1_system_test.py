@@ -1,0 +1,59 @@
+"""Files, logging, errors and test helpers of version 1."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import millstream as tf
+
+v1 = tf.compat.v1
+
+
+def test_files_are_made_moved_and_listed(tmp_path: Path) -> None:
+    folder = str(tmp_path / "a" / "b")
+    v1.gfile.MakeDirs(folder)
+    with v1.gfile.FastGFile(f"{folder}/x.txt", "w") as file:
+        file.write("text")
+    v1.gfile.Copy(f"{folder}/x.txt", f"{folder}/y.txt")
+    v1.gfile.Rename(oldname=f"{folder}/y.txt", newname=f"{folder}/z.txt", overwrite=True)
+    assert sorted(v1.gfile.ListDirectory(folder)) == ["x.txt", "z.txt"]
+    assert v1.gfile.Exists(f"{folder}/z.txt") and v1.gfile.IsDirectory(folder)
+    assert v1.gfile.Stat(f"{folder}/x.txt").length == 4 and len(v1.gfile.Glob(f"{folder}/*")) == 2
+    assert [names for _, _, names in v1.gfile.Walk(folder)] == [["x.txt", "z.txt"]]
+    v1.gfile.DeleteRecursively(folder)
+    assert not v1.gfile.Exists(folder)
+
+
+def test_messages_are_written_by_level_and_number(caplog: Any) -> None:
+    before = v1.logging.get_verbosity()
+    v1.logging.set_verbosity(v1.logging.INFO)
+    with caplog.at_level(logging.INFO, logger=tf.get_logger().name):
+        v1.logging.info("one %d", 1)
+        v1.logging.debug("hidden")
+        for _ in range(4):
+            v1.logging.log_every_n(v1.logging.WARN, "second", 2)
+            v1.logging.log_first_n(v1.logging.WARN, "first", 1)
+    v1.logging.set_verbosity(before)
+    assert [r.getMessage() for r in caplog.records] == ["one 1", "second", "first", "second"]
+
+
+def test_codes_and_classes_of_errors_belong_together() -> None:
+    assert v1.errors.exception_type_from_error_code(3) is tf.errors.InvalidArgumentError
+    assert v1.errors.error_code_from_exception_type(tf.errors.NotFoundError) == 5
+
+
+def test_attributes_are_put_back_and_graphs_refused() -> None:
+    class Thing:
+        value = 1
+
+    with v1.test.StubOutForTesting() as stubs:
+        stubs.Set(Thing, "value", 2)
+        assert Thing.value == 2
+    assert Thing.value == 1
+    with pytest.raises(tf.errors.UnimplementedError, match=r"tf\.test\.compute_gradient"):
+        v1.test.compute_gradient(1, [], 1, [])
+    assert v1.resource_loader.get_path_to_datafile("x").startswith(str(Path(__file__).parent))
