@@ -15,9 +15,10 @@ from millstream.api.public import public
 from millstream.api.reduction import reduce_max, reduce_sum
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
-from millstream.base.errors import explain
+from millstream.base.errors import InvalidArgumentError, explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
+from millstream.execution.static_value import static_value
 from millstream.execution.tensor import eager_constant
 from millstream.ops.registry import find
 
@@ -190,8 +191,21 @@ def tensor_diag_part(input: Any, name: str | None = None) -> Any:
 @public("linalg.band_part")
 def band_part(input: Any, num_lower: Any, num_upper: Any, name: str | None = None) -> Any:
     """Return matrices with 0 outside a band of so many diagonals below and above the main one; below 0: all."""
-    lower = to_tensor(num_lower, None, getattr(num_upper, "dtype", dtypes.int64))
-    return apply(find("MatrixBandPart"), input, lower, to_tensor(num_upper, None, lower.dtype))
+    x, lower = to_tensor(input), to_tensor(num_lower, None, getattr(num_upper, "dtype", dtypes.int64))
+    upper = to_tensor(num_upper, None, lower.dtype)
+    if x.shape.rank is not None and x.shape.rank >= 2:
+        for key, number, side, words in (
+            ("num_lower", lower, x.shape[-2], "rows"),
+            ("num_upper", upper, x.shape[-1], "columns"),
+        ):
+            known = static_value(number)
+            if known is not None and side is not None and known.ndim == 0 and known > side:
+                raise InvalidArgumentError(
+                    None,
+                    None,
+                    explain(f"{key} must be negative or less or equal to number of {words} ({side}) got: {known}"),
+                )
+    return apply(find("MatrixBandPart"), x, lower, upper)
 
 
 @public("linalg.cross")

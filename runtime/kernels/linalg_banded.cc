@@ -4,8 +4,9 @@
 // tridiagonal_solve: d [..., 3, n] (above, on, below the main diagonal; d[0, n - 1] and d[2, 0] are not read), b [..., n, k] -> x;
 //   attributes: pivoting, perturb (pivots near 0 are moved away from it). A pivot of 0 gives NaN.
 // banded_solve: d [..., count, n], b [..., n, k] -> x; attributes: lower (the main diagonal is the first, what is left out stands
-//   at the start of a row; otherwise the last, at the end), adjoint (solve with the conjugate transpose).
+//   at the start of a row; otherwise the last, at the end), adjoint (solve with the conjugate transpose). A pivot of 0 is refused.
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <new>
 #include <vector>
@@ -114,9 +115,9 @@ Status check_banded_solve(const Call& call) {
   return Status();
 }
 
-// Solves in place: x [n, k].
+// Solves in place: x [n, k]. False where a pivot is 0 or NaN.
 template <typename S>
-void banded(const S* d, S* x, int64_t count, int64_t n, int64_t k, bool lower, bool adjoint) {
+bool banded(const S* d, S* x, int64_t count, int64_t n, int64_t k, bool lower, bool adjoint) {
   const bool down = lower != adjoint;
   const int64_t main = lower ? 0 : count - 1;
   for (int64_t step = 0; step < n; ++step) {
@@ -130,8 +131,10 @@ void banded(const S* d, S* x, int64_t count, int64_t n, int64_t k, bool lower, b
       add_row(row, adjoint ? -conjugate(value) : -value, x + other * k, k);
     }
     const S pivot = adjoint ? conjugate(d[main * n + i]) : d[main * n + i];
+    if (!(std::abs(pivot) > 0)) return false;
     for (int64_t c = 0; c < k; ++c) row[c] /= pivot;
   }
+  return true;
 }
 
 Status run_banded_solve(const Call& call) {
@@ -139,13 +142,14 @@ Status run_banded_solve(const Call& call) {
   const int64_t count = rows_of(call.in(0)), n = columns_of(call.in(0)), k = columns_of(call.in(1));
   return with_scalar(call.in(0).dtype, [&](auto scalar) {
     using S = decltype(scalar);
+    std::atomic<bool> failed{false};
     each_system(call, [&](int64_t i) {
       S* x = call.out(0).as<S>() + i * n * k;
       std::copy_n(call.in(1).as<const S>() + i * n * k, n * k, x);
-      banded(call.in(0).as<const S>() + i * count * n, x, count, n, k, call.attributes[0] != 0,
-             call.attributes[1] != 0);
+      const S* d = call.in(0).as<const S>() + i * count * n;
+      if (!banded(d, x, count, n, k, call.attributes[0] != 0, call.attributes[1] != 0)) failed = true;
     });
-    return Status();
+    return failed ? invalid("Input matrix is not invertible.") : Status();
   });
 }
 

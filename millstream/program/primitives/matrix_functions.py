@@ -247,6 +247,8 @@ def _one_banded(bands: np.ndarray, b: np.ndarray, lower: bool, adjoint: bool) ->
     x = np.zeros(b.shape, b.dtype)
     down = lower != adjoint
     for i in range(n) if down else range(n - 1, -1, -1):
+        if not abs(turned[i, i]) > 0:
+            raise refuse("BandedTriangularSolve", "a singular matrix", "Input matrix is not invertible")
         x[i] = (b[i] - turned[i] @ x) / turned[i, i]
     return x
 
