@@ -159,7 +159,10 @@ def root() -> Any:
 def load_later(namespace: str | None = None) -> None:
     """Publish the names of a namespace that waits, or of all of them."""
     for waiting in [namespace] if namespace in LATER else list(LATER) if namespace is None else []:
-        load = LATER.pop(waiting)
+        # A family that is loaded may ask for another one.
+        load = LATER.pop(waiting, None)
+        if load is None:
+            continue
         try:
             load()
         except BaseException:
