@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -203,6 +204,33 @@ class Trackable:
 
     def _checkpoint_adapter(self, path: str) -> Any:
         return None
+
+
+class DelegatingTrackableMixin:
+    """Makes an object appear as another one to whoever walks objects: to checkpoints and saved models.
+
+    Args:
+      trackable_obj: that other one.
+    """
+
+    def __init__(self, trackable_obj: Any) -> None:
+        self._trackable = trackable_obj
+
+
+def _delegate() -> None:
+    def delegated(name: str) -> Any:
+        if isinstance(Trackable.__dict__[name], property):
+            return property(
+                lambda self: getattr(self._trackable, name), lambda self, value: setattr(self._trackable, name, value)
+            )
+        return lambda self, *args, **kwargs: getattr(self._trackable, name)(*args, **kwargs)
+
+    for name, held in Trackable.__dict__.items():
+        if isinstance(held, property) or (inspect.isfunction(held) and not name.startswith("__")):
+            setattr(DelegatingTrackableMixin, name, delegated(name))
+
+
+_delegate()
 
 
 class CheckpointInitialValueCallable:

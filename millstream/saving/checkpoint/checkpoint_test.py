@@ -411,3 +411,20 @@ def test_slot_variables_are_restored_with_their_variable(tmp_path: Path) -> None
             checkpoint.o = Optimizer()
         assert float(checkpoint.o.get_slot(checkpoint.v, "speed")) == 5.0
         status.assert_consumed()
+
+
+def test_an_object_that_stands_for_another_one_is_saved_as_that(tmp_path: Path) -> None:
+    tracking = tf.__internal__.tracking
+
+    class Wrapper(tracking.DelegatingTrackableMixin, tracking.Trackable):
+        """Stands for what it holds."""
+
+    inner = module(v=tf.Variable(1.0))
+    path = tf.train.Checkpoint(m=Wrapper(inner)).write(tmp_path / "a")
+    assert "m/v/.ATTRIBUTES/VARIABLE_VALUE" in dict(tf.train.list_variables(path))
+    other = module(v=tf.Variable(0.0))
+    tf.train.Checkpoint(m=Wrapper(other)).read(path).assert_consumed()
+    assert float(other.v) == 1.0
+    plain = module(v=tf.Variable(0.0))
+    tf.train.Checkpoint(m=plain).read(path).assert_consumed()
+    assert float(plain.v) == 1.0

@@ -11,7 +11,7 @@ from millstream.base import dtypes, errors
 from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.tensor import Tensor
-from millstream.execution.trackable import Trackable
+from millstream.execution.trackable import DelegatingTrackableMixin, Trackable
 from millstream.execution.variable import is_resource_variable
 from millstream.saving.slices import Part
 
@@ -92,6 +92,8 @@ def key_of(path: str, attribute: str) -> str:
 
 def saves_tensors(tracked: Any) -> bool:
     """Return whether an object says itself which tensors it saves."""
+    while isinstance(tracked, DelegatingTrackableMixin):
+        tracked = tracked._trackable
     method = getattr(tracked, "_serialize_to_tensors", None)
     return method is not None and getattr(method, "__func__", method) is not Trackable._serialize_to_tensors
 
