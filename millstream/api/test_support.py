@@ -100,7 +100,7 @@ def _by_differences(f: Callable[..., Any], tensors: Sequence[Any], i: int, delta
     return np.stack(columns, 1).astype(_real(argument).dtype)
 
 
-@public("test.assert_equal_graph_def", "compat.v1.test.assert_equal_graph_def")
+@public("test.assert_equal_graph_def")
 def assert_equal_graph_def(expected: Any, actual: Any) -> None:
     """Fail where two GraphDefs have other nodes; their order and versions do not matter.
 
@@ -121,6 +121,14 @@ def assert_equal_graph_def(expected: Any, actual: Any) -> None:
     for name, node in ours.items():
         if node.SerializeToString(deterministic=True) != theirs[name].SerializeToString(deterministic=True):
             raise AssertionError(f"The node {name!r} differs:\n{node}\n!=\n{theirs[name]}")
+
+
+@public("compat.v1.test.assert_equal_graph_def")
+def assert_equal_graph_def_v1(
+    actual: Any, expected: Any, checkpoint_v2: bool = False, hash_table_shared_name: bool = False
+) -> None:
+    """See `tf.test.assert_equal_graph_def`; the last two parameters are accepted and not used."""
+    assert_equal_graph_def(expected, actual)
 
 
 @public("test.create_local_cluster", "compat.v1.test.create_local_cluster")
