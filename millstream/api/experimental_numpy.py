@@ -10,6 +10,7 @@ import numpy as np
 from millstream.api.array import expand_dims
 from millstream.api.math import cast
 from millstream.api.public import public, publish
+from millstream.api.tensors import constant
 from millstream.base import nest
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.errors import explain
@@ -71,6 +72,8 @@ class Preference:
     """Whether Python's floats become float32 rather than float64; set by `experimental_enable_numpy_behavior`."""
 
     float32 = False
+    gives_way = False
+    """Whether arrays of Python's numbers are of int32 and float32 and give way: the modes "safe" and "all"."""
 
 
 _NARROW = {np.dtype(np.float64): np.dtype(np.float32), np.dtype(np.complex128): np.dtype(np.complex64)}
@@ -235,7 +238,10 @@ def array(val: Any, dtype: Any = None, copy: bool = True, ndmin: int = 0) -> Any
       copy: whether the tensor is another one.
       ndmin: the least number of axes; those missing are put in front.
     """
-    tensor = array_of(val, dtype)
+    if Preference.gives_way and dtype is None and isinstance(val, (int, float, complex)):
+        tensor = constant(val)
+    else:
+        tensor = array_of(val, dtype)
     if copy and tensor is val:
         tensor = apply(find("Identity"), tensor)
     while ndmin > known_rank(tensor, "array"):

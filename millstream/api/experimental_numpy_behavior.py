@@ -87,6 +87,11 @@ def experimental_enable_numpy_behavior(prefer_float32: bool = False, dtype_conve
             _place(f"__{name}__", function, dtype_conversion_mode, False)
             if swapped:
                 _place(f"__r{name}__", function, dtype_conversion_mode, True)
+    converts = dtype_conversion_mode in ("safe", "all")
+    base.Preference.gives_way = converts
+    for name in ("assign", "assign_add", "assign_sub"):
+        plain = _originals.setdefault((Variable, name), getattr(Variable, name))
+        setattr(Variable, name, _assigning(plain, name, dtype_conversion_mode == "safe") if converts else plain)
 
 
 def _place(name: str, function: str, mode: str, swapped: bool) -> None:
@@ -130,6 +135,25 @@ def _converting(original: Callable[..., Any], safe: bool, compares: bool) -> Cal
         first = self if self.dtype == dtype else cast(self, dtype)
         found = original(first, base.convert(other, dtype))
         return found if compares else marked(found, weak)
+
+    return method
+
+
+def _assigning(original: Callable[..., Any], name: str, safe: bool) -> Callable[..., Any]:
+    """Return a method that converts what it is given to the type of the variable, which cannot change."""
+
+    def method(self: Any, value: Any, *arguments: Any, **words: Any) -> Any:
+        if isinstance(value, _ARRAYS):
+            wanted, _ = result_kind(self, value, safe)
+            if wanted != self.dtype:
+                raise TypeError(
+                    explain(
+                        f"Variable dtype is immutable. Calling {name} of Variable (with dtype {self.dtype!r}) on {value} requires "
+                        f"converting {value} to {self.dtype!r}. This is disabled in the current promotion semantics; use tf.cast."
+                    )
+                )
+            value = base.convert(value, wanted)
+        return original(self, value, *arguments, **words)
 
     return method
 
@@ -206,7 +230,7 @@ def _picks(entry: Any) -> bool:
     if isinstance(entry, TensorType):
         found: Any = entry
         return found.shape.rank != 0  # type: ignore[no-any-return]
-    if isinstance(entry, (list, np.ndarray)):
+    if isinstance(entry, (list, tuple, np.ndarray)):
         return True
     raise IndexError(
         explain(
