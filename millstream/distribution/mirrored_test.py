@@ -178,8 +178,9 @@ def test_replicas_that_merge_differently_are_refused() -> None:
 
 
 def test_devices_that_are_not_there_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"There are no devices \['CPU:7'\]"):
-        tf.distribute.MirroredStrategy(["CPU:7"])
+    with pytest.raises(ValueError, match=r"There are no devices \['/device:GPU:0'\]"):
+        tf.distribute.MirroredStrategy(["GPU:0"])
+    assert tf.distribute.MirroredStrategy(["cpu:0", "cpu:7"]).num_replicas_in_sync == 2
 
 
 def test_no_strategy_is_in_force_outside_of_scopes() -> None:
