@@ -22,7 +22,7 @@ constexpr const char* complex_names[] = {"potrf", "trsm", "getrf", "gelqf", "ung
 
 struct Table {
   void* of_type[4][functions] = {};  // s, d, c, z
-  void* gees = nullptr;
+  void *real_gees = nullptr, *complex_gees = nullptr;
   void (*set_threads)(int) = nullptr;
   int (*get_threads)() = nullptr;
 };
@@ -44,7 +44,8 @@ bool fill(LapackLookup lookup, Table& result) {
     for (int i = 0; i < functions; ++i)
       result.of_type[type][i] = ask(std::string(1, "sdcz"[type]) + (type < 2 ? real_names : complex_names)[i]);
   }
-  result.gees = ask("zgees");
+  result.real_gees = ask("dgees");
+  result.complex_gees = ask("zgees");
   if (!whole) return false;
   result.set_threads = reinterpret_cast<void (*)(int)>(lookup("set_num_threads"));
   result.get_threads = reinterpret_cast<int (*)()>(lookup("get_num_threads"));
@@ -348,29 +349,40 @@ bool lapack_eig(const S* a, std::complex<Real<S>>* values, std::complex<Real<S>>
   return info == 0;
 }
 
-bool lapack_schur(std::complex<double>* a, std::complex<double>* q, int64_t n) {
-  using C = std::complex<double>;
-  using F = void (*)(const char*, const char*, void*, const int*, C*, const int*, int*, C*, C*, const int*, C*,
-                     const int*, double*, int*, int*);
+template <typename S>
+bool lapack_schur(S* a, S* q, int64_t n) {
   const int size = narrow(n), ask = -1;
-  std::vector<C> turned(static_cast<size_t>(n * n)), values(static_cast<size_t>(n)),
-      unitary(static_cast<size_t>(n * n));
+  const auto elements = static_cast<size_t>(n * n);
+  std::vector<S> turned(elements), unitary(elements), work;
   transpose(a, turned.data(), n, n, false);
-  std::vector<double> real_work(static_cast<size_t>(n));
-  const auto run = reinterpret_cast<F>(table.gees);
   int info = 0, chosen = 0;
-  C answer(0);
-  run("V", "N", nullptr, &size, turned.data(), &size, &chosen, values.data(), unitary.data(), &size, &answer, &ask,
-      real_work.data(), nullptr, &info);
+  S answer(0);
+  std::vector<double> more(static_cast<size_t>(2 * n));
+  std::vector<S> values(static_cast<size_t>(n));
+  const auto run = [&](S* space, const int* length) {
+    if constexpr (is_complex_scalar<S>) {
+      using F = void (*)(const char*, const char*, void*, const int*, S*, const int*, int*, S*, S*, const int*, S*,
+                         const int*, double*, int*, int*);
+      reinterpret_cast<F>(table.complex_gees)("V", "N", nullptr, &size, turned.data(), &size, &chosen, values.data(),
+                                              unitary.data(), &size, space, length, more.data(), nullptr, &info);
+    } else {
+      using F = void (*)(const char*, const char*, void*, const int*, S*, const int*, int*, S*, S*, S*, const int*, S*,
+                         const int*, int*, int*);
+      reinterpret_cast<F>(table.real_gees)("V", "N", nullptr, &size, turned.data(), &size, &chosen, values.data(),
+                                           more.data(), unitary.data(), &size, space, length, nullptr, &info);
+    }
+  };
+  run(&answer, &ask);
   const int length = length_of(answer);
-  std::vector<C> work(static_cast<size_t>(length));
-  run("V", "N", nullptr, &size, turned.data(), &size, &chosen, values.data(), unitary.data(), &size, work.data(),
-      &length, real_work.data(), nullptr, &info);
+  work.resize(static_cast<size_t>(length));
+  run(work.data(), &length);
   if (info != 0) return false;
   transpose(turned.data(), a, n, n, false);
   transpose(unitary.data(), q, n, n, false);
   return true;
 }
+template bool lapack_schur(double*, double*, int64_t);
+template bool lapack_schur(std::complex<double>*, std::complex<double>*, int64_t);
 
 #define MS_LAPACK(S)                                                                       \
   template bool lapack_cholesky(S*, int64_t);                                              \

@@ -56,7 +56,8 @@ bool lapack_svd(S* a, Real<S>* values, S* u, S* v, int64_t m, int64_t n, bool wh
 // Row i of `vectors` is the eigenvector of values[i], of length 1; nullptr: values alone.
 template <typename S>
 bool lapack_eig(const S* a, std::complex<Real<S>>* values, std::complex<Real<S>>* vectors, int64_t n);
-// a [n, n] becomes Schur's triangle t, q unitary: q t q^H is what a was.
-bool lapack_schur(std::complex<double>* a, std::complex<double>* q, int64_t n);
+// a [n, n] becomes Schur's triangle t, q unitary: q t q^H is what a was. Of real numbers (double) t has blocks of 2 on its diagonal.
+template <typename S>
+bool lapack_schur(S* a, S* q, int64_t n);
 
 }  // namespace millstream
