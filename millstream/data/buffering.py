@@ -1,4 +1,4 @@
-"""Elements kept: prefetch in a thread, cache in memory or in a file. Nothing is kept beyond what is asked for."""
+"""Elements kept: prefetch in a thread, cache in memory or in a file. Nothing is kept beyond what is asked for, or the budget."""
 
 from __future__ import annotations
 

@@ -141,7 +141,8 @@ class ThreadingOptions(OptionsGroup):
 class Options(OptionsGroup):
     """tf.data.Options: settings of a pipeline, given to `tf.data.Dataset.with_options`.
 
-    `deterministic` decides whether parallel calls keep the order. The others are kept and merged, and tune nothing here.
+    `deterministic` decides whether parallel calls keep the order, `autotune.ram_budget` how many bytes the buffers that grow by
+    themselves may hold (half of the machine's memory without it). The others are kept and merged, and tune nothing here.
 
     >>> options = tf.data.Options()
     >>> options.deterministic = False

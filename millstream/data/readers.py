@@ -259,7 +259,7 @@ class CsvDataset(Dataset):
       filenames: a name, names, or a dataset of names.
       record_defaults: for each column a default, or an element type where the field must be there.
       compression_type: "", "GZIP" or "ZLIB".
-      buffer_size: taken; files are read whole.
+      buffer_size: taken; files are read in blocks of 256 KiB.
       header: whether the first row of each file is passed over.
       field_delim: what stands between fields.
       use_quote_delim: whether quotation marks hold fields together.
