@@ -128,7 +128,14 @@ class Arguments:
         same = [spec.alias_id for i, spec in self.variables.items() if self.tensors[i] is value.handle]
         alias = same[0] if same else len({spec.alias_id for spec in self.variables.values()})
         place = len(self.tensors)
-        self._tensor(value.handle, path)
+        kind = value.__dict__.get("_kind")
+        if kind is None:
+            spec = spec_of(value.handle)
+            kind = Kind(spec.dtype, (), spec.handle)
+            if isinstance(value.handle, EagerTensor) and spec.handle is not None and spec.handle.is_static:
+                # What a variable of known sizes is does not change.
+                value.__dict__["_kind"] = kind
+        self._add(value.handle, kind, path)
         self.variables[place] = VariableSpec(value.shape, value.dtype, value.trainable, alias)
         return ("variable", alias, value.trainable)
 
