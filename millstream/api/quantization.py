@@ -180,7 +180,7 @@ def quantize_and_dequantize(
       axis: the axis whose places have ranges of their own, None for one range.
 
     >>> tf.quantization.quantize_and_dequantize([-1.0, 0.3, 1.0], 0.0, 0.0, num_bits=2).numpy().tolist()
-    [-1.0, 0.5, 1.0]
+    [-1.0, 0.0, 1.0]
     """
     return _there_and_back(
         ops.quantize_and_dequantize_v2, input, input_min, input_max, axis, signed_input=signed_input, num_bits=num_bits,
@@ -206,8 +206,8 @@ def quantize_and_dequantize_v2(
     Args:
       input, input_min, input_max, signed_input, num_bits, range_given, round_mode, name, narrow_range, axis: as there.
 
-    >>> tf.quantization.quantize_and_dequantize_v2([-3.0, 0.3], -1.0, 1.0, range_given=True).numpy().round(2).tolist()
-    [-1.0, 0.3]
+    >>> tf.quantization.quantize_and_dequantize_v2([-3.0, 0.3], -1.0, 1.0, range_given=True).numpy().astype(float).round(2).tolist()
+    [-1.01, 0.3]
     """
     return _there_and_back(
         ops.quantize_and_dequantize_v4, input, input_min, input_max, axis, signed_input=signed_input, num_bits=num_bits,

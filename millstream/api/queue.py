@@ -388,7 +388,7 @@ class FIFOQueue(QueueBase):
 
     >>> q = tf.queue.FIFOQueue(2, tf.int32)
     >>> q.enqueue(1)
-    >>> q.dequeue().numpy()
+    >>> int(q.dequeue())
     1
     """
 

@@ -71,7 +71,7 @@ class CriticalSection:
 
     >>> section = tf.CriticalSection()
     >>> count = tf.Variable(0)
-    >>> section.execute(lambda: count.assign_add(1)).numpy()
+    >>> int(section.execute(lambda: count.assign_add(1)))
     1
     """
 
