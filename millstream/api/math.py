@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -440,7 +441,9 @@ def erfcinv(x: Any, name: str | None = None) -> Any:
     x = to_tensor(x)
     if not x.dtype.is_floating:
         raise TypeError(explain(f"Expected a floating tensor, got dtype {x.dtype!r}."))
-    return apply(find("Erfinv"), subtract(eager_constant(1, x.dtype), x))
+    # By the tails of the normal distribution: 1 - x would lose the digits of a small x.
+    quantile = apply(find("Ndtri"), _multiply(eager_constant(0.5, x.dtype), x))
+    return _multiply(eager_constant(-math.sqrt(0.5), x.dtype), quantile)
 
 
 @public("math.log_sigmoid")

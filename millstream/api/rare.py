@@ -302,6 +302,46 @@ def sobol_sample(
     return apply(find("SobolSample"), dim, num_results, skip, dtype=as_dtype(dtype))
 
 
+_TRANSFORM = """
+
+    Arguments:
+      input: the numbers.
+      fft_length: int32: the length of each axis, to which it is cut or padded with zeros.
+      axes: int32: the axes, all different.
+      name: not used.
+
+    See `tf.signal.fftnd`, which needs neither lengths nor axes.
+    """
+
+
+@public("fftnd")
+def fftnd(input: Any, fft_length: Any, axes: Any, name: str | None = None) -> Any:
+    """Return the Fourier transform of the given axes."""
+    return apply(find("FFTND"), to_tensor(input, None, dtypes.complex64), fft_length, axes)
+
+
+@public("ifftnd")
+def ifftnd(input: Any, fft_length: Any, axes: Any, name: str | None = None) -> Any:
+    """Return the inverse Fourier transform of the given axes."""
+    return apply(find("IFFTND"), to_tensor(input, None, dtypes.complex64), fft_length, axes)
+
+
+@public("rfftnd")
+def rfftnd(input: Any, fft_length: Any, axes: Any, Tcomplex: Any = dtypes.complex64, name: str | None = None) -> Any:
+    """Return the Fourier transform of real numbers along the given axes, the second half of the last left out."""
+    return apply(find("RFFTND"), to_tensor(input, None, dtypes.float32), fft_length, axes, Tcomplex=as_dtype(Tcomplex))
+
+
+@public("irfftnd")
+def irfftnd(input: Any, fft_length: Any, axes: Any, Treal: Any = dtypes.float32, name: str | None = None) -> Any:
+    """Return the real numbers whose Fourier transform along the given axes this is."""
+    return apply(find("IRFFTND"), to_tensor(input, None, dtypes.complex64), fft_length, axes, Treal=as_dtype(Treal))
+
+
+for _function in (fftnd, ifftnd, rfftnd, irfftnd):
+    _function.__doc__ = (_function.__doc__ or "") + _TRANSFORM
+
+
 @public("guarantee_const")
 def guarantee_const(input: Any, name: str | None = None) -> Any:
     """Return `input`, which the caller says never changes."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from millstream.api import array, picking
 from millstream.api.math import cast
 from millstream.api.public import public
@@ -20,7 +22,8 @@ def _complex(kind: str, suffix: str, axes: str) -> Callable[..., Any]:
     op = find(f"{kind.upper()}{suffix.upper()}")
 
     def function(input: Any, name: str | None = None) -> Any:
-        return apply(op, to_tensor(input, None, dtypes.complex64))
+        # Arrays become complex64, as TensorFlow has it; lists of Python's numbers complex128.
+        return apply(op, to_tensor(input, None, dtypes.complex64 if isinstance(input, np.ndarray) else None))
 
     function.__name__ = function.__qualname__ = f"{kind}{suffix}"
     function.__doc__ = f"Return the {'inverse ' if kind == 'ifft' else ''}Fourier transform of the last {axes}."

@@ -96,9 +96,12 @@ def any_(
 def mean(input: Tensor[T], reduction_indices: Known[Tensor[Tidx]], *, keep_dims: bool = False) -> Tensor[T]:
     """Return the sum over the named axes divided by the number of elements; truncated for integers."""
     axes = read_axes(input, reduction_indices, "Mean")
-    count = scalar_size(product(input.shape[i] for i in axes), input.dtype)
-    total = r.reduce(input, "sum", axes)
-    return keep(total / spread(count, like=total, axes=range(total.rank)), input, axes, keep_dims)
+    narrow = input.dtype.is_integer and input.dtype.size < 8
+    wide = e.convert(input, int64) if narrow else input
+    count = scalar_size(product(input.shape[i] for i in axes), wide.dtype)
+    total = r.reduce(wide, "sum", axes)
+    quotient = total / spread(count, like=total, axes=range(total.rank))
+    return keep(e.convert(quotient, input.dtype), input, axes, keep_dims)
 
 
 @op("EuclideanNorm", outputs="output")

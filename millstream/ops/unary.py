@@ -31,6 +31,11 @@ def sign(x: Tensor[Signed]) -> Tensor[Signed]:
     return e.sign(x)
 
 
+@sign.gradient
+def _(dy: Value, y: Value, x: Value) -> tuple[Value]:
+    return (scalar_like(x, 0),)
+
+
 @op("Square", outputs="y")
 def square(x: Tensor[Number]) -> Tensor[Number]:
     """Return x * x, elementwise."""

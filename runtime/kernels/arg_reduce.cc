@@ -1,10 +1,12 @@
-// Kernel `arg_reduce`: the place of the largest or smallest element along an axis; the first of equals, NaN before all.
+// Kernel `arg_reduce`: the place of the largest or smallest element along an axis; the first of equals. NaN is passed
+// over: where nothing is beyond the other end of the type (NaN, infinities), the answer is place 0, as TensorFlow has it.
 // Refuses complex numbers, strings, and an empty axis.
 //
 //   input 0    x: boolean, integers, floats
 //   output 0   int16, uint16, int32 or int64; the sizes of x without the axis
 //   attributes [kind, axis]: kind 3 max, 4 min
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -23,18 +25,27 @@ constexpr int64_t lane_block = 512;
 
 template <typename T, bool largest>
 bool better(T x, T best) {
-  return (largest ? x > best : x < best) | ((x != x) & (best == best));
+  return largest ? x > best : x < best;
+}
+
+// What every number is better than, or equal to.
+template <typename T, bool largest>
+constexpr T worst() {
+  return largest ? std::numeric_limits<T>::lowest() : std::numeric_limits<T>::max();
 }
 
 // Rows that lie together: the best value at vector speed, then its first place.
-template <typename T, typename I>
+template <typename T, typename I, bool largest>
 void place_in_row(const T* x, int64_t length, RowFunction reduce, I* place) {
   T best;
   reduce(1, length, &best, x);
   int64_t k = 0;
   if (best != best) {
-    while (x[k] == x[k]) ++k;
-  } else {
+    best = worst<T, largest>();
+    for (int64_t i = 0; i < length; ++i) {
+      if (better<T, largest>(x[i], best)) best = x[i], k = i;
+    }
+  } else if (better<T, largest>(best, worst<T, largest>())) {
     while (x[k] != best) ++k;
   }
   *place = static_cast<I>(k);
@@ -45,9 +56,9 @@ template <typename T, typename I, bool largest>
 void place_in_lanes(const Space& space, const T* x, int64_t lanes, I* to) {
   T best[lane_block];
   uint32_t place[lane_block];
-  std::copy(x, x + lanes, best);
+  std::fill(best, best + lanes, worst<T, largest>());
   std::fill(place, place + lanes, 0u);
-  for (int64_t k = 1; k < space.length; ++k) {
+  for (int64_t k = 0; k < space.length; ++k) {
     const T* row = x + k * space.inner;
     const uint32_t here = static_cast<uint32_t>(k);
     for (int64_t i = 0; i < lanes; ++i) {
@@ -71,8 +82,10 @@ void places(const Space& space, ReduceKind kind, DType type, const T* x, I* y) {
                    const T* from = x + o * space.length * space.inner;
                    I* to = y + o * space.inner + lane;
                    const int64_t lanes = std::min(lane_block, space.inner - lane);
-                   if (space.inner == 1)
-                     place_in_row(from, space.length, reduce, to);
+                   if (space.inner == 1 && kind == ReduceKind::max)
+                     place_in_row<T, I, true>(from, space.length, reduce, to);
+                   else if (space.inner == 1)
+                     place_in_row<T, I, false>(from, space.length, reduce, to);
                    else if (kind == ReduceKind::max)
                      place_in_lanes<T, I, true>(space, from + lane, lanes, to);
                    else

@@ -21,6 +21,8 @@
 namespace millstream {
 namespace {
 
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
 enum class Running : int64_t { sum = 1, product, max, min, logsumexp };
 
 template <typename T>
@@ -165,10 +167,10 @@ bool scan_order(Running kind, const Space& space, const void* x, void* y) {
 }
 
 template <typename Type>
-bool scan_float(Running kind, const Space& space, const void* x, void* y, double lowest) {
+bool scan_float(Running kind, const Space& space, const void* x, void* y, double none) {
   using Carried = typename Type::Carried;
   if (kind == Running::logsumexp) {
-    scan<Type, LogSumExp>(space, x, y, static_cast<Carried>(lowest));
+    scan<Type, LogSumExp>(space, x, y, static_cast<Carried>(none));
     return true;
   }
   return scan_arithmetic<Type>(kind, space, x, y) || scan_order<Type>(kind, space, x, y);
@@ -202,14 +204,13 @@ bool scan_of(DType type, Running kind, const Space& space, const void* x, void* 
     case DType::uint64:
       return scan_integer<uint64_t>(kind, space, x, y);
     case DType::float32:
-      return scan_float<Float32>(kind, space, x, y, -3.4028234663852886e38);
+      return scan_float<Float32>(kind, space, x, y, -infinity);
     case DType::float64:
-      return scan_float<Plain<double>>(kind, space, x, y, std::numeric_limits<double>::lowest());
+      return scan_float<Plain<double>>(kind, space, x, y, -infinity);
     case DType::float16:
-      return scan_float<Small<uint16_t, float_of_half, half_of_float>>(kind, space, x, y, -65504.0);
+      return scan_float<Small<uint16_t, float_of_half, half_of_float>>(kind, space, x, y, -infinity);
     case DType::bfloat16:
-      return scan_float<Small<uint16_t, float_of_bfloat16, bfloat16_of_float>>(kind, space, x, y,
-                                                                               -3.3895313892515355e38);
+      return scan_float<Small<uint16_t, float_of_bfloat16, bfloat16_of_float>>(kind, space, x, y, -infinity);
     case DType::float8_e5m2:
       return scan_float<Float8Type<Float8E5m2>>(kind, space, x, y, -57344.0);
     case DType::float8_e4m3fn:

@@ -13,8 +13,7 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 
 double digamma(double x) {
-  if (std::isnan(x) || x == -infinity) return not_a_number;
-  if (x == 0) return std::signbit(x) ? infinity : -infinity;
+  if (std::isnan(x) || x == -infinity || x == 0) return not_a_number;
   if (x < 0) {
     if (x == std::floor(x)) return not_a_number;
     return digamma(1 - x) - pi / std::tan(pi * (x - std::rint(x)));
@@ -88,12 +87,11 @@ double lgamma_of(double x) {
 }
 
 double incomplete_gamma(double a, double x, bool upper) {
-  if (std::isnan(a) || std::isnan(x) || x < 0 || a < 0 || (a == 0 && (x == 0 || !upper))) {
-    return a == 0 && x > 0 ? 1.0 : not_a_number;
-  }
-  if (a == 0) return 0.0;
-  if (x == 0) return upper ? 1.0 : 0.0;
-  if (std::isinf(a)) return std::isinf(x) ? not_a_number : (upper ? 1.0 : 0.0);
+  // The order of these is TensorFlow's: the lower function is 0 at x = 0 whatever a is.
+  if (x == 0 && !upper) return 0.0;
+  if (!(a > 0 && x >= 0)) return not_a_number;
+  if (x == 0) return 1.0;
+  if (std::isinf(a)) return upper && !std::isinf(x) ? 1.0 : 0.0;
   if (std::isinf(x)) return upper ? 0.0 : 1.0;
   const double front = std::exp(a * std::log(x) - x - lgamma_of(a));
   if (x < a + 1) {
@@ -172,8 +170,10 @@ double random_gamma_gradient(double a, double x) {
 
 // Hurwitz's zeta by Euler and Maclaurin.
 double zeta(double x, double q) {
-  if (std::isnan(x) || std::isnan(q) || x < 1) return not_a_number;
   if (x == 1) return infinity;
+  if (std::isnan(x) || std::isnan(q) || x < 1) return not_a_number;
+  if (q == infinity) return 0;
+  if (x == infinity) return q > 1 ? 0 : q == 1 ? 1 : infinity;
   if (q <= 0) {
     if (q == std::floor(q)) return std::fmod(x, 2) == 0 ? infinity : not_a_number;
     if (x != std::floor(x)) return not_a_number;

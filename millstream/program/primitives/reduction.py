@@ -110,6 +110,11 @@ def _arg_infer(x: Spec, kind: str, axis: int, dtype: DType) -> Spec:
 
 def _arg_meaning(x: np.ndarray, kind: str, axis: int, dtype: DType) -> np.ndarray:
     wide = x.astype(np.float32) if x.dtype.kind == "V" or x.dtype == np.float16 else x
+    if wide.dtype.kind == "f":
+        # NaN and what is beyond the last number count as that.
+        bounds = np.finfo(wide.dtype)
+        worst = bounds.min if kind == "max" else bounds.max
+        wide = (np.fmax if kind == "max" else np.fmin)(wide, worst)
     return np.asarray((np.argmax if kind == "max" else np.argmin)(wide, axis)).astype(dtype.as_numpy_dtype)
 
 
@@ -128,7 +133,7 @@ def _cumulative_meaning(x: np.ndarray, kind: str, axis: int, exclusive: bool, re
     dtype = dtypes.as_dtype(x.dtype)
     start: Any = {"sum": 0, "product": 1, "max": None, "min": None, "logsumexp": None}[kind]
     if start is None:
-        start = highest(dtype) if kind == "min" else (dtype.min if kind == "logsumexp" else lowest(dtype))
+        start = highest(dtype) if kind == "min" else (-np.inf if kind == "logsumexp" else lowest(dtype))
     wide = x.astype(np.float32) if dtype in NARROW else x
     turned = np.flip(wide, axis) if reverse else wide
     if not x.shape[axis]:

@@ -52,7 +52,13 @@ def _from_scipy(name: str) -> Any:
 
 
 erf_inv = _from_scipy("erfinv")
-digamma = _from_scipy("digamma")
+
+
+def digamma(x: Array) -> Array:
+    """The derivative of lgamma; NaN at 0, as TensorFlow has it."""
+    return np.where(x == 0, np.nan, _from_scipy("digamma")(x)).astype(x.dtype)
+
+
 bessel_i0e = _from_scipy("i0e")
 bessel_i1e = _from_scipy("i1e")
 igamma = _from_scipy("gammainc")
