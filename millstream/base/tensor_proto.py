@@ -20,6 +20,9 @@ FIELDS = {
     "qint32": "int_val",
 }  # fmt: skip
 
+_MOST_FILLED_BYTES = 1 << 28
+"""A few bytes of a file make no tensor larger than this."""
+
 
 def to_proto(values: Any, dtype: DType, shape: Sequence[int]) -> Any:
     """Return a TensorProto of an array, or of a sequence of bytes for strings."""
@@ -71,6 +74,8 @@ def of_proto(proto: Any) -> tuple[Any, DType]:
 
 def _filled(given: list[Any], count: int, kind: Any, zero: Any) -> Any:
     """Return `count` elements: those given, and the last of them for what is missing."""
+    if count > len(given) and count * np.dtype(kind).itemsize > _MOST_FILLED_BYTES:
+        raise _refused(f"{len(given)} elements are to fill {count}, which is more than {_MOST_FILLED_BYTES} bytes")
     array = np.empty(count, kind)
     array[: len(given)] = np.array(given[:count], object) if kind is object else np.asarray(given[:count]).astype(kind)
     array[len(given) :] = given[-1] if given else zero

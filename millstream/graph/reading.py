@@ -59,15 +59,20 @@ class Library:
             found = self._made[key] = program
         return found
 
-    def fill(self, program: Program, name: str, inputs: Sequence[Value]) -> None:
-        """Put the nodes and outputs of the function `name` into `program`, taking `inputs`, some of them perhaps the same."""
-        function = self.functions.get(name)
-        if function is None:
+    def function(self, name: str) -> Any:
+        """Return the message of a function; NotFoundError where there is none."""
+        found = self.functions.get(name)
+        if found is None:
             raise errors.NotFoundError(
                 None,
                 None,
                 f"The function {name!r} is called but is not in the library of the graph; write the graph anew.",
             )
+        return found
+
+    def fill(self, program: Program, name: str, inputs: Sequence[Value]) -> None:
+        """Put the nodes and outputs of the function `name` into `program`, taking `inputs`, some of them perhaps the same."""
+        function = self.function(name)
         arguments = function.signature.input_arg
         if len(arguments) != len(inputs):
             raise errors.InvalidArgumentError(
@@ -120,6 +125,10 @@ class NodeReader:
         name, *rest = text.split(":")
         if name not in self._values:
             raise errors.InvalidArgumentError(None, None, f"{self.place} takes {text!r}, which nothing in it makes.")
+        if rest and not rest[-1].isdigit():
+            raise errors.InvalidArgumentError(
+                None, None, f"{self.place} takes {text!r}, which is no name of an output."
+            )
         index = int(rest[-1]) if rest else 0
         if len(rest) == 2:
             if rest[0] not in self._parts[name]:

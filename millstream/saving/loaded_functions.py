@@ -72,7 +72,7 @@ class LoadedConcreteFunction(ConcreteFunction):
             arguments = Arguments(self._signature)
             graph = FuncGraph(self._function_name)
             specs = placeholder_specs(arguments.kinds)
-            names = [a.name for a in self._library.functions[self._function_name].signature.input_arg]
+            names = [a.name for a in self._library.function(self._function_name).signature.input_arg]
             values = [graph.placeholder(s, n).value for s, n in zip(specs, names, strict=False)]
             for index in self._saved.bound_inputs:
                 values.append(self._captured_value(graph, tensor_of(self._find(index), index)))
@@ -279,7 +279,13 @@ class RestoredFunction(Function):
 
 def _signature(spec: Any, is_method: bool) -> inspect.Signature:
     """Return the signature of a FullArgSpec, without its first argument where that is the object."""
-    names = list(spec.args)
+    if not {"args", "varargs", "varkw", "defaults", "kwonlyargs", "kwonlydefaults"} <= set(
+        getattr(spec, "_fields", ())
+    ):
+        raise errors.InvalidArgumentError(
+            None, None, f"The saved model states the parameters of a function as {spec!r}."
+        )
+    names = list(spec.args or ())
     defaults = list(spec.defaults or ())
     kinds = inspect.Parameter
     parameters = []

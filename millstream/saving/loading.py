@@ -72,6 +72,23 @@ class Loader:
         self._gradients = {g.registered_op_type: g.gradient_func for g in library.registered_gradients}
         self.objects: list[Any] = [None] * len(self.saved.nodes)
         self._concrete: dict[str, LoadedConcreteFunction] = {}
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        """Refuse a file whose objects refer to objects that it does not have."""
+        count = len(self.saved.nodes)
+        numbers = [i for f in self.saved.concrete_functions.values() for i in f.bound_inputs]
+        for node in self.saved.nodes:
+            numbers += [c.node_id for c in node.children]
+            numbers += [i for s in node.saveable_objects.values() for i in (s.save_function, s.restore_function)]
+            if node.HasField("asset") and not 0 <= node.asset.asset_file_def_index < len(
+                self.meta_graph.asset_file_def
+            ):
+                raise errors.InvalidArgumentError(None, None, "The saved model refers to a file that it does not list.")
+        if not count or any(not 0 <= i < count for i in numbers):
+            raise errors.InvalidArgumentError(
+                None, None, f"The saved model has {count} objects, and refers to others: it is damaged. Save it anew."
+            )
 
     def load(self) -> Any:
         """Return the root, with everything below it restored."""

@@ -197,3 +197,21 @@ def test_gradients_that_functions_say_themselves_are_kept(recorded: Path, tmp_pa
             tape.watch(x)
             y = loaded.clipped(x)
         np.testing.assert_allclose(tape.gradient(y, x).numpy(), [1.8, 3.0, -3.0, 3.0], rtol=1e-5)
+
+
+def test_damaged_models_are_refused(recorded: Path, tmp_path: Path) -> None:
+    from millstream.base.messages import message
+
+    saved = message("SavedModel").FromString((recorded / "linear" / "saved_model.pb").read_bytes())
+    objects = saved.meta_graphs[0].object_graph_def
+    for damage in ("children", "bound"):
+        made = message("SavedModel")()
+        made.CopyFrom(saved)
+        graph = made.meta_graphs[0].object_graph_def
+        if damage == "children":
+            graph.nodes[0].children[0].node_id = 1000
+        else:
+            graph.concrete_functions[min(objects.concrete_functions)].bound_inputs.append(-1)
+        (tmp_path / "saved_model.pb").write_bytes(made.SerializeToString())
+        with pytest.raises(tf.errors.InvalidArgumentError, match="it is damaged"):
+            tf.saved_model.load(tmp_path)
