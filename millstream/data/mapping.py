@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +11,8 @@ from millstream.base.specs import TensorSpec
 from millstream.data.consuming import reduced
 from millstream.data.leaves import leaf_specs, normalized, relaxed, spec_of
 from millstream.data.methods import DatasetMethods, whole
-from millstream.data.native import following
-from millstream.data.stage import AUTOTUNE, Counting, Element, Reader, Run, Stage
+from millstream.data.native import following, function_of
+from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage
 from millstream.data.traced import Traced
 
 
@@ -34,9 +33,7 @@ class Map(Stage):
         return self.functions[0].is_identity()  # type: ignore[no-any-return]
 
     def reader(self, run: Run) -> Reader:
-        function = self.mapped_function()
-        if function is None:
-            return _MapReader(self, self.input.reader(run))
+        function = function_of(self)
         calls = self.number("calls") if "calls" in self.values else 1
         if calls == 1:
             return following(runtime.read_mapped, self, run, function, self.name)
@@ -45,32 +42,6 @@ class Map(Stage):
         return following(
             runtime.read_mapped_by_threads, self, run, function, self.name, max(calls, 0), tuned, ordered, run.budget
         )
-
-
-class _MapReader(Counting, Reader):
-    progress = "index"
-
-    def __init__(self, stage: Stage, before: Reader) -> None:
-        self.stage, self.before, self.function, self.index = stage, before, stage.begun()[0], -1
-
-    def __next__(self) -> Element:
-        element = self.before.__next__()
-        self.index += 1
-        try:
-            return self.function(element)  # type: ignore[no-any-return]
-        except errors.OpError as error:
-            raise self.stage.failed(error, self.index, function=True) from error
-
-    def read(self, count: int) -> list[Element]:
-        elements = self.before.read(count)
-        found: list[Element] = []
-        try:
-            for element in elements:
-                found.append(self.function(element))
-        except errors.OpError as error:
-            raise self.stage.failed(error, self.index + len(found) + 1, function=True) from error
-        self.index += len(elements)
-        return found
 
 
 class Filter(Stage):
@@ -84,30 +55,7 @@ class Filter(Stage):
     stops = False
 
     def reader(self, run: Run) -> Reader:
-        function = self.mapped_function()
-        if function is not None:
-            return following(runtime.read_filtered, self, run, function, self.name, self.stops)
-        return (
-            _TakeWhileReader(self, self.input.reader(run))
-            if self.stops
-            else _FilterReader(self, self.input.reader(run))
-        )
-
-
-class _FilterReader(_MapReader):
-    def __next__(self) -> Element:
-        while True:
-            element = self.before.__next__()
-            self.index += 1
-            try:
-                kept = self.function(element)[0]
-            except errors.OpError as error:
-                raise self.stage.failed(error, self.index, function=True) from error
-            if kept:
-                return element
-
-    def read(self, count: int) -> list[Element]:
-        return list(itertools.islice(self, count))
+        return following(runtime.read_filtered, self, run, function_of(self), self.name, self.stops)
 
 
 class TakeWhile(Filter):
@@ -115,31 +63,6 @@ class TakeWhile(Filter):
 
     name = "TakeWhile"
     stops = True
-
-
-class _TakeWhileReader(_FilterReader):
-    done = False
-
-    def __next__(self) -> Element:
-        if self.done:
-            raise StopIteration
-        element = self.before.__next__()
-        self.index += 1
-        try:
-            kept = self.function(element)[0]
-        except errors.OpError as error:
-            raise self.stage.failed(error, self.index, function=True) from error
-        if not kept:
-            self.done = True
-            raise StopIteration
-        return element
-
-    def state(self) -> Any:
-        return [self.before.state(), self.index, self.done]
-
-    def restore(self, state: Any) -> None:
-        super().restore(state)
-        self.done = state[2]
 
 
 class Scan(Stage):
@@ -158,11 +81,9 @@ class Scan(Stage):
         return _ScanReader(self, self.input.reader(run))
 
 
-class _ScanReader(_MapReader):
-    stage: Scan
-
+class _ScanReader(Reader):
     def __init__(self, stage: Scan, before: Reader) -> None:
-        super().__init__(stage, before)
+        self.stage, self.before, self.function, self.index = stage, before, stage.begun()[0], -1
         self.held: tuple[Any, ...] = tuple(stage.values["state"])
 
     def __next__(self) -> Element:
@@ -175,15 +96,12 @@ class _ScanReader(_MapReader):
         self.held = tuple(found[: self.stage.width])
         return tuple(found[self.stage.width :])
 
-    def read(self, count: int) -> list[Element]:
-        return list(itertools.islice(self, count))
-
     def state(self) -> Any:
         return [self.before.state(), self.index, list(self.held)]
 
     def restore(self, state: Any) -> None:
-        super().restore(state)
-        self.held = tuple(state[2])
+        self.before.restore(state[0])
+        self.index, self.held = state[1], tuple(state[2])
 
 
 class IgnoreErrors(Stage):

@@ -157,6 +157,21 @@ def handle_of(reader: Reader, spec: Any) -> Any:
     return runtime.read_python(reader.__next__ if parts is None else lambda: parts.flat(reader.__next__()))
 
 
+def function_of(stage: Stage) -> Any:
+    """Return the only function of a stage for readers of the runtime: its plans, or where it has none itself."""
+    function = stage.functions[0]
+    found = function.mapped(stage.scope)
+    if found is not None:
+        return found
+    call, given, made = stage.begun()[0], _parts_of(stage.input.spec), _parts_of(function.spec)
+
+    def called(*tensors: Any) -> Sequence[Any]:
+        result = call(tensors if given is None else given.packed(tensors))
+        return result if made is None else made.flat(result)  # type: ignore[no-any-return]
+
+    return runtime.make_called_function(called)
+
+
 def following(make: Callable[..., Any], stage: Stage, run: Run, *arguments: Any) -> NativeReader:
     """Return the reader of a stage that has one input; `make` takes that input's handle first."""
     before = stage.input.reader(run)

@@ -122,17 +122,16 @@ class Stage:
 
     _scope: Scope | None = None
 
-    def begun(self) -> tuple[Any, ...]:
-        """Return the functions for a reader. Their random streams are this stage's, and go on when it is read again."""
+    @property
+    def scope(self) -> Scope:
+        """The random streams of the functions; they go on when the stage is read again."""
         if self._scope is None:
             self._scope = Scope()
-        return tuple(f.drawing(self._scope) for f in self.functions)
+        return self._scope
 
-    def mapped_function(self) -> Any:
-        """Return the only function for readers of the runtime; None where Python must take part in each call."""
-        if self._scope is None:
-            self._scope = Scope()
-        return self.functions[0].mapped(self._scope)
+    def begun(self) -> tuple[Any, ...]:
+        """Return the functions for a reader."""
+        return tuple(f.drawing(self.scope) for f in self.functions)
 
     def unshared(self) -> Stage:
         """Return this stage and those before it for one iterator.

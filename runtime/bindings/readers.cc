@@ -199,6 +199,29 @@ class PythonFunction final : public MappedFunction {
   Held compiler_;
 };
 
+// A function in which Python takes part in every call.
+class PythonCall final : public MappedFunction {
+ public:
+  explicit PythonCall(Held callable) : callable_(std::move(callable)) { calls_host = true; }
+
+  bool call(const Element& in, Element& out, Failure& failure) override {
+    const Lock lock;
+    PyObject* arguments = PyTuple_New(static_cast<Py_ssize_t>(in.size()));
+    for (size_t i = 0; i < in.size(); ++i) {
+      PyTuple_SET_ITEM(arguments, static_cast<Py_ssize_t>(i), wrap(Tensor(in[i])));
+    }
+    PyObject* answer = call_python(callable_.get(), arguments);
+    Py_DECREF(arguments);
+    const bool good = answer && element_of(answer, out);
+    Py_XDECREF(answer);
+    if (!good) failure = python_failure();
+    return good;
+  }
+
+ private:
+  Held callable_;
+};
+
 class PythonBlocks final : public Blocks {
  public:
   explicit PythonBlocks(Held read) : read_(std::move(read)) {}
@@ -392,6 +415,10 @@ void add_readers(nb::module_& m) {
         return FunctionHandle{std::move(made)};
       },
       "compiler(*tensors) -> (Plan, captures) for tensors of these types and sizes");
+  m.def(
+      "make_called_function",
+      [](const nb::object& callable) { return FunctionHandle{std::make_shared<PythonCall>(held(callable.ptr()))}; },
+      "callable(*tensors) -> tensors, called for each element");
   m.def(
       "set_reader_failure",
       [](const nb::object& function) {

@@ -120,6 +120,11 @@ struct MappedFunction::Table {
 MappedFunction::MappedFunction() : table_(std::make_unique<Table>()) {}
 MappedFunction::~MappedFunction() = default;
 
+std::shared_ptr<const MappedFunction::Compiled> MappedFunction::compile(const Element&, Failure& failure) {
+  failure = failure_of(Status(Code::internal, "A mapped function has no plan."));
+  return nullptr;
+}
+
 bool MappedFunction::call(const Element& in, Element& out, Failure& failure) {
   constexpr size_t most_entries = 4096;
   std::vector<int64_t> key;

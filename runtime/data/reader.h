@@ -94,14 +94,14 @@ class MappedFunction {
   MappedFunction(const MappedFunction&) = delete;
   MappedFunction& operator=(const MappedFunction&) = delete;
   virtual ~MappedFunction();
-  bool call(const Element& in, Element& out, Failure& failure);
+  virtual bool call(const Element& in, Element& out, Failure& failure);
 
   int64_t random_scope = 0;  // 0: it draws nothing
   bool calls_host = false;
 
  protected:
-  // Makes what runs elements like this one.
-  virtual std::shared_ptr<const Compiled> compile(const Element& in, Failure& failure) = 0;
+  // Makes what runs elements like this one. Not asked where `call` is another.
+  virtual std::shared_ptr<const Compiled> compile(const Element& in, Failure& failure);
 
  private:
   struct Table;
