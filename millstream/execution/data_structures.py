@@ -478,7 +478,7 @@ class Mapping(TrackableDataStructure, MappingType):  # type: ignore[type-arg]
 
 def wrap_or_unwrap(value: Any) -> Any:
     """Return `value` as it is tracked: lists and dicts wrapped, NoDependency taken off."""
-    kind = type(value)
+    kind: Any = type(value)
     if kind is NoDependency:
         return value.value
     if kind is list:
