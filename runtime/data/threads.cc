@@ -137,13 +137,14 @@ class Line : public Wakeable, public std::enable_shared_from_this<Line> {
 };
 
 // Threads work where calls are worth one; where they are not, the reader's thread makes them one by one. As many elements as
-// there are threads are under way. The number of threads is tuned: one more while the reader waits for
-// them in vain, one fewer while all have long been done.
+// there are threads are under way. The number of threads is tuned: one more while the reader waits for them in vain, one fewer
+// while all have long been done; so is how many elements may lie ready.
 class MapLine final : public Line {
  public:
   MapLine(ReaderRef before, FunctionRef function, std::string stage, Calls calls)
       : Line(std::move(before)), function_(std::move(function)), stage_(std::move(stage)), calls_(std::move(calls)) {
     wanted_ = calls_.tuned ? std::min<int64_t>(2, calls_.most) : calls_.most;
+    room_ = 2 * wanted_;
     // Calls of the host may wait for one another: as many as were asked for must be under way.
     threaded_ = function_->calls_host && !calls_.tuned && calls_.most > 1;
   }
@@ -236,7 +237,7 @@ class MapLine final : public Line {
     }
   }
 
-  int64_t room() const { return calls_.tuned ? 2 * wanted_ : wanted_; }
+  int64_t room() const { return calls_.tuned ? room_ : wanted_; }
 
   void tune() {
     constexpr int64_t period_ns = 20'000'000;
@@ -244,8 +245,12 @@ class MapLine final : public Line {
     const auto now = Clock::now();
     const int64_t passed = std::chrono::duration_cast<std::chrono::nanoseconds>(now - period_began_).count();
     if (passed < period_ns) return;
-    if (waited_ns_ * 10 > passed && wanted_ < calls_.most && calls_.budget->take(2 * element_bytes_)) {
+    const bool waits = waited_ns_ * 10 > passed;
+    if (waits && wanted_ < calls_.most && calls_.budget->take(2 * element_bytes_)) {
       ++wanted_;
+      room_ += 2;
+    } else if (waits && room_ < 16 * wanted_ && calls_.budget->take(room_ * element_bytes_)) {
+      room_ *= 2;  // one slow element keeps the others from going on
     } else if (waited_ns_ * 100 < passed && wanted_ > 1 && running_ == 0) {
       --wanted_;
       work_.notify_all();
@@ -303,7 +308,7 @@ class MapLine final : public Line {
   bool threaded_ = false, retiring_ = false;  // retiring: the threads end, what they have made is given
   int64_t index_ = -1;
   int judged_ = 0, worth_ = 0;
-  int64_t threads_ = 0, wanted_ = 1;
+  int64_t threads_ = 0, wanted_ = 1, room_ = 2;
   int64_t taken_ = 0, waited_ns_ = 0, element_bytes_ = 0;
   Clock::time_point period_began_ = Clock::now();
 };
@@ -386,7 +391,8 @@ class Threaded final : public Reader {
 }  // namespace
 
 ReaderRef read_mapped_by_threads(ReaderRef before, FunctionRef function, std::string stage, Calls calls) {
-  if (calls.most < 1) calls.most = thread_count();
+  // Calls of the host also wait, for its lock or for files.
+  if (calls.most < 1) calls.most = (function->calls_host ? 2 : 1) * thread_count();
   return std::make_shared<Threaded<MapLine>>(
       std::make_shared<MapLine>(std::move(before), std::move(function), std::move(stage), std::move(calls)));
 }
