@@ -86,11 +86,25 @@ def divide(x: Tensor[T], y: Tensor[T]) -> Tensor[T]:
     return x / y
 
 
+def _truncated(x: Value, y: Value) -> Value:
+    """Return the quotient of integers, rounded towards zero.
+
+    Quotients that are followed as sizes are rounded down, so both operands are made negative, which no integer overflows at.
+    """
+    if not x.dtype.is_integer or x.dtype.is_unsigned:
+        return x / y
+    zero = scalar_like(x, 0)
+    negative = [compare(v, zero, "LT") for v in (x, y)]
+    p, q = (e.select(n, v, -v) for n, v in zip(negative, (x, y), strict=True))
+    quotient = p / q
+    return e.select(e.bit_xor(*negative), -quotient, quotient)
+
+
 @op("TruncateDiv", outputs="z")
 def truncate_divide(x: Tensor[T], y: Tensor[T]) -> Tensor[T]:
     """Return x / y with broadcasting, rounded towards zero."""
     x, y = broadcast_together(x, y, what="TruncateDiv")
-    quotient = x / y
+    quotient = _truncated(x, y)
     if not x.dtype.is_floating:
         return quotient
     return e.select(compare(quotient, scalar_like(x, 0), "LT"), e.ceil(quotient), e.floor(quotient))
@@ -141,7 +155,7 @@ def truncate_mod(
 ) -> Tensor[Types("T", int32, int64, *FLOATS)]:
     """Return the remainder of x / y with the sign of x, with broadcasting."""
     x, y = broadcast_together(x, y, what="TruncateMod")
-    return emit(e.REMAINDER, x, y)[0]
+    return x - _truncated(x, y) * y if x.dtype.is_integer else emit(e.REMAINDER, x, y)[0]
 
 
 Mod = Types("T", int32, int64, float16, bfloat16, float32, float64)
