@@ -65,7 +65,9 @@ def dilation(
 
 @op("IsotonicRegression", outputs=("output", "segments"))
 def isotonic_regression(
-    input: Tensor[Real], *, output_dtype: Types("output_dtype", float16, bfloat16, float32, float64, default=float32) = float32
+    input: Tensor[Real],
+    *,
+    output_dtype: Types("output_dtype", float16, bfloat16, float32, float64, default=float32) = float32,
 ) -> tuple[Tensor["output_dtype"], Tensor[int32]]:
     """Return the rows that do not rise and are nearest to the input's, and the numbers of their runs of equal values."""
     if input.rank < 1:
