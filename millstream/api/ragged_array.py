@@ -19,6 +19,7 @@ from millstream.execution.ragged_slicing import take_rows
 from millstream.execution.ragged_structure import positive_axis, splits_dtype_of
 from millstream.execution.ragged_tensor import RaggedTensor
 from millstream.execution.row_partition import RowPartition, integer, sized
+from millstream.execution.sparse_tensor import SparseTensor
 from millstream.execution.static_value import static_value
 from millstream.execution.tensor import eager_constant
 from millstream.ops import row_partition as ops
@@ -170,6 +171,8 @@ def _joined(parts: Sequence[Any]) -> Any:
 
 @composite_rule("expand_dims")
 def _expand_dims(input: Any, axis: Any, name: str | None = None) -> Any:
+    if isinstance(input, SparseTensor):
+        return PUBLIC["size"](input.dense_shape)
     if not is_ragged(input):
         return NotImplemented
     rank = input.shape.rank
@@ -337,6 +340,8 @@ def _size(input: Any, out_type: Any = None, name: str | None = None) -> Any:
 
 @composite_rule("rank")
 def _rank(input: Any, name: str | None = None) -> Any:
+    if isinstance(input, SparseTensor):
+        return PUBLIC["size"](input.dense_shape)
     if not is_ragged(input):
         return NotImplemented
     rank = input.shape.rank
