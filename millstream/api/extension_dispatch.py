@@ -112,7 +112,20 @@ class _Dispatcher:
                     "specified arguments"
                 )
             )
-        return found[0](*args, **kwargs) if found else self._own(*args, **kwargs)
+        if found:
+            return found[0](*args, **kwargs)
+        try:
+            return self._own(*args, **kwargs)
+        except TypeError:
+            self._check_arguments(args, kwargs)
+            raise
+
+    def _check_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Refuse arguments that the function does not have: Python would name the code here, and not the user's line."""
+        try:
+            self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(explain(f"{self.function.__name__}() {error}")) from None
 
 
 _dispatchers: dict[Any, _Dispatcher] = {}

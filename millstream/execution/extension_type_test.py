@@ -187,3 +187,17 @@ def test_rows_are_batched_and_mapped_over(masked_add: None) -> None:
     assert np.array_equal(doubled.values.numpy(), x.values.numpy() * 2)
     traced = tf.function(lambda v: tf.map_fn(lambda row: row.values * 2, v, fn_output_signature=tf.int32))
     assert np.array_equal(traced(x).numpy(), x.values.numpy() * 2)
+
+
+def test_a_dispatching_function_names_itself_and_the_users_line_where_an_argument_is_missing() -> None:
+    @tf.experimental.dispatch_for_api(tf.concat, {"values": list[Masked]})
+    def joined(values: typing.Any, axis: typing.Any) -> Masked:
+        return Masked(tf.concat([v.values for v in values], axis), values[0].mask)
+
+    with pytest.raises(
+        TypeError, match=r"^concat\(\) missing a required argument: 'axis'\n  at .*: tf\.concat\(\[\]\)"
+    ):
+        tf.concat([])
+    tf.experimental.unregister_dispatch_for(joined)
+    with pytest.raises(TypeError, match=r"^concat\(\) missing"):
+        tf.concat([])
