@@ -1,6 +1,7 @@
 // Hash tables of strings or plain bytes. Refuses reserved keys, and second values in a table that is filled once.
 #include "memory/lookup_table.h"
 
+#include <algorithm>
 #include <cstring>
 #include <mutex>
 
@@ -44,7 +45,7 @@ void give_texts(Tensor& out, const std::vector<std::string_view>& texts) {
 
 LookupTable::LookupTable(DType key, DType value, int value_rank, const int64_t* value_dims, bool once)
     : Object(ObjectKind::table), key_type(key), value_type(value), filled_once(once), rank(value_rank) {
-  std::memcpy(dims, value_dims, static_cast<size_t>(value_rank) * sizeof(int64_t));
+  std::copy_n(value_dims, value_rank, dims);
 }
 
 void LookupTable::reserve(const Tensor& key, const char* name) {
