@@ -3,8 +3,8 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <map>
 #include <mutex>
-#include <set>
 #include <thread>
 
 #include "data/compiled.h"
@@ -57,7 +57,7 @@ struct Threads {
   std::condition_variable ended;
   int64_t running = 0;
   std::mutex waking;
-  std::set<Wakeable*> wakeables;
+  std::map<const Wakeable*, std::weak_ptr<Wakeable>> wakeables;  // those that ever had a thread
 };
 
 Threads& threads() {
@@ -79,7 +79,11 @@ struct Running {
 
 }  // namespace
 
-void start_reader_thread(std::function<void()> work) {
+void start_reader_thread(const std::shared_ptr<Wakeable>& owner, std::function<void()> work) {
+  {
+    std::lock_guard lock(threads().waking);
+    threads().wakeables[owner.get()] = owner;
+  }
   {
     std::lock_guard lock(threads().mutex);
     ++threads().running;
@@ -93,16 +97,17 @@ void start_reader_thread(std::function<void()> work) {
 
 void stop_readers(double seconds) {
   {
-    std::lock_guard lock(threads().waking);
-    for (Wakeable* each : threads().wakeables) each->wake();
+    std::vector<std::shared_ptr<Wakeable>> awake;  // those that go meanwhile have no threads
+    {
+      std::lock_guard lock(threads().waking);
+      for (const auto& [address, held] : threads().wakeables) awake.push_back(held.lock());
+    }
+    for (const auto& each : awake) {
+      if (each) each->wake();
+    }
   }
   std::unique_lock lock(threads().mutex);
   threads().ended.wait_for(lock, std::chrono::duration<double>(seconds), [] { return threads().running == 0; });
-}
-
-Wakeable::Wakeable() {
-  std::lock_guard lock(threads().waking);
-  threads().wakeables.insert(this);
 }
 
 Wakeable::~Wakeable() {

@@ -74,17 +74,17 @@ extern ReaderHooks reader_hooks;
 // The failure of a plan or kernel on this thread.
 Failure failure_of(Status status);
 
-// Starts a thread that belongs to nobody: what it uses must be its own. It should end soon once `stop_readers` was called.
-void start_reader_thread(std::function<void()> work);
-// Tells all threads of readers to end, and waits for them for at most this long.
-void stop_readers(double seconds);
-// Called once by each reader with threads: how `stop_readers` wakes them.
-class Wakeable {
+// What has threads of readers: how `stop_readers` wakes them.
+class Wakeable : public std::enable_shared_from_this<Wakeable> {
  public:
-  Wakeable();
   virtual ~Wakeable();
   virtual void wake() = 0;
 };
+
+// Starts a thread of `owner`, which `work` must hold. It should end soon once the owner was woken.
+void start_reader_thread(const std::shared_ptr<Wakeable>& owner, std::function<void()> work);
+// Tells all threads of readers to end, and waits for them for at most this long.
+void stop_readers(double seconds);
 
 // A function of elements: finds the plan for their types and sizes, and runs it.
 class MappedFunction {
@@ -160,8 +160,9 @@ ReaderRef read_csv(ReaderRef names, OpenFile open, CsvSettings settings, std::st
 // transforms.cc
 ReaderRef read_mapped(ReaderRef before, FunctionRef function, std::string stage);
 ReaderRef read_filtered(ReaderRef before, FunctionRef function, std::string stage, bool stops);
-ReaderRef read_taken(ReaderRef before, int64_t count);                   // below 0: all
-ReaderRef read_skipped(ReaderRef before, int64_t first, int64_t between);  // passes over `first`, then `between` each time
+ReaderRef read_taken(ReaderRef before, int64_t count);  // below 0: all
+ReaderRef read_skipped(ReaderRef before, int64_t first,
+                       int64_t between);  // passes over `first`, then `between` each time
 ReaderRef read_turns(NextTurn turns);
 ReaderRef read_zipped(std::vector<ReaderRef> parts);
 ReaderRef read_numbered(ReaderRef before, int64_t start);
@@ -173,7 +174,7 @@ ReaderRef read_batches(ReaderRef before, int64_t size, bool drop, std::string st
 // threads.cc
 struct Calls {
   int64_t most = 1;
-  bool tuned = false;    // the number of threads follows what is waited for
+  bool tuned = false;  // the number of threads follows what is waited for
   bool ordered = true;
   BudgetRef budget;
 };

@@ -70,7 +70,7 @@ bool restore_item(Item& item, Marks& marks) {
   return true;
 }
 
-class Line : public Wakeable, public std::enable_shared_from_this<Line> {
+class Line : public Wakeable {
  public:
   explicit Line(ReaderRef before) : before_(std::move(before)) {}
 
@@ -225,15 +225,14 @@ class MapLine final : public Line {
   }
 
   bool ready() { return first_done() != items_.end(); }
-  bool nothing_more() const {
-    return items_.empty() && !reading_ && (ended_ || (retiring_ && threads_ == 0));
-  }
+  bool nothing_more() const { return items_.empty() && !reading_ && (ended_ || (retiring_ && threads_ == 0)); }
 
   void start_threads() {
     if (ended_ || retiring_) return;
     while (threads_ < wanted_ && !stopped_) {
       ++threads_;
-      start_reader_thread([self = std::static_pointer_cast<MapLine>(shared_from_this())] { self->serve(); });
+      start_reader_thread(shared_from_this(),
+                          [self = std::static_pointer_cast<MapLine>(shared_from_this())] { self->serve(); });
     }
   }
 
@@ -326,7 +325,8 @@ class AheadLine final : public Line {
       std::unique_lock lock(mutex_);
       if (!started_ && !ended_ && !stopped_) {
         started_ = true;
-        start_reader_thread([self = std::static_pointer_cast<AheadLine>(shared_from_this())] { self->serve(); });
+        start_reader_thread(shared_from_this(),
+                            [self = std::static_pointer_cast<AheadLine>(shared_from_this())] { self->serve(); });
       }
       if (items_.empty() && !ended_) {
         if (tuned_ && was_full_) grow();
