@@ -5,40 +5,13 @@
 #include <type_traits>
 
 #include "kernels/convolution.h"
+#include "kernels/simd_vector.h"
 #include "threads/pool.h"
 
 namespace millstream::MS_ISA {
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int vector_bytes = 64;
-#elif defined(__AVX2__)
-constexpr int vector_bytes = 32;
-#else
-constexpr int vector_bytes = 16;
-#endif
 constexpr int most_taps = 64;  // handled in one pass over a row
-
-template <typename A, int lanes>
-struct VectorOf {
-  typedef A type __attribute__((vector_size(lanes * sizeof(A))));
-};
-template <typename A>
-struct VectorOf<A, 1> {
-  typedef A type;
-};
-
-template <typename V, typename A>
-inline V load(const A* from) {
-  V value;
-  __builtin_memcpy(&value, from, sizeof value);
-  return value;
-}
-
-template <typename V, typename A>
-inline void store(A* to, V value) {
-  __builtin_memcpy(to, &value, sizeof value);
-}
 
 // One pass over a row of results: result p (of `count`) = sum over taps of weights[t] * data[t][p * data_step], all channels.
 template <typename A>

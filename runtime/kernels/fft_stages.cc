@@ -5,38 +5,10 @@
 #include <utility>
 
 #include "kernels/fft_stages.h"
+#include "kernels/simd_vector.h"
 
 namespace millstream::MS_ISA {
 namespace {
-
-#if defined(__AVX512F__)
-constexpr int vector_bytes = 64;
-#elif defined(__AVX2__)
-constexpr int vector_bytes = 32;
-#else
-constexpr int vector_bytes = 16;
-#endif
-
-template <typename T, int lanes>
-struct VectorOf {
-  typedef T type __attribute__((vector_size(lanes * sizeof(T))));
-};
-template <typename T>
-struct VectorOf<T, 1> {
-  typedef T type;
-};
-
-template <typename V, typename T>
-inline V load(const T* from) {
-  V value;
-  __builtin_memcpy(&value, from, sizeof value);
-  return value;
-}
-
-template <typename V, typename T>
-inline void store(T* to, V value) {
-  __builtin_memcpy(to, &value, sizeof value);
-}
 
 template <typename V>
 struct Complex {

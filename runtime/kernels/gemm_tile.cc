@@ -2,6 +2,7 @@
 // No header of the standard library with inline functions here: the linker could keep this copy for every processor.
 #include "kernels/gemm.h"
 #include "kernels/gemm_number.h"
+#include "kernels/simd_vector.h"
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -11,36 +12,14 @@ namespace millstream::MS_ISA {
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int vector_bytes = 64;
 constexpr int wide_rows = 14, wide_vectors = 2, narrow_rows = 24, narrow_vectors = 1;
 #elif defined(__AVX2__)
-constexpr int vector_bytes = 32;
 constexpr int wide_rows = 6, wide_vectors = 2, narrow_rows = 12, narrow_vectors = 1;
 #elif defined(__aarch64__)
-constexpr int vector_bytes = 16;
 constexpr int wide_rows = 8, wide_vectors = 3, narrow_rows = 12, narrow_vectors = 1;
 #else
-constexpr int vector_bytes = 16;
 constexpr int wide_rows = 4, wide_vectors = 2, narrow_rows = 8, narrow_vectors = 1;
 #endif
-
-template <typename A>
-struct VectorOf {
-  typedef A type __attribute__((vector_size(vector_bytes)));
-  static constexpr int width = vector_bytes / static_cast<int>(sizeof(A));
-};
-
-template <typename V, typename A>
-inline V load(const A* from) {
-  V value;
-  __builtin_memcpy(&value, from, sizeof value);
-  return value;
-}
-
-template <typename V, typename A>
-inline void store(A* to, V value) {
-  __builtin_memcpy(to, &value, sizeof value);
-}
 
 template <typename V>
 inline V fused(V a, V b, V c) {

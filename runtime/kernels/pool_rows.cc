@@ -16,7 +16,7 @@
 
 #include "kernels/gemm_number.h"
 #include "kernels/pool.h"
-#include "kernels/simd_math.h"
+#include "kernels/simd_vector.h"
 #include "threads/pool.h"
 
 namespace millstream::MS_ISA {
@@ -156,19 +156,14 @@ class WholeWindows {
 };
 
 template <typename W>
-struct LanesOf {
-  typedef W type __attribute__((vector_size(vector_bytes)));
-};
-// What fits a register of this instruction set.
+using Lanes = typename VectorOf<W>::type;
 template <typename W>
-using Lanes = typename LanesOf<W>::type;
-template <typename W>
-constexpr int64_t block_lanes = vector_bytes / sizeof(W);
+constexpr int64_t block_lanes = VectorOf<W>::width;
 
 template <typename T>
-Lanes<Wide<T>> load(const T* from, int64_t some) {
+Lanes<Wide<T>> load_lanes(const T* from, int64_t some) {
   Lanes<Wide<T>> values{};
-  if (std::is_same_v<T, Wide<T>> && some == block_lanes<T>) {
+  if (std::is_same_v<T, Wide<T>> && some == block_lanes<Wide<T>>) {
     std::memcpy(&values, from, sizeof values);
   } else {
     for (int64_t c = 0; c < some; ++c) values[c] = static_cast<Wide<T>>(from[c]);
@@ -177,8 +172,8 @@ Lanes<Wide<T>> load(const T* from, int64_t some) {
 }
 
 template <typename T>
-void store(const Lanes<Wide<T>>& values, T* to, int64_t some) {
-  if (std::is_same_v<T, Wide<T>> && some == block_lanes<T>) {
+void store_lanes(const Lanes<Wide<T>>& values, T* to, int64_t some) {
+  if (std::is_same_v<T, Wide<T>> && some == block_lanes<Wide<T>>) {
     std::memcpy(to, &values, sizeof values);
   } else {
     for (int64_t c = 0; c < some; ++c) to[c] = T(values[c]);
@@ -239,9 +234,9 @@ void reduce_whole(const WholeWindows& whole, const T* from, int64_t inner, T* to
   using W = Wide<T>;
   each_block<W>(inner, [&](int64_t lane, int64_t some) {
     Lanes<W> best = Lanes<W>{} + identity<kind, W>();
-    for (int64_t tap : whole.taps()) best = combine<kind, W>(best, load(from + tap + lane, some));
+    for (int64_t tap : whole.taps()) best = combine<kind, W>(best, load_lanes(from + tap + lane, some));
     if constexpr (kind == WindowKind::average && !std::is_integral_v<W>) best /= static_cast<W>(whole.taps().size());
-    store(best, to + lane, some);
+    store_lanes(best, to + lane, some);
   });
 }
 
@@ -316,13 +311,13 @@ void max_gradient(const WindowShape& s, const T* x, const T* y, const T* dy, T* 
   each_image(s, dx, [&](const int64_t* at, int64_t in, int64_t out, int64_t width) {
     const int64_t first = whole.first(at);
     each_block<W>(width, [&](int64_t lane, int64_t some) {
-      const Lanes<W> most = load(y + out + lane, some), none{};
-      Lanes<W> rest = load(dy + out + lane, some);
+      const Lanes<W> most = load_lanes(y + out + lane, some), none{};
+      Lanes<W> rest = load_lanes(dy + out + lane, some);
       const auto give = [&](int64_t offset) {
-        const Lanes<W> value = load(x + in + offset + lane, some);
+        const Lanes<W> value = load_lanes(x + in + offset + lane, some);
         const auto hit = (value == most) | (is_nan<W>(value) & is_nan<W>(most));
         T* to = dx + in + offset + lane;
-        store(combine<WindowKind::sum, W>(load(to, some), hit ? rest : none), to, some);
+        store_lanes(combine<WindowKind::sum, W>(load_lanes(to, some), hit ? rest : none), to, some);
         rest = hit ? none : rest;
       };
       if (first < 0) {
@@ -343,11 +338,11 @@ void average_gradient(const WindowShape& s, bool divide, const T* dy, T* dx) {
     int64_t count = static_cast<int64_t>(whole.taps().size());
     if (divide && first < 0) count = std::max<int64_t>(each_tap(s, at, [](int64_t) {}), 1);
     each_block<W>(width, [&](int64_t lane, int64_t some) {
-      Lanes<W> share = load(dy + out + lane, some);
+      Lanes<W> share = load_lanes(dy + out + lane, some);
       if constexpr (!std::is_integral_v<W>) share /= static_cast<W>(divide ? count : 1);
       const auto give = [&](int64_t offset) {
         T* to = dx + in + offset + lane;
-        store(combine<WindowKind::sum, W>(load(to, some), share), to, some);
+        store_lanes(combine<WindowKind::sum, W>(load_lanes(to, some), share), to, some);
       };
       if (first < 0) {
         each_tap(s, at, give);

@@ -6,16 +6,6 @@ namespace millstream::MS_ISA {
 namespace {
 
 template <typename T>
-struct VectorOf;
-template <>
-struct VectorOf<float> {
-  using type = vf;
-};
-template <>
-struct VectorOf<double> {
-  using type = vd;
-};
-template <typename T>
 using Vector = typename VectorOf<T>::type;
 template <typename T>
 constexpr int64_t width = vector_bytes / static_cast<int64_t>(sizeof(T));

@@ -9,16 +9,11 @@
 #include <immintrin.h>
 #endif
 
+#include "kernels/simd_vector.h"
+
 namespace millstream::MS_ISA {
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int vector_bytes = 64;
-#elif defined(__AVX2__)
-constexpr int vector_bytes = 32;
-#else
-constexpr int vector_bytes = 16;
-#endif
 constexpr int lanes = vector_bytes / 4;
 
 // The masked forms of intrinsics below keep GCC 12 from warning about its own headers.
