@@ -5,31 +5,10 @@ Each entry makes, from a matrix of standard normal numbers, a function without a
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from typing import Any
 
-Job = Callable[[], object]
-
-SIZES = {"small": (16, 16), "medium": (256, 256), "large": (2048, 1024)}
-"""Rows and columns: 256, 65,536 and 2,097,152 elements."""
-
-
-def images(x: Any, tf: Any) -> Any:
-    """The numbers as a batch of images with 16 channels: 4×4, 16×16 and 32×32."""
-    rows, columns = x.shape
-    side = {256: 4, 65536: 16}.get(rows * columns, 32)
-    return tf.reshape(x, (-1, side, side, 16))
-
-
-def unary(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Job]:
-    """A job of one function of `tf` and the matrix."""
-    return lambda tf, x: functools.partial(function, tf, x)
-
-
-def pair(function: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any], Job]:
-    """A job of two matrices of the same shape, the second one positive."""
-    return lambda tf, x: functools.partial(function, tf, x, tf.abs(x) + 0.5)
+from further_ops import FURTHER_OPS
+from op_jobs import SIZES, Job, Maker, images, pair, row_numbers, unary
 
 
 def matrix_product(tf: Any, x: Any) -> Job:
@@ -40,11 +19,6 @@ def matrix_product(tf: Any, x: Any) -> Job:
 def batch_product(tf: Any, x: Any) -> Job:
     batch = tf.reshape(x, (-1, 16, 16))
     return lambda: tf.matmul(batch, batch)
-
-
-def row_numbers(tf: Any, x: Any) -> Any:
-    """As many row numbers as there are rows, in an order without a pattern."""
-    return tf.argsort(x[:, 0])
 
 
 def gather(tf: Any, x: Any) -> Job:
@@ -102,7 +76,7 @@ def depthwise(tf: Any, x: Any) -> Job:
     return lambda: tf.nn.depthwise_conv2d(batch, weights, (1, 1, 1, 1), "SAME")
 
 
-def pool(name: str) -> Callable[[Any, Any], Job]:
+def pool(name: str) -> Maker:
     def make(tf: Any, x: Any) -> Job:
         batch, function = images(x, tf), getattr(tf.nn, name)
         return lambda: function(batch, 2, 2, "VALID")
@@ -131,7 +105,7 @@ def fft(tf: Any, x: Any) -> Job:
     return lambda: tf.signal.fft(complex_rows)
 
 
-OPS: dict[str, Callable[[Any, Any], Job]] = {
+OPS: dict[str, Maker] = {
     "add": pair(lambda tf, x, y: x + y),
     "multiply": pair(lambda tf, x, y: x * y),
     "divide": pair(lambda tf, x, y: x / y),
@@ -204,6 +178,7 @@ OPS: dict[str, Callable[[Any, Any], Job]] = {
     "stateless_normal": unary(lambda tf, x: tf.random.stateless_normal(x.shape, (1, 2))),
     "fft of rows": fft,
     "cholesky": cholesky,
+    **FURTHER_OPS,
 }
 
 
