@@ -9,7 +9,7 @@ from pathlib import Path
 
 from millstream.api.public import LATER
 
-_NOT_NAMES = ("compat_v1_names", "load", "outside", "public")
+_NOT_NAMES = ("compat_v1_names", "load", "outside", "public", "refusal")
 _FAMILIES = {
     "audio": "audio",
     "compat_v1": "compat.v1",

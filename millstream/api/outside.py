@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from typing import Any
-
 from millstream.api.public import publish
-from millstream.base import errors
-from millstream.base.errors import explain
+from millstream.api.refusal import refusing_class, refusing_function
 
 OUTSIDE = {
     "there are no TPUs here, and their embedding engines have no counterpart": """
@@ -77,41 +72,10 @@ OUTSIDE = {
 """Names by the reason. Functions stand with their parameters, classes without."""
 
 
-def _refusal(name: str, reason: str) -> errors.UnimplementedError:
-    return errors.UnimplementedError(None, None, explain(f"tf.{name} is not supported: {reason}."))
-
-
-def _function(name: str, parameters: str, reason: str) -> Callable[..., Any]:
-    def function(*_: Any, **__: Any) -> Any:
-        raise _refusal(name, reason)
-
-    function.__name__ = function.__qualname__ = name.rpartition(".")[2]
-    function.__doc__ = f"Raise tf.errors.UnimplementedError: {reason}."
-    found = []
-    for word in parameters.split(","):
-        if word:
-            stars = len(word) - len(word.lstrip("*"))
-            kind = (
-                inspect.Parameter.POSITIONAL_OR_KEYWORD,
-                inspect.Parameter.VAR_POSITIONAL,
-                inspect.Parameter.VAR_KEYWORD,
-            )[stars]
-            found.append(inspect.Parameter(word.lstrip("*"), kind))
-    function.__signature__ = inspect.Signature(found)  # type: ignore[attr-defined]
-    return function
-
-
-def _class(name: str, reason: str) -> type:
-    def refuse(cls: type, *_: Any, **__: Any) -> Any:
-        raise _refusal(name, reason)
-
-    leaf = name.rpartition(".")[2]
-    return type(leaf, (), {"__new__": refuse, "__doc__": f"Raises tf.errors.UnimplementedError when made: {reason}."})
-
-
 publish("experimental.dtensor.MATCH", "match")
 publish("experimental.dtensor.UNSHARDED", "unsharded")
 for _reason, _names in OUTSIDE.items():
     for _word in _names.split():
         _name, _opening, _rest = _word.partition("(")
-        publish(_name, _function(_name, _rest.rstrip(")"), _reason) if _opening else _class(_name, _reason))
+        _made = refusing_function(_name, _rest.rstrip(")"), _reason) if _opening else refusing_class(_name, _reason)
+        publish(_name, _made)

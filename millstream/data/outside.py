@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import enum
-import inspect
-from typing import Any
 
 from millstream.api.public import publish
-from millstream.base import errors
+from millstream.api.refusal import refusing_function
 
 SERVICE = "the tf.data service shares datasets between machines, and Millstream works on one"
 _SOURCE = (
@@ -56,27 +53,6 @@ OUTSIDE = {
 """By name below tf.data.experimental: the parameters, why it is not there, and what to do instead."""
 
 
-def _parameters(text: str) -> inspect.Signature:
-    found = []
-    for part in text.split(", "):
-        name, equals, default = part.partition("=")
-        value = ast.literal_eval(default) if equals else inspect.Parameter.empty
-        found.append(inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=value))
-    return inspect.Signature(found)
-
-
-def _refusal(name: str, parameters: str, reason: str, instead: str) -> Any:
-    def refuse(*_: Any, **__: Any) -> Any:
-        raise errors.UnimplementedError(
-            None, None, errors.explain(f"tf.data.experimental.{name} is not supported: {reason};", instead)
-        )
-
-    refuse.__name__ = refuse.__qualname__ = name.rpartition(".")[2]
-    refuse.__doc__ = f"Raise UnimplementedError: {reason}; {instead}."
-    refuse.__signature__ = _parameters(parameters)  # type: ignore[attr-defined]
-    return refuse
-
-
 class ShardingPolicy(enum.IntEnum):
     """How the tf.data service parts datasets between workers."""
 
@@ -90,4 +66,4 @@ class ShardingPolicy(enum.IntEnum):
 
 publish("data.experimental.service.ShardingPolicy", ShardingPolicy)
 for _name, _row in OUTSIDE.items():
-    publish(f"data.experimental.{_name}", _refusal(_name, *_row))
+    publish(f"data.experimental.{_name}", refusing_function(f"data.experimental.{_name}", *_row))

@@ -42,15 +42,15 @@ class SaveOptions:
 
     Args:
       namespace_whitelist: a list of texts: namespaces of ops that may be saved besides TensorFlow's own.
-      save_debug_info: whether the lines of the user's code are saved. Not kept here: graphs carry no traces.
+      save_debug_info: whether the lines of the user's code are saved; not supported.
       function_aliases: other names for functions: a dictionary from names to `tf.function`s.
-      experimental_debug_stripper: whether `Assert`, `CheckNumerics` and `Print` are left out.
+      experimental_debug_stripper: whether `Assert`, `CheckNumerics` and `Print` are left out; not supported.
       experimental_io_device: the device that writes; only this machine's.
       experimental_variable_policy: a VariablePolicy, or its value.
       experimental_custom_gradients: whether the gradients of `tf.custom_gradient` functions are saved.
       experimental_image_format: not supported.
       experimental_skip_saver: whether variables are left out.
-      experimental_sharding_callback: how checkpoints are cut into files.
+      experimental_sharding_callback: a `tf.train.experimental.ShardingCallback`: how the variables are cut into files.
       extra_tags: tags besides "serve".
     """
 

@@ -215,3 +215,18 @@ def test_damaged_models_are_refused(recorded: Path, tmp_path: Path) -> None:
         (tmp_path / "saved_model.pb").write_bytes(made.SerializeToString())
         with pytest.raises(tf.errors.InvalidArgumentError, match="it is damaged"):
             tf.saved_model.load(tmp_path)
+
+
+def test_variables_are_cut_into_files_as_the_sharding_callback_says(tmp_path: Path) -> None:
+    module = tf.Module()
+    module.v = tf.Variable(tf.reshape(tf.range(300.0), [3, 100]))
+    policy = tf.train.experimental.MaxShardSizePolicy(400)
+    tf.saved_model.save(module, tmp_path, options=tf.saved_model.SaveOptions(experimental_sharding_callback=policy))
+    assert len(list((tmp_path / "variables").glob("variables.data*"))) > 2
+    assert tf.saved_model.load(tmp_path).v.numpy().tolist() == module.v.numpy().tolist()
+
+
+@pytest.mark.parametrize("name", ["experimental_image_format", "experimental_debug_stripper", "save_debug_info"])
+def test_options_that_are_not_supported_are_refused_by_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(tf.errors.UnimplementedError, match=name):
+        tf.saved_model.save(tf.Module(), tmp_path, options=tf.saved_model.SaveOptions(**{name: True}))

@@ -235,7 +235,7 @@ def _describe_variable(variable: Any, made: Any) -> None:
 
 
 def _refuse_options(options: SaveOptions) -> None:
-    for name in ("experimental_image_format", "experimental_debug_stripper"):
+    for name in ("experimental_image_format", "experimental_debug_stripper", "save_debug_info"):
         if getattr(options, name):
             raise errors.UnimplementedError(None, None, f"SaveOptions({name}=True) is not supported; leave it out.")
 
@@ -293,7 +293,7 @@ def save(obj: Any, export_dir: Any, signatures: Any = None, options: Any = None)
         (new / constants.ASSETS_DIRECTORY).mkdir()
         prefix = str(new / constants.VARIABLES_DIRECTORY / constants.VARIABLES_FILENAME)
         if not options.experimental_skip_saver:
-            write_checkpoint(writer.graph, prefix)
+            write_checkpoint(writer.graph, prefix, options.experimental_sharding_callback)
         for path, name in writer.assets.items():
             shutil.copyfile(path, new / constants.ASSETS_DIRECTORY / name)
         data = saved.SerializeToString(deterministic=True)
