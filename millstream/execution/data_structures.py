@@ -256,7 +256,10 @@ class ListWrapper(List, list):  # type: ignore[misc,type-arg]
 
 
 class _DictWrapper(TrackableDataStructure, dict):  # type: ignore[type-arg]
-    """A dict that is an attribute: shares the given dict and tracks its members."""
+    """A dict that is an attribute: shares the given dict and tracks its members.
+
+    Its own pairs are a copy of the shared ones: code in C, such as dm-tree's, reads them past its methods.
+    """
 
     def __init__(self, wrapped_dict: Any = None) -> None:
         given = {} if wrapped_dict is None else wrapped_dict
@@ -274,6 +277,8 @@ class _DictWrapper(TrackableDataStructure, dict):  # type: ignore[type-arg]
             wrapped = self._track_value(value, self._name_of(key))
             if wrapped is not value:
                 self._storage[key] = wrapped
+        dict.clear(self)
+        dict.update(self, self._storage)
 
     @staticmethod
     def _name_of(key: Any) -> str:
@@ -293,6 +298,7 @@ class _DictWrapper(TrackableDataStructure, dict):  # type: ignore[type-arg]
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._storage[key] = self._track_value(value, self._name_of(key))
+        dict.__setitem__(self, key, self._storage[key])
 
     def __delitem__(self, key: Any) -> None:
         del self._storage[key]

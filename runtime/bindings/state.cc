@@ -1,6 +1,7 @@
 // Variables, hash tables and host objects as Python handles: resource tensors.
 #include "bindings/python.h"
 #include "memory/lookup_table.h"
+#include "program/kept_hosts.h"
 
 namespace millstream::python {
 namespace {
@@ -184,6 +185,12 @@ PyObject* make_host(PyObject*, PyObject* callable) {
   return wrap_object(Ref<Object>::adopt(new PythonHost(callable)));
 }
 
+PyObject* keep_host(PyObject*, PyObject* callable) {
+  if (!PyCallable_Check(callable))
+    return PyErr_Format(PyExc_TypeError, "keep_host takes a callable, given %s.", Py_TYPE(callable)->tp_name);
+  return PyLong_FromLongLong(millstream::keep_host(Ref<Object>::adopt(new PythonHost(callable))));
+}
+
 }  // namespace
 
 PyMethodDef state_functions[] = {
@@ -196,6 +203,7 @@ PyMethodDef state_functions[] = {
      "Forgets the variable's value: reading it is an error until the next assignment."},
     {"state_info", state_info, METH_O, "dtype, shape, name, is_set, value_shape as a dict."},
     {"table_info", table_info, METH_O, "table_info(handle) -> (key type, value type, shape of a value)"},
+    {"keep_host", keep_host, METH_O, "keep_host(callable) -> number for host_kept; kept until the process ends"},
     {"make_host", make_host, METH_O, "make_host(callable) -> handle for host_call"},
     {nullptr, nullptr, 0, nullptr}};
 

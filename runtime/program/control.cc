@@ -1,8 +1,14 @@
 // Kernels of the executor: calls, branches, loops, sizes, variables, host calls, assertions.
 #include "program/control.h"
 
+#include <mutex>
+#include <random>
+#include <unordered_map>
+
+#include "kernels/operands.h"
 #include "memory/objects.h"
 #include "program/executor.h"
+#include "program/kept_hosts.h"
 
 namespace millstream {
 namespace {
@@ -160,6 +166,35 @@ Status run_host_call(const Call& call) {
   return host->call(pointers.data(), call.input_count - 1, call.outputs, call.output_count);
 }
 
+std::mutex kept_lock;
+
+std::unordered_map<int64_t, Ref<Object>>& kept_hosts() {
+  static auto* const kept = new std::unordered_map<int64_t, Ref<Object>>;
+  return *kept;
+}
+
+// Numbers begin anywhere: a plan of a file cannot guess one.
+int64_t first_kept() {
+  std::random_device source;
+  return static_cast<int64_t>((static_cast<uint64_t>(source()) << 31 ^ source()) >> 2);
+}
+
+// attributes: the number that `keep_host` gave.
+Status check_host_kept(const Call& call) {
+  MS_REQUIRE(call.input_count == 0 && call.output_count == 1 && call.out(0).dtype == DType::resource,
+             "host_kept gives a host object");
+  return check_attributes(call, "host_kept", 1);
+}
+
+Status run_host_kept(const Call& call) {
+  const std::lock_guard<std::mutex> held(kept_lock);
+  const auto found = kept_hosts().find(call.attributes[0]);
+  if (found == kept_hosts().end())
+    return Status(Code::unimplemented, "This plan calls a function of the process that made it; run it there.");
+  call.out(0).object = found->second;
+  return Status();
+}
+
 // attributes: error code, message bytes, message words (eight bytes each). Input 0 the condition; the rest is shown.
 Status check_check(const Call& call) {
   MS_REQUIRE(call.input_count >= 1 && call.has(0) && call.in(0).dtype == DType::boolean && call.output_count == 0,
@@ -232,6 +267,7 @@ const Kernel kernel_host_call{"host_call", check_host_call, run_host_call, nullp
 
 namespace {
 
+const Kernel kernel_host_kept{"host_kept", check_host_kept, run_host_kept};
 const Kernel kernel_bind_sizes{"bind_sizes", check_bind_sizes, run_bind_sizes};
 const Kernel kernel_sizes{"sizes", check_sizes, run_sizes};
 const Kernel kernel_state_read{"state_read", check_state_read, run_state_read, nullptr, true};
@@ -241,10 +277,17 @@ const Kernel kernel_check{"check", check_check, run_check};
 
 }  // namespace
 
+int64_t keep_host(Ref<Object> host) {
+  static int64_t next = first_kept();
+  const std::lock_guard<std::mutex> held(kept_lock);
+  kept_hosts().emplace(++next, std::move(host));
+  return next;
+}
+
 void register_control(Registry& registry) {
-  for (const Kernel* kernel :
-       {&kernel_call, &kernel_branch, &kernel_loop, &kernel_host_call, &kernel_bind_sizes, &kernel_sizes,
-        &kernel_state_read, &kernel_state_edit, &kernel_state_write, &kernel_state_is_set, &kernel_check}) {
+  for (const Kernel* kernel : {&kernel_call, &kernel_branch, &kernel_loop, &kernel_host_call, &kernel_host_kept,
+                               &kernel_bind_sizes, &kernel_sizes, &kernel_state_read, &kernel_state_edit,
+                               &kernel_state_write, &kernel_state_is_set, &kernel_check}) {
     registry.add(*kernel);
   }
 }

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from millstream import _runtime as runtime
 from millstream.backends.cpu.emitters import emits
-from millstream.base import errors
+from millstream.base import dtypes, errors
+from millstream.base.dtypes import DType
+from millstream.base.spec import Spec
 from millstream.compiler.pipeline import write_function
 from millstream.compiler.plan import BINDING, HEAP, FunctionWriter
 from millstream.program.value import Node
@@ -56,6 +65,44 @@ def _host_call(node: Node, writer: FunctionWriter) -> None:
         writer.places[value] = writer.slot(value.spec, HEAP, 0, BINDING)
         outputs.append(writer.places[value])
     writer.instruction("host_call", inputs, outputs)
+
+
+@emits("host_function")
+def _host_function(node: Node, writer: FunctionWriter) -> None:
+    kinds = tuple(v.dtype for v in node.outputs)
+    handle = writer.slot(Spec(dtypes.resource, ()), HEAP)
+    writer.instruction("host_kept", [], [handle], [_kept(node.attributes["function"], kinds)])
+    outputs = []
+    for value in node.outputs:
+        writer.places[value] = writer.slot(value.spec, HEAP, 0, BINDING)
+        outputs.append(writer.places[value])
+    writer.instruction("host_call", [handle, *(writer.place(v) for v in node.inputs)], outputs)
+
+
+@functools.cache
+def _kept(function: Callable[..., Sequence[Any]], kinds: tuple[DType, ...]) -> int:
+    """Return the number by which plans find a function of arrays, kept as one of tensors."""
+
+    def call(*tensors: Any) -> list[Any]:
+        try:
+            answer = function(*(np.asarray(t.numpy()) for t in tensors))
+        except errors.OpError:
+            raise
+        except Exception as error:
+            raise errors.of_python(error) from error
+        return [_tensor(a, kind) for a, kind in zip(answer, kinds, strict=True)]
+
+    return runtime.keep_host(call)
+
+
+def _tensor(array: Any, dtype: DType) -> Any:
+    if dtype is dtypes.string:
+        array = np.asarray(array, object)
+        return runtime.from_strings(array.ravel().tolist(), array.shape)
+    flat = np.ascontiguousarray(array)
+    if flat.dtype.isbuiltin != 1:
+        flat = flat.view(np.uint8 if flat.dtype.itemsize == 1 else np.uint16)
+    return runtime.from_array(flat, dtype.as_datatype_enum, np.shape(array))
 
 
 @emits("check")

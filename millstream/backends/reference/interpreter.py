@@ -130,4 +130,5 @@ _SPECIAL = {
     "loop": _loop,
     "check": _check,
     "call": _call,
+    "host_function": lambda node, arguments, attributes, sizes: node.attributes["function"](*arguments),
 }

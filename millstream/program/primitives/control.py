@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from millstream.base import dtypes
 from millstream.base.sizes import Size, Symbol, fresh_symbol
@@ -106,6 +106,16 @@ HOST_CALL = primitive("host_call", lambda host, *inputs, outputs: tuple(outputs)
 def host_call(host: Value, inputs: Sequence[Value], outputs: Sequence[Spec]) -> tuple[Value, ...]:
     """Call the host object `host` with `inputs`; it returns values of the specs `outputs`."""
     return emit(HOST_CALL, host, *inputs, outputs=tuple(outputs))
+
+
+HOST_FUNCTION = primitive("host_function", lambda *inputs, function, outputs: tuple(outputs), effects=True)
+
+
+def host_function(
+    function: Callable[..., Sequence[object]], inputs: Sequence[Value], outputs: Sequence[Spec]
+) -> tuple[Value, ...]:
+    """Call a function of arrays, in Python, when the program runs; it returns an array for each of `outputs`."""
+    return emit(HOST_FUNCTION, *inputs, function=function, outputs=tuple(outputs))
 
 
 def programs_of(definition: object, attributes: dict[str, object]) -> list[Program]:
