@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,10 +17,14 @@ from millstream.base.errors import explain
 from millstream.base.spec import Spec
 from millstream.execution import context, function_types, host
 from millstream.execution.checking import assert_true
-from millstream.execution.func_graph import FuncGraph
+from millstream.execution.dispatch import apply
 from millstream.execution.function import Function, functions_run_eagerly, run_functions_eagerly
 from millstream.execution.function_concrete import ConcreteFunction
+from millstream.execution.graph import Graph
+from millstream.execution.name_scope import NameScope, absolute, current_scope
+from millstream.execution.operation import Operation
 from millstream.execution.tensor import Tensor, TensorType, eager_constant
+from millstream.ops.registry import find
 
 publish("types.experimental.TraceType", trace_types.TraceType)
 publish("types.experimental.PolymorphicFunction", Function)
@@ -89,12 +94,12 @@ publish("config.run_functions_eagerly", run_functions_eagerly)
 publish("config.functions_run_eagerly", functions_run_eagerly)
 publish("config.experimental_run_functions_eagerly", run_functions_eagerly)
 publish("config.experimental_functions_run_eagerly", functions_run_eagerly)
-publish("Graph", FuncGraph)
-publish("compat.v1.Graph", FuncGraph)
+publish("Graph", Graph)
+publish("compat.v1.Graph", Graph)
 
 
 @public("compat.v1.get_default_graph")
-def get_default_graph() -> FuncGraph:
+def get_default_graph() -> Graph:
     """Return the graph being traced; RuntimeError where ops run at once."""
     graph = context.current_graph()
     if graph is None:
@@ -126,42 +131,76 @@ def init_scope() -> Iterator[None]:
         yield
 
 
-class _Dependencies:
-    """Does nothing: a program runs in the order in which it was written, so what went before is done."""
-
-    def __enter__(self) -> _Dependencies:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        return None
-
-
 @public("control_dependencies")
-def control_dependencies(control_inputs: Any) -> _Dependencies:
-    """Run what is inside after `control_inputs`, as the order of the program already says."""
-    if callable(control_inputs):
-        control_inputs()
-    elif control_inputs is not None and not isinstance(control_inputs, Iterable):
-        raise TypeError(explain(f"control_inputs must be a list of tensors and operations, got {control_inputs!r}."))
-    return _Dependencies()
+def control_dependencies(control_inputs: Any) -> Any:
+    """Run what is inside after `control_inputs`: in a function, and outside of graphs, that is so already.
+
+    Raises:
+      TypeError: `control_inputs` is no list.
+    """
+    graph = context.current_graph()
+    if graph is None or graph.building_function:
+        if callable(control_inputs):
+            control_inputs()
+        elif control_inputs is not None and not isinstance(control_inputs, Iterable):
+            raise TypeError(
+                explain(f"control_inputs must be a list of tensors and operations, got {control_inputs!r}.")
+            )
+        return contextlib.nullcontext()
+    return graph.control_dependencies(control_inputs)
 
 
-@public("group")
-def group(*inputs: Any, **kwargs: Any) -> None:
-    """Do nothing: what ran before is done."""
-    if set(kwargs) - {"name"}:
-        raise ValueError(explain(f"Unknown keyword arguments: {sorted(set(kwargs) - {'name'})}"))
+publish("compat.v1.control_dependencies", control_dependencies)
 
 
-@public("no_op")
-def no_op(name: str | None = None) -> None:
-    """Do nothing."""
+@public("group", "compat.v1.group")
+def group(*inputs: Any, **kwargs: Any) -> Any:
+    """Return an operation that waits for all inputs; in a function, and outside of graphs, what ran before is done: None."""
+    name = kwargs.pop("name", None)
+    if kwargs:
+        raise ValueError(explain(f"Unknown keyword arguments: {sorted(kwargs)}"))
+    graph = context.current_graph()
+    if graph is None or graph.building_function:
+        return None
+    waited = []
+    for item in nest.flatten(list(inputs), expand_composites=True):
+        if item is None:
+            continue
+        if not isinstance(item, (Tensor, Operation)) and not hasattr(item, "_as_graph_element"):
+            raise TypeError(
+                f"'inputs' should be zero or more (nested) Tensors. Received '{item}' with type '{type(item)}'."
+            )
+        waited.append(item)
+    with graph.control_dependencies(waited), absolute(f"{current_scope()}{name or 'group_deps'}/"):
+        return graph.run_named(find("NoOp"), [])
+
+
+@public("no_op", "compat.v1.no_op")
+def no_op(name: str | None = None) -> Any:
+    """Return an operation that does nothing; None in a function and outside of graphs."""
+    graph = context.current_graph()
+    if graph is None or graph.building_function:
+        return None
+    return apply(find("NoOp"))
 
 
 @public("tuple")
 def tuple_of(tensors: Any, control_inputs: Any = None, name: str | None = None) -> list[Any]:
     """Return the tensors: all of them are computed before anything after them."""
-    return list(tensors)
+    graph = context.current_graph()
+    if graph is None or graph.building_function:
+        return list(tensors)
+    waited = [*(t for t in tensors if t is not None), *(control_inputs or ())]
+    if not waited:
+        raise ValueError(explain(f"`tensors` must contain at least one Tensor. Received: {tensors}."))
+    with NameScope(name or "tuple"):
+        gate = group(*waited)
+        with graph.control_dependencies([gate]):
+            return [t if t is None or isinstance(t, Operation) else _gated(t) for t in tensors]
+
+
+def _gated(tensor: Any) -> Any:
+    return nest.map_structure(lambda t: apply(find("Identity"), t), tensor, expand_composites=True)
 
 
 @public("py_function")

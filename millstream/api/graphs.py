@@ -12,6 +12,7 @@ from millstream.base.shapes import TensorShape, to_spec_shape
 from millstream.base.spec import Spec
 from millstream.execution.context import current_graph
 from millstream.execution.func_graph import FuncGraph
+from millstream.execution.graph import free_name
 from millstream.execution.sparse_tensor import SparseTensor
 
 publish("__internal__.FuncGraph", FuncGraph)
@@ -24,7 +25,7 @@ def placeholder(dtype: Any, shape: Any = None, name: str | None = None) -> Any:
     if graph is None:
         raise RuntimeError(explain("tf.placeholder() is not compatible with eager execution."))
     known = TensorShape(shape)
-    return graph.placeholder(Spec(as_dtype(dtype), to_spec_shape(known)), name)
+    return graph.placeholder(Spec(as_dtype(dtype), to_spec_shape(known)), free_name(name or "Placeholder"))
 
 
 @public("compat.v1.sparse_placeholder")

@@ -38,6 +38,8 @@ def in_graph(tensor: Any) -> Any:
         return tensor
     if tensor.dtype in (dtypes.resource, dtypes.variant):
         return graph.tensor(graph.value_of(tensor))
+    if not graph.building_function:
+        return graph.add_constant(tensor)
     from millstream.program.primitives.shaping import constant
     from millstream.program.value import building
 

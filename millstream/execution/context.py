@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -17,15 +17,49 @@ class _Context(threading.local):
     def __init__(self) -> None:
         self.graphs: list[FuncGraph | None] = []
         self.scope: Hashable = None
+        self.default: FuncGraph | None = None
+        self.sessions: list[Any] = []
 
 
 _context = _Context()
 
+_make_default: list[Callable[[], FuncGraph]] = []
+"""Makes the graph that ops go to outside of all others, where they do not run at once; empty where they do."""
+
 
 def current_graph() -> FuncGraph | None:
-    """Return the graph being traced; None when ops run at once."""
+    """Return the graph that ops go to; None when they run at once."""
     graphs = _context.graphs
-    return graphs[-1] if graphs else None
+    return graphs[-1] if graphs else default_graph() if _make_default else None
+
+
+def default_graph() -> FuncGraph:
+    """Return this thread's graph for ops that are in no other, where ops do not run at once."""
+    if _context.default is None:
+        _context.default = _make_default[0]()
+        runtime.set_tracing(True)
+    return _context.default
+
+
+def has_default_graph() -> bool:
+    """Return whether this thread has a graph for ops that are in no other."""
+    return _context.default is not None
+
+
+def forget_default_graph() -> None:
+    """Begin a new graph when one is next needed outside of all others."""
+    _context.default = None
+
+
+def run_at_once(eagerly: bool, make: Callable[[], FuncGraph]) -> None:
+    """Make ops outside of all graphs run at once, or go to a graph that `make` gives."""
+    _make_default[:] = [] if eagerly else [make]
+    runtime.set_tracing(current_graph() is not None)
+
+
+def runs_at_once() -> bool:
+    """Return whether ops outside of all graphs run at once."""
+    return not _make_default
 
 
 def executing_eagerly() -> bool:
@@ -43,6 +77,16 @@ def tracing(graph: FuncGraph | None) -> Iterator[None]:
     finally:
         _context.graphs.pop()
         runtime.set_tracing(current_graph() is not None)
+
+
+def default_session() -> Any:
+    """Return the session that `eval` and `run` use; None where there is none."""
+    return _context.sessions[-1] if _context.sessions else None
+
+
+def session_stack() -> list[Any]:
+    """Return the default sessions of this thread, the one in use last."""
+    return _context.sessions
 
 
 scopes = [0]
@@ -73,6 +117,14 @@ def graph_stack() -> tuple[FuncGraph | None, ...]:
 
 @contextmanager
 def init_scope() -> Iterator[None]:
-    """Leave all graphs: what is made inside is made at once, and lives on."""
-    with tracing(None):
+    """Leave all functions being traced: what is made inside lives on. It is made at once, or is part of the graph around them."""
+    with tracing(outside_functions()):
         yield
+
+
+def outside_functions() -> FuncGraph | None:
+    """Return the innermost graph here that is no function's; None where ops outside of functions run at once."""
+    for graph in reversed(_context.graphs):
+        if graph is None or not graph.building_function:
+            return graph
+    return default_graph() if _make_default else None

@@ -32,7 +32,7 @@ class Traced:
     def __init__(self, name: str, function: Callable[..., Any], specs: Sequence[Spec] = (), like: Any = None) -> None:
         outer = current_graph()
         assert outer is not None
-        self.graph = FuncGraph(outer.unique_name(name), outer)
+        self.graph = FuncGraph(outer.own_name(name), outer)
         self.placeholders = [self.graph.placeholder(spec) for spec in specs]
         with tracing(self.graph):
             arguments = _arguments(like, self.placeholders) if like is not None else ()

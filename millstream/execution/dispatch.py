@@ -15,6 +15,7 @@ from millstream.base.dtypes import DType, as_dtype
 from millstream.base.spec import Spec
 from millstream.execution.context import current_graph
 from millstream.execution.convert import applying, to_tensor
+from millstream.execution.operation import operation_of_node
 from millstream.execution.specs import spec_of
 from millstream.execution.symbolic import out_of_scope
 from millstream.execution.tensor import Tensor, TensorType
@@ -238,13 +239,19 @@ def _packed(op: Op, result: Any) -> Any:
     if len(results) == 1:
         return list(result)
     if not results:
-        return None
+        return new_operation() if runtime.tracing() else None
     lists = [i for i, part in enumerate(results) if part.shape != "one"]
     if len(lists) == 1:
         # All but the one list are single: what they leave over is its own.
         at, end = lists[0], len(result) - (len(results) - lists[0] - 1)
         return (*result[:at], list(result[at:end]), *result[end:])
     return tuple(result)
+
+
+def new_operation() -> Any:
+    """Return the operation that was just added to the graph of a session; None where there is no such graph."""
+    graph = current_graph()
+    return None if graph is None or graph.building_function else operation_of_node(graph, graph.program.nodes[-1])
 
 
 def convert_arguments(op: Op, arguments: Sequence[Any]) -> tuple[Any, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ import numpy as np
 from millstream.base import dtypes, errors
 from millstream.base.spec import Spec
 from millstream.execution.context import current_graph
-from millstream.execution.graph_view import GraphView
-from millstream.execution.operation import label
+from millstream.execution.graph import Graph
+from millstream.execution.operation import base_name, free_label
 from millstream.execution.specs import spec_of
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import Tensor
@@ -26,32 +27,19 @@ LARGEST_INLINE_CONSTANT = 1024
 _serial = itertools.count()
 
 
-class FuncGraph(GraphView):
+class FuncGraph(Graph):
     """Collect the ops of one traced function. It may use the values of the graph around it: `outer`, or the one being traced."""
 
-    def __init__(self, name: str = "graph", outer: FuncGraph | None = None) -> None:
-        self.name = name
+    building_function = True
+
+    def __init__(self, name: str = "graph", outer: Graph | None = None) -> None:
+        super().__init__(name)
         self.program = Program(name)
         outer = current_graph() if outer is None else outer
         self.outer = outer
-        self.captures: dict[int, tuple[Any, Value]] = {}
-        self.tensors: dict[Value, SymbolicTensor] = {}
         self.serial = next(_serial)
-        self.variables: list[Any] = []
         self.created: list[Any] = []
-        self.creation: str | None = None
-        self.by_reference: bool = outer.by_reference if outer is not None else False
-        self.inlined: set[int] = set()
-        self.given: dict[int, Value] = {}
-        self.relied_on: set[Value] = set()
-        self.open_tapes: list[Any] = []
-        self._names: dict[str, int] = {}
-
-    def unique_name(self, name: str) -> str:
-        """Return `name`, with a number where it is taken."""
-        count = self._names.get(name, 0)
-        self._names[name] = count + 1
-        return name if not count else f"{name}_{count}"
+        self.by_reference = outer.by_reference if outer is not None else False
 
     def tensor(self, value: Value) -> SymbolicTensor:
         """Return the symbolic tensor of a value."""
@@ -98,9 +86,13 @@ class FuncGraph(GraphView):
             return value
         return self.capture(tensor)
 
+    def control_dependencies(self, control_inputs: Any) -> Any:
+        """Change nothing: a function runs in the order in which it was traced."""
+        return nullcontext()
+
     def _given_handle(self, handle: Tensor) -> Value | None:
         """Return the argument that is this very handle: one thing must not be there under two names."""
-        graph: FuncGraph | None = self
+        graph: Any = self
         while graph is not None:
             found = graph.given.get(handle._id)
             if found is not None:
@@ -111,14 +103,14 @@ class FuncGraph(GraphView):
 
     def _note_inlined(self, tensor: Tensor) -> None:
         """Remember what is in the graph by value: a tape that follows it later needs another trace."""
-        graph: FuncGraph | None = self
+        graph: Any = self
         while graph is not None:
             graph.inlined.add(tensor._id)
             graph = None if graph.creation is not None else graph.outer
 
     def note_creation(self, variable: Any) -> None:
         """Refuse a new variable where this is not the function's first trace."""
-        graph: FuncGraph | None = self
+        graph: Any = self
         while graph is not None and graph.creation is None:
             graph = graph.outer
         if graph is None:
@@ -132,7 +124,7 @@ class FuncGraph(GraphView):
             )
         graph.created.append(weakref.ref(variable))
 
-    def _is_inside(self, graph: FuncGraph) -> bool:
+    def _is_inside(self, graph: Graph) -> bool:
         outer = self.outer
         while outer is not None:
             if outer is graph:
@@ -161,13 +153,17 @@ class FuncGraph(GraphView):
         return [(t, v) for t, v in self.captures.values() if v in inputs]
 
     def create(
-        self, definition: Definition, inputs: Sequence[Tensor], attributes: Mapping[str, Any]
+        self,
+        definition: Definition,
+        inputs: Sequence[Tensor],
+        attributes: Mapping[str, Any],
+        label: str | None = None,
     ) -> tuple[SymbolicTensor, ...]:
         """Add a node and return its outputs."""
         values = [self.value_of(t) for t in inputs]
         with from_source(errors.user_line()):
             outputs = self.program.emit(definition, values, attributes)
-        label(self, self.program.nodes[-1])
+        self.program.nodes[-1].label = label or free_label(self, base_name(definition))
         return tuple(self.tensor(v) for v in outputs)
 
 

@@ -73,9 +73,7 @@ def import_graph_def(
         strip_defaults(own, producer_op_list)
     scope = "import" if name is None else name.removesuffix("/")
     prefix = (
-        f"{graph.unique_name(graph.get_name_scope() + '/' + scope if graph.get_name_scope() else scope)}/"
-        if scope
-        else ""
+        f"{graph.own_name(graph.get_name_scope() + '/' + scope if graph.get_name_scope() else scope)}/" if scope else ""
     )
     importer = Importer(graph, own, prefix, input_map or {})
     importer.read()
@@ -126,7 +124,7 @@ class Importer:
             raise ValueError(error.message) from None
 
     def _label(self, name: str) -> str:
-        return str(self.graph.unique_name(self.prefix + name))
+        return str(self.graph.own_name(self.prefix + name))
 
     def read_other(self, reader: NodeReader, node: Any) -> list[Value] | None:
         """Add what only graphs have: inputs, and nodes that do nothing but wait."""

@@ -1,4 +1,4 @@
-"""What tf.Graph lets users see of a graph being traced: operations and tensors by name, scopes, collections. Refuses sessions."""
+"""What graphs let users see: operations and tensors by name, scopes, collections."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from millstream.base.errors import explain
 from millstream.execution.context import tracing
 from millstream.execution.name_scope import NameScope, current_scope, named
 from millstream.execution.operation import Operation, operations_of
+from millstream.execution.tensor import TensorType
 
 
 class GraphView:
-    """The part of a graph's surface that only looks. Mixed into FuncGraph."""
+    """The part of a graph's surface that only looks. Mixed into Graph."""
 
     name: str
     outer: Any
     variables: list[Any]
-    building_function = True
+    building_function = False
     is_control_flow_graph = False
     finalized = False
     seed: int | None = None
@@ -89,15 +90,37 @@ class GraphView:
         return operation.outputs[int(number)]
 
     def as_graph_element(self, obj: Any, allow_tensor: bool = True, allow_operation: bool = True) -> Any:
-        """Return the tensor or operation that `obj` is or names."""
-        if isinstance(obj, str):
-            if ":" in obj and allow_tensor:
-                return self.get_tensor_by_name(obj)
-            if allow_operation:
-                return self.get_operation_by_name(obj)
-        elif (isinstance(obj, Operation) and allow_operation) or (getattr(obj, "graph", None) is self and allow_tensor):
-            return obj
+        """Return the tensor or operation that `obj` is or names.
+
+        Raises:
+          TypeError: it is neither.
+          ValueError: it belongs to another graph, or is no name of what is wanted.
+          KeyError: nothing has this name.
+        """
         wanted = " or ".join(n for n, yes in (("Tensor", allow_tensor), ("Operation", allow_operation)) if yes)
+        as_element = getattr(obj, "_as_graph_element", None)
+        found = obj if as_element is None else as_element()
+        if isinstance(found, str):
+            if ":" in found and allow_tensor:
+                return self.get_tensor_by_name(found)
+            if allow_operation:
+                if ":" in found:
+                    raise ValueError(explain(f"The name {found!r} looks like a Tensor name, but is not a valid one."))
+                return self.get_operation_by_name(found)
+            raise ValueError(
+                explain(
+                    f"The name {found!r} looks like an (invalid) Operation name, not a {wanted}. Tensor names must be of the form "
+                    '"<op_name>:<output_index>".'
+                )
+            )
+        is_operation = isinstance(found, Operation)
+        if (is_operation and allow_operation) or (
+            isinstance(found, TensorType) and allow_tensor and hasattr(found, "graph")
+        ):
+            if found.graph is not self:
+                kind = "Operation" if is_operation else "Tensor"
+                raise ValueError(explain(f"{kind} {found!r} is not an element of this graph."))
+            return found
         raise TypeError(explain(f"Can not convert a {type(obj).__name__} into a {wanted}."))
 
     def get_name_scope(self) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from millstream.base.errors import explain
 from millstream.execution.context import current_graph
@@ -13,6 +15,7 @@ from millstream.execution.context import current_graph
 class _Names(threading.local):
     def __init__(self) -> None:
         self.prefix = ""
+        self.openers: list[FrameType] = []
 
 
 _names = _Names()
@@ -44,6 +47,24 @@ def scoped(name: str) -> str:
     return _names.prefix + name
 
 
+@contextmanager
+def absolute(prefix: str) -> Iterator[None]:
+    """Let names made inside begin with `prefix`, "" or "outer/inner/", and be those that are asked for inside."""
+    before = _names.prefix
+    _names.prefix = prefix
+    _names.openers.append(sys._getframe(2))
+    try:
+        yield
+    finally:
+        _names.openers.pop()
+        _names.prefix = before
+
+
+def has_opened(frame: FrameType) -> bool:
+    """Return whether a call opened a scope that is open: what it was asked to name is the scope."""
+    return any(opener is frame for opener in _names.openers)
+
+
 class NameScope:
     """tf.name_scope: names made inside begin with `name/`. May be entered again and again."""
 
@@ -61,6 +82,7 @@ class NameScope:
     def __enter__(self) -> str:
         before = _names.prefix
         self._exits.append(before)
+        _names.openers.append(sys._getframe(1))
         if not self._name:
             _names.prefix = ""
         elif self._name.endswith("/"):
@@ -69,8 +91,9 @@ class NameScope:
             graph = current_graph()
             full = before + self._name
             # In a graph, a scope that is opened again gets a number.
-            _names.prefix = f"{full if graph is None else graph.unique_name(full)}/"
+            _names.prefix = f"{full if graph is None else graph.own_name(full)}/"
         return _names.prefix
 
     def __exit__(self, *_: object) -> None:
+        _names.openers.pop()
         _names.prefix = self._exits.pop()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
-from millstream.execution.name_scope import current_scope
+from millstream.execution.context import default_session
+from millstream.execution.name_scope import current_scope, has_opened
 from millstream.ops.declaration import Op, Types
 from millstream.program.value import Node, Value
 
@@ -89,17 +92,36 @@ class Operation:
 
     @property
     def control_inputs(self) -> list[Operation]:
-        """None: the order of a program says what runs first."""
-        return []
+        """What runs before this though it makes none of its inputs. In a function the order of the ops says so."""
+        waits = self._graph.waits_for.get(self._node, ()) if self._node is not None else ()
+        return [operation_of_node(self._graph, n) for n in waits]
+
+    def _add_control_input(self, op: Operation) -> None:
+        self._graph.add_control_inputs(self._node, [op._node])
+
+    def _add_control_inputs(self, ops: Iterable[Operation]) -> None:
+        self._graph.add_control_inputs(self._node, [op._node for op in ops])
 
     @property
     def device(self) -> str:
-        return ""
+        """The device that was asked for."""
+        found = self._graph.__dict__.get("devices", {}).get(self._node, "")
+        return str(found)
+
+    def colocation_groups(self) -> list[bytes]:
+        """Return the name of the group that is placed together: this alone."""
+        return [f"loc:@{self._name}".encode()]
+
+    def _as_graph_element(self) -> Operation:
+        return self
 
     @property
     def traceback(self) -> Any:
-        """The user's line that made this."""
-        return self._node.source if self._node is not None else None
+        """The user's line that made this, as the one entry of a list; empty where that is not known."""
+        place, _, function = (self._node.source or "" if self._node is not None else "").rpartition(" in ")
+        path, _, number = place.rpartition(":")
+        entries = [traceback.FrameSummary(path, int(number), function)] if number.isdigit() else []
+        return traceback.StackSummary.from_list(entries)
 
     @property
     def node_def(self) -> NodeDef:
@@ -136,12 +158,8 @@ class Operation:
         return tuple(self.outputs)
 
     def run(self, feed_dict: Any = None, session: Any = None) -> None:
-        """Raise: operations of traced functions run when the function is called."""
-        raise ValueError(
-            explain(
-                "Cannot execute operation using `run()`: No default session is registered. Call the tf.function instead."
-            )
-        )
+        """Run in a session: this one, or the default one."""
+        session_for(self._graph, session, "execute operation using `run()`", "run").run(self, feed_dict)
 
     def __repr__(self) -> str:
         return f"<tf.Operation '{self._name}' type={self.type}>"
@@ -159,11 +177,51 @@ def type_of(node: Node | None) -> str:
     return "StatefulPartitionedCall" if hasattr(definition, "program") else definition.name
 
 
+def session_for(graph: Any, session: Any, what: str, how: str) -> Any:
+    """Return the session to use: the given one, or the default one; ValueError where that is of another graph."""
+    if session is not None:
+        if session.graph is not graph:
+            raise ValueError(
+                explain(
+                    f"Cannot {what}: the session's graph is not the one that this belongs to: use a session of its graph."
+                )
+            )
+        return session
+    found = default_session()
+    if found is None:
+        raise ValueError(
+            explain(
+                f"Cannot {what}: No default session is registered. Use `with sess.as_default()` or pass an explicit session to "
+                f"`{how}(session=sess)`"
+            )
+        )
+    if found.graph is not graph:
+        raise ValueError(
+            explain(
+                f"Cannot use the default session to {what}: its graph is another one. Pass a session of this graph."
+            )
+        )
+    return found
+
+
+def base_name(definition: Any) -> str:
+    """Return what nodes of a definition are called, where nothing else is asked for."""
+    name = _BASE_NAMES.get(definition.name)
+    if name is None:
+        name = "StatefulPartitionedCall" if hasattr(definition, "program") else definition.name
+    return name
+
+
+def free_label(graph: Any, base: str) -> str:
+    """Return the name that a new node gets: what the user asked for, else `base`, in the scope that names are in."""
+    name = _asked_for() or base
+    return name[:-1] if name.endswith("/") else str(graph.own_name(current_scope() + name))
+
+
 def label(graph: Any, node: Node) -> str:
     """Return the name of a node, giving it one at first."""
     if node.label is None:
-        name = _asked_for() or _BASE_NAMES.get(node.definition.name) or type_of(node)
-        node.label = graph.unique_name(current_scope() + name)
+        node.label = free_label(graph, base_name(node.definition))
     return node.label
 
 
@@ -176,11 +234,11 @@ def _asked_for() -> str | None:
 
     Looked up on the stack, so that eager calls, which have no names, pay nothing for it.
     """
-    frame = sys._getframe(2)
+    frame = sys._getframe(1)
     found = None
     while frame is not None:
         code = frame.f_code
-        if not code.co_filename.startswith(_PACKAGE):
+        if not code.co_filename.startswith(_PACKAGE) or has_opened(frame):
             return found
         if (
             code.co_filename.startswith(_API)
@@ -204,30 +262,28 @@ def operation_of(tensor: Any) -> Operation:
         if node is not None:
             name = label(graph, node)
         else:
-            name = graph.unique_name(tensor.__dict__.get("given_name", "Placeholder"))
+            name = graph.own_name(tensor.__dict__.get("given_name", "Placeholder"))
         found = known[key] = Operation(graph, node, value if node is None else None, name)
     return found  # type: ignore[no-any-return]
 
 
-def operations_of(graph: Any) -> list[Operation]:
-    """Return all operations of a graph: its inputs, then its nodes in the order in which they run."""
-    found = [operation_of(graph.tensor(value)) for value in graph.program.inputs]
+def operation_of_node(graph: Any, node: Node) -> Operation:
+    """Return the operation that a node is."""
     known = graph.__dict__.setdefault("operations_", {})
-    for node in graph.program.nodes:
-        if node not in known:
-            known[node] = Operation(graph, node, None, label(graph, node))
-        found.append(known[node])
-    return found
+    found = known.get(node)
+    if found is None:
+        found = known[node] = Operation(graph, node, None, label(graph, node))
+    return found  # type: ignore[no-any-return]
+
+
+def operations_of(graph: Any) -> list[Operation]:
+    """Return all operations of a graph: the arguments of a function, then the nodes in the order in which they run."""
+    inputs = graph.program.inputs if graph.building_function else ()
+    found = [operation_of(graph.tensor(value)) for value in inputs]
+    return found + [operation_of_node(graph, node) for node in graph.program.nodes]
 
 
 def consumers_of(tensor: Any) -> list[Operation]:
     """Return the operations of its graph that take a tensor."""
     graph = tensor.graph
-    known = graph.__dict__.setdefault("operations_", {})
-    found = []
-    for node in graph.program.nodes:
-        if tensor.value in node.inputs:
-            if node not in known:
-                known[node] = Operation(graph, node, None, label(graph, node))
-            found.append(known[node])
-    return found
+    return [operation_of_node(graph, node) for node in graph.program.nodes if tensor.value in node.inputs]

@@ -81,7 +81,7 @@ class Staging:
         pred = self.truth(pred)
         outer = current_graph()
         assert outer is not None
-        graphs = [FuncGraph(outer.unique_name(name), outer) for name in ("cond_true", "cond_false")]
+        graphs = [FuncGraph(outer.own_name(name), outer) for name in ("cond_true", "cond_false")]
         results: list[list[Any]] = []
         for graph, function in zip(graphs, (true_fn, false_fn), strict=True):
             with tracing(graph):
@@ -139,7 +139,7 @@ class Staging:
             shape = [n if is_known(n) else 1 for n in spec.shape or ()]
             if spec.dtype == dtypes.string:
                 return constant_of(np.full(shape, b"", object), spec.dtype)
-            return constant_of(np.zeros(shape, spec.dtype.as_numpy_dtype), spec.dtype)
+            return constant_of(np.zeros(shape, spec.dtype.stored), spec.dtype)
 
         return nest.map_structure(zero, value, expand_composites=True)
 

@@ -8,7 +8,7 @@ from millstream.base import errors
 from millstream.base.dtypes import DType
 from millstream.base.shapes import TensorShape, from_spec_shape
 from millstream.base.sizes import fresh_symbol, is_known
-from millstream.execution.operation import Operation, consumers_of, operation_of
+from millstream.execution.operation import Operation, consumers_of, operation_of, session_for
 from millstream.execution.tensor import Tensor
 from millstream.program.value import Value
 
@@ -106,15 +106,8 @@ class SymbolicTensor(Tensor):
             self.value_.spec = spec.with_shape(known)
 
     def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
-        """Evaluate in a version-1 session."""
-        if session is None:
-            raise ValueError(
-                errors.explain(
-                    "Cannot evaluate tensor using `eval()`: No default session is registered. Use `with sess.as_default()` or "
-                    "pass an explicit session to `eval(session=sess)`"
-                )
-            )
-        return session.run(self, feed_dict)
+        """Return what this is in a session: this one, or the default one."""
+        return session_for(self.graph, session, "evaluate tensor using `eval()`", "eval").run(self, feed_dict)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise NotImplementedError(

@@ -17,7 +17,7 @@ from millstream.base.dtypes import DType, as_dtype
 from millstream.base.shapes import TensorShape
 from millstream.base.tensor_specs import VariableSpec
 from millstream.execution import tape as tapes
-from millstream.execution.context import current_graph, init_scope
+from millstream.execution.context import current_graph, init_scope, outside_functions
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply, attributes_key, handle_of
 from millstream.execution.lifting import lifted
@@ -73,11 +73,17 @@ def read_key(dtype: DType) -> Any:
     return attributes_key(ops.read_variable, ops.read_variable.complete({"dtype": dtype}))
 
 
+kinds_in_graphs: list[Any] = []
+"""What variables of graphs of sessions are; `graph_variable` says it, which stands above."""
+
+
 class _VariableMeta(abc.ABCMeta):
     """Makes `tf.Variable(...)` a ResourceVariable, by way of the creators of the scopes around it."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        made = ResourceVariable if cls is Variable else cls
+        made: Any = cls
+        if cls is Variable:
+            made = ResourceVariable if outside_functions() is None else kinds_in_graphs[0]
         if not creators or kwargs.get("handle") is not None or not issubclass(cls, Variable):
             return abc.ABCMeta.__call__(made, *args, **kwargs)
 
@@ -385,7 +391,7 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
         tensor = value if isinstance(value, Tensor) and value.dtype is self._dtype else to_tensor(value, self._dtype)
         if self._sizes == getattr(tensor, "_shape", None) and not runtime.tracing():
             runtime.state_assign(self._handle, tensor)
-            return self._changed() if read_value else None
+            return self._changed() if read_value else self._done()
         if not self._shape.is_compatible_with(tensor.shape):
             label = "" if self._handle_name is None else f" {self._handle_name}"
             raise ValueError(
@@ -401,7 +407,7 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
             raise out_of_scope(tensor)
         else:
             runtime.state_assign(self._handle, tensor)
-        return self._changed() if read_value else None
+        return self._changed() if read_value else self._done()
 
     def assign_add(self, delta: Any, use_locking: Any = None, name: str | None = None, read_value: bool = True) -> Any:
         """Add `delta` to what the variable holds."""
@@ -416,7 +422,11 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
         if execute(handle_of(op), None, self._handle, tensor) is NotImplemented:
             tell_graphs(self)
             apply(op, self._handle, tensor)
-        return self._changed() if read_value else None
+        return self._changed() if read_value else self._done()
+
+    def _done(self) -> Any:
+        """Return what an assignment gives whose result is not wanted."""
+        return None
 
     def _changed(self) -> Variable:
         """Return this variable as what an assignment gives: the same, under another name."""

@@ -138,6 +138,9 @@ class Node:
 class Program:
     """Keep inputs, a straight list of nodes in the order in which they run, and outputs."""
 
+    streams: tuple[Program, Mapping[Node, int]] | None = None
+    """Whose random streams its nodes use, and where each node's numbers begin; None: its own, in the order of the nodes."""
+
     def __init__(self, name: str = "main") -> None:
         self.name = name
         self.inputs: list[Value] = []
