@@ -213,8 +213,11 @@ def expand_into(program: Program, inputs: Sequence[Value], outer: Mapping[Symbol
         unify(old.spec, new.spec, own)
     sizes: dict[Symbol, Size] = {**outer, **own}
     before, result.sizes = result.sizes, sizes
+    owner, numbers = program.streams or (None, {})
     try:
         for node in program.nodes:
+            if owner is not None:
+                result.origin, result.ordinals = owner, itertools.count(numbers[node])
             arguments = [place[v] for v in node.inputs]
             attributes = node.attributes
             if attributes:
