@@ -65,6 +65,7 @@ class LibraryWriter:
         self.customs: list[CustomGradient] = []
         """Functions with gradients of their own, where `keep_gradients` is set."""
         self.keep_gradients = False
+        self._kinds = 0
 
     def name_of(self, program: Program) -> str:
         """Return the name of a program as a function, writing it first where that was not done."""
@@ -128,7 +129,9 @@ class LibraryWriter:
             rest = [Value(v.spec.with_value(None)) for v in node.outputs[definition.count :]]
             gradient.inputs = [*given.inputs[: definition.count], *rest, *given.inputs[definition.count :]]
             gradient.nodes, gradient.outputs = given.nodes, given.outputs
-            kind = f"CustomGradient-{len(self.customs) + 1}"
+            # Gradients inside of this gradient are written before it is added: they have numbers of their own.
+            self._kinds += 1
+            kind = f"CustomGradient-{self._kinds}"
             nodes[writer.names[node]].attr["_gradient_op_type"].s = kind.encode()
             places = [plain_place(writer.place[v]) for v in captures]
             made = CustomGradient(self.add(gradient), kind, function.signature.name, node, definition, captures, places)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import millstream as tf
+from millstream.saving.files import read_saved_model
 from millstream.saving.testdata.run_saved_models import called, cases, tensors
 
 CASES = cases()
@@ -230,3 +231,28 @@ def test_variables_are_cut_into_files_as_the_sharding_callback_says(tmp_path: Pa
 def test_options_that_are_not_supported_are_refused_by_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(tf.errors.UnimplementedError, match=name):
         tf.saved_model.save(tf.Module(), tmp_path, options=tf.saved_model.SaveOptions(**{name: True}))
+
+
+def test_gradients_of_gradients_that_functions_say_themselves_keep_their_own_names(tmp_path: Path) -> None:
+    @tf.custom_gradient
+    def twice(x):
+        @tf.custom_gradient
+        def ten_times(dy):
+            return dy * 10.0, lambda d: d * 100.0
+
+        return x * 2.0, ten_times
+
+    root = tf.Module()
+    root.f = tf.function(twice, input_signature=[tf.TensorSpec([])], autograph=False)
+    tf.saved_model.save(root, tmp_path / "m", options=tf.saved_model.SaveOptions(experimental_custom_gradients=True))
+    saved = read_saved_model(str(tmp_path / "m"))
+    kinds = [g.registered_op_type for g in saved.meta_graphs[0].graph_def.library.registered_gradients]
+    assert sorted(kinds) == ["CustomGradient-1", "CustomGradient-2"]
+    loaded, x, seed = tf.saved_model.load(tmp_path / "m"), tf.constant(3.0), tf.constant(1.0)
+    with tf.GradientTape() as outer:
+        outer.watch(seed)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = loaded.f(x)
+        first = tape.gradient(y, x, output_gradients=seed)
+    assert float(first) == 10.0 and float(outer.gradient(first, seed)) == 100.0
