@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import struct
 from typing import Any
@@ -36,14 +35,6 @@ def _pillow() -> Any:
     return Image
 
 
-@functools.cache
-def _pillow_jpeg() -> Any:
-    _pillow()
-    from PIL.JpegImagePlugin import JpegImageFile
-
-    return JpegImageFile
-
-
 def format_of(content: bytes) -> str:
     """Return jpeg, png, gif, bmp or webp; InvalidArgumentError for anything else."""
     if not content:
@@ -58,8 +49,6 @@ def format_of(content: bytes) -> str:
 
 def _opened(content: bytes, what: str) -> Any:
     try:
-        if what == "JPEG":
-            return _pillow_jpeg()(io.BytesIO(content))
         return _pillow().open(io.BytesIO(content))
     except (OSError, ValueError, SyntaxError) as error:
         raise refused(f"Invalid {what} data: {error}.") from None
@@ -89,16 +78,65 @@ def _shared(image: Any) -> np.ndarray:
     return runtime.from_arrow(array, height, width, _SHARED[image.mode])._numpy()  # type: ignore[no-any-return]
 
 
+_JPEG_MODES = {1: ("L", "L"), 3: ("RGB", "RGB"), 4: ("CMYK", "CMYK;I")}
+"""What Pillow calls pixels with so many layers, and how files hold them."""
+
+_JPEG_BYTES = 1 << 29
+"""Larger images are refused, as by TensorFlow."""
+
+_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_JPEG_ALONE = {0x01, *range(0xD0, 0xD8)}
+"""Markers with nothing behind them."""
+
+
+def _jpeg_frame(content: bytes) -> tuple[int, int, int]:
+    """Return rows, columns and layers of a JPEG, as its only frame header before the first scan has them."""
+    found: tuple[int, int, int] | None = None
+    at = 2
+    try:
+        while (marker := content[(at := _marker_at(content, at))]) != 0xDA:
+            at += 1
+            if marker in _JPEG_ALONE:
+                continue
+            if marker in _JPEG_FRAMES:
+                bits, rows, columns, layers = struct.unpack_from(">BHHB", content, at + 2)
+                if found or bits != 8 or layers not in _JPEG_MODES or rows == 0 or columns == 0:
+                    what = "a second frame" if found else f"{columns} x {rows} pixels of {layers} layers of {bits} bits"
+                    raise refused(f"Invalid JPEG data: {what}.")
+                found = rows, columns, layers
+            at += max(int.from_bytes(content[at : at + 2]), 2)
+    except (IndexError, ValueError, struct.error):
+        raise refused("Invalid JPEG data: it is cut off in its head.") from None
+    if found is None:
+        raise refused("Invalid JPEG data: a scan comes before its frame.")
+    return found
+
+
+def _marker_at(content: bytes, at: int) -> int:
+    """Return where the next marker is; ValueError or IndexError where there is none."""
+    while True:
+        at = content.index(b"\xff", at)
+        while content[at] == 0xFF:
+            at += 1
+        if content[at]:
+            return at
+
+
 def jpeg(content: bytes, channels: int, ratio: int = 1) -> np.ndarray:
     """Return [rows, columns, channels], made smaller by `ratio` (1, 2, 4, 8)."""
-    image = _opened(content, "JPEG")
-    if channels == 1 and image.mode == "CMYK":
+    rows, columns, layers = _jpeg_frame(content)
+    if channels == 1 and layers == 4:
         raise refused("Invalid JPEG data: a CMYK image has no grey channel;", "ask for 3 channels")
-    mode = {0: "L" if image.mode == "L" else "RGB", 1: "L", 3: "RGB", 4: "RGB"}[channels]
-    if ratio != 1 or mode == "L":
-        width, height = image.size
-        image.draft(mode if image.mode != "CMYK" else None, (max(width // ratio, 1), max(height // ratio, 1)))
-    pixels = _pixels(image, "JPEG", mode)
+    size = (-(-columns // ratio), -(-rows // ratio))
+    if size[0] * size[1] * (channels or layers) >= _JPEG_BYTES:
+        raise refused(f"Invalid JPEG data: {columns} x {rows} pixels are more than {_JPEG_BYTES} bytes.")
+    # Pillow's reader of files goes through all markers in Python; its decoder alone is asked, which has Python's lock free.
+    mode, held = _JPEG_MODES[1 if channels == 1 else layers]
+    try:
+        image = _pillow().frombytes(mode, size, content, "jpeg", held, "", ratio, 0)
+    except (OSError, ValueError) as error:
+        raise refused(f"Invalid JPEG data: {error}.") from None
+    pixels = _pixels(image, "JPEG", "L" if channels == 1 or (channels == 0 and layers == 1) else "RGB")
     return _with_alpha(pixels) if channels == 4 else pixels
 
 
@@ -106,8 +144,7 @@ def jpeg_shape(content: bytes) -> tuple[int, int, int]:
     """Return rows, columns and channels of a JPEG without reading its pixels."""
     if format_of(content) != "jpeg":
         raise refused("Invalid JPEG data.")
-    image = _opened(content, "JPEG")
-    return image.size[1], image.size[0], len(image.getbands())
+    return _jpeg_frame(content)
 
 
 def _with_alpha(pixels: np.ndarray) -> np.ndarray:

@@ -99,3 +99,31 @@ def test_files_are_read_inside_a_dataset() -> None:
     data = tf.data.Dataset.from_tensor_slices([content("jpeg"), content("png")])
     data = data.map(lambda c: tf.image.resize(tf.io.decode_image(c, 3, expand_animations=False), (4, 5)))
     assert [x.shape.as_list() for x in data] == [[4, 5, 3]] * 2
+
+
+def _damaged_jpegs() -> dict[str, bytes]:
+    whole = tf.io.encode_jpeg(tf.zeros([9, 7, 3], tf.uint8)).numpy()
+    frame = whole.index(b"\xff\xc0")
+    huge = whole[: frame + 5] + b"\xff\xff\xff\xff" + whole[frame + 9 :]
+    end = frame + 2 + int.from_bytes(whole[frame + 2 : frame + 4], "big")
+    return {
+        "two frames": whole[:end] + whole[frame:],
+        "more than": huge,
+        "cut off": whole[: frame + 4],
+        "before its frame": whole[:frame] + whole[end:],
+        "not enough": whole[:-30],
+    }
+
+
+@pytest.mark.parametrize("damage", ["two frames", "more than", "cut off", "before its frame", "not enough"])
+def test_damaged_jpegs_are_refused_before_their_pixels_have_room(damage: str) -> None:
+    said = "second frame" if damage == "two frames" else damage
+    with pytest.raises(tf.errors.InvalidArgumentError, match=said):
+        tf.io.decode_jpeg(_damaged_jpegs()[damage])
+
+
+@pytest.mark.parametrize("ratio", [2, 4, 8])
+def test_small_jpegs_are_made_smaller_by_the_ratio_asked_for(ratio: int) -> None:
+    for rows, columns in [(1, 1), (3, 17), (7, 7), (16, 9)]:
+        content = tf.io.encode_jpeg(tf.zeros([rows, columns, 3], tf.uint8))
+        assert tf.io.decode_jpeg(content, ratio=ratio).shape == (-(-rows // ratio), -(-columns // ratio), 3)
