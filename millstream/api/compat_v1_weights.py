@@ -1,0 +1,123 @@
+"""Weights of losses and metrics in tf.compat.v1: how they are spread over values, and axes of size 1 that one of two has more.
+Refuses weights that have neither one element nor the rank of the values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from millstream.api.public import public, root
+from millstream.base.errors import explain
+from millstream.execution.context import current_graph
+from millstream.execution.name_scope import NameScope
+
+tf: Any = root()
+
+
+@public("compat.v1.name_scope")
+class name_scope:
+    """Put a name before those of what is made inside.
+
+    Args:
+      name: the name; ends it with a slash, it is put in the place of all names around.
+      default_name: the name where `name` is None.
+      values: tensors whose graph is meant; accepted where ops run at once.
+
+    Raises:
+      TypeError: a name is no text.
+      ValueError: there is no name, though there are `values`.
+
+    >>> with tf.Graph().as_default(), tf.compat.v1.name_scope("part") as scope:
+    ...     print(scope)
+    part/
+    """
+
+    def __init__(self, name: Any, default_name: Any = None, values: Any = None) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(explain("`name` for name_scope must be a string."))
+        self._name = default_name if name is None else name
+        self._values = values
+        if self._name is None and values is not None:
+            raise ValueError(
+                explain(f"At least one of name ({name}) and default_name ({default_name}) must be provided.")
+            )
+        self._open: list[list[Any]] = []
+
+    @property
+    def name(self) -> Any:
+        """The name that was given."""
+        return self._name
+
+    def __enter__(self) -> str:
+        entered: list[Any] = []
+        for value in self._values or ():
+            graph = (
+                getattr(value, "graph", None)
+                if current_graph() is not None and not hasattr(value, "_unique_id")
+                else None
+            )
+            if graph is not None and graph is not current_graph():
+                entered.append(graph.as_default())
+                entered[-1].__enter__()
+                break
+        entered.append(NameScope(self._name or ""))
+        found: str = entered[-1].__enter__()
+        self._open.append(entered)
+        return found
+
+    def __exit__(self, *error: Any) -> None:
+        for scope in reversed(self._open.pop()):
+            scope.__exit__(*error)
+
+
+_REFUSAL = "weights can not be broadcast to values."
+
+
+def spread_weights(weights: Any, values: Any) -> Any:
+    """Return the weights in the shape of the values: they have one element, or the same rank with sizes 1 or equal."""
+    weights, values = tf.convert_to_tensor(weights), tf.convert_to_tensor(values)
+    check_weights(weights, values)
+    if weights.shape.is_fully_defined() and weights.shape == values.shape:
+        return weights
+    return weights * tf.ones_like(values, dtype=weights.dtype)
+
+
+def check_weights(weights: Any, values: Any) -> None:
+    """Refuse weights that cannot be spread over the values.
+
+    Raises:
+      ValueError: their shapes are known and do not fit; else an error comes when the graph runs.
+    """
+    if weights.shape.rank == 0:
+        return
+    shapes = f"values.rank={values.shape.rank}. weights.rank={weights.shape.rank}. values.shape={values.shape}. "
+    if weights.shape.rank is not None and values.shape.rank is not None:
+        if weights.shape.rank != values.shape.rank:
+            raise ValueError(explain(f"{_REFUSAL} {shapes}weights.shape={weights.shape}."))
+        known = zip(weights.shape.as_list(), values.shape.as_list(), strict=True)
+        if any(w is not None and v is not None and w not in (1, v) for w, v in known):
+            raise ValueError(explain(f"{_REFUSAL} Mismatch. {shapes}weights.shape={weights.shape}."))
+
+
+def squeezed(labels: Any, predictions: Any, more: int = 0) -> tuple[Any, Any]:
+    """Return labels and predictions without the last axis, of size 1, that one of them has beyond the expected `more`."""
+    labels, predictions = tf.convert_to_tensor(labels), tf.convert_to_tensor(predictions)
+    if labels.shape.rank is None or predictions.shape.rank is None:
+        return labels, predictions
+    difference = predictions.shape.rank - labels.shape.rank
+    if difference == more + 1 and predictions.shape[-1] in (1, None):
+        predictions = tf.squeeze(predictions, [-1])
+    elif difference == more - 1 and labels.shape[-1] in (1, None):
+        labels = tf.squeeze(labels, [-1])
+    return labels, predictions
+
+
+def fitted(weights: Any, predictions: Any) -> Any:
+    """Return the weights with as many axes as the predictions, where they have one more or less; scalars as they are."""
+    weights = tf.convert_to_tensor(weights)
+    if weights.shape.rank is None or predictions.shape.rank is None or weights.shape.rank == 0:
+        return weights
+    if weights.shape.rank - predictions.shape.rank == 1:
+        return tf.squeeze(weights, [-1])
+    if predictions.shape.rank - weights.shape.rank == 1:
+        return tf.expand_dims(weights, [-1])
+    return weights
