@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import json
 import os
 from collections.abc import Callable
 from typing import Any
 
+from millstream.api.io_gfile import local_path, matching
 from millstream.base import dtypes, errors
 from millstream.base.specs import RaggedTensorSpec, SparseTensorSpec, TensorSpec
 from millstream.data.fingerprint import digest_of
@@ -227,7 +227,7 @@ class FileMethods(DatasetMethods):
           seed: a whole number that decides the order.
 
         Raises:
-          tf.errors.InvalidArgumentError: no file matches.
+          tf.errors.InvalidArgumentError: no file and no directory matches.
 
         >>> folder = tempfile.mkdtemp()
         >>> for name in ("a.txt", "b.txt"):
@@ -244,7 +244,7 @@ class FileMethods(DatasetMethods):
                 None, None, "list_files inside of a traced function is not supported; list the files outside of it."
             )
         patterns = [tensor.numpy()] if tensor.shape.rank == 0 else tensor.numpy().tolist()
-        found = sorted({m for p in patterns for m in glob.glob(os.fsdecode(p)) if os.path.isfile(m)})
+        found = sorted(m for p in patterns for m in matching(local_path(p)))
         if not found:
             raise refused(f"No files matched pattern: {', '.join(os.fsdecode(p) for p in patterns)}")
         names = SourceMethods.from_tensor_slices(found)

@@ -208,6 +208,15 @@ def test_list_files_gives_names_in_order_or_at_random(tmp_path: Path) -> None:
     assert sorted(values(Dataset.list_files([pattern], seed=2))) == sorted(values(Dataset.list_files(pattern, False)))
 
 
+def test_list_files_finds_folders_and_what_matches_twice(tmp_path: Path) -> None:
+    for name in ("daisy", "rose"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "a.txt").touch()
+    patterns = [os.path.join(tmp_path, "*"), os.path.join(tmp_path, "a.txt")]
+    found = [os.path.basename(n).decode() for n in Dataset.list_files(patterns, shuffle=False).as_numpy_iterator()]
+    assert found == ["a.txt", "a.txt", "daisy", "rose"]
+
+
 @pytest.fixture
 def people(tmp_path: Path) -> str:
     (tmp_path / "a.csv").write_text('name,age,weight\nAnn,31,61.5\n"Bo, jr",,70\n')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as MappingType
@@ -13,6 +14,8 @@ from millstream.base import nest
 from millstream.base.errors import explain
 from millstream.execution.tensor import TensorType
 from millstream.execution.trackable import NoDependency, Trackable, TrackableReference
+
+log = logging.getLogger("millstream")
 
 
 class TrackableDataStructure(Trackable):
@@ -85,7 +88,14 @@ class List(TrackableDataStructure):
 
     def append(self, value: Any) -> None:
         """Add a member at the end."""
-        self._storage.append(self._track_value(value, str(len(self._storage))))
+        name = str(len(self._storage))
+        try:
+            value = self._track_value(value, name)
+        except ValueError as error:
+            # As in TensorFlow, a member that a waiting checkpoint's value does not fit keeps its own one.
+            log.warning("Member %s of a list keeps its value: %s", name, error)
+            self._unconditional_dependency_names[name] = value
+        self._storage.append(value)
 
     def extend(self, values: Iterable[Any]) -> None:
         """Add members at the end."""

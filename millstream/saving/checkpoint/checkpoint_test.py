@@ -86,6 +86,18 @@ def test_values_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         tf.train.Checkpoint(v=tf.Variable([1, 2])).read(path)
 
 
+def test_a_list_keeps_a_later_member_that_does_not_fit(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = saved(tmp_path, m=module(y=[tf.Variable([1.0, 2.0]), tf.Variable([3.0])]))
+    later = module(y=[])
+    tf.train.Checkpoint(m=later).restore(path).expect_partial()
+    with caplog.at_level(logging.WARNING, "millstream"):
+        later.y.append(tf.Variable([[5.0, 6.0]]))
+    later.y.append(tf.Variable([0.0]))
+    assert "Member 0 of a list keeps its value" in caplog.text
+    assert [v.numpy().tolist() for v in later.y] == [[[5.0, 6.0]], [3.0]]
+    assert saved(tmp_path / "again", m=later)
+
+
 def test_matches_are_checked_from_both_sides(tmp_path: Path) -> None:
     path = tf.train.Checkpoint(v=tf.Variable(1.0), w=tf.Variable(1)).write(tmp_path / "a")
     one = tf.train.Checkpoint(v=tf.Variable(0.0))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import logging
+import sys
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -68,7 +69,7 @@ class Leftovers:
         self.expect_partial = False
 
     def __del__(self) -> None:
-        if self.expect_partial:
+        if self.expect_partial or sys.is_finalizing():
             return
         names: dict[int, str] = {}
         lines = []
