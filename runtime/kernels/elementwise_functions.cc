@@ -53,44 +53,35 @@ vf power_any(vf x, vf y) {
   return slow;
 }
 
+// The quotient of integers of at most 32 bits is exact in float64, of which there are vectors. 0 fails, -1 may not overflow.
 template <typename T>
-int divide_integers(MS_STEP) {
-  T* to = static_cast<T*>(d);
-  const T* x = static_cast<const T*>(a);
-  const T* y = static_cast<const T*>(b);
-  int failed = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    const T under = y[i];
-    if (under == 0) {
-      failed = step_division_by_zero;
-      to[i] = 0;
-    } else if (static_cast<T>(-1) < 0 && under == static_cast<T>(-1)) {
-      to[i] = static_cast<T>(Wrapping<T>{0} - static_cast<Wrapping<T>>(x[i]));
-    } else {
-      to[i] = static_cast<T>(x[i] / under);
-    }
+MS_INLINE T quotient_of(T x, T y) {
+  constexpr T minus_one = static_cast<T>(-1);
+  const bool negated = minus_one < 0 && y == minus_one;
+  if constexpr (sizeof(T) <= 4) {
+    const double under = static_cast<double>(y == 0 || negated ? T(1) : y);
+    const T quotient = static_cast<T>(static_cast<double>(x) / under);
+    return y == 0 ? T(0) : negated ? static_cast<T>(Wrapping<T>{0} - static_cast<Wrapping<T>>(x)) : quotient;
+  } else {
+    if (y == 0) return 0;
+    return negated ? static_cast<T>(Wrapping<T>{0} - static_cast<Wrapping<T>>(x)) : static_cast<T>(x / y);
   }
-  return failed;
 }
 
-template <typename T>
-int remainder_integers(MS_STEP) {
+template <typename T, bool rest>
+int divide_integers(MS_STEP) {
+  using W = Wrapping<T>;
   T* to = static_cast<T*>(d);
   const T* x = static_cast<const T*>(a);
   const T* y = static_cast<const T*>(b);
-  int failed = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    const T under = y[i];
-    if (under == 0) {
-      failed = step_division_by_zero;
-      to[i] = 0;
-    } else if (static_cast<T>(-1) < 0 && under == static_cast<T>(-1)) {
-      to[i] = 0;
-    } else {
-      to[i] = static_cast<T>(x[i] % under);
-    }
-  }
-  return failed;
+  T zeros = 0;
+  MS_EACH(const T over = x[i]; const T under = y[i]; const T quotient = quotient_of(over, under);
+          zeros = static_cast<T>(zeros | (under == 0));
+          const T left = under == 0
+                             ? T(0)
+                             : static_cast<T>(static_cast<W>(over) - static_cast<W>(quotient) * static_cast<W>(under));
+          to[i] = rest ? left : quotient)
+  return zeros != 0 ? step_division_by_zero : 0;
 }
 
 template <typename T>
@@ -341,9 +332,9 @@ StepFunction integer_step(TileOp op) {
     case multiply:
       return MS_TWO(T, T, static_cast<W>(x) * static_cast<W>(y));
     case divide:
-      return divide_integers<T>;
+      return divide_integers<T, false>;
     case remainder:
-      return remainder_integers<T>;
+      return divide_integers<T, true>;
     case power:
       return power_integers<T>;
     case maximum:
@@ -480,6 +471,7 @@ StepFunction step_of(TileOp op, DType type) {
     default:
       break;
   }
+  if (!found) found = vector_step(op, type);
   return found ? found : special_step(op, type);
 }
 

@@ -9,6 +9,7 @@ namespace millstream::MS_ISA {
 enum class Motion { load, store, round };
 StepFunction convert_step(DType from, DType to);
 StepFunction motion_of(DType type, Motion motion);
+StepFunction vector_step(TileOp op, DType type);  // nullptr where there is none
 
 namespace {
 

@@ -1,5 +1,6 @@
 // Tests of `fused`: numbers against plain loops, every way of reading, and words that must be refused.
 #include "kernels/elementwise_testing.h"
+#include "kernels/operands.h"
 
 using namespace millstream;
 using namespace millstream::testing;
@@ -82,6 +83,7 @@ void test_functions_are_within_three_units() {
   struct {
     TileOp op;
     double (*f)(double);
+    double units = 3;
   } functions[] = {{TileOp::exp, [](double v) { return std::exp(v); }},
                    {TileOp::expm1, [](double v) { return std::expm1(v); }},
                    {TileOp::log, [](double v) { return std::log(v); }},
@@ -95,8 +97,18 @@ void test_functions_are_within_three_units() {
                    {TileOp::rsqrt, [](double v) { return 1 / std::sqrt(v); }},
                    {TileOp::floor, [](double v) { return std::floor(v); }},
                    {TileOp::round_even, [](double v) { return std::rint(v); }},
-                   {TileOp::atan, [](double v) { return std::atan(v); }}};
-  for (const auto& [op, f] : functions) {
+                   {TileOp::atan, [](double v) { return std::atan(v); }},
+                   {TileOp::tan, [](double v) { return std::tan(v); }},
+                   {TileOp::asin, [](double v) { return std::asin(v); }},
+                   {TileOp::acos, [](double v) { return std::acos(v); }},
+                   {TileOp::sinh, [](double v) { return std::sinh(v); }},
+                   {TileOp::cosh, [](double v) { return std::cosh(v); }},
+                   {TileOp::asinh, [](double v) { return std::asinh(v); }},
+                   {TileOp::acosh, [](double v) { return std::acosh(v); }},
+                   {TileOp::atanh, [](double v) { return std::atanh(v); }},
+                   {TileOp::erfc, [](double v) { return std::erfc(v); }, 6},
+                   {TileOp::lgamma, [](double v) { return std::lgamma(v); }}};
+  for (const auto& [op, f, units] : functions) {
     ProgramWriter program({n});
     program.output(program.step(op, DType::float32, program.input(DType::float32, {1})), DType::float32);
     must_run("fused", {&x}, {&out}, program.words());
@@ -105,11 +117,25 @@ void test_functions_are_within_three_units() {
       const float got = out.as<float>()[i], near = static_cast<float>(want);
       const double unit =
           std::fmax(1.4013e-45, static_cast<double>(std::nextafter(std::fabs(near), inf) - std::fabs(near)));
-      const bool right = std::isnan(want) ? std::isnan(got) : got == near || std::fabs(got - want) <= 3 * unit;
+      const bool right = std::isnan(want) ? std::isnan(got) : got == near || std::fabs(got - want) <= units * unit;
       expect(right, "function " + std::to_string(static_cast<int>(op)) + " of " +
                         std::to_string(at[static_cast<size_t>(i)]) + ": " + std::to_string(got) + " for " +
                         std::to_string(want));
     }
+  }
+}
+
+void test_steps_that_nobody_needs_take_nothing_along() {
+  constexpr int64_t n = 37;
+  Value x = random_value(DType::float32, {n}), out(DType::float32, {n});
+  ProgramWriter program({n});
+  const int64_t a = program.input(DType::float32, {1});
+  const int64_t product = program.step(TileOp::multiply, DType::float32, a, a);
+  program.step(TileOp::subtract, DType::float32, product, a);  // could do the product itself, but is never done
+  program.output(product, DType::float32);
+  must_run("fused", {&x}, {&out}, program.words());
+  for (int64_t i = 0; i < n; ++i) {
+    expect(out.as<float>()[i] == x.as<float>()[i] * x.as<float>()[i], "product, element " + std::to_string(i));
   }
 }
 
@@ -127,6 +153,107 @@ void test_powers_are_those_of_the_library() {
     const double want = static_cast<double>(std::pow(values[i / n], values[i % n]));
     expect(close(get(out, i), want, 1e-6 * std::fmax(1, std::fabs(want))), "power, element " + std::to_string(i));
   }
+}
+
+void test_angles_and_remainders_are_those_of_the_library() {
+  const float values[] = {0,      -0.0f,  1,       -1,       2.5f,     -3,        1e30f,
+                          -1e30f, 1e-40f, -1e-45f, 16777216, INFINITY, -INFINITY, NAN};
+  constexpr int64_t n = std::size(values);
+  Value x(DType::float32, {n}), y(DType::float32, {n}), out(DType::float32, {n, n});
+  std::memcpy(x.tensor.data, values, sizeof values);
+  std::memcpy(y.tensor.data, values, sizeof values);
+  for (const TileOp op : {TileOp::atan2, TileOp::remainder}) {
+    ProgramWriter program({n, n});
+    const int64_t a = program.input(DType::float32, {1, 0}), b = program.input(DType::float32, {0, 1});
+    program.output(program.step(op, DType::float32, a, b), DType::float32);
+    must_run("fused", {&x, &y}, {&out}, program.words());
+    for (int64_t i = 0; i < n * n; ++i) {
+      const float left = values[i / n], right = values[i % n];
+      const float want = op == TileOp::atan2 ? std::atan2(left, right) : std::fmod(left, right);
+      const double got = get(out, i);
+      // Remainders are exact; the sign of a zero counts.
+      const bool right_value = op == TileOp::atan2 ? close(got, static_cast<double>(want), 3e-7)
+                               : std::isnan(want)  ? std::isnan(got)
+                                                   : got == static_cast<double>(want);
+      expect(right_value && (std::isnan(want) || std::signbit(got) == std::signbit(want)),
+             "angle or remainder, element " + std::to_string(i));
+    }
+  }
+}
+
+void test_functions_of_float64_keep_its_digits() {
+  std::vector<double> at = {0,     -0.0, 1,      -1,     INFINITY, -INFINITY, NAN,  709.7,
+                            709.8, -708, -745.1, -745.2, 5e-324,   1e-310,    1e308};
+  std::normal_distribution<double> normal(0, 200);
+  for (int i = 0; i < 4000; ++i) at.push_back(normal(generator));
+  for (int i = 0; i < 4000; ++i) at.push_back(std::exp(normal(generator)));
+  const int64_t n = static_cast<int64_t>(at.size());
+  Value x(DType::float64, {n}), out(DType::float64, {n});
+  std::memcpy(x.tensor.data, at.data(), at.size() * sizeof(double));
+  struct {
+    TileOp op;
+    double (*f)(double);
+  } functions[] = {
+      {TileOp::exp, [](double v) { return std::exp(v); }},
+      {TileOp::log, [](double v) { return std::log(v); }},
+      {TileOp::logistic, [](double v) { return v < 0 ? std::exp(v) / (1 + std::exp(v)) : 1 / (1 + std::exp(-v)); }}};
+  for (const auto& [op, f] : functions) {
+    ProgramWriter program({n});
+    program.output(program.step(op, DType::float64, program.input(DType::float64, {1})), DType::float64);
+    must_run("fused", {&x}, {&out}, program.words());
+    for (int64_t i = 0; i < n; ++i) {
+      const double want = f(at[static_cast<size_t>(i)]), got = out.as<double>()[i];
+      const double unit = std::nextafter(std::fabs(want), INFINITY) - std::fabs(want);
+      expect(std::isnan(want) ? std::isnan(got) : got == want || std::fabs(got - want) <= 4 * unit,
+             "float64 function " + std::to_string(static_cast<int>(op)) + " of " +
+                 std::to_string(at[static_cast<size_t>(i)]));
+    }
+  }
+}
+
+// Each of a row is divided by another number of the row, with the types' ends among them.
+template <typename T>
+void divide_all(DType type) {
+  const T low = std::numeric_limits<T>::min(), high = std::numeric_limits<T>::max();
+  const T values[] = {low,
+                      high,
+                      static_cast<T>(low + 1),
+                      static_cast<T>(high - 1),
+                      1,
+                      2,
+                      3,
+                      7,
+                      100,
+                      static_cast<T>(-1),
+                      static_cast<T>(-7),
+                      static_cast<T>(high / 3)};
+  constexpr int64_t n = std::size(values);
+  Value x(type, {n}), y(type, {n}), out(type, {n, n});
+  std::memcpy(x.tensor.data, values, sizeof values);
+  for (int64_t i = 0; i < n; ++i) y.as<T>()[i] = values[i] == 0 ? T(5) : values[i];
+  for (const TileOp op : {TileOp::divide, TileOp::remainder}) {
+    ProgramWriter program({n, n});
+    const int64_t over = program.input(type, {1, 0}), under = program.input(type, {0, 1});
+    program.output(program.step(op, type, over, under), type);
+    must_run("fused", {&x, &y}, {&out}, program.words());
+    for (int64_t i = 0; i < n * n; ++i) {
+      const T a = values[i / n], b = y.as<T>()[i % n];
+      const bool wraps = std::is_signed_v<T> && b == static_cast<T>(-1) && a == low;
+      const T want =
+          op == TileOp::divide ? (wraps ? low : static_cast<T>(a / b)) : (wraps ? T(0) : static_cast<T>(a % b));
+      expect(out.as<T>()[i] == want, "division of " + show(x.tensor) + ", element " + std::to_string(i));
+    }
+  }
+}
+void test_integers_divide_exactly_at_the_ends_of_their_types() {
+  divide_all<int8_t>(DType::int8);
+  divide_all<uint8_t>(DType::uint8);
+  divide_all<int16_t>(DType::int16);
+  divide_all<uint16_t>(DType::uint16);
+  divide_all<int32_t>(DType::int32);
+  divide_all<uint32_t>(DType::uint32);
+  divide_all<int64_t>(DType::int64);
+  divide_all<uint64_t>(DType::uint64);
 }
 
 void test_small_floats_round_after_every_step() {
@@ -246,7 +373,11 @@ void test_damaged_words_are_refused_or_run() {
 int main() {
   test_chains_equal_their_parts_with_every_broadcast();
   test_functions_are_within_three_units();
+  test_steps_that_nobody_needs_take_nothing_along();
   test_powers_are_those_of_the_library();
+  test_angles_and_remainders_are_those_of_the_library();
+  test_functions_of_float64_keep_its_digits();
+  test_integers_divide_exactly_at_the_ends_of_their_types();
   test_small_floats_round_after_every_step();
   test_integers_wrap_and_refuse_to_divide_by_zero();
   test_inputs_are_read_along_any_strides();
