@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from millstream.compiler.arena import place, write_over_dying
-from millstream.compiler.plan import ARENA, HEAP, FunctionWriter, Instruction
+from millstream.compiler.plan import ARENA, CONSTANT, HEAP, WITHOUT_BYTES, FunctionWriter, Instruction
 
 
 def plan_memory(function: FunctionWriter) -> None:
@@ -18,13 +18,17 @@ def plan_memory(function: FunctionWriter) -> None:
 
 
 def _put_outputs_on_heap(function: FunctionWriter) -> None:
-    """An output must own its bytes: what is an input, a constant, or shared is copied."""
+    """An output must own its bytes: what lies in the arena moves to the heap, a constant is copied.
+
+    Numbers that are an input, or another output, in another shape share its counted bytes.
+    """
     seen: set[int] = set()
     for position, slot in enumerate(function.outputs):
-        kind = function.slots[slot].storage
-        if kind == ARENA and slot not in seen:
-            function.slots[slot].storage = HEAP
-        elif kind != HEAP or slot in seen:
+        root = function.root(slot)
+        held = function.slots[root]
+        if held.storage == ARENA:
+            held.storage = HEAP
+        elif held.storage == CONSTANT or (held.spec.dtype in WITHOUT_BYTES and (held.storage != HEAP or slot in seen)):
             copy = function.slot(function.slots[slot].spec, HEAP)
             function.source = None
             function.instruction("copy", [slot], [copy])

@@ -21,7 +21,7 @@ from millstream.program.value import Program, Value
 ARENA, CONSTANT, INPUT, HEAP, ALIAS = range(5)
 BINDING = 1
 _OPCODES = {"floor_divide": 4, "modulo": 5, "minimum": 6, "maximum": 7, "select_nonnegative": 8, "equal": 9}
-_WITHOUT_BYTES = (dtypes.string, dtypes.resource, dtypes.variant)
+WITHOUT_BYTES = (dtypes.string, dtypes.resource, dtypes.variant)
 
 
 @dataclass
@@ -63,7 +63,7 @@ class FunctionWriter:
 
     def slot(self, spec: Spec, storage: int = ARENA, location: int = 0, flags: int = 0) -> int:
         """Add a slot. Anything without a literal size, or without plain bytes, lives on the heap."""
-        if storage == ARENA and (not spec.is_static or spec.dtype in _WITHOUT_BYTES):
+        if storage == ARENA and (not spec.is_static or spec.dtype in WITHOUT_BYTES):
             storage = HEAP
         self.slots.append(Slot(spec, storage, location, flags))
         return len(self.slots) - 1
@@ -122,7 +122,8 @@ class ModuleWriter:
         self._constant_index: dict[Any, int] = {}
         self.sources: dict[str, int] = {}
         self.signatures: list[tuple[str, int, list[str], list[str], list[tuple[int, int]]]] = []
-        self.states: list[tuple[str, DType, tuple[int, ...], int]] = []
+        self.states: list[tuple[str, DType, tuple[int, ...], int, int | None]] = []
+        """Name, element type, shape, constant of the first value (-1: none), function that makes it where it is no variable."""
         self.compile_program: Callable[[Program], int] | None = None
 
     def constant(self, value: np.ndarray, dtype: DType) -> int:
@@ -209,8 +210,9 @@ class _Encoder:
 
     def _states(self) -> list[int]:
         flat: list[int] = []
-        for name, dtype, shape, constant in self.module.states:
-            flat += [*self.module.text(name), dtype.as_datatype_enum, len(shape), self.add(shape)[0], constant, 0, 0]
+        for name, dtype, shape, constant, maker in self.module.states:
+            flat += [*self.module.text(name), dtype.as_datatype_enum, len(shape), self.add(shape)[0], constant]
+            flat += [0 if maker is None else maker + 1, 0]
         return flat
 
     def _file(self) -> bytes:
@@ -326,4 +328,4 @@ class _FunctionEncoder:
 
 def is_plain(spec: Spec) -> bool:
     """Return whether a value is plain bytes of a literal size."""
-    return spec.is_static and spec.dtype not in _WITHOUT_BYTES and all(is_known(n) for n in spec.shape or ())
+    return spec.is_static and spec.dtype not in WITHOUT_BYTES and all(is_known(n) for n in spec.shape or ())
