@@ -12,6 +12,7 @@ from millstream import _runtime as runtime
 from millstream.api.config_devices import cpu_count
 from millstream.api.public import public
 from millstream.base import errors
+from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.ops.picking import dynamic_update_slice as _update_op
@@ -174,6 +175,11 @@ _DEVICE_PARTS = re.compile(
 @contextmanager
 def device(device_name: str | None) -> Iterator[None]:
     """Place what is computed inside on a device. The cpu takes what other devices would, unless soft placement is off."""
+    graph = current_graph()
+    if graph is not None and not graph.building_function:
+        with graph.device(device_name):
+            yield
+        return
     if device_name is not None and not isinstance(device_name, str) and not callable(device_name):
         raise ValueError(errors.explain(f"Expecting a string device name. Got {type(device_name)}({device_name})"))
     if callable(device_name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -99,16 +100,23 @@ publish("compat.v1.Graph", Graph)
 
 
 @public("compat.v1.get_default_graph")
-def get_default_graph() -> Graph:
-    """Return the graph being traced; RuntimeError where ops run at once."""
+def get_default_graph() -> Any:
+    """Return the graph that ops go to; where they run at once, this thread's graph, which is empty."""
     graph = context.current_graph()
-    if graph is None:
-        raise RuntimeError(
-            explain(
-                "There is no default graph: ops run at once here. Trace a function, or use tf.Graph().as_default()."
-            )
-        )
-    return graph
+    return _empty_graph() if graph is None else graph
+
+
+class _Empty(threading.local):
+    graph: Graph | None = None
+
+
+_empty = _Empty()
+
+
+def _empty_graph() -> Graph:
+    if _empty.graph is None:
+        _empty.graph = Graph()
+    return _empty.graph
 
 
 @public("executing_eagerly")

@@ -13,6 +13,7 @@ from millstream.execution import custom_gradient as customs
 from millstream.execution.context import current_graph
 from millstream.execution.forward_accumulator import ForwardAccumulator
 from millstream.execution.gradient_tape import GradientTape, UnconnectedGradients, graph_gradients
+from millstream.execution.name_scope import NameScope
 
 publish("GradientTape", GradientTape)
 publish("autodiff.GradientTape", GradientTape)
@@ -42,11 +43,63 @@ def gradients(
     unconnected_gradients: Any = UnconnectedGradients.NONE,
 ) -> list[Any]:
     """Return the gradients of the sum of `ys` with respect to each of `xs`, inside a function being traced."""
-    if current_graph() is None:
+    graph = current_graph()
+    if graph is None:
         raise RuntimeError(
             explain("tf.gradients is not supported when eager execution is enabled. Use tf.GradientTape instead.")
         )
-    return graph_gradients(nest.flatten(ys), nest.flatten(xs), grad_ys, stop_gradients, unconnected_gradients)
+    with NameScope(name or "gradients"):
+        found = graph_gradients(nest.flatten(ys), nest.flatten(xs), grad_ys, stop_gradients, unconnected_gradients)
+        if not graph.building_function:
+            graph.name_new_nodes()
+    return found
+
+
+@public("compat.v1.gradients")
+def gradients_v1(
+    ys: Any,
+    xs: Any,
+    grad_ys: Any = None,
+    name: str = "gradients",
+    colocate_gradients_with_ops: bool = False,
+    gate_gradients: bool = False,
+    aggregation_method: Any = None,
+    stop_gradients: Any = None,
+    unconnected_gradients: Any = UnconnectedGradients.NONE,
+) -> list[Any]:
+    """Return the gradients of the sum of `ys` with respect to each of `xs`, in a graph.
+
+    Args:
+      ys: tensors.
+      xs: tensors and variables.
+      grad_ys: what flows back from each of `ys`, ones where it is None.
+      name: the scope of the operations.
+      colocate_gradients_with_ops: a hint: all is on one device.
+      gate_gradients: a hint: gradients of one operation come together anyway.
+      aggregation_method: a hint: sums are fused.
+      stop_gradients: tensors that nothing flows back through.
+      unconnected_gradients: what the gradient is where nothing depends on an x: None, or zeros.
+
+    Raises:
+      RuntimeError: ops run at once; use `tf.GradientTape`.
+    """
+    return gradients(ys, xs, grad_ys, name, gate_gradients, aggregation_method, stop_gradients, unconnected_gradients)
+
+
+@public("compat.v1.hessians")
+def hessians_v1(
+    ys: Any,
+    xs: Any,
+    name: str = "hessians",
+    colocate_gradients_with_ops: bool = False,
+    gate_gradients: bool = False,
+    aggregation_method: Any = None,
+) -> list[Any]:
+    """Return the matrix of second derivatives of the sum of `ys` for each of `xs`, in a graph."""
+    return hessians(ys, xs, gate_gradients, aggregation_method, name)
+
+
+publish("compat.v1.AggregationMethod", AggregationMethod)
 
 
 def _gradient_of(y: Any, x: Any, dy: Any) -> list[Any]:

@@ -10,7 +10,7 @@ from millstream.base.dtypes import as_dtype, int64
 from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape, to_spec_shape
 from millstream.base.spec import Spec
-from millstream.execution.context import current_graph
+from millstream.execution.context import current_graph, forget_default_graph, graph_stack
 from millstream.execution.func_graph import FuncGraph
 from millstream.execution.graph import free_name
 from millstream.execution.sparse_tensor import SparseTensor
@@ -45,11 +45,17 @@ def sparse_placeholder(dtype: Any, shape: Any = None, name: str | None = None) -
 
 @public("compat.v1.reset_default_graph")
 def reset_default_graph() -> None:
-    """Forget the default graph. There is none: a graph lives as long as the function traced into it."""
-    if current_graph() is not None:
+    """Begin a new default graph on this thread.
+
+    Raises:
+      AssertionError: a graph is entered: leave it first.
+    """
+    if graph_stack():
         raise AssertionError(
-            "Do not use tf.reset_default_graph() to clear nested graphs: leave the traced function first."
+            "Do not use tf.reset_default_graph() to clear nested graphs. If you need a cleared graph, exit the nesting and create "
+            "a new graph."
         )
+    forget_default_graph()
 
 
 @public(

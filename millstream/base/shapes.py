@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from millstream.base.errors import explain
@@ -24,6 +26,20 @@ def disable_v2_tensorshape() -> None:
     """Let a shape's elements be `Dimension` objects, as in version 1."""
     global _version_2
     _version_2 = False
+
+
+def is_v2_tensorshape() -> bool:
+    """Return whether a shape's elements are ints and None."""
+    return _version_2
+
+
+def _called_from_here() -> bool:
+    """Whether a method of a shape was called by code of this package, for which elements are always ints and None."""
+    path = sys._getframe(2).f_code.co_filename
+    return path.startswith(_PACKAGE) and not path.endswith("_test.py")
+
+
+_PACKAGE = str(Path(__file__).parents[1])
 
 
 def _read_size(value: Any) -> int | None:
@@ -247,15 +263,15 @@ class TensorShape(TraceType):
     def __iter__(self) -> Iterator[Any]:
         if self._dims is None:
             raise ValueError(explain("Cannot iterate over a shape with unknown rank."))
-        return iter(self._dims if _version_2 else self.dims or ())
+        return iter(self._dims if _version_2 or _called_from_here() else self.dims or ())
 
     def __getitem__(self, key: Any) -> Any:
         if self._dims is not None:
             if isinstance(key, slice):
                 return TensorShape(self._dims[key])
-            return self._dims[key] if _version_2 else Dimension(self._dims[key])
+            return self._dims[key] if _version_2 or _called_from_here() else Dimension(self._dims[key])
         if not isinstance(key, slice):
-            return None if _version_2 else Dimension(None)
+            return None if _version_2 or _called_from_here() else Dimension(None)
         if key.step is not None:
             raise ValueError(explain("Steps are not yet handled"))
         start = 0 if key.start is None else key.start

@@ -307,6 +307,15 @@ class Graph(GraphView):
         return self._places.within(device_name_or_function)
 
     @contextmanager
+    def container(self, container_name: str) -> Iterator[str]:
+        """Keep variables and other resources that are made inside in a container of the session."""
+        before, self.container_name = self.container_name, container_name
+        try:
+            yield container_name
+        finally:
+            self.container_name = before
+
+    @contextmanager
     def colocate_with(self, op: Any, ignore_existing: bool = False) -> Iterator[None]:
         """Put what is made inside where `op` is: all is on one device."""
         if op is None and not ignore_existing:

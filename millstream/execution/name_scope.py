@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
 from collections.abc import Iterator
@@ -47,12 +48,24 @@ def scoped(name: str) -> str:
     return _names.prefix + name
 
 
+def _opener(frame: FrameType) -> FrameType:
+    """Return the call whose `with` opens a scope, from within what the `with` calls."""
+    while frame.f_back is not None and (
+        frame.f_code.co_name in _OPENING or frame.f_code.co_flags & inspect.CO_GENERATOR
+    ):
+        frame = frame.f_back
+    return frame
+
+
+_OPENING = frozenset(("__enter__", "enter_context"))
+
+
 @contextmanager
 def absolute(prefix: str) -> Iterator[None]:
     """Let names made inside begin with `prefix`, "" or "outer/inner/", and be those that are asked for inside."""
     before = _names.prefix
     _names.prefix = prefix
-    _names.openers.append(sys._getframe(2))
+    _names.openers.append(_opener(sys._getframe(2)))
     try:
         yield
     finally:
@@ -82,7 +95,7 @@ class NameScope:
     def __enter__(self) -> str:
         before = _names.prefix
         self._exits.append(before)
-        _names.openers.append(sys._getframe(1))
+        _names.openers.append(_opener(sys._getframe(1)))
         if not self._name:
             _names.prefix = ""
         elif self._name.endswith("/"):

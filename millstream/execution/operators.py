@@ -28,12 +28,12 @@ _SHORT_INTEGERS = (dtypes.int8, dtypes.int16, dtypes.uint8, dtypes.uint16)
 
 def ones_like(tensor: Any) -> Any:
     """Return ones of the shape and element type of an eager tensor."""
-    return constant_of(np.ones(tensor._shape, tensor.dtype.as_numpy_dtype), tensor.dtype)
+    return constant_of(np.ones(tensor._shape, tensor.dtype.stored), tensor.dtype)
 
 
 def zeros_like(tensor: Any) -> Any:
     """Return zeros of the shape and element type of an eager tensor."""
-    return constant_of(np.zeros(tensor._shape, tensor.dtype.as_numpy_dtype), tensor.dtype)
+    return constant_of(np.zeros(tensor._shape, tensor.dtype.stored), tensor.dtype)
 
 
 _scalars: dict[Any, Any] = {}
@@ -338,6 +338,24 @@ def _variable_hash(self: Any) -> int:
 setattr(Variable, "__hash__", _variable_hash)
 for _owner in (Tensor, EagerTensor, SymbolicTensor):
     _owner.__hash__ = Tensor.__hash__  # type: ignore[method-assign]
+
+
+_by_element = {
+    owner: {name: owner.__dict__[name] for name in ("__eq__", "__ne__", "__hash__") if name in owner.__dict__}
+    for owner in (Tensor, EagerTensor, SymbolicTensor, Variable)
+}
+
+
+def compare_elements(yes: bool) -> None:
+    """Make == of tensors and variables compare elements, or say whether both are one object; then they are keys of dictionaries."""
+    for owner, methods in _by_element.items():
+        for name, method in methods.items():
+            setattr(owner, name, method if yes else getattr(object, name))
+
+
+def compares_elements() -> bool:
+    """Return whether == of tensors compares elements."""
+    return Tensor.__hash__ is not object.__hash__
 
 
 def _unary(name: str, method: Callable[[Any], Any]) -> None:
