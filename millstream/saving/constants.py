@@ -11,6 +11,7 @@ VARIABLES_FILENAME = "variables"
 FILENAME_PB = "saved_model.pb"
 FILENAME_PBTXT = "saved_model.pbtxt"
 FINGERPRINT_FILENAME = "fingerprint.pb"
+PLAN_FILENAME = "model.plan"
 SCHEMA_VERSION = 1
 DEFAULT_SIGNATURE = "serving_default"
 PREDICT_METHOD = "tensorflow/serving/predict"

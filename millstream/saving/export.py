@@ -7,15 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from millstream import _runtime as runtime
 from millstream.backends.cpu.target import CPU
 from millstream.base import dtypes, errors, nest
 from millstream.base.tensor_specs import TensorSpec
 from millstream.compiler.pipeline import add_function
 from millstream.compiler.plan import ModuleWriter
 from millstream.execution import variable as variables
+from millstream.execution.dispatch import apply
 from millstream.execution.function import Function
 from millstream.execution.function_concrete import ConcreteFunction
 from millstream.execution.specs import spec_of, state_info
+from millstream.ops.registry import find
+from millstream.program.primitives import lookup
 from millstream.program.primitives.control import CALL
 from millstream.program.primitives.shaping import constant
 from millstream.program.value import Program, Value, building
@@ -53,7 +57,19 @@ def export_plan(
                 "A dictionary of signatures needs a dictionary of functions; give one list of TensorSpecs."
             )
         module.add(signature_name, concrete_of(function, input_signature))
-    write_whole(Path(path), module.writer.bytes())
+    write_whole(Path(path), module.bytes())
+
+
+def plan_of(signatures: Mapping[str, ConcreteFunction]) -> bytes:
+    """Return the plan of concrete functions by the names of their signatures, with what their variables and tables hold now.
+
+    Raises:
+      tf.errors.UnimplementedError: a function runs Python, or uses what no plan can hold.
+    """
+    module = _Exported()
+    for name, concrete in signatures.items():
+        module.add(name, concrete)
+    return module.bytes()
 
 
 def concrete_of(function: Any, input_signature: Sequence[Any] | None = None) -> ConcreteFunction:
@@ -110,6 +126,8 @@ class _Exported:
         self.writer = ModuleWriter()
         self._states: dict[int, int] = {}
         self._names: set[str] = set()
+        self._held: list[Any] = []
+        """Handles that have a state: they must live as long as their identities are remembered."""
 
     def add(self, name: str, concrete: ConcreteFunction) -> None:
         """Compile a concrete function and offer it as signature `name`."""
@@ -143,12 +161,7 @@ class _Exported:
             return found
         info = state_info(tensor) if tensor.dtype is dtypes.resource else None
         if info is None:
-            raise errors.UnimplementedError(
-                None,
-                None,
-                f"A plan cannot hold {tensor!r}, which the function uses: only variables and tensors of numbers and text "
-                "travel with it. Pass what the object gives as an argument.",
-            )
+            return self._table(tensor)
         variable = variables.by_handle.get(tensor._id)
         spec = spec_of(tensor).handle
         assert spec is not None
@@ -161,9 +174,47 @@ class _Exported:
         value = self.writer.constant(variable.numpy(), spec.dtype)
         shape = tuple(int(n) for n in spec.shape or ())  # type: ignore[arg-type]
         name = next(_distinct([variable._shared_name], self._names))
+        return self._keep(tensor, (name, spec.dtype, shape, value, None))
+
+    def _keep(self, tensor: Any, record: tuple[str, Any, tuple[int, ...], int, int | None]) -> int:
         self._states[id(tensor)] = len(self.writer.states)
-        self.writer.states.append((name, spec.dtype, shape, value))
+        self._held.append(tensor)
+        self.writer.states.append(record)
         return self._states[id(tensor)]
+
+    def _table(self, tensor: Any) -> int:
+        """Return the index of the state that is a table: a function fills it when the plan is opened."""
+        try:
+            key, value, shape = runtime.table_info(tensor)
+        except TypeError:
+            raise errors.UnimplementedError(
+                None,
+                None,
+                f"A plan cannot hold {tensor!r}, which the function uses: only variables, tables, and tensors of numbers and "
+                "text travel with it. Pass what the object gives as an argument.",
+            ) from None
+        kinds = {"Tkeys": dtypes.as_dtype(key), "Tvalues": dtypes.as_dtype(value)}
+        keys, values = apply(find("LookupTableExportV2"), tensor, **kinds)
+        name = next(_distinct(["table"], self._names))
+        maker = Program(f"make_{name}")
+        with building(maker):
+            table = lookup.new((), key=kinds["Tkeys"], value=kinds["Tvalues"], shape=tuple(shape), filled_once=False)
+            pair = [constant(t.numpy(), t.dtype) for t in (keys, values)]
+            lookup.insert(table, *pair, clear=False)
+            maker.outputs = [table]
+        index = add_function(self.writer, maker, [], CPU)
+        return self._keep(tensor, (name, dtypes.resource, (), -1, index))
+
+    def bytes(self) -> bytes:
+        """Return the file."""
+        if "host_kept" in self.writer.kernels:
+            raise errors.UnimplementedError(
+                None,
+                None,
+                "A plan cannot hold a function that runs in Python, such as a module of StableHLO (XlaCallModule); export the "
+                "model from Keras on this engine, or leave that part out.",
+            )
+        return self.writer.bytes()
 
 
 def output_names(concrete: ConcreteFunction) -> list[str]:

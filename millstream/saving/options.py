@@ -52,6 +52,7 @@ class SaveOptions:
       experimental_skip_saver: whether variables are left out.
       experimental_sharding_callback: a `tf.train.experimental.ShardingCallback`: how the variables are cut into files.
       extra_tags: tags besides "serve".
+      plan: our own: whether `model.plan` is written beside the model, which `libmillstream` runs without Python.
     """
 
     def __init__(
@@ -67,7 +68,10 @@ class SaveOptions:
         experimental_skip_saver: bool = False,
         experimental_sharding_callback: Any = None,
         extra_tags: Any = None,
+        *,
+        plan: bool = False,
     ) -> None:
+        self.plan = plan
         self.namespace_whitelist = _names(namespace_whitelist)
         self.save_debug_info = save_debug_info
         self.function_aliases = dict(function_aliases or {})

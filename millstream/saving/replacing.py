@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from millstream.saving import constants
+
 _HERE = -100
 _EXCHANGE = 2
 
@@ -53,7 +55,11 @@ def replaced_folder(folder: str) -> Iterator[Path]:
 
 def _take_over(old: Path, new: Path) -> None:
     """Copy what stands beside the parts of a saved model."""
-    ours = {path.name for path in new.iterdir()} | {"saved_model.pb", "saved_model.pbtxt"}
+    ours = {path.name for path in new.iterdir()} | {
+        constants.FILENAME_PB,
+        constants.FILENAME_PBTXT,
+        constants.PLAN_FILENAME,
+    }
     for path in old.iterdir():
         if path.name in ours:
             continue

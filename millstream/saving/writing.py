@@ -24,6 +24,7 @@ from millstream.saving import constants
 from millstream.saving.checkpoint.object_graph import ObjectGraph
 from millstream.saving.checkpoint.values import VARIABLE_VALUE, key_of
 from millstream.saving.checkpoint.writing import write as write_checkpoint
+from millstream.saving.export import plan_of
 from millstream.saving.fingerprint import fingerprint_of
 from millstream.saving.function_specs import function_spec_message
 from millstream.saving.loaded_functions import SignatureMap
@@ -245,7 +246,7 @@ def _refuse_options(options: SaveOptions) -> None:
     "compat.v1.saved_model.save",
     "compat.v1.saved_model.experimental.save",
 )
-def save(obj: Any, export_dir: Any, signatures: Any = None, options: Any = None) -> None:
+def save(obj: Any, export_dir: Any, signatures: Any = None, options: Any = None, *, plan: bool | None = None) -> None:
     """Write an object to a folder, as TensorFlow does: it can be loaded without the code that made it.
 
     Functions that are attributes of the object, or of what it holds, are saved with the traces that they have; a
@@ -257,6 +258,8 @@ def save(obj: Any, export_dir: Any, signatures: Any = None, options: Any = None)
       signatures: a function or a dictionary of functions for programs that call by name; without it, the object's only
         function with an `input_signature`.
       options: a `tf.saved_model.SaveOptions`.
+      plan: whether `model.plan` is written beside the model: its signatures, variables and tables, for `libmillstream`, which
+        runs it without Python. The default is what `options` say.
 
     Raises:
       ValueError: `obj` is not trackable, or a signature is no function with one.
@@ -285,8 +288,10 @@ def save(obj: Any, export_dir: Any, signatures: Any = None, options: Any = None)
     check_root(obj)
     folder = os.fspath(export_dir)
     with init_scope():
-        writer = Writer(obj, signatures_of(obj, signatures), options)
+        offered = signatures_of(obj, signatures)
+        writer = Writer(obj, offered, options)
         saved = writer.write()
+        planned = plan_of(_plannable(offered)) if (options.plan if plan is None else plan) else None
         _name_aliases(writer, options)
     with replaced_folder(folder) as new:
         (new / constants.VARIABLES_DIRECTORY).mkdir()
@@ -299,6 +304,16 @@ def save(obj: Any, export_dir: Any, signatures: Any = None, options: Any = None)
         data = saved.SerializeToString(deterministic=True)
         Path(new, constants.FILENAME_PB).write_bytes(data)
         Path(new, constants.FINGERPRINT_FILENAME).write_bytes(fingerprint_of(saved, data, prefix).SerializeToString())
+        if planned is not None:
+            Path(new, constants.PLAN_FILENAME).write_bytes(planned)
+
+
+def _plannable(signatures: Any) -> dict[str, Any]:
+    if not len(signatures):
+        raise ValueError(
+            explain("A plan offers signatures, and this object has none: give signatures=, or a tf.function with one.")
+        )
+    return dict(signatures.items())
 
 
 def _name_aliases(writer: Writer, options: SaveOptions) -> None:

@@ -66,7 +66,8 @@ const std::vector<std::string>& kernel_names() {
 struct ms_plan {
   Ref<Module> module;
   std::vector<Offer> offers;
-  std::vector<Ref<State>> states;
+  std::vector<Ref<Object>> objects;  // what signatures are bound to: variables, tables
+  std::vector<Ref<State>> states;    // the variables among them
   std::vector<std::string> state_names;
 };
 
@@ -97,6 +98,15 @@ int finish_open(Ref<Module> module, ms_plan** out) {
     plan->offers.push_back(std::move(offer));
   }
   for (const StateRecord& record : module->states) {
+    if (record.maker >= 0) {
+      Tensor handle;
+      Tensor* const out_handle = &handle;
+      const Status status =
+          run_function(*module, *module->functions[static_cast<size_t>(record.maker)], nullptr, &out_handle);
+      if (!status.ok()) return fail(status, take_failure_source());
+      plan->objects.push_back(handle.object);
+      continue;
+    }
     auto state = Ref<State>::adopt(new State);
     state->dtype = record.dtype;
     state->rank = record.rank;
@@ -106,6 +116,7 @@ int finish_open(Ref<Module> module, ms_plan** out) {
       const Status status = state->write(module->constants[static_cast<size_t>(record.constant)]);
       if (!status.ok()) return fail(status);
     }
+    plan->objects.push_back(state);
     plan->state_names.push_back(state->name);
     plan->states.push_back(std::move(state));
   }
@@ -261,7 +272,7 @@ int ms_call(ms_plan* plan, int signature, const ms_tensor* const* inputs, int in
     std::vector<const Tensor*> in(function.inputs.size());
     for (size_t i = 0; i < handles.size(); ++i) {
       handles[i].dtype = DType::resource;
-      handles[i].object = plan->states[static_cast<size_t>(offer->states[i].second)];
+      handles[i].object = plan->objects[static_cast<size_t>(offer->states[i].second)];
       in[static_cast<size_t>(offer->states[i].first)] = &handles[i];
     }
     for (int i = 0; i < input_count; ++i) {

@@ -218,6 +218,11 @@ class Reader {
       out.dtype = static_cast<DType>(record[2]);
       MS_RETURN_IF_ERROR(dims(record[3], record[4], out.dims));
       out.rank = static_cast<int32_t>(record[3]);
+      out.maker = record[6] - 1;
+      if ((out.maker >= 0) != (out.dtype == DType::resource) || out.maker < -1 ||
+          (out.maker >= 0 && (out.rank != 0 || record[5] != -1))) {
+        return damaged("a state that is no variable needs a function that makes it");
+      }
       int64_t elements, bytes;
       MS_RETURN_IF_ERROR(literal_count(out.dtype, out.rank, out.dims, elements, bytes));
       out.constant = record[5];
@@ -322,6 +327,22 @@ class Reader {
 
   Status signatures() {
     int64_t first = 0, count = 0;
+    for (const StateRecord& state : module_.states) {
+      if (state.maker < 0) continue;
+      if (state.maker >= static_cast<int64_t>(module_.functions.size()))
+        return damaged("the function that makes a state is out of range");
+      const Function& maker = *module_.functions[static_cast<size_t>(state.maker)];
+      if (!maker.inputs.empty() || maker.outputs.size() != 1 ||
+          maker.values[static_cast<size_t>(maker.outputs[0])].dtype != DType::resource) {
+        return damaged("the function that makes a state takes nothing and gives a resource");
+      }
+      // It runs when the plan is opened: it may fill a table from constants, and nothing that could take long or act.
+      for (const Instruction& item : maker.instructions) {
+        const std::string_view name = item.kernel->name;
+        if (name != "table_new" && name != "table_insert")
+          return damaged("the function that makes a state may only make and fill a table");
+      }
+    }
     MS_RETURN_IF_ERROR(list(words_[7], words_[8], 10, first, count));
     for (int64_t i = 0; i < count; ++i) {
       const int64_t* record = words_ + first + 10 * i;

@@ -98,6 +98,7 @@ struct StateRecord {
   int32_t rank;
   const int64_t* dims;
   int64_t constant;
+  int64_t maker;  // the function that makes the object (a table, filled), or -1 for a variable
 };
 
 class Module final : public Object {
