@@ -199,15 +199,15 @@ class _Exported:
         maker = Program(f"make_{name}")
         with building(maker):
             table = lookup.new((), key=kinds["Tkeys"], value=kinds["Tvalues"], shape=tuple(shape), filled_once=False)
-            pair = [constant(t.numpy(), t.dtype) for t in (keys, values)]
-            lookup.insert(table, *pair, clear=False)
+            filled = (constant(keys.numpy(), keys.dtype), constant(values.numpy(), values.dtype))
+            lookup.insert(table, filled[0], filled[1], clear=False)
             maker.outputs = [table]
         index = add_function(self.writer, maker, [], CPU)
         return self._keep(tensor, (name, dtypes.resource, (), -1, index))
 
     def bytes(self) -> bytes:
         """Return the file."""
-        if "host_kept" in self.writer.kernels:
+        if any(item.kernel == "host_kept" for function in self.writer.functions for item in function.instructions):
             raise errors.UnimplementedError(
                 None,
                 None,
