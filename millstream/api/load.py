@@ -36,9 +36,10 @@ _FAMILIES = {
 """Files whose names start so wait until the namespace is asked for."""
 
 _ROOMS = {
+    "compat.v1": "millstream.version_1.names",
     "data": "millstream.data.names",
-    "distribute": "millstream.distribution.mirrored",
-    "types.experimental.distributed": "millstream.distribution.mirrored",
+    "distribute": "millstream.distribution.names",
+    "types.experimental.distributed": "millstream.distribution.names",
     "profiler": "millstream.profiling.profiler",
     "saved_model": "millstream.saving.names",
     "summary": "millstream.summary.names",

@@ -16,7 +16,17 @@ from pathlib import Path
 COLUMN = ("base", "program", "ops", "graph", "autodiff", "compiler", "backends", "execution", "api")
 """Rooms that stand on each other, lowest first."""
 
-BESIDE = ("data", "saving", "distribution", "estimator", "quantization", "summary", "debugging", "profiling")
+BESIDE = (
+    "data",
+    "saving",
+    "distribution",
+    "estimator",
+    "quantization",
+    "summary",
+    "debugging",
+    "profiling",
+    "version_1",
+)
 """Rooms that stand beside each other on `api`; none of them imports another."""
 
 BRIDGE = "bridge"

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from millstream.api.compat_v1_variables import partitioners as parts
-from millstream.api.compat_v1_variables.keys import GraphKeys, add_to_collection, add_to_collections, outermost_graph
+from millstream.version_1.variables import partitioners as parts
+from millstream.version_1.variables.keys import GraphKeys, add_to_collection, add_to_collections, outermost_graph
 from millstream.api.public import root
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
@@ -243,6 +243,10 @@ class VariableStore:
             )
         if initializer is None:
             initializer = _default_initializer(name, element)
+            if not sizes.is_fully_defined():
+                raise ValueError(
+                    explain(f"Variable {name} did not get an initializer, so its `shape` argument must be specified.")
+                )
         given: Any
         if is_value:
             given, made_dtype = initializer, None
@@ -364,7 +368,7 @@ def current_store() -> VariableStore:
 class EagerVariableStore:
     """Remembers variables by their names where ops run at once: inside of `as_default`, all are reused.
 
-    >>> from millstream.api.compat_v1_variables.store import EagerVariableStore
+    >>> from millstream.version_1.variables.store import EagerVariableStore
     >>> store = EagerVariableStore()
     >>> with store.as_default():
     ...     first = tf.compat.v1.get_variable("w", [2])

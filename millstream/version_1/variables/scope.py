@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from millstream.api.compat_v1_variables.keys import GraphKeys, get_collection, outermost_graph
-from millstream.api.compat_v1_variables.store import REUSE, Reuse, VariableStore, current_store
+from millstream.version_1.variables.keys import GraphKeys, get_collection, outermost_graph
+from millstream.version_1.variables.store import REUSE, Reuse, VariableStore, current_store
 from millstream.api.public import public, publish, root
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype

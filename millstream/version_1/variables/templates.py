@@ -6,9 +6,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from millstream.api.compat_v1_variables.keys import GraphKeys, get_collection, get_collection_ref
-from millstream.api.compat_v1_variables.scope import VariableScope, pure_scope, scopes, variable_scope
-from millstream.api.compat_v1_variables.store import EagerVariableStore
+from millstream.version_1.variables.keys import GraphKeys, get_collection, get_collection_ref
+from millstream.version_1.variables.scope import VariableScope, pure_scope, scopes, variable_scope
+from millstream.version_1.variables.store import EagerVariableStore
 from millstream.api.public import public
 from millstream.base.errors import explain
 from millstream.execution.autotrackable import AutoTrackable
@@ -95,16 +95,18 @@ class Template(AutoTrackable):
             return self._called(args, kwargs)
 
     def _called(self, args: Any, kwargs: Any) -> Any:
-        kinds = (GraphKeys.GLOBAL_VARIABLES, GraphKeys.TRAINABLE_VARIABLES)
-        before = [len(get_collection_ref(kind)) for kind in kinds]
+        kinds = {"Trainable": GraphKeys.TRAINABLE_VARIABLES, "New": GraphKeys.GLOBAL_VARIABLES}
+        before = {what: len(get_collection_ref(kind)) for what, kind in kinds.items()}
         result = self._func(*args, **kwargs)
-        if self._made and before != [len(get_collection_ref(kind)) for kind in kinds]:
-            raise ValueError(
-                explain(
-                    "New variable created when calling a template after the first time, perhaps you used tf.Variable when you "
-                    f"meant tf.get_variable: {[v.name for v in get_collection_ref(kinds[0])[before[0] :]]}"
+        for what, kind in kinds.items():
+            more = get_collection_ref(kind)[before[what] :]
+            if self._made and more:
+                raise ValueError(
+                    explain(
+                        f"{what} variable created when calling a template after the first time, perhaps you used tf.Variable "
+                        f"when you meant tf.get_variable: {more}"
+                    )
                 )
-            )
         self.__dict__["_made"] = True
         return result
 
@@ -127,12 +129,12 @@ class Template(AutoTrackable):
 
     @property
     def variable_scope_name(self) -> str | None:
-        """The scope's name without its last slash; None before the first call."""
-        return None if self._scope is None else self._scope.name.removesuffix("/")
+        """The scope's name and a slash; None before the first call."""
+        return None if self._scope is None else f"{self._scope.name.rstrip(chr(47))}/" if self._scope.name else ""
 
     def _collected(self, kind: str) -> list[Any]:
         name = self.variable_scope_name
-        return get_collection(kind, f"{name}/") if name else []
+        return get_collection(kind, name) if name else []
 
     @property
     def variables(self) -> list[Any]:

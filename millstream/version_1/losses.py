@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from millstream.api.compat_v1_variables.keys import GraphKeys, add_to_collection, get_collection
-from millstream.api.compat_v1_weights import check_weights, fitted, name_scope, spread_weights, squeezed
+from millstream.version_1.variables.keys import GraphKeys, add_to_collection, get_collection
+from millstream.version_1.weights import check_weights, fitted, name_scope, spread_weights, squeezed
 from millstream.api.public import public, root
 from millstream.base import dtypes
 from millstream.base.errors import explain
