@@ -79,7 +79,7 @@ class Trial:
     def _array(self, i: int) -> np.ndarray:
         given = self.case.inputs[i] if i < len(self.case.inputs) else None
         dtype = self.dtype_of(i)
-        kind = object if dtype == dtypes.string else dtype.as_numpy_dtype
+        kind = object if dtype == dtypes.string else dtype.stored
         if given is not None:
             return np.asarray(given(self.random) if callable(given) else given, kind)
         shape = tuple(3 if isinstance(n, str) else n for n in self.shapes[i])
@@ -88,8 +88,8 @@ class Trial:
         values = self.random.uniform(self.case.low, self.case.high, shape)
         if dtype.is_complex:
             values = values + 1j * self.random.uniform(self.case.low, self.case.high, shape)
-        if dtype.is_integer:
-            low, high = (0, 6) if dtype.is_unsigned else (-5, 6)
+        if dtype.is_integer or dtype.is_quantized:
+            low, high = (0, 6) if dtype.stored.kind == "u" else (-5, 6)
             low, high = (
                 (max(low, int(self.case.low)), max(1, int(self.case.high))) if self.case.low >= 0 else (low, high)
             )

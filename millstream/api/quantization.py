@@ -1,11 +1,10 @@
-"""tf.quantization: numbers rounded to a few levels. Refuses tensors of the quantised element types, which the runtime has not."""
+"""tf.quantization: numbers rounded to a few levels. The tensors of quantised element types are in quantization_types.py."""
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any
 
 from millstream.api.public import public
-from millstream.base import errors
 from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
@@ -213,65 +212,3 @@ def quantize_and_dequantize_v2(
         ops.quantize_and_dequantize_v4, input, input_min, input_max, axis, signed_input=signed_input, num_bits=num_bits,
         range_given=range_given, round_mode=round_mode, narrow_range=narrow_range,
     )  # fmt: skip
-
-
-def _refuse(name: str) -> NoReturn:
-    raise errors.UnimplementedError(
-        None,
-        None,
-        explain(
-            f"tf.quantization.{name} is not supported: there are no tensors of tf.qint8, tf.quint8, tf.qint16, tf.quint16 and "
-            "tf.qint32.",
-            fix="Use tf.quantization.quantize_and_dequantize or the fake_quant functions, or tf.cast to tf.int8.",
-        ),
-    )
-
-
-@public("quantization.quantize")
-def quantize(
-    input: Any,
-    min_range: Any,
-    max_range: Any,
-    T: Any,
-    mode: str = "MIN_COMBINED",
-    round_mode: str = "HALF_AWAY_FROM_ZERO",
-    name: str | None = None,
-    narrow_range: bool = False,
-    axis: int | None = None,
-    ensure_minimum_range: float = 0.01,
-) -> Any:
-    """Refuse: the runtime has no tensors of quantised element types.
-
-    Raises:
-      tf.errors.UnimplementedError: always.
-    """
-    _refuse("quantize")
-
-
-@public("quantization.dequantize")
-def dequantize(
-    input: Any,
-    min_range: Any,
-    max_range: Any,
-    mode: str = "MIN_COMBINED",
-    name: str | None = None,
-    axis: int | None = None,
-    narrow_range: bool = False,
-    dtype: Any = None,
-) -> Any:
-    """Refuse: the runtime has no tensors of quantised element types.
-
-    Raises:
-      tf.errors.UnimplementedError: always.
-    """
-    _refuse("dequantize")
-
-
-@public("quantization.quantized_concat")
-def quantized_concat(concat_dim: Any, values: Any, input_mins: Any, input_maxes: Any, name: str | None = None) -> Any:
-    """Refuse: the runtime has no tensors of quantised element types.
-
-    Raises:
-      tf.errors.UnimplementedError: always.
-    """
-    _refuse("quantized_concat")

@@ -60,8 +60,3 @@ def test_constant_ends_give_what_tensors_give() -> None:
 def test_what_does_not_fit_is_refused(call: Any) -> None:
     with pytest.raises(tf.errors.InvalidArgumentError):
         call(tf.quantization, tf.constant(RECORDED["x"], tf.float32))
-
-
-def test_quantised_element_types_are_refused() -> None:
-    with pytest.raises(tf.errors.UnimplementedError, match="qint8"):
-        tf.quantization.quantize([1.0], 0.0, 1.0, tf.qint8)

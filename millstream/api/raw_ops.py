@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -70,6 +71,8 @@ def _raw(op: Op) -> Callable[..., Any]:
     required = [p.name for p in known.values() if p.default is p.empty]
     own_names = {given: name for name, given in _RENAMED.get(op.name, {}).items()}
     inputs = [i.name for i in op.inputs]
+    single = all(r.shape == "one" for r in op.results)
+    named: Any = namedtuple(op.name, op.output_names) if len(op.results) > 1 and single else None
 
     def function(*args: Any, **arguments: Any) -> Any:
         if args:
@@ -91,7 +94,8 @@ def _raw(op: Op) -> Callable[..., Any]:
             )
         given = {own_names.get(name, name): value for name, value in arguments.items() if name != "name"}
         tensors = [given.pop(name) for name in inputs]
-        return apply(op, *tensors, **{name: _attribute(op, name, value) for name, value in given.items()})
+        results = apply(op, *tensors, **{name: _attribute(op, name, value) for name, value in given.items()})
+        return results if named is None else named(*results)
 
     function.__name__ = function.__qualname__ = op.name
     function.__doc__ = op.__doc__

@@ -63,13 +63,7 @@ def _from_array(array: Array, wanted: DType | None) -> tuple[Array, DType]:
             raise ValueError(
                 explain(f"Failed to convert a NumPy array to a Tensor (Unsupported numpy {reason}).")
             ) from None
-    return np.ascontiguousarray(array.astype(_numpy_type(wanted), copy=False)).reshape(array.shape), wanted
-
-
-def _numpy_type(dtype: DType) -> Any:
-    if dtype.is_quantized:
-        return dtype.numpy_dtype[0]
-    return dtype.as_numpy_dtype
+    return np.ascontiguousarray(array.astype(wanted.stored, copy=False)).reshape(array.shape), wanted
 
 
 def _as_bytes(array: Array) -> Array:
@@ -115,7 +109,7 @@ def _from_python(value: Any, wanted: DType | None) -> tuple[Array, DType]:
         shape = _outer_shape(value)
         if found is dtypes.string or not found.is_numpy_compatible:
             return np.empty(shape, object), found
-        return np.zeros(shape, _numpy_type(found)), found
+        return np.zeros(shape, found.stored), found
     if isinstance(leaf, (str, bytes)):
         text = _collect_text(value)
         if wanted not in (None, dtypes.string):
@@ -150,7 +144,7 @@ def _is_array_leaf(leaf: Any) -> bool:
 
 def _cast(raw: Array, wanted: DType) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
-        return raw.astype(_numpy_type(wanted))
+        return raw.astype(wanted.stored)
 
 
 def _refuse(value: Any, wanted: DType | None) -> NoReturn:

@@ -169,6 +169,12 @@ class DType(TraceType):
         return found
 
     @property
+    def stored(self) -> np.dtype[Any]:
+        """The NumPy type in which elements lie: that of plain integers for quantised types."""
+        found = self.numpy_dtype
+        return found[0] if self.is_quantized else found
+
+    @property
     def is_numpy_compatible(self) -> Truth:
         return self._kind != "handle"
 

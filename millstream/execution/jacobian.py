@@ -39,7 +39,7 @@ def jacobian(gradient: Gradient, target: Any, sources: Sequence[Any]) -> list[An
     count = int(np.prod(sizes))
     rows: list[Sequence[Any]] = []
     for i in range(count):
-        unit = np.zeros(count, target.dtype.as_numpy_dtype)
+        unit = np.zeros(count, target.dtype.stored)
         unit[i] = 1
         rows.append(gradient(constant_of(unit.reshape(sizes), target.dtype)))
     found: list[Any] = []
@@ -69,7 +69,7 @@ def batch_jacobian(gradient: Callable[[Any], Any], target: Any, source: Any) -> 
     parts = []
     ones = apply(find("OnesLike"), target)
     for i in range(count):
-        unit = np.zeros(count, target.dtype.as_numpy_dtype)
+        unit = np.zeros(count, target.dtype.stored)
         unit[i] = 1
         part = gradient(apply(find("Mul"), ones, constant_of(unit.reshape([1, *sizes]), target.dtype)))
         if part is None:

@@ -183,7 +183,7 @@ def follows(tensor: Any) -> bool:
 
 def zeros_for(tensor: Any) -> Any:
     """Return zeros like an eager tensor."""
-    return eager_constant(np.zeros(tensor._shape, tensor.dtype.as_numpy_dtype), tensor.dtype)
+    return eager_constant(np.zeros(tensor._shape, tensor.dtype.stored), tensor.dtype)
 
 
 def pause(by: int) -> None:

@@ -309,7 +309,7 @@ class EagerTensor(runtime.TensorBase, Tensor):  # type: ignore[misc]
 
 
 _NUMPY_TYPES = {
-    number: dtype.numpy_dtype[0] if dtype.is_quantized else dtype.numpy_dtype
+    number: dtype.stored
     for number, dtype in DTYPE_OF_NUMBER.items()
     if dtype not in (dtypes.string, dtypes.resource, dtypes.variant) and dtype.is_numpy_compatible
 }

@@ -250,7 +250,7 @@ class TensorArray:
                     "not known; give element_shape."
                 ),
             )
-        return constant_of(np.zeros(self._element.shape.as_list(), self._dtype.as_numpy_dtype), self._dtype)
+        return constant_of(np.zeros(self._element.shape.as_list(), self._dtype.stored), self._dtype)
 
     def stack(self, name: str | None = None) -> Any:
         """Return all elements as one tensor."""
@@ -267,7 +267,7 @@ class TensorArray:
                 if self._element.shape.rank is not None
                 else []
             )
-            return constant_of(np.zeros([0, *shape], self._dtype.as_numpy_dtype), self._dtype)
+            return constant_of(np.zeros([0, *shape], self._dtype.stored), self._dtype)
         return apply(find("Pack"), [self._filled(i) for i in range(len(self._items))], axis=0)
 
     def gather(self, indices: Any, name: str | None = None) -> Any:

@@ -8,7 +8,7 @@ from millstream.ops.declaration import Tensor, Types, op
 from millstream.ops.math import EDGES, PAIRS
 from millstream.ops.types import FLOATS, INTEGERS, NUMBERS, QUANTIZED
 from millstream.program.primitives import elementwise as e
-from millstream.program.primitives.shaping import broadcast, broadcast_together, constant, full
+from millstream.program.primitives.shaping import broadcast, broadcast_together, constant, full, plain
 from millstream.program.primitives.strings import compare as text_compare
 from millstream.program.value import Value
 
@@ -19,7 +19,7 @@ Quantised = Types("T", *NUMBERS, *QUANTIZED)
 
 
 def _compare(name: str, x: Value, y: Value, direction: str) -> Value:
-    x, y = broadcast_together(x, y, what=name)
+    x, y = broadcast_together(plain(x), plain(y), what=name)
     return text_compare(x, y, differs=direction == "NE") if x.dtype == dtypes.string else e.compare(x, y, direction)
 
 

@@ -9,6 +9,7 @@ from millstream.ops.math import EDGES
 from millstream.ops.types import COMPLEX, FLOATS, INTEGERS, NUMBERS, SIGNED
 from millstream.program.primitives import elementwise as e
 from millstream.program.primitives.elementwise import compare, scalar_like
+from millstream.program.primitives.shaping import bitcast, plain
 
 Float = Types("T", *FLOATS)
 F = Types("T", *FLOATS, *COMPLEX)
@@ -319,6 +320,8 @@ def cast(x: Tensor[Any], *, DstT: Types("DstT"), Truncate: bool = False) -> Tens
             f"Cast {runtime_name(x.dtype)} to {runtime_name(DstT)} is not supported; use tf.strings.to_number or "
             "tf.strings.as_string.",
         )
+    if x.dtype.is_quantized or DstT.is_quantized:
+        return bitcast(cast(plain(x), DstT=dtypes.as_dtype(DstT.stored)), DstT)
     if DstT == dtypes.bool and x.dtype != dtypes.bool:
         return compare(x, scalar_like(x, 0), "NE")
     return e.convert(x, DstT)

@@ -218,7 +218,7 @@ class _Reader:
         elif spec.dtype.is_complex:
             made = np.array(flat, spec.dtype.real_dtype.as_numpy_dtype).view(spec.dtype.as_numpy_dtype)
         else:
-            made = np.array(flat, spec.dtype.as_numpy_dtype)
+            made = np.array(flat, spec.dtype.stored)
         return made.reshape(spec.shape)  # type: ignore[arg-type]
 
     def spec(self) -> Spec:

@@ -36,14 +36,19 @@ const char* format_of(DType dtype) {
     case DType::boolean:
       return "?";
     case DType::int8:
+    case DType::qint8:
       return "b";
     case DType::uint8:
+    case DType::quint8:
       return "B";
     case DType::int16:
+    case DType::qint16:
       return "h";
     case DType::uint16:
+    case DType::quint16:
       return "H";
     case DType::int32:
+    case DType::qint32:
       return "i";
     case DType::uint32:
       return "I";
@@ -111,13 +116,21 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
 
 void release_buffer(PyObject*, Py_buffer* view) { delete static_cast<ViewSizes*>(view->internal); }
 
+// Quantised types are named after the plain integers that they are kept in, with a q before.
+constexpr bool is_quantised(DType dtype) {
+  return dtype == DType::qint8 || dtype == DType::quint8 || dtype == DType::qint16 || dtype == DType::quint16 ||
+         dtype == DType::qint32;
+}
+
 PyObject* numpy_dtype(DType dtype) {
   static PyObject* cache[32] = {};
   const auto index = static_cast<size_t>(dtype);
   if (cache[index]) return cache[index];
   PyObject* numpy = PyImport_ImportModule("numpy");
   if (!numpy) return nullptr;
-  const char* name = format_of(dtype) ? dtype_name(dtype) : element_bytes(dtype) == 2 ? "uint16" : "uint8";
+  const char* name = format_of(dtype)          ? dtype_name(dtype) + (is_quantised(dtype) ? 1 : 0)
+                     : element_bytes(dtype) == 2 ? "uint16"
+                                                 : "uint8";
   cache[index] = PyObject_CallMethod(numpy, "dtype", "s", name);
   Py_DECREF(numpy);
   return cache[index];
@@ -170,15 +183,20 @@ PyObject* item(PyObject* self, PyObject*) {
       return PyBool_FromLong(*tensor.as<bool>());
     case DType::int4:
     case DType::int8:
+    case DType::qint8:
       return PyLong_FromLong(*tensor.as<int8_t>());
     case DType::uint4:
     case DType::uint8:
+    case DType::quint8:
       return PyLong_FromLong(*tensor.as<uint8_t>());
     case DType::int16:
+    case DType::qint16:
       return PyLong_FromLong(*tensor.as<int16_t>());
     case DType::uint16:
+    case DType::quint16:
       return PyLong_FromLong(*tensor.as<uint16_t>());
     case DType::int32:
+    case DType::qint32:
       return PyLong_FromLong(*tensor.as<int32_t>());
     case DType::uint32:
       return PyLong_FromUnsignedLong(*tensor.as<uint32_t>());

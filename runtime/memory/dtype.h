@@ -18,7 +18,12 @@ enum class DType : int32_t {
   complex64 = 8,
   int64 = 9,
   boolean = 10,
+  qint8 = 11,
+  quint8 = 12,
+  qint32 = 13,
   bfloat16 = 14,
+  qint16 = 15,
+  quint16 = 16,
   uint16 = 17,
   complex128 = 18,
   float16 = 19,
@@ -48,14 +53,19 @@ constexpr size_t element_bytes(DType dtype) {
     case DType::float8_e5m2fnuz:
     case DType::int4:
     case DType::uint4:
+    case DType::qint8:
+    case DType::quint8:
       return 1;
     case DType::int16:
     case DType::uint16:
+    case DType::qint16:
+    case DType::quint16:
     case DType::float16:
     case DType::bfloat16:
       return 2;
     case DType::int32:
     case DType::uint32:
+    case DType::qint32:
     case DType::float32:
       return 4;
     case DType::int64:

@@ -60,6 +60,16 @@ const char* dtype_name(DType dtype) {
       return "int64";
     case DType::boolean:
       return "bool";
+    case DType::qint8:
+      return "qint8";
+    case DType::quint8:
+      return "quint8";
+    case DType::qint16:
+      return "qint16";
+    case DType::quint16:
+      return "quint16";
+    case DType::qint32:
+      return "qint32";
     case DType::bfloat16:
       return "bfloat16";
     case DType::uint16:

@@ -1,8 +1,8 @@
-"""Records anew what real TensorFlow answers to the expressions of `math_expressions.txt`, `image_…` and `linalg_expressions.txt`.
+"""Records anew what real TensorFlow answers to the expressions of `math_expressions.txt`, `image_…` and so on.
 
-Run it with an interpreter that has TensorFlow:
+Run it with an interpreter that has TensorFlow, whose own kernels are asked for quantised types, not oneDNN's:
 
-    python millstream/api/testdata/record_math.py [topic...]
+    TF_ENABLE_ONEDNN_OPTS=0 python millstream/api/testdata/record_math.py [topic...]
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 FOLDER = pathlib.Path(__file__).parent
-TOPICS = ("math", "image", "linalg")
+TOPICS = ("math", "image", "linalg", "quantized")
 
 
 def expressions(topic: str) -> list[str]:
@@ -66,8 +66,17 @@ def names(tf: Any) -> dict[str, Any]:
         """Return what is no tensor as one, so that graphs can return it, too."""
         return tf.constant([ord(letter) for letter in repr(values)])
 
+    quantized = (tf.qint8, tf.quint8, tf.qint16, tf.quint16, tf.qint32)
+
+    def levels(dtype: Any, *shape: int) -> Any:
+        """Return all kinds of numbers of a quantised type, the same each time."""
+        plain = np.dtype(dtype.as_numpy_dtype)[0]
+        bits = np.random.default_rng(sum(shape)).integers(0, 2**16, shape) * 65537
+        return tf.bitcast(tf.constant(bits.astype(plain)), dtype)
+
     matrices = {"L": tf.linalg, "d": doubles, "c": complexes, "definite": definite, "words": words}
-    return {"tf": tf, "np": np, "r": numbers, "grads": grads, "grads2": grads2, **matrices}
+    more = {"Q": tf.quantization, "QT": quantized, "q": levels, "raw": tf.raw_ops, "nn1": tf.compat.v1.nn}
+    return {"tf": tf, "np": np, "r": numbers, **more, "grads": grads, "grads2": grads2, **matrices}
 
 
 def flat(value: Any) -> list[Any]:

@@ -108,7 +108,7 @@ def unary(definition: Primitive) -> Callable[[Value], Value]:
 
 def scalar_like(x: Value, number: complex) -> Value:
     """Return `number` in the element type and shape of `x`."""
-    value = np.asarray(number, x.dtype.as_numpy_dtype)
+    value = np.asarray(number, x.dtype.stored)
     one = emit(PRIMITIVES["constant"], value=value, dtype=x.dtype)[0]
     return one if x.shape == () else emit(PRIMITIVES["broadcast"], one, shape=x.shape, axes=())[0]
 
@@ -283,7 +283,7 @@ def _convert_meaning(x: np.ndarray, dtype: DType) -> np.ndarray:
             x = x.real
         if dtype.is_integer and x.dtype.kind in "fV":
             return special.float_to_integer(x, dtype.as_numpy_dtype)
-        return np.asarray(x).astype(dtype.as_numpy_dtype)
+        return np.asarray(x).astype(dtype.stored)
 
 
 def _convert_reverse(dy: Value, y: Value, x: Value, dtype: DType) -> tuple[Value | None]:

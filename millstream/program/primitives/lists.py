@@ -119,7 +119,7 @@ def _filled(x: Any, element: Spec) -> Any:
     if x is None:
         if not element.is_static:
             raise ValueError("An element that was never set has no known shape.")
-        return np.zeros(element.shape or (), element.dtype.as_numpy_dtype)
+        return np.zeros(element.shape or (), element.dtype.stored)
     return x
 
 
@@ -201,7 +201,7 @@ STACK = primitive(
     lambda held, element, count: (
         np.stack([_filled(x, element) for x in held])
         if held
-        else np.zeros((0, *element.shape), element.dtype.as_numpy_dtype)
+        else np.zeros((0, *element.shape), element.dtype.stored)
     ),
     lambda dy, y, held, element, count: (list_from_tensor(dy, held.spec.handle),),
 )
@@ -256,7 +256,7 @@ GATHER = primitive(
     lambda held, indices, element: (
         np.stack([_filled(held[i], element) for i in indices.tolist()])
         if len(indices)
-        else np.zeros((0, *(element.shape or ())), element.dtype.as_numpy_dtype)
+        else np.zeros((0, *(element.shape or ())), element.dtype.stored)
     ),
     lambda dy, y, held, indices, element: (list_scatter(dy, indices, list_length(held), held.spec.handle), None),
 )
@@ -378,9 +378,9 @@ def list_resize(held: Value, count: Value) -> Value:
     return emit(RESIZE, held, count)[0]
 
 
-def list_add(a: Value, b: Value) -> Value:
-    """Return the list of the sums of the elements of two lists of equal length."""
-    element = element_of(a)
+def list_add(a: Value, b: Value, element: Spec | None = None) -> Value:
+    """Return the list of the sums of the elements of two lists of equal length; `element` is what else is known of them."""
+    element = element_of(a, element_of(b, element))
     if element.dtype == dtypes.variant:
         raise refuse("list", "two adjoints of a list of lists", "use each list once")
     total = list_stack(a, element)

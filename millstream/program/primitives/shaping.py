@@ -31,7 +31,7 @@ CONSTANT = primitive("constant", _constant_infer, lambda value, dtype: value, la
 
 def constant(value: Any, dtype: DType) -> Value:
     """Return `value` (number, nested list or array) as a value of element type `dtype`."""
-    array = np.asarray(value, object if dtype == dtypes.string else dtype.as_numpy_dtype)
+    array = np.asarray(value, object if dtype == dtypes.string else dtype.stored)
     return emit(CONSTANT, value=array, dtype=dtype)[0]
 
 
@@ -519,10 +519,10 @@ def _bitcast_infer(x: Spec, dtype: DType) -> Spec:
 
 
 def _bitcast_meaning(x: np.ndarray, dtype: DType) -> np.ndarray:
-    target = np.dtype(dtype.as_numpy_dtype)
+    target = dtype.stored
     raw = np.ascontiguousarray(x)
     if target.itemsize == raw.itemsize:
-        return raw.view(target)
+        return raw.view(target).reshape(x.shape)
     if target.itemsize < raw.itemsize:
         return raw.reshape(*x.shape, 1).view(target)
     return raw.view(target).reshape(x.shape[:-1])
@@ -534,6 +534,11 @@ BITCAST = primitive("bitcast", _bitcast_infer, _bitcast_meaning, lambda dy, y, x
 def bitcast(x: Value, dtype: DType) -> Value:
     """Return the bytes of `x` read as element type `dtype`."""
     return x if x.dtype == dtype else emit(BITCAST, x, dtype=dtype)[0]
+
+
+def plain(x: Value) -> Value:
+    """Return quantised numbers as the plain integers that they are kept in; others as they are."""
+    return bitcast(x, dtypes.as_dtype(x.dtype.stored)) if x.dtype.is_quantized else x
 
 
 STOP_GRADIENT = primitive("stop_gradient", lambda x: x, lambda x: x, lambda dy, y, x: (None,))
