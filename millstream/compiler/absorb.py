@@ -61,7 +61,7 @@ class _Absorber:
                     self.readers.setdefault(value, []).append(node)
 
     def _source(self, value: Value) -> Value:
-        while value.node is not None and value.node in self.lazy:
+        while value.node is not None and value.node in self.lazy and value.node.inputs:
             value = value.node.inputs[0]
         return value
 
@@ -124,7 +124,7 @@ class _Absorber:
         sources = []
         for source in dict.fromkeys(self._source(v) for n in moved for v in n.inputs):
             made_by = source.node
-            if made_by is None or made_by.definition is CONSTANT or made_by in moved:
+            if made_by is None or made_by.definition is CONSTANT or made_by in self.lazy or made_by in moved:
                 continue
             others = [n for n in self.readers[source] if n not in moved]
             if made_by in self.groups.group_of:

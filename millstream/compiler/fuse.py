@@ -9,7 +9,7 @@ from millstream.base import dtypes
 from millstream.base.sizes import Expression, Symbol, evaluate, is_known, symbols
 from millstream.compiler.absorb import NEAR, absorb
 from millstream.compiler.groups import Group, Groups
-from millstream.program.primitives.shaping import BIND_SIZES, BROADCAST, CONSTANT, SLICE
+from millstream.program.primitives.shaping import BIND_SIZES, BROADCAST, CONSTANT, IOTA, SLICE
 from millstream.program.primitives.state import IS_SET, READ
 from millstream.program.value import Node, Program, Value
 
@@ -26,6 +26,20 @@ def _symbols_in(attribute: Any) -> Iterator[Symbol]:
     elif isinstance(attribute, (tuple, list)):
         for item in attribute:
             yield from _symbols_in(item)
+
+
+def coordinate(value: Value) -> int | None:
+    """Return the axis along which `value` counts from 0: of an iota, as it is or repeated along other axes. None: it does not."""
+    node = value.node
+    if node is None:
+        return None
+    if node.definition is IOTA:
+        return int(node.attributes["axis"])
+    inner = coordinate(node.inputs[0]) if node.definition is BROADCAST else None
+    if inner is None:
+        return None
+    axis = int(node.attributes["axes"][inner])
+    return axis if node.inputs[0].shape[inner] == value.shape[axis] else None
 
 
 def fuse(program: Program, fuses: Callable[[Node], bool], takes: Takes = lambda node, tail: False) -> list[Group]:
@@ -62,7 +76,7 @@ class _Fusion:
         return self.groups.in_order(self.positions)
 
     def _find_lazy(self) -> set[Node]:
-        """Return the broadcasts and slices that only fused nodes read: they need no bytes of their own."""
+        """Return the broadcasts, slices and coordinates that only fused nodes read: they need no bytes of their own."""
         eager: set[Value] = set(self.program.outputs)
         lazy: set[Node] = set()
         for node in reversed(self.program.nodes):
@@ -70,9 +84,13 @@ class _Fusion:
                 lazy.add(node)
                 # Kernels that take in a bias read what is repeated as it is.
                 eager.update(v for v in node.inputs if v.node is not None and v.node.definition is SLICE)
+                if coordinate(node.outputs[0]) is None:
+                    eager.update(v for v in node.inputs if v.node is not None and v.node.definition is IOTA)
             elif node.definition is SLICE and node.outputs[0] not in eager and self._reads_in_place(node):
                 lazy.add(node)
                 eager.update(node.inputs)
+            elif node.definition is IOTA and node.outputs[0] not in eager:
+                lazy.add(node)
             elif node not in self.fusable:
                 eager.update(node.inputs)
         return lazy
@@ -112,7 +130,7 @@ class _Fusion:
         for value in node.inputs:
             made_by = value.node
             while made_by is not None and made_by in self.lazy:
-                made_by = made_by.inputs[0].node
+                made_by = made_by.inputs[0].node if made_by.inputs else None
             if made_by is not None and made_by in self.groups.group_of:
                 yield self.groups.group_of[made_by]
 
@@ -153,7 +171,7 @@ class _Fusion:
         """What a node reads through broadcasts and slices; a chain cannot read its own results that way."""
         for value in node.inputs:
             lazy = False
-            while value.node is not None and value.node in self.lazy:
+            while value.node is not None and value.node in self.lazy and value.node.inputs:
                 value, lazy = value.node.inputs[0], True
             if lazy:
                 yield value

@@ -133,6 +133,8 @@ class Lowering {
     joined_.assign(steps_.size(), false);
     for (size_t k = 0; k < steps_.size(); ++k) {
       const TileStep step = steps_[k];
+      // A step that nobody needs is not done, so nothing may be left to it.
+      if (uses_[static_cast<size_t>(step_value(k))] == 0) continue;
       if (step.dtype != DType::float32 && step.dtype != DType::float64) continue;
       const int64_t x = step.operands[0], y = step.operands[1], z = step.operands[2];
       if (step.op == TileOp::add) {
@@ -190,7 +192,10 @@ class Lowering {
       reader.strides[steps_[k].operands[0]] = 1;
       reader.bytes = 8;
       reader.register_bytes = static_cast<int>(element_bytes(register_type(steps_[k].dtype)));
-      reader.load = step_table().convert(DType::int64, register_type(steps_[k].dtype));
+      const DType type = register_type(steps_[k].dtype);
+      const bool counts = is_integer(type) && element_bytes(type) >= 4;
+      reader.counted_bytes = counts ? reader.register_bytes : 8;
+      reader.load = counts ? nullptr : step_table().convert(DType::int64, type);
       reader.round = step_table().round(steps_[k].dtype);
       add_reader(reader);
     }

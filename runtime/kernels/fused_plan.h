@@ -29,6 +29,7 @@ struct TileReader {
   int register_bytes = 0;
   StepFunction load = nullptr;   // memory (or int64 coordinates) to register type
   StepFunction round = nullptr;  // after an iota
+  int counted_bytes = 0;         // of an iota's coordinates: those of a register that can hold them as they are, else 8
   int last_read = -1;            // the last instruction that reads the tensor's memory
 };
 

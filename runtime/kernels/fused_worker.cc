@@ -84,10 +84,13 @@ void gather_rows(RowWalk walk, const char* from, int64_t stride, int64_t rows, i
   }
 }
 
-void gather_coordinates(RowWalk walk, int64_t base, int64_t stride, int64_t rows, int64_t columns, int64_t* out) {
+// Coordinates wrap where the type ends, as a conversion from int64 does.
+template <typename W>
+void gather_coordinates(RowWalk walk, int64_t base, int64_t stride, int64_t rows, int64_t columns, void* to) {
+  W* out = static_cast<W*>(to);
   for (int64_t r = 0; r < rows; ++r, walk.next(), out += columns) {
-    const int64_t start = base + walk.offset();
-    for (int64_t i = 0; i < columns; ++i) out[i] = start + i * stride;
+    W at = static_cast<W>(base + walk.offset());
+    for (int64_t i = 0; i < columns; ++i, at += static_cast<W>(stride)) out[i] = at;
   }
 }
 
@@ -147,7 +150,12 @@ void TileWorker::gather(const TileReader& reader, int64_t row, int64_t rows, int
   char* to = slot(reader.value);
   pointers_[reader.value] = to;
   if (reader.input < 0) {
-    gather_coordinates(walk, reader.offset + column * stride, stride, rows, columns, reinterpret_cast<int64_t*>(raw_));
+    const int64_t base = reader.offset + column * stride;
+    if (reader.counted_bytes == 4) {
+      gather_coordinates<uint32_t>(walk, base, stride, rows, columns, to);
+    } else {
+      gather_coordinates<uint64_t>(walk, base, stride, rows, columns, reader.load != nullptr ? raw_ : to);
+    }
   } else {
     const char* from = memory(reader) + column * stride * reader.bytes;
     if (rows == 1 && (stride == 1 || columns == 1)) {

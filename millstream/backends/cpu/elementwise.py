@@ -9,6 +9,7 @@ import numpy as np
 from millstream.backends.cpu.emitters import emits
 from millstream.backends.cpu.tile_program import Register, TileProgram
 from millstream.base.sizes import Size, equal, is_known
+from millstream.compiler.fuse import coordinate
 from millstream.compiler.plan import FunctionWriter
 from millstream.program.primitives.reduction import REDUCE
 from millstream.program.primitives.shaping import BROADCAST, CONSTANT, SLICE
@@ -69,10 +70,13 @@ class Chain:
             return known
         source, strides, first = read_strides(value, self.writer.places)
         dtype = value.dtype.as_datatype_enum
+        axis = coordinate(value)
         node = source.node
         if node is not None and node.definition is CONSTANT and node.attributes["value"].size == 1:
             data = np.ascontiguousarray(node.attributes["value"]).tobytes()
             register = self.tile.constant(dtype, data)
+        elif axis is not None and source not in self.writer.places:
+            register = self.tile.iota(axis if self.order is None else list(self.order).index(axis), dtype)
         elif source in self.registers and strides == dense_strides(source.shape) and source.shape == value.shape:
             register = self.registers[source]
         else:
