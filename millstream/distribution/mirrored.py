@@ -1,11 +1,12 @@
 """tf.distribute.MirroredStrategy on the logical devices of this machine's cpu.
 
-Each replica runs in turn, since they share the cores; what is trained is what it would be on as many devices. Refused:
-devices that are not there.
+Each replica runs in turn, since they share the cores; what is trained is what it would be on as many devices. Refused, when
+they are used: devices that are not there.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +18,9 @@ from millstream.api.public import public, publish
 from millstream.base.errors import explain
 from millstream.distribution import contexts, values
 from millstream.distribution.contexts import ReduceOp
+from millstream.distribution.cross_device import CrossDeviceOps
 from millstream.distribution.inputs import DistributedDataset, divided, from_function
-from millstream.distribution.reduction import reduced, reduced_alike
+from millstream.distribution.reduction import reduced_alike
 from millstream.distribution.replicas import call_each, created_once
 from millstream.distribution.strategy import Extended, InputContext, Strategy
 from millstream.distribution.values import DistributedValues, regroup, select_replica
@@ -28,6 +30,8 @@ from millstream.execution import variable as variables
 from millstream.execution.context import current_graph
 from millstream.execution.function import Function
 
+log = logging.getLogger("millstream")
+
 publish("types.experimental.distributed.PerReplica", values.PerReplica)
 publish("types.experimental.distributed.Mirrored", values.Mirrored)
 
@@ -35,8 +39,11 @@ publish("types.experimental.distributed.Mirrored", values.Mirrored)
 class MirroredExtended(Extended):
     """The part of a MirroredStrategy that optimizers talk to."""
 
-    def __init__(self, strategy: Strategy, devices: tuple[str, ...]) -> None:
+    def __init__(
+        self, strategy: Strategy, devices: tuple[str, ...], cross_device_ops: CrossDeviceOps | None = None
+    ) -> None:
         super().__init__(strategy, devices)
+        self._cross_device_ops = CrossDeviceOps() if cross_device_ops is None else cross_device_ops
         self._lifted: weakref.WeakKeyDictionary[Any, Function] = weakref.WeakKeyDictionary()
 
     def call_for_each_replica(self, fn: Callable[..., Any], args: Any = (), kwargs: Any = None) -> Any:
@@ -87,7 +94,7 @@ class MirroredExtended(Extended):
 
     def sum_or_mean(self, op: ReduceOp, value: Any) -> Any:
         """Return the reduction of what replicas gave; of one value that they all gave, itself."""
-        return reduced(op, value.values if isinstance(value, DistributedValues) else [value])
+        return self._cross_device_ops.reduced(op, value.values if isinstance(value, DistributedValues) else [value])
 
     def reduce_to(self, reduce_op: Any, value: Any, destinations: Any, options: Any = None) -> Any:
         """Return the sum or mean of a value over the replicas."""
@@ -95,7 +102,7 @@ class MirroredExtended(Extended):
         if isinstance(value, values.Mirrored) or (isinstance(value, DistributedVariable) and op is ReduceOp.MEAN):
             return value.values[0]
         if isinstance(value, DistributedValues):
-            return reduced(op, value.values)
+            return self._cross_device_ops.reduced(op, value.values)
         return reduced_alike(op, value, len(self._devices))
 
     def distribute_dataset(self, dataset: Any) -> Any:
@@ -108,20 +115,8 @@ class MirroredExtended(Extended):
         return from_function(dataset_fn, InputContext(num_replicas_in_sync=count), count)
 
 
-@public("distribute.MirroredStrategy")
-class MirroredStrategy(Strategy):
-    """Train on several devices, each with a copy of the variables and a part of every batch.
-
-    Args:
-      devices: their names, such as ["CPU:0", "CPU:1"] after `tf.config.set_logical_device_configuration`; all without.
-      cross_device_ops: taken; sums are made where the values are.
-
-    Raises:
-      ValueError: a device is not there, or given twice.
-    """
-
-    def __init__(self, devices: Sequence[str] | None = None, cross_device_ops: Any = None) -> None:
-        super().__init__(MirroredExtended(self, _checked(devices)))
+class CopyingStrategy(Strategy):
+    """What strategies share whose replicas have copies of the variables."""
 
     @contextmanager
     def scope(self) -> Iterator[Strategy]:
@@ -146,16 +141,46 @@ class MirroredStrategy(Strategy):
             variables.creators.remove(create)
 
 
-def _checked(devices: Sequence[str] | None) -> tuple[str, ...]:
-    known = [device.name for device in list_logical_devices("CPU")]
+@public("distribute.MirroredStrategy")
+class MirroredStrategy(CopyingStrategy):
+    """Train on several devices, each with a copy of the variables and a part of every batch.
+
+    Args:
+      devices: their names, such as ["CPU:0", "CPU:1"] after `tf.config.set_logical_device_configuration`; all without.
+      cross_device_ops: a `tf.distribute.CrossDeviceOps`, which makes sums and means.
+
+    Raises:
+      ValueError: a device is given twice; when it is used, one that is not there.
+    """
+
+    def __init__(self, devices: Sequence[Any] | None = None, cross_device_ops: CrossDeviceOps | None = None) -> None:
+        names = _checked(devices)
+        self._missing = [name for name in names if "/device:CPU:" not in name]
+        if self._missing:
+            log.warning(
+                "Some requested devices in `tf.distribute.Strategy` are not visible: %s", ",".join(self._missing)
+            )
+        super().__init__(MirroredExtended(self, names, cross_device_ops))
+
+    @contextmanager
+    def scope(self) -> Iterator[Strategy]:
+        """Put this strategy in force: variables made inside have a copy for each replica."""
+        if self._missing:
+            known = [device.name for device in list_logical_devices()]
+            raise ValueError(
+                explain(f"There are no devices {self._missing}; tf.config.list_logical_devices() gives {known}.")
+            )
+        with super().scope():
+            yield self
+
+
+def _checked(devices: Sequence[Any] | None) -> tuple[str, ...]:
+    """Return the full names of the devices. A cpu of any number will do: all are names for the same cores."""
     names = []
-    for device in known if devices is None else devices:
-        found = re.fullmatch(r"(?:.*/)?(?:device:)?(\w+):(\d+)", str(device))
-        names.append(f"/device:{found[1].upper()}:{int(found[2])}" if found else str(device))
-    # A cpu of any number will do, as in TensorFlow: all are names for the same cores.
-    missing = [name for name in names if not name.startswith("/device:CPU:")]
-    if missing:
-        raise ValueError(explain(f"There are no devices {missing}; tf.config.list_logical_devices() gives {known}."))
-    if not names or len(set(names)) != len(names):
-        raise ValueError(explain(f"devices={devices!r}: give at least one, each once."))
+    for device in devices or list_logical_devices("CPU"):
+        name = str(getattr(device, "name", device))
+        found = re.fullmatch(r"(?:.*/)?(?:device:)?(\w+):(\d+)", name)
+        names.append(f"/device:{found[1].upper()}:{int(found[2])}" if found else name)
+    if len(set(names)) != len(names):
+        raise ValueError(explain(f"devices={devices!r}: give each device once."))
     return tuple(f"/job:localhost/replica:0/task:0{name}" for name in names)

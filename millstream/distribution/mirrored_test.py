@@ -177,9 +177,14 @@ def test_replicas_that_merge_differently_are_refused() -> None:
         mirrored().run(uneven)
 
 
-def test_devices_that_are_not_there_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"There are no devices \['/device:GPU:0'\]"):
-        tf.distribute.MirroredStrategy(["GPU:0"])
+def test_devices_that_are_not_there_are_refused_when_they_are_used() -> None:
+    strategy = tf.distribute.MirroredStrategy(["GPU:0"])
+    for use in (lambda: strategy.scope().__enter__(), lambda: strategy.run(lambda: 0)):
+        with pytest.raises(ValueError, match=r"There are no devices \['/job:localhost/.*/device:GPU:0'\]"):
+            use()
+    with pytest.raises(ValueError, match="give each device once"):
+        tf.distribute.MirroredStrategy(["cpu:0", "cpu:0"])
+    assert tf.distribute.MirroredStrategy(tf.config.list_logical_devices("GPU")).num_replicas_in_sync >= 1
     assert tf.distribute.MirroredStrategy(["cpu:0", "cpu:7"]).num_replicas_in_sync == 2
 
 

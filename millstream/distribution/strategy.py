@@ -1,9 +1,10 @@
-"""tf.distribute: strategies, the default one, and the one of a single device. What is not supported says so."""
+"""tf.distribute: strategies, the default one, and the one of a single device. What is not supported: names.py."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from millstream.api import array, math, reduction
@@ -11,6 +12,7 @@ from millstream.api.public import public, publish
 from millstream.base import errors, nest
 from millstream.distribution import contexts
 from millstream.distribution.contexts import Place, ReduceOp, ReplicaContext
+from millstream.distribution.options import InputReplicationMode
 from millstream.distribution.reduction import reduced_alike
 from millstream.distribution.values import DistributedValues, PerReplica, local_results
 
@@ -134,10 +136,12 @@ class Strategy:
 
     def experimental_distribute_dataset(self, dataset: Any, options: Any = None) -> Any:
         """Return the dataset with a part of each batch for each replica."""
+        _refuse_per_replica(options)
         return self._extended.distribute_dataset(dataset)
 
     def distribute_datasets_from_function(self, dataset_fn: Callable[..., Any], options: Any = None) -> Any:
         """Return the dataset of `dataset_fn(InputContext)`, whose batches are for one replica each."""
+        _refuse_per_replica(options)
         return self._extended.distribute_datasets_from_function(dataset_fn)
 
     def experimental_distribute_values_from_function(self, value_fn: Callable[..., Any]) -> Any:
@@ -145,6 +149,18 @@ class Strategy:
         count = self.num_replicas_in_sync
         values = [value_fn(ValueContext(i, count)) for i in range(count)]
         return values[0] if count == 1 else PerReplica(values)
+
+
+def _refuse_per_replica(options: Any) -> None:
+    if options is not None and options.experimental_replication_mode is InputReplicationMode.PER_REPLICA:
+        raise errors.UnimplementedError(
+            None,
+            None,
+            errors.explain(
+                "tf.distribute.InputReplicationMode.PER_REPLICA is not supported",
+                "leave it out: one dataset gives a batch to each replica.",
+            ),
+        )
 
 
 def _size_along(part: Any, axis: int) -> Any:
@@ -203,6 +219,11 @@ class OneDeviceStrategy(Strategy):
         super().__init__(Extended(self, (device,)))
 
 
+class _Set(threading.local):
+    stack: ExitStack | None = None
+
+
+_set = _Set()
 _default = Strategy()
 _default_replica = ReplicaContext(_default)
 
@@ -223,6 +244,24 @@ publish("distribute.DistributedValues", DistributedValues)
 def get_strategy() -> Strategy:
     """Return the strategy in force."""
     return _place().strategy  # type: ignore[no-any-return]
+
+
+@public("distribute.experimental_set_strategy")
+def experimental_set_strategy(strategy: Strategy | None) -> None:
+    """Put a strategy in force for all that follows on this thread; None ends that.
+
+    Raises:
+      RuntimeError: this is called inside of a strategy's scope.
+    """
+    entered = _set.stack
+    if len(contexts.places()) > (entered is not None):
+        raise RuntimeError(errors.explain("Must not be called inside a `tf.distribute.Strategy` scope."))
+    if entered is not None:
+        entered.close()
+        _set.stack = None
+    if strategy is not None:
+        _set.stack = ExitStack()
+        _set.stack.enter_context(strategy.scope())
 
 
 @public("distribute.has_strategy")
@@ -256,19 +295,3 @@ def maybe_merge_call(fn: Callable[..., Any], strategy: Strategy, *args: Any, **k
     if strategy_supports_no_merge_call() or replica is None:
         return fn(strategy, *args, **kwargs)
     return replica.merge_call(fn, args=args, kwargs=kwargs)
-
-
-def _unsupported(name: str) -> type:
-    def __init__(self: Any, *_: Any, **__: Any) -> None:
-        raise errors.UnimplementedError(
-            None,
-            None,
-            f"tf.distribute.{name} is not supported yet; train on this process's cpu, without a strategy or with "
-            "tf.distribute.MirroredStrategy.",
-        )
-
-    return type(name, (Strategy,), {"__init__": __init__, "__doc__": f"tf.distribute.{name}: not supported yet."})
-
-
-for _name in ("MultiWorkerMirroredStrategy", "TPUStrategy", "ParameterServerStrategy", "CentralStorageStrategy"):
-    publish(f"distribute.{_name}", _unsupported(_name))
