@@ -214,7 +214,9 @@ def base_name(definition: Any) -> str:
 
 def free_label(graph: Any, base: str) -> str:
     """Return the name that a new node gets: what the user asked for, else `base`, in the scope that names are in."""
-    name = _asked_for() or base
+    asked = _asked_for()
+    # What reads the variable that a function is given does not take away the function's name.
+    name = f"{asked.removesuffix('/')}/{base}" if asked and base == "ReadVariableOp" else asked or base
     return name[:-1] if name.endswith("/") else str(graph.own_name(current_scope() + name))
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from millstream.version_1.variables.keys import GraphKeys, add_to_collection, get_collection
-from millstream.version_1.weights import check_weights, fitted, name_scope, spread_weights, squeezed
 from millstream.api.public import public, root
 from millstream.base import dtypes
 from millstream.base.errors import explain
 from millstream.execution.context import executing_eagerly
+from millstream.version_1.variables.keys import GraphKeys, add_to_collection, get_collection
+from millstream.version_1.weights import check_weights, fitted, name_scope, spread_weights, squeezed
 
 tf: Any = root()
 

@@ -1,3 +1,21 @@
 """Publishes the names of this room: imported when tf.compat.v1 is first asked for something that is not there yet."""
 
-from millstream.version_1 import decays, initializers, losses, metrics, variables, weights
+from __future__ import annotations
+
+import importlib
+
+for _module in (
+    "decays",
+    "initializers",
+    "losses",
+    "metrics.at_top_k",
+    "metrics.counts",
+    "metrics.means",
+    "metrics.thresholds",
+    "variables.keys",
+    "variables.partitioners",
+    "variables.scope",
+    "variables.templates",
+    "weights",
+):
+    importlib.import_module(f"millstream.version_1.{_module}")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from millstream.version_1.metrics.means import Metric
-from millstream.version_1.metrics.parts import added, collected, metric_variable, refuse_at_once
-from millstream.version_1.weights import name_scope, spread_weights
 from millstream.api.public import public, root
 from millstream.base import dtypes
 from millstream.execution.sparse_tensor import SparseTensor
+from millstream.version_1.metrics.means import Metric
+from millstream.version_1.metrics.parts import added, collected, metric_variable, refuse_at_once
+from millstream.version_1.weights import name_scope, spread_weights
 
 tf: Any = root()
 
@@ -54,8 +54,7 @@ def _matches(kind: str, labels: Any, ids: Any, class_id: int | None, weights: An
 def _running(kind: str, labels: Any, ids: Any, k: int | None, class_id: int | None, weights: Any) -> Metric:
     with name_scope(None, _name(kind, k, class_id), (ids, labels, weights)) as scope:
         total = tf.reduce_sum(_matches(kind, labels, ids, class_id, weights))
-        with tf.name_scope(""):
-            variable = metric_variable([], dtypes.float64, scope.removesuffix("/"))
+        variable = metric_variable([], dtypes.float64, scope)
         return tf.convert_to_tensor(variable), added(variable, total, "update")
 
 
@@ -197,8 +196,8 @@ def _label_count(labels: Any, k: int) -> Any:
     """Return how many labels each row has, at most k."""
     if isinstance(labels, SparseTensor):
         return tf.minimum(tf.sets.size(labels), k)
-    present = tf.sets.size(tf.sets.difference(labels, tf.zeros_like(labels)[..., :0]))
-    return tf.minimum(present, k)
+    shape = tf.shape(labels)
+    return tf.fill(shape[:-1], tf.minimum(shape[-1], k))
 
 
 @public("compat.v1.metrics.average_precision_at_k")
@@ -222,7 +221,7 @@ def average_precision_at_k(
         relevant = _matches("true_positive", _tiled(labels, k), tf.expand_dims(ids, -1), None, None)
         precisions = tf.cumsum(relevant, axis=-1) / tf.cumsum(tf.ones_like(relevant), axis=-1)
         summed = tf.reduce_sum(precisions * relevant, axis=-1)
-        average = tf.math.divide_no_nan(summed, tf.cast(_label_count(labels, k), dtypes.float64))
+        average = tf.divide(summed, tf.cast(_label_count(labels, k), dtypes.float64))
         if weights is not None:
             factors = spread_weights(tf.cast(weights, dtypes.float64), average)
             average = average * factors

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from millstream.api.public import public, root
+from millstream.base import dtypes
 from millstream.version_1.metrics.means import Metric
 from millstream.version_1.metrics.parts import (
     added,
@@ -17,8 +19,6 @@ from millstream.version_1.metrics.parts import (
 )
 from millstream.version_1.variables.scope import variable_scope
 from millstream.version_1.weights import fitted
-from millstream.api.public import public, root
-from millstream.base import dtypes
 
 tf: Any = root()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from millstream.api.public import public, root
+from millstream.base import dtypes
 from millstream.version_1.metrics.parts import (
     added,
     as_floats,
@@ -16,8 +18,6 @@ from millstream.version_1.metrics.parts import (
 )
 from millstream.version_1.variables.scope import variable_scope
 from millstream.version_1.weights import fitted, squeezed
-from millstream.api.public import public, root
-from millstream.base import dtypes
 
 tf: Any = root()
 

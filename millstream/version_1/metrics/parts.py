@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from millstream.version_1.variables.keys import GraphKeys, add_to_collections
-from millstream.version_1.weights import fitted, spread_weights, squeezed
 from millstream.api.public import root
 from millstream.base import dtypes
 from millstream.base.errors import explain
 from millstream.execution.context import executing_eagerly
 from millstream.execution.variable import VariableAggregation, VariableSynchronization
+from millstream.version_1.variables.keys import GraphKeys, add_to_collections
+from millstream.version_1.weights import fitted, spread_weights, squeezed
 
 tf: Any = root()
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from millstream.api.public import public, root
+from millstream.base import dtypes
+from millstream.base.errors import explain
 from millstream.version_1.metrics.means import Metric
 from millstream.version_1.metrics.parts import (
     added,
@@ -17,9 +20,6 @@ from millstream.version_1.metrics.parts import (
     spread,
 )
 from millstream.version_1.variables.scope import variable_scope
-from millstream.api.public import public, root
-from millstream.base import dtypes
-from millstream.base.errors import explain
 
 tf: Any = root()
 
@@ -279,7 +279,7 @@ def specificity_at_sensitivity(
         found = tf.divide(counts["tp"], counts["tp"] + counts["fn"] + _SMALL)
         distance = tf.abs(found - sensitivity)
         nearest = tf.cast(tf.equal(distance, tf.reduce_min(distance)), dtypes.int32)
-        place = tf.cast(tf.argmax(nearest, 0), dtypes.int32)
+        place = tf.cast(tf.argmax(tf.cumsum(nearest), 0), dtypes.int32)
         return tf.divide(counts["tn"][place], counts["tn"][place] + counts["fp"][place] + _SMALL, name=name)
 
     arguments = (labels, predictions, weights, num_thresholds, name)

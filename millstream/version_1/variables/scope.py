@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from millstream.version_1.variables.keys import GraphKeys, get_collection, outermost_graph
-from millstream.version_1.variables.store import REUSE, Reuse, VariableStore, current_store
 from millstream.api.public import public, publish, root
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
@@ -16,6 +14,8 @@ from millstream.base.errors import explain
 from millstream.execution.context import current_graph, executing_eagerly
 from millstream.execution.name_scope import NameScope, current_scope, named
 from millstream.execution.variable import VariableAggregation, VariableSynchronization
+from millstream.version_1.variables.keys import GraphKeys, get_collection, outermost_graph
+from millstream.version_1.variables.store import REUSE, Reuse, VariableStore, current_store
 
 tf: Any = root()
 

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from millstream.version_1.variables import partitioners as parts
-from millstream.version_1.variables.keys import GraphKeys, add_to_collection, add_to_collections, outermost_graph
 from millstream.api.public import root
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
@@ -19,6 +17,8 @@ from millstream.base.shapes import TensorShape
 from millstream.execution.context import executing_eagerly, init_scope
 from millstream.execution.name_scope import NameScope, named
 from millstream.execution.tensor import TensorType
+from millstream.version_1.variables import partitioners as parts
+from millstream.version_1.variables.keys import GraphKeys, add_to_collection, add_to_collections, outermost_graph
 
 tf: Any = root()
 

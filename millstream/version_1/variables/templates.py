@@ -6,13 +6,13 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from millstream.version_1.variables.keys import GraphKeys, get_collection, get_collection_ref
-from millstream.version_1.variables.scope import VariableScope, pure_scope, scopes, variable_scope
-from millstream.version_1.variables.store import EagerVariableStore
 from millstream.api.public import public
 from millstream.base.errors import explain
 from millstream.execution.autotrackable import AutoTrackable
 from millstream.execution.context import executing_eagerly
+from millstream.version_1.variables.keys import GraphKeys, get_collection, get_collection_ref
+from millstream.version_1.variables.scope import VariableScope, pure_scope, scopes, variable_scope
+from millstream.version_1.variables.store import EagerVariableStore
 
 
 @public("compat.v1.make_template")
