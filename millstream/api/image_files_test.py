@@ -111,7 +111,7 @@ def _damaged_jpegs() -> dict[str, bytes]:
         "more than": huge,
         "cut off": whole[: frame + 4],
         "before its frame": whole[:frame] + whole[end:],
-        "not enough": whole[:-30],
+        "not enough": whole[:-4],
     }
 
 
