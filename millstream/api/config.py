@@ -12,6 +12,7 @@ from millstream import _runtime as runtime
 from millstream.api.config_devices import cpu_count
 from millstream.api.public import public
 from millstream.base import errors
+from millstream.compiler import passes
 from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
@@ -43,6 +44,10 @@ _OPTIONS = (
     "scoped_allocator_optimization", "pin_to_host_optimization", "implementation_selector", "auto_mixed_precision",
     "disable_meta_optimizer", "min_graph_nodes", "auto_parallel",
 )  # fmt: skip
+
+
+_PASSES = {"constant_folding": ("fold",), "arithmetic_optimization": ("simplify", "share"), "remapping": ("absorb",)}
+"""What TensorFlow's options are called here."""
 
 
 @public("config.experimental.tensor_float_32_execution_enabled")
@@ -115,12 +120,21 @@ def get_experimental_options() -> dict[str, bool]:
 
 @public("config.optimizer.set_experimental_options")
 def set_experimental_options(options: dict[str, bool]) -> None:
-    """Set options of TensorFlow's optimizer of graphs. They are kept to be read; this compiler's passes are always the same.
+    """Set options of TensorFlow's optimizer of graphs, for functions that are compiled from now on.
+
+    They switch passes of this compiler (`millstream.compiler.passes`): "constant_folding" is "fold",
+    "arithmetic_optimization" is "simplify" and "share", "remapping" is "absorb"; "disable_model_pruning" switches "prune" off,
+    and "disable_meta_optimizer" all that can be off. The others have no counterpart and are kept to be read.
 
     Args:
       options: values by name; names that are unknown are left out.
     """
     _options.update({k: v for k, v in options.items() if k in _OPTIONS})
+    everything_off = bool(_options["disable_meta_optimizer"])
+    off = {name for option, names in _PASSES.items() if not _options.get(option, True) for name in names}
+    if _options["disable_model_pruning"]:
+        off.add("prune")
+    passes.switch_off_only(p.name for p in passes.PASSES if p.optional and (everything_off or p.name in off))
 
 
 @public("config.threading.get_inter_op_parallelism_threads")

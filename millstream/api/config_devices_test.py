@@ -6,6 +6,7 @@ import pytest
 
 import millstream as tf
 from millstream.api.config_devices import reset_devices
+from millstream.compiler import passes
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +73,18 @@ def test_settings_are_kept():
     assert tf.config.optimizer.get_jit() == "autoclustering"
     tf.config.optimizer.set_jit(False)
     assert tf.config.optimizer.get_jit() == ""
-    tf.config.optimizer.set_experimental_options({"constant_folding": False, "unknown": True})
+    tf.config.optimizer.set_experimental_options({"layout_optimizer": False, "unknown": True})
     options = tf.config.optimizer.get_experimental_options()
-    assert options["constant_folding"] is False and "unknown" not in options
+    assert options["layout_optimizer"] is False and "unknown" not in options
+
+
+def test_options_of_the_optimizer_switch_passes():
+    try:
+        tf.config.optimizer.set_experimental_options({"constant_folding": False, "disable_model_pruning": True})
+        assert passes.settings().off == {"fold", "prune"}
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+        assert passes.settings().off == {p.name for p in passes.PASSES if p.optional}
+    finally:
+        everything = {"constant_folding": True, "disable_model_pruning": False, "disable_meta_optimizer": False}
+        tf.config.optimizer.set_experimental_options(everything)
+    assert not passes.settings().off

@@ -94,7 +94,7 @@ def reverse_loop(
     found = results[1 + len(lists) :]
     for i, value in zip([*plan.active, *plan.summed], found, strict=True):
         at = readings.get(i, i)
-        adjoints[at] = value if adjoints[at] is None else accumulate(adjoints[at], value)  # type: ignore[arg-type]
+        adjoints[at] = value if adjoints[at] is None else accumulate(adjoints[at], value, inputs[at])  # type: ignore[arg-type]
     return adjoints
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from millstream.autodiff import control_ops, loops  # noqa: F401  (their rules)
 from millstream.autodiff.control import CONTROL_RULES
+from millstream.autodiff.split import reached_values
 from millstream.base import dtypes, errors
 from millstream.ops.declaration import Op
 from millstream.program.primitives.core import Primitive
@@ -23,7 +24,7 @@ def reverse(nodes: Sequence[Node], adjoints: Mapping[Value, Adjoint], sources: I
     Returns the adjoint of each source that anything flows to. Values of `nodes` must be visible to the current program.
     """
     wanted = set(sources)
-    reached = _reached(nodes, wanted)
+    reached = reached_values(nodes, wanted)
     found: dict[Value, Adjoint] = dict(adjoints)
     for node in reversed(nodes):
         if not any(v in found for v in node.outputs):
@@ -34,17 +35,8 @@ def reverse(nodes: Sequence[Node], adjoints: Mapping[Value, Adjoint], sources: I
             flows = [found.get(v) for v in node.outputs]
             for value, adjoint in zip(node.inputs, _reverse_node(node, flows, reached), strict=True):
                 if adjoint is not None and value in reached:
-                    found[value] = adjoint if value not in found else accumulate(found[value], adjoint)
+                    found[value] = adjoint if value not in found else accumulate(found[value], adjoint, value)
     return {v: found[v] for v in wanted if v in found}
-
-
-def _reached(nodes: Sequence[Node], sources: set[Value]) -> set[Value]:
-    """Return the values that depend on `sources` in a way that can be differentiated."""
-    reached = set(sources)
-    for node in nodes:
-        if any(v in reached for v in node.inputs):
-            reached.update(node.outputs)
-    return reached
 
 
 def _reverse_node(node: Node, flows: list[Adjoint | None], reached: set[Value]) -> Sequence[Adjoint | None]:
@@ -78,7 +70,7 @@ def flowing(values: Sequence[Value], flows: Sequence[Adjoint | None]) -> dict[Va
     found: dict[Value, Adjoint] = {}
     for value, flow in zip(values, flows, strict=True):
         if flow is not None:
-            found[value] = flow if value not in found else accumulate(found[value], flow)
+            found[value] = flow if value not in found else accumulate(found[value], flow, value)
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from millstream.autodiff.slices import Adjoint, Slices, accumulate, dense
 from millstream.base import dtypes
+from millstream.base.dtypes import DType
 from millstream.base.sizes import Size, Symbol
 from millstream.base.spec import Spec
 from millstream.program.learned_sizes import DECIDED, bound_symbols, free_symbols, substitute_attribute, unify
@@ -67,12 +68,16 @@ def acts(node: Node) -> bool:
 
 
 def reached_values(nodes: Sequence[Node], sources: set[Value]) -> set[Value]:
-    """Return the values that depend on `sources`, and those themselves."""
+    """Return the values that depend on `sources` by way of what adjoints could flow through: no whole numbers, no texts."""
     reached = set(sources)
     for node in nodes:
         if any(v in reached for v in node.inputs):
-            reached.update(node.outputs)
+            reached.update(v for v in node.outputs if not _stops(v.dtype))
     return reached
+
+
+def _stops(dtype: DType) -> bool:
+    return dtype.is_integer or dtype.is_bool or dtype == dtypes.string
 
 
 def influences(nodes: Sequence[Node], outputs: set[Value]) -> set[Value]:
@@ -117,7 +122,7 @@ class Split:
             found: dict[Value, Adjoint] = {program.inputs[i]: v for i, v in (totals or {}).items()}
             for i, flow in flows.items():
                 value = program.outputs[i]
-                found[value] = flow if value not in found else accumulate(found[value], flow)
+                found[value] = flow if value not in found else accumulate(found[value], flow, value)
             answers = reverse(list(program.nodes), found, [program.inputs[i] for i in wanted])
             self.results: list[Adjoint | None] = []
             for i in wanted:

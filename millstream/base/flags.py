@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 SHOW_CHOICES: Final = ("graph", "program", "plan", "passes", "retrace")
@@ -17,12 +16,8 @@ class Flags:
 
     # MILLSTREAM_SHOW: the stages to print while they are made, separated by commas.
     show: frozenset[str]
-    # MILLSTREAM_DATA: where data sets and weights lie.
-    data_folder: Path
     # MILLSTREAM_THREADS: workers of the runtime; 0 takes one for each core.
     threads: int
-    # MILLSTREAM_BACKEND: `cpu`, or `reference` for the interpreter that tests compare with.
-    backend: str
     # MILLSTREAM_VERIFY: check every program after every pass.
     verify: bool
 
@@ -36,13 +31,6 @@ def _whole_number(name: str, default: int) -> int:
     return int(text)
 
 
-def _choice(name: str, allowed: tuple[str, ...], default: str) -> str:
-    text = os.environ.get(name, "").strip() or default
-    if text not in allowed:
-        raise ValueError(f"{name}={text!r} is not one of {', '.join(allowed)}. Set it to one of these, or unset it.")
-    return text
-
-
 @functools.cache
 def flags() -> Flags:
     """The settings, read from the environment at the first call."""
@@ -52,11 +40,8 @@ def flags() -> Flags:
             f"MILLSTREAM_SHOW={','.join(unknown)!r} is not one of {', '.join(SHOW_CHOICES)}. "
             "Set it to one or more of these, separated by commas, or unset it."
         )
-    folder = os.environ.get("MILLSTREAM_DATA", "").strip()
     return Flags(
         show=show,
-        data_folder=Path(folder).expanduser() if folder else Path.home() / ".cache" / "millstream",
         threads=_whole_number("MILLSTREAM_THREADS", 0),
-        backend=_choice("MILLSTREAM_BACKEND", ("cpu", "reference"), "cpu"),
         verify=bool(_whole_number("MILLSTREAM_VERIFY", 0)),
     )

@@ -1,5 +1,9 @@
 """Tests of settings."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from millstream.base import flags as module
@@ -21,14 +25,22 @@ def test_settings_are_read_once(monkeypatch):
 
 
 def test_settings_have_defaults(monkeypatch):
-    for name in ("SHOW", "THREADS", "DATA", "BACKEND", "VERIFY"):
+    for name in ("SHOW", "THREADS", "VERIFY"):
         monkeypatch.delenv(f"MILLSTREAM_{name}", raising=False)
     found = module.flags()
-    assert (found.show, found.threads, found.backend, found.verify) == (frozenset(), 0, "cpu", False)
+    assert (found.show, found.threads, found.verify) == (frozenset(), 0, False)
 
 
-@pytest.mark.parametrize("name, value", [("SHOW", "grahp"), ("THREADS", "-1"), ("BACKEND", "gpu")])
+@pytest.mark.parametrize("name, value", [("SHOW", "grahp"), ("THREADS", "-1"), ("VERIFY", "yes")])
 def test_settings_that_mean_nothing_are_refused_with_what_is_allowed(monkeypatch, name, value):
     monkeypatch.setenv(f"MILLSTREAM_{name}", value)
     with pytest.raises(ValueError, match=f"MILLSTREAM_{name}.*{value}.* not "):
         module.flags()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_runtime_gets_as_many_threads_as_are_asked_for(threads):
+    code = "import millstream as tf; print(tf.config.threading.get_intra_op_parallelism_threads())"
+    environment = {**os.environ, "MILLSTREAM_THREADS": str(threads)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert int(done.stdout) == threads

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from millstream.base import dtypes
 from millstream.base.sizes import evaluate
+from millstream.compiler import passes
 from millstream.compiler.groups import Group, Groups
 from millstream.program.primitives.reduction import REDUCE
 from millstream.program.primitives.shaping import CONSTANT
@@ -42,9 +43,10 @@ def absorb(
 ) -> None:
     """Change `groups` in place, and set what the groups must give to others."""
     absorber = _Absorber(groups, program, positions, lazy)
-    absorber.sink()
-    absorber.join_reductions()
-    absorber.take_tails(takes)
+    if passes.is_on("absorb"):
+        absorber.sink()
+        absorber.join_reductions()
+        absorber.take_tails(takes)
     absorber.find_outputs()
 
 

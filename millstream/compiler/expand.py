@@ -12,6 +12,7 @@ from millstream.base import dtypes
 from millstream.base.errors import OpError, UnimplementedError, origin
 from millstream.base.sizes import Expression, Size, Symbol, fresh_symbol, is_known, substitute, symbols
 from millstream.base.spec import Spec
+from millstream.compiler import passes
 from millstream.compiler.inner_sizes import pass_sizes
 from millstream.compiler.simplify import simplify
 from millstream.ops.declaration import Op
@@ -45,6 +46,7 @@ class ExpandedProgram(Program):
         super().__init__(name)
         self.claims = claims
         self.seen: dict[Any, tuple[Value, ...]] = {}
+        self.off = passes.settings().off
         self.sizes: dict[Symbol, Size] = {}
         """What the symbols of the program being expanded are here."""
         self.origin: Program | None = None
@@ -65,7 +67,7 @@ class ExpandedProgram(Program):
         if simple is not None:
             return simple
         key = None
-        if not definition.effects:
+        if not definition.effects and "share" not in self.off:
             key = (definition, *map(id, inputs), *(attribute_key(v) for v in attributes.items()))
             known = self.seen.get(key)
             if known is not None:
@@ -80,7 +82,7 @@ class ExpandedProgram(Program):
     def _place(self, node: Node) -> tuple[Value, ...]:
         definition = node.definition
         if isinstance(definition, Primitive):
-            folded = fold(node)
+            folded = fold(node) if "fold" not in self.off else None
             if folded is not None:
                 return self.emit(CONSTANT, (), {"value": folded, "dtype": node.outputs[0].dtype})
         elif not self.claims(node):

@@ -7,6 +7,7 @@ from typing import Any
 
 from millstream.base import dtypes
 from millstream.base.sizes import Expression, Symbol, evaluate, is_known, symbols
+from millstream.compiler import passes
 from millstream.compiler.absorb import NEAR, absorb
 from millstream.compiler.groups import Group, Groups
 from millstream.program.primitives.shaping import BIND_SIZES, BROADCAST, CONSTANT, IOTA, SLICE
@@ -154,6 +155,9 @@ class _Fusion:
         shape = node.outputs[0].spec.shape
         groups = self.groups
         sources = set(self._sources(node))
+        if not passes.is_on("fuse"):
+            groups.add(Group([node], True, shape=shape), sources)
+            return
         repeated = {groups.group_of[v.node] for v in self._repeated(node) if v.node in groups.group_of}  # type: ignore[index]
         for value in reversed(node.inputs):
             index = groups.group_of.get(value.node) if value.node is not None and value.node not in self.lazy else None

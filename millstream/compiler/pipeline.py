@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 
 from millstream.base import errors
+from millstream.base.flags import flags
 from millstream.base.sizes import Symbol, fresh_symbol, is_known, symbols
 from millstream.base.spec import Spec
+from millstream.compiler import passes
 from millstream.compiler.expand import ExpandedProgram, expand
 from millstream.compiler.fuse import Group, fuse
 from millstream.compiler.memory import plan_memory
@@ -48,16 +51,18 @@ def add_function(
 
 def lower(program: Program, specs: Sequence[Spec], target: Target) -> ExpandedProgram:
     """Run the passes that end in primitives and claimed ops."""
-    expanded = expand(program, specs, target.claims)
+    expanded: ExpandedProgram = passes.run("expand", lambda p: expand(p, specs, target.claims), program)  # type: ignore[assignment]
     tidy(expanded)
     return expanded
 
 
 def tidy(program: Program) -> None:
     """Run the passes that shorten a program of primitives, in the programs inside it, too."""
-    if forward_state(program):
-        share(program)
-    prune(program)
+    if passes.run("forward_state", forward_state, program):
+        passes.run("share", share, program)
+    for name, change in passes.settings().added:
+        passes.run(name, change, program)
+    passes.run("prune", prune, program)
     for node in program.nodes:
         for inner in programs_of(node.definition, node.attributes):
             tidy(inner)
@@ -73,11 +78,16 @@ def write_function(module: ModuleWriter, program: Program, target: Target) -> in
         slot = writer.slot(_entering(value.spec, bound), INPUT, position)
         writer.places[value] = slot
         writer.inputs.append(slot)
-    for group in fuse(program, target.fuses, target.takes):
+    begun = time.perf_counter()
+    groups = fuse(program, target.fuses, target.takes)
+    if "passes" in flags().show:
+        passes.tell("fuse, absorb", program.name, f"{len(program.nodes)} nodes -> {len(groups)} groups", begun)
+    for group in groups:
         _write_group(group, writer, target)
     writer.source = None
     writer.outputs = [writer.place(v) for v in program.outputs]
-    target.finish(writer)
+    if passes.is_on("update"):
+        target.finish(writer)
     plan_memory(writer)
     return index
 
@@ -95,7 +105,9 @@ def _write_group(group: Group, writer: FunctionWriter, target: Target) -> None:
     node = group.nodes[-1]
     writer.source = node.source
     if group.fused:
-        target.emit_fused(group.nodes, group.outputs, writer)
+        # Without the pass "prune" there are chains that nobody reads.
+        if group.outputs:
+            target.emit_fused(group.nodes, group.outputs, writer)
         return
     if len(group.nodes) > 1:
         target.emit_with_tail(group.nodes[0], group.nodes[1:], writer)

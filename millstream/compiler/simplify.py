@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from millstream.compiler import passes
 from millstream.compiler.paddings import (
     simplify_convolution,
     simplify_cut_of_input_gradient,
@@ -170,4 +171,7 @@ RULES: dict[Definition, Callable[[Sequence[Value], Mapping[str, Any]], Answer]] 
 def simplify(definition: Definition, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Answer:
     """Return what the node would give, made simpler; None where it is simple already."""
     rule = RULES.get(definition)
-    return None if rule is None else rule(inputs, attributes)
+    # Backward passes are made by now: no kernel is there to stop a gradient.
+    if rule is None or not (definition is STOP_GRADIENT or passes.is_on("simplify")):
+        return None
+    return rule(inputs, attributes)

@@ -15,6 +15,7 @@ from millstream.base.composite import CompositeTensor
 from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
 from millstream.base.tensor_specs import TensorSpec
+from millstream.compiler import passes
 from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph, graph_stack, trace_scope, tracing
 from millstream.execution.convert import to_tensor
@@ -196,9 +197,10 @@ class ConcreteFunction(Trackable):
     def plan(self, inputs: Sequence[Any]) -> Any:
         """Return the plan for inputs (captures included) of these shapes."""
         specs = tuple(spec_of(t) for t in inputs)
-        found = self._plans.get(specs)
+        key = (passes.settings(), specs)
+        found = self._plans.get(key)
         if found is None:
-            found = self._plans[specs] = load(self._graph.program, specs)
+            found = self._plans[key] = load(self._graph.program, specs)
         return found
 
     def _find_fetch(self) -> tuple[int, Program] | None:

@@ -43,8 +43,8 @@ def dense(adjoint: Adjoint) -> Value:
     return scatter_nd(zeros, reshape(adjoint.indices, (*adjoint.indices.shape, 1)), adjoint.values, "add")
 
 
-def accumulate(a: Adjoint, b: Adjoint) -> Adjoint:
-    """Return a + b; two sparse ones stay sparse."""
+def accumulate(a: Adjoint, b: Adjoint, of: Value) -> Adjoint:
+    """Return a + b, two adjoints of the value `of`; two sparse ones stay sparse."""
     if isinstance(a, Slices) and isinstance(b, Slices) and a.indices.dtype == b.indices.dtype:
         return Slices(concatenate([a.values, b.values], 0), concatenate([a.indices, b.indices], 0), a.shape)
     if isinstance(a, ListItem):
@@ -65,4 +65,4 @@ def accumulate(a: Adjoint, b: Adjoint) -> Adjoint:
     if isinstance(b, Slices):
         return scatter_nd(dense(a), reshape(b.indices, (*b.indices.shape, 1)), b.values, "add")
     assert isinstance(a, Value)
-    return list_add(a, b) if a.dtype == dtypes.variant else a + b
+    return list_add(a, b, of.spec.handle) if a.dtype == dtypes.variant else a + b

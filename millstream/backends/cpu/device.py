@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 
 from millstream import _runtime as runtime
@@ -10,11 +11,24 @@ from millstream.backends.cpu.target import CPU
 from millstream.base import errors
 from millstream.base.flags import flags
 from millstream.base.spec import Spec
+from millstream.compiler import passes
 from millstream.compiler.pipeline import compile_program
 from millstream.program.value import Program
 
 runtime.set_error_factory(errors.from_runtime)
 runtime.set_lapack(find_function)
+if flags().threads:
+    runtime.set_thread_count(flags().threads)
+
+
+def _forget_plans() -> None:
+    """Make all functions compile again; ops that were called eagerly keep their plans."""
+    for item in gc.get_objects():
+        if type(item) is runtime.CallCache:
+            item.cache_clear()
+
+
+passes.when_changed.append(_forget_plans)
 
 
 def load(program: Program, specs: Sequence[Spec]) -> runtime.Plan:
