@@ -18,7 +18,7 @@ from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.static_value import folded
 from millstream.execution.symbolic import SymbolicTensor
-from millstream.execution.tensor import Tensor, TensorType, eager_constant
+from millstream.execution.tensor import EagerTensor, Tensor, TensorType, eager_constant
 from millstream.ops import array, slicing, unary
 from millstream.ops.registry import find
 
@@ -254,7 +254,15 @@ def _filled(shape: Any, number: Any, dtype: Any) -> Any:
         value = b"" if number == 0 else b"1"
     elif wanted == dtypes.bool:
         value = bool(number)
-    return apply(array.fill, shape_tensor(shape), eager_constant(value, wanted))
+    sizes = shape_tensor(shape)
+    graph = current_graph()
+    if graph is not None and not graph.building_function and isinstance(sizes, EagerTensor):
+        # As TensorFlow has it, in a graph small ones are constants.
+        count = int(np.prod(sizes.numpy(), dtype=np.int64))
+        name = "zeros" if number == 0 else "ones"
+        if count < 1000:
+            return graph.add_constant(eager_constant(np.full(sizes.numpy().tolist(), value), wanted), name)
+    return apply(array.fill, sizes, eager_constant(value, wanted))
 
 
 @public("zeros")

@@ -236,15 +236,18 @@ def numpy_function(
 
 
 @public("print")
-def print_(*inputs: Any, **kwargs: Any) -> None:
-    """Print values, tensors by their content, now or when the graph runs (to sys.stderr, unless output_stream says else)."""
-    host.print_values(inputs, kwargs)
+def print_(*inputs: Any, **kwargs: Any) -> Any:
+    """Print values, tensors by their content, now or when the graph runs (to sys.stderr, unless output_stream says else).
+
+    In the graph of a session it is an operation that prints when it is run.
+    """
+    return host.print_values(inputs, kwargs)
 
 
 @public("debugging.Assert", "Assert")
-def assert_(condition: Any, data: Any, summarize: int | None = None, name: str | None = None) -> None:
-    """Stop with InvalidArgumentError, showing `data`, where `condition` does not hold."""
-    assert_true(condition, data, summarize)
+def assert_(condition: Any, data: Any, summarize: int | None = None, name: str | None = None) -> Any:
+    """Stop with InvalidArgumentError, showing `data`, where `condition` does not hold; an operation in a session's graph."""
+    return assert_true(condition, data, summarize)
 
 
 @public("timestamp", "compat.v1.timestamp")

@@ -15,18 +15,24 @@ from millstream.execution.symbolic import SymbolicTensor
 from millstream.ops import control as ops
 
 
-def assert_true(condition: Any, data: Sequence[Any], summarize: int | None = None) -> None:
-    """Stop with InvalidArgumentError, showing `data`, where `condition` does not hold."""
+def assert_true(condition: Any, data: Sequence[Any], summarize: int | None = None) -> Any:
+    """Stop with InvalidArgumentError, showing `data`, where `condition` does not hold; in the graph of a session, an operation."""
     condition = to_tensor(condition, dtypes.bool)
     if current_graph() is None or not isinstance(condition, SymbolicTensor):
         if np.all(condition.numpy()):
-            return
+            return nothing()
         if current_graph() is None:
             parts = [_summary(d, 3 if summarize is None else summarize) for d in data]
             raise errors.InvalidArgumentError(
                 None, None, errors.explain(f"Expected '{condition!s}' to be true. Summarized data: " + "\n".join(parts))
             )
-    apply(ops.assert_, condition, [to_tensor(d) for d in data], summarize=3 if summarize is None else summarize)
+    return apply(ops.assert_, condition, [to_tensor(d) for d in data], summarize=3 if summarize is None else summarize)
+
+
+def nothing() -> Any:
+    """Return an operation that does nothing, in the graph of a session; None elsewhere."""
+    graph = current_graph()
+    return None if graph is None or graph.building_function else apply(ops.no_op)
 
 
 def _summary(value: Any, summarize: int) -> str:

@@ -15,7 +15,8 @@ from millstream.base.dtypes import DType, as_dtype
 from millstream.base.spec import Spec
 from millstream.execution.context import current_graph
 from millstream.execution.convert import applying, to_tensor
-from millstream.execution.operation import operation_of_node
+from millstream.execution.name_scope import absolute
+from millstream.execution.operation import base_name, free_label, operation_of_node
 from millstream.execution.specs import spec_of
 from millstream.execution.symbolic import out_of_scope
 from millstream.execution.tensor import Tensor, TensorType
@@ -171,10 +172,23 @@ def apply(op: Op, *arguments: Any, **attributes: Any) -> Any:
             result = argument._apply_op(op, arguments, attributes)
             if result is not NotImplemented:
                 return result
+    graph = current_graph() if runtime.tracing() else None
+    if graph is not None and not graph.building_function:
+        return _packed(op, _apply_in_graph(graph, op, arguments, attributes))
     arguments = convert_arguments(op, arguments)
     complete = _checked(op, attributes)
     flat = op.flatten(arguments, complete)
     return _packed(op, apply_flat(op, flat, complete))
+
+
+def _apply_in_graph(graph: Any, op: Op, arguments: Sequence[Any], attributes: dict[str, Any]) -> Any:
+    """Add a node of `op` to the graph of a session. What its arguments are converted by is named after it."""
+    label = free_label(graph, base_name(op))
+    with absolute(f"{label}/"):
+        arguments = convert_arguments(op, arguments)
+    complete = _checked(op, attributes)
+    outputs = _create(graph, op, op.flatten(arguments, complete), complete, label)
+    return outputs[0] if len(outputs) == 1 else outputs
 
 
 def _read_variables(arguments: Sequence[Any]) -> list[Any] | None:
@@ -206,15 +220,19 @@ inspectors: list[Callable[[Any, Definition, Sequence[Any], Sequence[Any]], Seque
 """Asked for the results of each new node of a graph: what they give takes their place."""
 
 
-def _create(graph: Any, definition: Definition, inputs: Sequence[Any], attributes: dict[str, Any]) -> Any:
+def _create(
+    graph: Any, definition: Definition, inputs: Sequence[Any], attributes: dict[str, Any], label: str | None = None
+) -> Any:
     """Add a node. While tracing, what does not fit is TypeError or ValueError, as TensorFlow has it; only calls give op errors."""
     kind: Any = ValueError
+    if not graph.building_function and not getattr(definition, "passes_reference", False):
+        inputs = [t.read() if getattr(t, "is_reference", False) else t for t in inputs]
     try:
         if isinstance(definition, Op):
             kind = TypeError
             definition.check_types(inputs, attributes)
             kind = ValueError
-        outputs = graph.create(definition, inputs, attributes)
+        outputs = graph.create(definition, inputs, attributes, label)
         for inspect in inspectors:
             outputs = inspect(graph, definition, inputs, outputs)
         return outputs

@@ -60,6 +60,8 @@ class FuncGraph(Graph):
         if isinstance(tensor, SymbolicTensor):
             if tensor.graph is self:
                 return tensor.value
+            if getattr(tensor, "is_reference", False):
+                tensor = tensor.read()  # type: ignore[attr-defined]
             if not self._is_inside(tensor.graph):
                 raise errors.InaccessibleTensorError(
                     errors.explain(

@@ -371,7 +371,9 @@ def graph_gradients(
     graph = current_graph()
     assert graph is not None
     targets = [_target(y) for y in ys]
-    given = [None] * len(targets) if grad_ys is None else nest.flatten(grad_ys)
+    given = [None] * len(targets) if grad_ys is None else grad_ys if isinstance(grad_ys, (list, tuple)) else [grad_ys]
+    if len(given) != len(targets):
+        raise ValueError(explain(f"Passed {len(given)} grad_ys for {len(targets)} ys"))
     dys = [None if d is None else to_tensor(d, t.dtype) for d, t in zip(given, targets, strict=True)]
     stopped = {graph.value_of(handle_of_source(s)) for s in nest.flatten(stop)} if stop is not None else set()
     nodes = [n for n in graph.program.nodes if not any(v in stopped for v in n.outputs)]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,6 +42,10 @@ class GraphTensor(SymbolicTensor):
         return self
 
 
+reference_tensors: list[type[GraphTensor]] = []
+"""The class of tensors that refer to variables; `reference_variable` says it, which stands above."""
+
+
 class Graph(GraphView):
     """A graph of ops that run in a session, or as part of what is saved.
 
@@ -52,6 +57,7 @@ class Graph(GraphView):
     by_reference = False
     creation: str | None = None
     created: Sequence[Any] = ()
+    seed: int | None = None
 
     def __init__(self, name: str = "graph") -> None:
         self.name = name
@@ -81,6 +87,10 @@ class Graph(GraphView):
         self._unfeedable: set[Any] = set()
         self._unfetchable: set[Any] = set()
 
+    def unique_name(self, name: str, mark_as_used: bool = True) -> str:
+        """Return `name` in the scope that names are in, with a number where it is taken."""
+        return self.own_name(scoped(name), mark_as_used)
+
     def own_name(self, name: str, mark_as_used: bool = True) -> str:
         """Return `name`, with a number where it is taken; capital letters make no difference."""
         key = name.lower()
@@ -101,8 +111,19 @@ class Graph(GraphView):
         """Return the symbolic tensor of a value."""
         found = self.tensors.get(value)
         if found is None:
-            found = self.tensors[value] = GraphTensor(self, value)
+            kind = GraphTensor
+            if value.node is not None and getattr(value.node.definition, "gives_reference", False):
+                kind = reference_tensors[0]
+            found = self.tensors[value] = kind(self, value)
         return found
+
+    def add_hidden(self, definition: Definition, values: Sequence[Value]) -> SymbolicTensor:
+        """Add a node that users do not see: a reading of what a reference refers to."""
+        with self._lock, from_source(errors.user_line()):
+            (value,) = self.program.emit(definition, values, {})
+            assert value.node is not None
+            value.node.label = ""
+        return self.tensor(value)
 
     def placeholder(self, spec: Spec, name: str | None = None) -> SymbolicTensor:
         """Add a node whose tensor is fed."""
@@ -150,9 +171,9 @@ class Graph(GraphView):
             value.node.label = name
         return value
 
-    def add_constant(self, tensor: Any) -> SymbolicTensor:
-        """Add a constant of what an eager tensor holds, under the name that the user asked for."""
-        return self.tensor(self._constant(tensor, free_label(self, "Const")))
+    def add_constant(self, tensor: Any, name: str = "Const") -> SymbolicTensor:
+        """Add a constant of what an eager tensor holds, under the name that the user asked for, or else `name`."""
+        return self.tensor(self._constant(tensor, free_label(self, name)))
 
     def constant_in_scope(self, tensor: Any) -> SymbolicTensor:
         """Add a constant that has the name of the scope around it."""
@@ -222,9 +243,8 @@ class Graph(GraphView):
         waits = self._controls.of(node)
         if waits:
             self.waits_for[node] = waits
-        place = self._places.current()
-        if place:
-            self.__dict__.setdefault("devices", {})[node] = place
+        if self._places.names:
+            self.__dict__.setdefault("devices", {})[node] = self._places.of(lambda: operation_of_node(self, node))
 
     def name_new_nodes(self) -> None:
         """Name the nodes that have no name yet: those that something put into the program itself, as gradients do."""
@@ -336,14 +356,22 @@ def free_name(name: str) -> str:
     return name[:-1] if name.endswith("/") else scoped(name)
 
 
+_OTHER_NAMES = {
+    ("StridedSlice", "begin"): "stack",
+    ("StridedSlice", "end"): "stack_1",
+    ("StridedSlice", "strides"): "stack_2",
+}
+"""What constants are called that are given to an op, where that is not the name of the argument."""
+
+
 def _argument_names(definition: Definition, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> list[str]:
     """Return what constants that are given to an op are called, input by input."""
     if not isinstance(definition, Op):
-        return ["input"] * len(inputs)
+        return list(getattr(definition, "argument_names", ["input"] * len(inputs)))
     names: list[str] = []
     for parameter, given in zip(definition.inputs, definition.pack(inputs, attributes), strict=True):
         if parameter.shape == "one":
-            names.append(parameter.name)
+            names.append(_OTHER_NAMES.get((definition.name, parameter.name), parameter.name))
         else:
             names += [f"{parameter.name}_{i}" for i in range(len(given))]
     return names
@@ -401,20 +429,39 @@ class _Controls(threading.local):
             self.blocks = kept
 
 
+_SHORT_DEVICE = re.compile(r"/(cpu|gpu|tpu):(\d+|\*)", re.IGNORECASE)
+
+
+def whole_device(name: str) -> dict[str, str]:
+    """Return the parts of a device's name: job, replica, task and device."""
+    text = _SHORT_DEVICE.sub(lambda found: f"/device:{found[1].upper()}:{found[2]}", name)
+    parts = [part.partition(":") for part in text.split("/") if part]
+    unknown = [kind for kind, _, _ in parts if kind not in ("job", "replica", "task", "device")]
+    if unknown:
+        raise ValueError(f"Unknown attribute '{unknown[0]}' is encountered while parsing the device spec: '{name}'.")
+    return {kind: f"/{kind}:{rest.upper() if kind == 'device' else rest}" for kind, _, rest in parts}
+
+
 class _Places(threading.local):
     """The devices that are asked for on a thread."""
 
     def __init__(self) -> None:
         self.names: list[Any] = []
 
-    def current(self) -> str:
-        """Return what the innermost block asks for."""
-        return str(self.names[-1] or "") if self.names else ""
+    def of(self, make_operation: Callable[[], Any]) -> str:
+        """Return the device that a new operation is to be on: what inner blocks say stands before what outer ones say."""
+        parts: dict[str, str] = {}
+        for asked in self.names:
+            name = asked(make_operation()) if callable(asked) else asked
+            parts = {} if name is None else {**parts, **whole_device(str(name))}
+        return "".join(parts[kind] for kind in ("job", "replica", "task", "device") if kind in parts)
 
     @contextmanager
     def within(self, name: Any) -> Iterator[None]:
         """Ask for a device."""
-        self.names.append(name if not callable(name) else "")
+        if isinstance(name, str):
+            whole_device(name)
+        self.names.append(name)
         try:
             yield
         finally:

@@ -239,6 +239,22 @@ class GraphVariable(Variable):
         """Raise NotImplementedError: use `eval` in a session."""
         raise NotImplementedError(explain("numpy() is only available when eager execution is enabled."))
 
+    def assign(self, value: Any, use_locking: Any = None, name: str | None = None, read_value: bool = True) -> Any:
+        """Make the variable hold `value`."""
+        return super().assign(self._given(value), use_locking, name, read_value)
+
+    def _change(self, op: Any, delta: Any, read_value: bool) -> Any:
+        return super()._change(op, self._given(delta), read_value)
+
+    def _given(self, value: Any) -> Any:
+        """Return a value as a tensor; a constant gets the name that constants have which nobody named."""
+        tensor = to_tensor(value, self._dtype)
+        graph = current_graph()
+        if graph is None or graph.building_function or isinstance(tensor, SymbolicTensor):
+            return tensor
+        with absolute(f"{current_scope()}Const/"):
+            return graph.constant_in_scope(tensor)
+
     def _done(self) -> Any:
         return new_operation()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -144,8 +145,29 @@ class GraphView:
         self.__dict__.setdefault("collections_", {}).setdefault(name, []).append(value)
 
     def get_collection(self, name: str, scope: str | None = None) -> list[Any]:
-        """Return a list kept with the graph."""
-        return list(self.__dict__.get("collections_", {}).get(name, ()))
+        """Return a list kept with the graph; with `scope`, a pattern, the items whose names it matches from the start."""
+        found = list(self.__dict__.get("collections_", {}).get(name, ()))
+        if not scope:
+            return found
+        return [item for item in found if hasattr(item, "name") and re.match(scope, item.name)]
+
+    def add_to_collections(self, names: Any, value: Any) -> None:
+        """Add to several lists kept with the graph."""
+        for name in dict.fromkeys([names] if isinstance(names, str) else names):
+            self.add_to_collection(name, value)
+
+    def get_all_collection_keys(self) -> list[str]:
+        """Return the names of the lists that there are."""
+        return [key for key in self.__dict__.get("collections_", {}) if isinstance(key, str)]
+
+    @property
+    def collections(self) -> list[str]:
+        """The names of the lists that there are."""
+        return list(self.__dict__.get("collections_", {}))
+
+    def clear_collection(self, name: str) -> None:
+        """Forget a list kept with the graph."""
+        self.__dict__.get("collections_", {}).pop(name, None)
 
     def get_collection_ref(self, name: str) -> list[Any]:
         """Return a list kept with the graph, to be changed."""

@@ -17,7 +17,7 @@ from millstream.base.specs import TypeSpec
 from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph, tracing
 from millstream.execution.convert import to_tensor
-from millstream.execution.dispatch import apply_flat
+from millstream.execution.dispatch import apply_flat, new_operation
 from millstream.execution.gradient_tape import GradientTape
 from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.ragged_structure import RaggedStructure
@@ -116,7 +116,7 @@ def call_python(function: Callable[..., Any], inputs: Sequence[Any], Tout: Any, 
         found = apply_flat(call, [handle, backward if backward is not None else handle, *tensors], {})
         results = list(found) if isinstance(found, tuple) else [found]
     if not types:
-        return None
+        return new_operation()
     return results[0] if single else results
 
 
@@ -195,8 +195,8 @@ def _backward_of(function: Callable[..., Any], types: Sequence[DType], count: in
     return backward
 
 
-def print_values(values: Sequence[Any], words: Mapping[str, Any]) -> None:
-    """tf.print: now, or when the graph runs."""
+def print_values(values: Sequence[Any], words: Mapping[str, Any]) -> Any:
+    """tf.print: now, or when the graph runs; in the graph of a session, an operation."""
     unknown = set(words) - {"output_stream", "name", "summarize", "sep", "end"}
     if unknown:
         raise ValueError(errors.explain(f"Unrecognized keyword arguments for tf.print: {sorted(unknown)}"))
@@ -234,8 +234,9 @@ def print_values(values: Sequence[Any], words: Mapping[str, Any]) -> None:
     if any(isinstance(t, SymbolicTensor) for t in leaves) or current_graph() is not None:
         handle = runtime.make_host(_at_once(lambda _, *tensors: write(*tensors)))
         apply_flat(HostFunction("PrintV2", ()), [handle, handle, *leaves], {})
-    else:
-        write(*leaves)
+        return new_operation()
+    write(*leaves)
+    return None
 
 
 class _Place:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from collections.abc import Iterable
@@ -82,7 +83,7 @@ class Operation:
     @property
     def inputs(self) -> tuple[Any, ...]:
         """The tensors that this takes."""
-        return () if self._node is None else tuple(self._graph.tensor(v) for v in self._node.inputs)
+        return () if self._node is None else tuple(self._graph.tensor(_shown(v)) for v in self._node.inputs)
 
     @property
     def outputs(self) -> list[Any]:
@@ -212,11 +213,21 @@ def base_name(definition: Any) -> str:
     return name
 
 
+_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*|_[A-Za-z0-9_.\\/>-]*")
+
+
 def free_label(graph: Any, base: str) -> str:
     """Return the name that a new node gets: what the user asked for, else `base`, in the scope that names are in."""
     asked = _asked_for()
     # What reads the variable that a function is given does not take away the function's name.
     name = f"{asked.removesuffix('/')}/{base}" if asked and base == "ReadVariableOp" else asked or base
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            explain(
+                f"'{name}' is not a valid scope name: names consist of letters, digits and the signs _ . / > -, and begin with a "
+                "letter, a digit or a dot."
+            )
+        )
     return name[:-1] if name.endswith("/") else str(graph.own_name(current_scope() + name))
 
 
@@ -282,7 +293,12 @@ def operations_of(graph: Any) -> list[Operation]:
     """Return all operations of a graph: the arguments of a function, then the nodes in the order in which they run."""
     inputs = graph.program.inputs if graph.building_function else ()
     found = [operation_of(graph.tensor(value)) for value in inputs]
-    return found + [operation_of_node(graph, node) for node in graph.program.nodes]
+    return found + [operation_of_node(graph, node) for node in graph.program.nodes if node.label != ""]
+
+
+def _shown(value: Value) -> Value:
+    """Return the value that users see in the place of one: of a hidden reading, the reference that it reads."""
+    return value.node.inputs[0] if value.node is not None and value.node.label == "" else value
 
 
 def consumers_of(tensor: Any) -> list[Operation]:

@@ -42,7 +42,10 @@ def set_global_seed(seed: Any) -> None:
     """Set the global seed (None: none); all streams begin again. Inside a trace it is the graph's seed alone."""
     graph = current_graph()
     if graph is not None:
-        _seeds.graph_seeds[graph] = seed
+        if graph.building_function:
+            _seeds.graph_seeds[graph] = seed
+        else:
+            graph.seed = seed
         return
     with _seeds.lock:
         _seeds.seed = seed
@@ -60,6 +63,8 @@ def global_seed() -> int | None:
     """Return the global seed; inside a trace that of the graph, which it has from what was around it."""
     graph = current_graph()
     while graph is not None:
+        if not graph.building_function:
+            return graph.seed  # type: ignore[no-any-return]
         if graph in _seeds.graph_seeds:
             return _seeds.graph_seeds[graph]
         graph = graph.outer

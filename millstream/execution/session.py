@@ -170,6 +170,7 @@ class BaseSession:
                 operation = element.op if isinstance(element, Tensor) else element
                 raise ValueError(f"Operation {operation.name!r} has been marked as not fetchable.")
         fed = {k.value: i for i, k in enumerate(keys)}
+        fetches.elements = [_read(e) for e in fetches.elements]
         tensors = [e for e in fetches.elements if isinstance(e, Tensor)]
         fetched = [t.value for t in tensors if t.value not in fed]
         operations = [e._node for e in fetches.elements if isinstance(e, Operation) and e._node is not None]
@@ -266,6 +267,11 @@ class BaseSession:
             if not stack or stack[-1] is not self:
                 raise AssertionError(f"Nesting violated for default stack of {type(self)} objects")
             stack.pop()
+
+
+def _read(element: Any) -> Any:
+    """Return what is fetched for an element: of a reference, what the variable holds when the rest is done."""
+    return element.read() if getattr(element, "is_reference", False) else element
 
 
 def _no_partial_runs() -> errors.UnimplementedError:

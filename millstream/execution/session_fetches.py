@@ -13,7 +13,7 @@ from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.ragged_tensor import RaggedTensor
 from millstream.execution.ragged_value import RaggedTensorValue
 from millstream.execution.sparse_tensor import SparseTensor, SparseTensorValue
-from millstream.execution.tensor import Tensor
+from millstream.execution.tensor import EagerTensor, Tensor
 
 Build = Callable[[Sequence[Any]], Any]
 """Makes what a fetch gives of the results for what it stands for."""
@@ -79,6 +79,8 @@ class Fetches:
         expansion = _expansion_of(fetch)
         if expansion is not None:
             parts, contract = expansion
+            # Of a composite tensor, parts may be constants that no node stands for yet.
+            parts = [self.graph.add_constant(p) if isinstance(p, EagerTensor) else p for p in parts]
         else:
             parts, contract = [fetch], _first
         places = [self._place(self._as_element(p, fetch)) for p in parts]

@@ -78,8 +78,8 @@ class SymbolicTensor(Tensor):
 
     @property
     def device(self) -> str:
-        """Nothing: no device is asked for."""
-        return ""
+        """The device that was asked for; empty where none was."""
+        return self.op.device
 
     def made_at(self) -> str:
         """Where the user's code made this, as part of a sentence; empty where that is not known."""
