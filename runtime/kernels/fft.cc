@@ -19,14 +19,13 @@
 #include "kernels/fft_stages.h"
 #include "kernels/operands.h"
 #include "kernels/simd_isa.h"
-#include "kernels/strided.h"
 
 namespace millstream {
 
-#define MS_DECLARE_FFT(isa)                   \
-  namespace isa {                             \
-  extern const FftRun<float> fft_run_float;   \
-  extern const FftRun<double> fft_run_double; \
+#define MS_DECLARE_FFT(isa)                       \
+  namespace isa {                                 \
+  extern const FftLoops<float> fft_loops_float;   \
+  extern const FftLoops<double> fft_loops_double; \
   }
 MS_DECLARE_FFT(baseline)
 #if defined(__x86_64__)
@@ -39,12 +38,12 @@ MS_DECLARE_FFT(avx512)
 #endif
 
 template <>
-FftRun<float> fft_run<float>() {
-  MS_PICK_FFT(fft_run_float);
+const FftLoops<float>& fft_loops<float>() {
+  MS_PICK_FFT(fft_loops_float);
 }
 template <>
-FftRun<double> fft_run<double>() {
-  MS_PICK_FFT(fft_run_double);
+const FftLoops<double>& fft_loops<double>() {
+  MS_PICK_FFT(fft_loops_double);
 }
 
 namespace {
@@ -109,8 +108,7 @@ class Transform {
 
   // Transforms `batch` interleaved sequences; batch is 1 unless `whole`. True: the result lies in the second arrays.
   bool run(int64_t batch, T* re, T* im, T* other_re, T* other_im) const {
-    static const FftRun<T> stages = fft_run<T>();
-    if (whole()) return stages(stages_, batch, re, im, other_re, other_im);
+    if (whole()) return fft_loops<T>().run(stages_, batch, re, im, other_re, other_im);
     const int64_t size = helper_[0].length_;
     for (int64_t k = 0; k < length_; ++k) turn(re[k], im[k], chirp_[static_cast<size_t>(k)]);
     std::fill(re + length_, re + size, T());
@@ -227,8 +225,9 @@ struct Workspace {
   void run(const Transform<T>& transform, int64_t batch, bool backwards) {
     const bool second =
         backwards ? transform.run(batch, im, re, other_im, other_re) : transform.run(batch, re, im, other_re, other_im);
-    if (second) std::swap(re, other_re), std::swap(im, other_im);
+    if (second) exchange();
   }
+  void exchange() { std::swap(re, other_re), std::swap(im, other_im); }
 
   std::unique_ptr<T[]> own;
   T *re, *im, *other_re, *other_im;
@@ -236,12 +235,48 @@ struct Workspace {
 
 int64_t grain_of(int64_t length) { return std::max<int64_t>(1, 8192 / length); }
 
+// How many rows go through together, interleaved: vectors of them need no reordering, but all must stay near the processor.
+template <typename T>
+int64_t rows_together(const Transform<T>& transform) {
+  constexpr int64_t most_bytes = 512 << 10;
+  const int64_t widest = fft_loops<T>().lanes;
+  return transform.whole() && 4 * static_cast<int64_t>(sizeof(T)) * transform.room() * widest <= most_bytes ? widest
+                                                                                                            : 1;
+}
+
+// work(first row, rows) for all rows, `most` at a time.
+template <typename F>
+void each_batch(int64_t rows, int64_t most, int64_t length, F&& work) {
+  const int64_t blocks = (rows + most - 1) / most;
+  parallel_for(blocks, grain_of(length * most),
+               [&](int64_t begin, int64_t end) { work(begin * most, std::min(end * most, rows)); });
+}
+
+// Transforms rows of n neighbours; x and y may be the same. An inverse transform scales.
+template <typename T>
+void along_rows(const std::complex<T>* x, std::complex<T>* y, int64_t rows, int64_t n, bool backwards) {
+  if (rows * n == 0) return;
+  const auto transform = made_for<Transform<T>>(n);
+  const T scale = backwards ? T(1) / static_cast<T>(n) : T(1);
+  const int64_t most = rows_together(*transform);
+  each_batch(rows, most, n, [&](int64_t row, int64_t end) {
+    Workspace<T> work(transform->room() * most);
+    for (; row < end; row += most) {
+      const int64_t batch = std::min(most, end - row);
+      fft_loops<T>().pack(reinterpret_cast<const T*>(x + row * n), n, batch, n, work.re, work.im);
+      work.run(*transform, batch, backwards);
+      fft_loops<T>().unpack(work.re, work.im, scale, batch, n, reinterpret_cast<T*>(y + row * n), n);
+    }
+  });
+}
+
 // Transforms `data`, of these sizes, along one axis. An inverse one scales.
 template <typename T>
 void along_axis(std::complex<T>* data, const int64_t* dims, int rank, int axis, bool backwards) {
   using C = std::complex<T>;
   const int64_t n = dims[axis], inner = product(dims, axis + 1, rank), outer = product(dims, 0, axis);
   if (outer * inner == 0 || n == 0) return;
+  if (inner == 1) return along_rows(data, data, outer, n, backwards);
   const auto transform = made_for<Transform<T>>(n);
   const T scale = backwards ? T(1) / static_cast<T>(n) : T(1);
   // Neighbours along the last axes go through together.
@@ -270,34 +305,27 @@ void along_axis(std::complex<T>* data, const int64_t* dims, int rank, int axis, 
 // Rows of real numbers to the first halves of their transforms.
 template <typename T>
 void forward_rows(const T* x, std::complex<T>* y, int64_t rows, int64_t n) {
-  using C = std::complex<T>;
   const bool even = n % 2 == 0;
   const int64_t half = n / 2 + 1, points = even ? n / 2 : n;
   const auto made = made_for<RealTransform<T>>(n);
-  parallel_for(rows, grain_of(n), [&](int64_t begin, int64_t end) {
-    Workspace<T> work(made->room());
-    for (int64_t r = begin; r < end; ++r) {
-      const T* from = x + r * n;
-      C* to = y + r * half;
-      for (int64_t i = 0; i < points; ++i) {
-        work.re[i] = even ? from[2 * i] : from[i];
-        work.im[i] = even ? from[2 * i + 1] : T();
+  const T* roots = reinterpret_cast<const T*>(made->roots.data());
+  const int64_t most = even ? rows_together(made->transform) : 1;
+  each_batch(rows, most, n, [&](int64_t row, int64_t end) {
+    Workspace<T> work((made->room() + 1) * most);
+    for (; row < end; row += most) {
+      const int64_t batch = std::min(most, end - row);
+      if (even) {
+        fft_loops<T>().pack(x + row * n, points, batch, points, work.re, work.im);
+      } else {
+        std::copy(x + row * n, x + row * n + n, work.re);
+        std::fill(work.im, work.im + n, T());
       }
-      work.run(made->transform, 1, false);
-      if (!even) {
-        for (int64_t k = 0; k < half; ++k) to[k] = C(work.re[k], work.im[k]);
-        continue;
+      work.run(made->transform, batch, false);
+      if (even) {
+        fft_loops<T>().split(roots, batch, points, work.re, work.im, work.other_re, work.other_im);
+        work.exchange();
       }
-      for (int64_t k = 0; k < half; ++k) {
-        const int64_t a = k < points ? k : 0, b = k > 0 ? points - k : 0;
-        // The transforms of the even and of the odd elements; the latter is turned.
-        const T even_re = (work.re[a] + work.re[b]) / 2, even_im = (work.im[a] - work.im[b]) / 2;
-        const T odd_re = (work.im[a] + work.im[b]) / 2, odd_im = (work.re[b] - work.re[a]) / 2;
-        const C w = made->roots[static_cast<size_t>(k)];
-        to[k] = C(even_re + odd_re * w.real() - odd_im * w.imag(), even_im + odd_re * w.imag() + odd_im * w.real());
-      }
-      to[0].imag(0);
-      to[half - 1].imag(0);
+      fft_loops<T>().unpack(work.re, work.im, T(1), batch, half, reinterpret_cast<T*>(y + row * half), half);
     }
   });
 }
@@ -305,43 +333,31 @@ void forward_rows(const T* x, std::complex<T>* y, int64_t rows, int64_t n) {
 // Back again; imaginary parts that a real signal cannot have are not looked at.
 template <typename T>
 void inverse_rows(const std::complex<T>* x, T* y, int64_t rows, int64_t n) {
-  using C = std::complex<T>;
   const bool even = n % 2 == 0;
   const int64_t half = n / 2 + 1, points = even ? n / 2 : n;
   const auto made = made_for<RealTransform<T>>(n);
+  const T* roots = reinterpret_cast<const T*>(made->roots.data());
   const T scale = T(1) / static_cast<T>(n);
-  parallel_for(rows, grain_of(n), [&](int64_t begin, int64_t end) {
-    Workspace<T> work(made->room());
-    for (int64_t r = begin; r < end; ++r) {
-      const C* from = x + r * half;
-      T* to = y + r * n;
+  const int64_t most = even ? rows_together(made->transform) : 1;
+  each_batch(rows, most, n, [&](int64_t row, int64_t end) {
+    Workspace<T> work((made->room() + 1) * most);
+    for (; row < end; row += most) {
+      const int64_t batch = std::min(most, end - row);
+      fft_loops<T>().pack(reinterpret_cast<const T*>(x + row * half), half, batch, half, work.re, work.im);
       if (even) {
-        for (int64_t k = 0; k < points; ++k) {
-          const C a = k ? from[k] : C(from[0].real()), b = k ? from[points - k] : C(from[points].real());
-          const T even_re = a.real() + b.real(), even_im = a.imag() - b.imag();
-          const T gap_re = a.real() - b.real(), gap_im = a.imag() + b.imag();
-          const C w = made->roots[static_cast<size_t>(k)];  // conjugated below
-          const T odd_re = gap_re * w.real() + gap_im * w.imag(), odd_im = gap_im * w.real() - gap_re * w.imag();
-          work.re[k] = even_re - odd_im;
-          work.im[k] = even_im + odd_re;
-        }
-      } else {
-        work.re[0] = from[0].real(), work.im[0] = T();
-        for (int64_t k = 1; k < half; ++k) {
-          work.re[k] = work.re[n - k] = from[k].real();
-          work.im[k] = from[k].imag();
-          work.im[n - k] = -from[k].imag();
-        }
+        fft_loops<T>().merge(roots, batch, points, work.re, work.im, work.other_re, work.other_im);
+        work.exchange();
+        work.run(made->transform, batch, true);
+        fft_loops<T>().unpack(work.re, work.im, scale, batch, points, y + row * n, points);
+        continue;
+      }
+      work.im[0] = T();
+      for (int64_t k = 1; k < half; ++k) {
+        work.re[n - k] = work.re[k];
+        work.im[n - k] = -work.im[k];
       }
       work.run(made->transform, 1, true);
-      for (int64_t i = 0; i < points; ++i) {
-        if (even) {
-          to[2 * i] = work.re[i] * scale;
-          to[2 * i + 1] = work.im[i] * scale;
-        } else {
-          to[i] = work.re[i] * scale;
-        }
-      }
+      for (int64_t i = 0; i < n; ++i) y[row * n + i] = work.re[i] * scale;
     }
   });
 }
@@ -353,8 +369,8 @@ void run_typed(const Call& call) {
   const int64_t kind = call.attributes[0];
   const int rank = x.rank, axes = static_cast<int>(call.attribute_count - 1), last = rank - 1;
   if (kind == forward || kind == inverse) {
-    copy_bytes(y.as<char>(), x.as<const char>(), static_cast<int64_t>(x.bytes()));
-    for (int i = last; i > last - axes; --i) along_axis(y.as<C>(), x.dims, rank, i, kind == inverse);
+    along_rows(x.as<const C>(), y.as<C>(), product(x.dims, 0, last), x.dims[last], kind == inverse);
+    for (int i = last - 1; i > last - axes; --i) along_axis(y.as<C>(), x.dims, rank, i, kind == inverse);
     return;
   }
   const int64_t n = call.attributes[axes], rows = product(x.dims, 0, last);

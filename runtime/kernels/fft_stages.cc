@@ -202,11 +202,157 @@ bool run_stages(const std::vector<FftStage<T>>& stages, int64_t batch, T* re, T*
   return other;
 }
 
+// A vector of complex numbers of float32, one in each of 64 bits, and of their parts.
+constexpr int pairs = vector_bytes / 8;
+typedef uint64_t vpair __attribute__((vector_size(vector_bytes)));
+
+template <int... i>
+inline vpair interleave(vpair a, vpair b, int half, std::integer_sequence<int, i...>) {
+  constexpr int n = pairs;
+  if (half == 0) return __builtin_shufflevector(a, b, (i / 2 + (i & 1) * n)...);
+  return __builtin_shufflevector(a, b, (n / 2 + i / 2 + (i & 1) * n)...);
+}
+
+// Rows become columns: log2 rounds of interleaving row i with row i + n/2.
+inline void transpose(vpair* row) {
+  constexpr auto all = std::make_integer_sequence<int, pairs>();
+  vpair next[pairs];
+  for (int round = 1; round < pairs; round *= 2) {
+    for (int i = 0; i < pairs / 2; ++i) {
+      next[2 * i] = interleave(row[i], row[i + pairs / 2], 0, all);
+      next[2 * i + 1] = interleave(row[i], row[i + pairs / 2], 1, all);
+    }
+    for (int i = 0; i < pairs; ++i) row[i] = next[i];
+  }
+}
+
+typedef float vpart __attribute__((vector_size(vector_bytes)));
+template <int... i>
+inline vpart every_other(vpair a, vpair b, int first, std::integer_sequence<int, i...>) {
+  if (first == 0) return __builtin_shufflevector((vpart)a, (vpart)b, (2 * i)...);
+  return __builtin_shufflevector((vpart)a, (vpart)b, (2 * i + 1)...);
+}
+template <int... i>
+inline vpair pair_up(vpart re, vpart im, int half, std::integer_sequence<int, i...>) {
+  constexpr int n = 2 * pairs;
+  if (half == 0) return (vpair)__builtin_shufflevector(re, im, (i / 2 + (i & 1) * n)...);
+  return (vpair)__builtin_shufflevector(re, im, (n / 2 + i / 2 + (i & 1) * n)...);
+}
+
+// As many rows as a vector has parts: a square of each half of them at a time. Returns how many columns were done.
+inline int64_t pack_squares(const float* from, int64_t row, int64_t count, float* re, float* im) {
+  constexpr auto all = std::make_integer_sequence<int, 2 * pairs>();
+  int64_t i = 0;
+  for (; i + pairs <= count; i += pairs) {
+    vpair low[pairs], high[pairs];
+    for (int b = 0; b < pairs; ++b) {
+      low[b] = load<vpair>(from + 2 * (b * row + i));
+      high[b] = load<vpair>(from + 2 * ((b + pairs) * row + i));
+    }
+    transpose(low);
+    transpose(high);
+    for (int k = 0; k < pairs; ++k) {
+      store(re + (i + k) * 2 * pairs, every_other(low[k], high[k], 0, all));
+      store(im + (i + k) * 2 * pairs, every_other(low[k], high[k], 1, all));
+    }
+  }
+  return i;
+}
+inline int64_t unpack_squares(const float* re, const float* im, float scale, int64_t count, float* to, int64_t row) {
+  constexpr auto all = std::make_integer_sequence<int, 2 * pairs>();
+  int64_t i = 0;
+  for (; i + pairs <= count; i += pairs) {
+    vpair low[pairs], high[pairs];
+    for (int k = 0; k < pairs; ++k) {
+      const vpart real = load<vpart>(re + (i + k) * 2 * pairs) * scale;
+      const vpart imaginary = load<vpart>(im + (i + k) * 2 * pairs) * scale;
+      low[k] = pair_up(real, imaginary, 0, all);
+      high[k] = pair_up(real, imaginary, 1, all);
+    }
+    transpose(low);
+    transpose(high);
+    for (int b = 0; b < pairs; ++b) {
+      store(to + 2 * (b * row + i), low[b]);
+      store(to + 2 * ((b + pairs) * row + i), high[b]);
+    }
+  }
+  return i;
+}
+
+constexpr int64_t piece = 16;  // columns of one row after each other: rows may lie so that they push each other out
+
+template <typename T>
+void pack(const T* from, int64_t row, int64_t batch, int64_t count, T* re, T* im) {
+  int64_t done = 0;
+  if constexpr (sizeof(T) == 4) {
+    if (batch == 2 * pairs) done = pack_squares(from, row, count, re, im);
+  }
+  for (; done < count; done += piece) {
+    for (int64_t b = 0; b < batch; ++b) {
+      for (int64_t i = done; i < std::min(done + piece, count); ++i) {
+        re[i * batch + b] = from[2 * (b * row + i)];
+        im[i * batch + b] = from[2 * (b * row + i) + 1];
+      }
+    }
+  }
+}
+
+template <typename T>
+void unpack(const T* re, const T* im, T scale, int64_t batch, int64_t count, T* to, int64_t row) {
+  int64_t done = 0;
+  if constexpr (sizeof(T) == 4) {
+    if (batch == 2 * pairs) done = unpack_squares(re, im, scale, count, to, row);
+  }
+  for (; done < count; done += piece) {
+    for (int64_t b = 0; b < batch; ++b) {
+      for (int64_t i = done; i < std::min(done + piece, count); ++i) {
+        to[2 * (b * row + i)] = re[i * batch + b] * scale;
+        to[2 * (b * row + i) + 1] = im[i * batch + b] * scale;
+      }
+    }
+  }
+}
+
+template <typename T>
+void split(const T* roots, int64_t batch, int64_t points, const T* re, const T* im, T* __restrict to_re,
+           T* __restrict to_im) {
+  for (int64_t k = 0; k <= points; ++k) {
+    const int64_t p = (k < points ? k : 0) * batch, q = (k > 0 ? points - k : 0) * batch;
+    const T w_re = roots[2 * k] / 2, w_im = roots[2 * k + 1] / 2;
+    for (int64_t b = 0; b < batch; ++b) {
+      // The transforms of the even and of the odd elements; the latter is turned.
+      const T even_re = re[p + b] + re[q + b], even_im = im[p + b] - im[q + b];
+      const T odd_re = im[p + b] + im[q + b], odd_im = re[q + b] - re[p + b];
+      to_re[k * batch + b] = even_re / 2 + (odd_re * w_re - odd_im * w_im);
+      to_im[k * batch + b] = k == 0 || k == points ? T() : even_im / 2 + (odd_re * w_im + odd_im * w_re);
+    }
+  }
+}
+
+template <typename T>
+void merge(const T* roots, int64_t batch, int64_t points, const T* re, const T* im, T* __restrict to_re,
+           T* __restrict to_im) {
+  for (int64_t k = 0; k < points; ++k) {
+    const int64_t p = k * batch, q = (points - k) * batch;
+    const T w_re = roots[2 * k], w_im = roots[2 * k + 1];  // conjugated below
+    for (int64_t b = 0; b < batch; ++b) {
+      // Imaginary parts that a real sequence cannot have, at both ends, are not looked at.
+      const T p_im = k ? im[p + b] : T(), q_im = k ? im[q + b] : T();
+      const T even_re = re[p + b] + re[q + b], even_im = p_im - q_im;
+      const T gap_re = re[p + b] - re[q + b], gap_im = p_im + q_im;
+      to_re[p + b] = even_re - (gap_im * w_re - gap_re * w_im);
+      to_im[p + b] = even_im + (gap_re * w_re + gap_im * w_im);
+    }
+  }
+}
+
 }  // namespace
 
-extern const FftRun<float> fft_run_float;
-extern const FftRun<double> fft_run_double;
-const FftRun<float> fft_run_float = run_stages<float>;
-const FftRun<double> fft_run_double = run_stages<double>;
+extern const FftLoops<float> fft_loops_float;
+extern const FftLoops<double> fft_loops_double;
+const FftLoops<float> fft_loops_float = {vector_bytes / 4, run_stages<float>, pack<float>,
+                                         unpack<float>,    split<float>,      merge<float>};
+const FftLoops<double> fft_loops_double = {vector_bytes / 8, run_stages<double>, pack<double>,
+                                           unpack<double>,   split<double>,      merge<double>};
 
 }  // namespace millstream::MS_ISA

@@ -54,6 +54,42 @@ void test_every_length_equals_the_sum(int64_t n) {
   for (int64_t i = 0; i < real.count(); ++i) EXPECT(std::fabs(again.as<double>()[i] - real.as<double>()[i]) < 1e-12);
 }
 
+// Many rows go through together, in squares of vectors: each must be what it is alone.
+template <typename T>
+void test_rows_together_are_what_they_are_alone(int64_t rows, int64_t n) {
+  using Z = std::complex<T>;
+  const DType real_type = dtype_of<T>, type = sizeof(T) == 4 ? DType::complex64 : DType::complex128;
+  const int64_t half = n / 2 + 1;
+  Tensor real = empty(real_type, {rows, n}), spectrum = empty(type, {rows, half}), back = empty(real_type, {rows, n});
+  Tensor x = empty(type, {rows, n}), y = empty(type, {rows, n}), again = empty(type, {rows, n});
+  for (int64_t i = 0; i < rows * n; ++i) {
+    real.as<T>()[i] = static_cast<T>(number());
+    x.as<Z>()[i] = Z(static_cast<T>(number()), static_cast<T>(number()));
+  }
+  EXPECT(run(registry, "fft", {&real}, {&spectrum}, {2, n}).ok());
+  EXPECT(run(registry, "fft", {&spectrum}, {&back}, {3, n}).ok());
+  EXPECT(run(registry, "fft", {&x}, {&y}, {0, n}).ok());
+  EXPECT(run(registry, "fft", {&y}, {&again}, {1, n}).ok());
+  const T tolerance = std::numeric_limits<T>::epsilon() * static_cast<T>(20 * n);
+  Tensor row = empty(type, {1, n}), alone = empty(type, {1, n}), real_row = empty(real_type, {1, n}),
+         half_alone = empty(type, {1, half});
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t i = 0; i < n; ++i) {
+      row.as<Z>()[i] = x.as<Z>()[r * n + i];
+      real_row.as<T>()[i] = real.as<T>()[r * n + i];
+    }
+    EXPECT(run(registry, "fft", {&row}, {&alone}, {0, n}).ok());
+    EXPECT(run(registry, "fft", {&real_row}, {&half_alone}, {2, n}).ok());
+    for (int64_t i = 0; i < n; ++i) {
+      EXPECT(std::abs(y.as<Z>()[r * n + i] - alone.as<Z>()[i]) <= tolerance);
+      EXPECT(std::abs(again.as<Z>()[r * n + i] - x.as<Z>()[r * n + i]) <= tolerance);
+      EXPECT(std::abs(back.as<T>()[r * n + i] - real.as<T>()[r * n + i]) <= tolerance);
+    }
+    for (int64_t i = 0; i < half; ++i)
+      EXPECT(std::abs(spectrum.as<Z>()[r * half + i] - half_alone.as<Z>()[i]) <= tolerance);
+  }
+}
+
 void test_several_axes_come_back_in_single_precision() {
   Tensor x = empty(DType::float32, {3, 4, 6, 5}), y = empty(DType::complex64, {3, 4, 6, 3}),
          back = empty(DType::float32, {3, 4, 6, 5});
@@ -88,6 +124,12 @@ int main() {
   register_fft(registry);
   for (int64_t n = 1; n < 80; ++n) test_every_length_equals_the_sum(n);
   for (int64_t n : {101, 128, 210, 243, 257, 1000}) test_every_length_equals_the_sum(n);
+  for (int64_t rows : {1, 3, 16, 37}) {
+    for (int64_t n : {1, 2, 6, 16, 17, 62, 128, 150}) {
+      test_rows_together_are_what_they_are_alone<float>(rows, n);
+      test_rows_together_are_what_they_are_alone<double>(rows, n);
+    }
+  }
   test_several_axes_come_back_in_single_precision();
   test_bad_calls_are_refused();
   std::puts("ok");
