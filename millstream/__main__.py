@@ -1,41 +1,49 @@
-"""The command `millstream`: run a program written for the other name on this engine."""
+"""The command `millstream`: shows, converts, runs and checks saved files, and runs programs written for the other name."""
 
 from __future__ import annotations
 
 import argparse
-import os
-import runpy
+import importlib
 import sys
 from collections.abc import Sequence
 
-from millstream.bridge.install import NAME, install_as_tensorflow
+JOBS = {
+    "run": "run a Python program on this engine, or a signature of a saved file",
+    "show": "print what a saved file holds, or any stage of it",
+    "convert": "write a saved file as a bundle, saved model, plan or frozen graph",
+    "check": "say what is wrong with a saved file, and which ops are not supported",
+    "scan": "say which ops of a saved model reach outside of it",
+}
+"""What there is to do; each is a module of `commands`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="millstream", description="Millstream, a machine-intelligence platform.")
-    jobs = parser.add_subparsers(dest="job", required=True)
-    run = jobs.add_parser("run", help=f"run a Python program with `import {NAME}` answered by Millstream")
-    run.add_argument("-m", dest="module", action="store_true", help="SCRIPT is a module's name, as for `python -m`")
-    run.add_argument("--replace", action="store_true", help=f"also where a real {NAME} is installed")
-    run.add_argument("script", help="the program")
-    run.add_argument("args", nargs=argparse.REMAINDER, help="its arguments")
-    given = parser.parse_args(arguments)
-    return _run(given.script, given.args, module=given.module, replace=given.replace)
+    jobs = parser.add_subparsers(dest="job", required=True, metavar=" | ".join(JOBS))
+    for name, what in JOBS.items():
+        job = jobs.add_parser(name, help=what, description=f"millstream {name}: {what}.")
+        if given[:1] == [name]:
+            importlib.import_module(f"millstream.commands.{name}").add_arguments(job)
+    return _do(parser.parse_args(given))
 
 
-def _run(script: str, args: Sequence[str], *, module: bool, replace: bool) -> int:
-    if not module and not os.path.exists(script):
-        print(f"millstream run: {script!r} does not exist; give the path of a Python program.", file=sys.stderr)
+def _do(given: argparse.Namespace) -> int:
+    from millstream.base.errors import OpError
+    from millstream.commands.files import CommandError
+
+    module = importlib.import_module(f"millstream.commands.{given.job}")
+    try:
+        return int(module.run(given))
+    except CommandError as error:
+        print(f"millstream {given.job}: {error}", file=sys.stderr)
         return 2
-    install_as_tensorflow(replace=replace)
-    sys.argv = [script, *args]
-    if module:
-        runpy.run_module(script, run_name="__main__", alter_sys=True)
-    else:
-        sys.path.insert(0, os.path.dirname(os.path.abspath(script)))
-        runpy.run_path(script, run_name="__main__")
-    return 0
+    except (OpError, OSError) as error:
+        if given.job == "run" and (given.module or str(given.file).endswith(".py")):
+            raise
+        print(f"millstream {given.job}: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":

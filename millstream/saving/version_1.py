@@ -50,6 +50,8 @@ _OLDER = {
     "LookupTableExport": "LookupTableExportV2", "InitializeTable": "InitializeTableV2",
     "InitializeTableFromTextFile": "InitializeTableFromTextFileV2",
 }  # fmt: skip
+OLDER_OPS = (*_REFERENCES, *_HANDLES, *_TABLES, *_ON_REFERENCES, *_OLDER, "IsVariableInitialized")
+"""What graphs of version 1 may have besides the declared ops."""
 
 
 class LoadedGraph(AutoTrackable):

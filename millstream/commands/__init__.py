@@ -1,0 +1,1 @@
+"""The jobs of the command `millstream`, one module each."""
