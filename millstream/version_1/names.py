@@ -16,6 +16,9 @@ for _module in (
     "variables.partitioners",
     "variables.scope",
     "variables.templates",
+    "optimizers.base",
+    "optimizers.kinds",
+    "training_steps",
     "weights",
 ):
     importlib.import_module(f"millstream.version_1.{_module}")

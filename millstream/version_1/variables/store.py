@@ -281,6 +281,9 @@ def _regularize(variable: Any, name: str, regularizer: Callable[[Any], Any]) -> 
 def made_variable(*, collections: Any, **options: Any) -> Any:
     """Make a variable, in the graph around all functions or at once."""
     with init_scope():
+        if executing_eagerly():
+            # A name that ends so stands for all of it: there is nothing around it here.
+            options["name"] = options["name"].rstrip("/")
         variable = tf.compat.v1.Variable(collections=collections, **options)
         if executing_eagerly() and GraphKeys.GLOBAL_STEP in (collections or ()):
             add_to_collections(GraphKeys.GLOBAL_STEP, variable)
