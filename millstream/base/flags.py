@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-SHOW_CHOICES: Final = ("graph", "program", "plan", "passes", "retrace")
+SHOW_CHOICES: Final = ("graph", "program", "plan", "memory", "passes", "retrace")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from millstream.program.value import Program
 def compile_program(
     program: Program, specs: Sequence[Spec], target: Target, *, show: frozenset[str] = frozenset()
 ) -> bytes:
-    """Return the plan of `program` for inputs of `specs` on `target`. `show` (graph, program, plan) prints a stage."""
+    """Return the plan of `program` for inputs of `specs` on `target`. `show` (graph, program, plan, memory) prints a stage."""
     module = ModuleWriter()
     add_function(module, program, specs, target, show=show)
     return module.bytes()
@@ -46,6 +46,10 @@ def add_function(
     index = write_function(module, expanded, target)
     if "plan" in show:
         print(describe(module.functions[index]), file=sys.stderr)
+    if "memory" in show:
+        from millstream.compiler.peak import describe_peak
+
+        print(describe_peak(module.functions[index]), file=sys.stderr)
     return index
 
 
