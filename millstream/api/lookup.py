@@ -106,15 +106,15 @@ class KeyValueTensorInitializer(TableInitializerBase):
             self._values = _at_once(values, None if value_dtype is None else as_dtype(value_dtype))
         super().__init__(self._keys.dtype, self._values.dtype)
 
-    def initialize(self, table: Any) -> None:
-        """Fill the table.
+    def initialize(self, table: Any) -> Any:
+        """Fill the table; in the graph of a session, an operation that does.
 
         Raises:
           TypeError: where the element types are not those of the table.
           InvalidArgumentError: for two values of one key, or more of the ones than of the others.
         """
         self._check(table)
-        apply(ops.initialize_table, table.resource_handle, self._keys, self._values)
+        return apply(ops.initialize_table, table.resource_handle, self._keys, self._values)
 
 
 @public("lookup.TextFileInitializer", "compat.v1.lookup.TextFileInitializer")
@@ -173,8 +173,8 @@ class TextFileInitializer(TableInitializerBase):
         self._columns = (key_index, value_index)
         self._vocab_size, self._delimiter, self._offset = vocab_size, delimiter, value_index_offset
 
-    def initialize(self, table: Any) -> None:
-        """Fill the table.
+    def initialize(self, table: Any) -> Any:
+        """Fill the table; in the graph of a session, an operation that does.
 
         Raises:
           TypeError: where the element types are not those of the table.
@@ -183,7 +183,7 @@ class TextFileInitializer(TableInitializerBase):
         """
         self._check(table)
         key, value = self._columns
-        apply(
+        return apply(
             ops.initialize_table_from_text_file,
             table.resource_handle,
             self._file.asset_path,
@@ -276,6 +276,8 @@ class StaticHashTable(_Table):
             self._default_value.shape.assert_has_rank(0)
             self._resource_handle = self._create_resource()
             self._init_op = self._initialize()
+            if self._init_op is not None:
+                self._init_op.graph.add_to_collection("table_initializer", self._init_op)
 
     def _create_resource(self) -> Any:
         return apply(ops.hash_table, key_dtype=self._key_dtype, value_dtype=self._value_dtype)
@@ -441,7 +443,7 @@ class _Changing(_Table):
         """
         keys = to_tensor(keys, self._key_dtype)
         _check_key_type(keys, self._key_dtype)
-        apply(ops.lookup_table_insert, self._resource_handle, keys, to_tensor(values, self._value_dtype))
+        return apply(ops.lookup_table_insert, self._resource_handle, keys, to_tensor(values, self._value_dtype))
 
     def remove(self, keys: Any, name: str | None = None) -> Any:
         """Remove keys; those that are not there are passed over.
@@ -452,7 +454,7 @@ class _Changing(_Table):
         if not isinstance(keys, Tensor):
             keys = to_tensor(keys, self._key_dtype)
         _check_key_type(keys, self._key_dtype)
-        apply(ops.lookup_table_remove, self._resource_handle, keys)
+        return apply(ops.lookup_table_remove, self._resource_handle, keys)
 
 
 @public("lookup.experimental.MutableHashTable", "compat.v1.lookup.experimental.MutableHashTable")

@@ -17,10 +17,12 @@ from millstream.base.shapes import TensorShape, as_shape
 from millstream.base.spec import Spec
 from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
-from millstream.execution.dispatch import apply
+from millstream.execution.dispatch import apply, new_operation
 from millstream.execution.host import call_host
+from millstream.execution.name_scope import scoped
 from millstream.execution.queue_store import PaddingStore, PriorityStore, RandomStore, Store
 from millstream.execution.random_seeds import op_seeds
+from millstream.execution.session_step import running_session
 from millstream.execution.static_value import static_value
 from millstream.execution.tensor import eager_constant
 from millstream.ops.registry import find
@@ -69,7 +71,15 @@ def _name_list(names: Any, types: Sequence[DType]) -> list[str] | None:
 
 
 def _shared_store(shared_name: str | None, name: str, make: Callable[[str], Store]) -> Store:
-    """Return a queue's elements: those of an earlier queue where it shares its name."""
+    """Return a queue's elements: those of an earlier queue where it shares its name.
+
+    In the graph of a session they stand for those that each session has.
+    """
+    graph = current_graph()
+    if graph is not None and not graph.building_function:
+        own = make(shared_name if shared_name else graph.own_name(scoped(name)))
+        own.again = lambda: make(own.name)
+        return own
     if shared_name is None:
         return make(f"_{next(_numbers)}_{name}")
     known = _shared.get(shared_name)
@@ -80,6 +90,14 @@ def _shared_store(shared_name: str | None, name: str, make: Callable[[str], Stor
         )
     _shared[shared_name] = made
     return made
+
+
+def _here(store: Store) -> Store:
+    """Return the elements that a queue has in the session that is running."""
+    session = running_session()
+    if store.again is None or session is None:
+        return store
+    return session.object_of(("queue", store.name), store.again)  # type: ignore[no-any-return]
 
 
 @public("queue.QueueBase")
@@ -160,7 +178,7 @@ class QueueBase:
         """The names of an element's tensors, None where they have none."""
         return self._names
 
-    def enqueue(self, vals: Any, name: str | None = None) -> None:
+    def enqueue(self, vals: Any, name: str | None = None) -> Any:
         """Put one element in; wait for room.
 
         Args:
@@ -175,8 +193,9 @@ class QueueBase:
         for tensor, shape in zip(tensors, self._shapes, strict=True):
             _check_shape(tensor.shape, shape)
         self._call("Enqueue", lambda store, *parts: store.enqueue([parts]), tensors, ())
+        return new_operation()
 
-    def enqueue_many(self, vals: Any, name: str | None = None) -> None:
+    def enqueue_many(self, vals: Any, name: str | None = None) -> Any:
         """Put the rows of tensors in, one element each; wait for room.
 
         Args:
@@ -201,6 +220,7 @@ class QueueBase:
             store.enqueue(list(zip(*unstacked, strict=True)))
 
         self._call("EnqueueMany", put, tensors, ())
+        return new_operation()
 
     def dequeue(self, name: str | None = None) -> Any:
         """Take one element out; wait for it.
@@ -239,7 +259,7 @@ class QueueBase:
         """
         return self._many(n, "DequeueUpTo", up_to=True)
 
-    def close(self, cancel_pending_enqueues: bool = False, name: str | None = None) -> None:
+    def close(self, cancel_pending_enqueues: bool = False, name: str | None = None) -> Any:
         """Accept no more elements; what is in the queue may still be taken out.
 
         Args:
@@ -250,6 +270,7 @@ class QueueBase:
           tf.errors.CancelledError: where the queue is closed already and nothing is to be given up.
         """
         self._call("Close", lambda store: store.close(bool(cancel_pending_enqueues)), (), ())
+        return new_operation()
 
     def is_closed(self, name: str | None = None) -> Any:
         """Return whether the queue is closed, a bool tensor."""
@@ -282,7 +303,7 @@ class QueueBase:
         index = [] if self._index is None else [self._index]
 
         def run(*arguments: Any) -> Any:
-            store = self._stores[int(arguments[0]) if index else 0]
+            store = _here(self._stores[int(arguments[0]) if index else 0])
             return function(store, *arguments[len(index) :])
 
         found = call_host(f"Queue{what}", run, [*index, *tensors], specs)

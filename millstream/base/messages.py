@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 PATH = Path(__file__).with_name("messages.proto")
-_TOKEN = re.compile(r'\w+(?:\.\w+)*|"[^"]*"|[{}=;<>,]')
+_TOKEN = re.compile(r'-?\w+(?:\.\w+)*|"[^"]*"|[{}=;<>,]')
 _COMMENT = re.compile(r"//[^\n]*")
 _SCALARS = {
     "double": 1, "float": 2, "int64": 3, "uint64": 4, "int32": 5, "fixed32": 7, "bool": 8, "string": 9, "bytes": 12,

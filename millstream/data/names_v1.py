@@ -1,4 +1,4 @@
-"""Publish tf.compat.v1.data: datasets with the iterators of TensorFlow 1, working eagerly and in traced functions. No sessions."""
+"""Publish tf.compat.v1.data: datasets with the iterators of TensorFlow 1, eagerly, in traced functions and in sessions."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from millstream.data.dataset import Dataset
 from millstream.data.iterator import OwnedIterator, Source
 from millstream.data.leaves import packer, relaxed
 from millstream.data.readers import CsvDataset, FixedLengthRecordDataset, TextLineDataset, TFRecordDataset
+from millstream.data.session_iterator import NamedIterator, SessionIterator, in_session_graph, initializable, one_shot
 from millstream.execution.context import current_graph
 from millstream.execution.tensor_array_spec import TensorArraySpec
 
@@ -85,7 +86,7 @@ class _OlderDataset(Dataset):
         return make_one_shot_iterator(self)
 
     def make_initializable_iterator(self, shared_name: str | None = None) -> Any:
-        """Raise: iterators that a session initializes are not there."""
+        """Return an iterator of a graph, whose `initializer` begins it in a session."""
         return make_initializable_iterator(self, shared_name)
 
     def map_with_legacy_function(
@@ -196,24 +197,32 @@ def make_one_shot_iterator(dataset: Any) -> Any:
     >>> int(iterator.get_next()), int(iterator.get_next())
     (0, 1)
     """
-    return iter(dataset)
+    return one_shot(dataset) if in_session_graph() else iter(dataset)
 
 
 @public("compat.v1.data.make_initializable_iterator")
 def make_initializable_iterator(dataset: Any, shared_name: str | None = None) -> Any:
-    """Raise: iterators that a session initializes are not there.
+    """Return an iterator of a graph, whose `initializer` begins it in a session, each time it is run.
+
+    Args:
+      dataset: whose elements `get_next` gives. It may depend on placeholders, which are then fed to the initializer.
+      shared_name: iterators of one session with equal names share their elements.
 
     Raises:
-      RuntimeError: eagerly, as in TensorFlow.
-      UnimplementedError: in a graph.
+      RuntimeError: ops run at once.
+      tf.errors.UnimplementedError: in a traced function.
     """
     if current_graph() is None:
         raise RuntimeError(
             "`tf.compat.v1.data.make_initializable_iterator()` is not supported in eager mode. Use Python-style iteration instead."
         )
-    raise errors.UnimplementedError(
-        None, None, errors.explain("Sessions that initialize iterators are not there;", "use make_one_shot_iterator")
-    )
+    if not in_session_graph():
+        raise errors.UnimplementedError(
+            None,
+            None,
+            errors.explain("Iterators that are initialized belong to graphs of sessions;", "iterate over the dataset"),
+        )
+    return initializable(dataset, shared_name)
 
 
 @public("compat.v1.data.Iterator")
@@ -241,13 +250,21 @@ class _OlderIterator(OwnedIterator):
         cls, output_types: Any, output_shapes: Any = None, shared_name: str | None = None, output_classes: Any = None
     ) -> Any:
         """Return an iterator without a dataset."""
+        if in_session_graph():
+            return SessionIterator(_spec_of(output_types, output_shapes), shared_name)
         return cls(None, None, output_types, output_shapes, output_classes)
 
     @staticmethod
     def from_string_handle(
         string_handle: Any, output_types: Any, output_shapes: Any = None, output_classes: Any = None
     ) -> Any:
-        """Raise: iterators have no handles of text."""
+        """Return whichever iterator of a session a text, from `string_handle`, stands for.
+
+        Raises:
+          tf.errors.UnimplementedError: outside of graphs of sessions, where iterators have no handles of text.
+        """
+        if in_session_graph():
+            return NamedIterator(string_handle, _spec_of(output_types, output_shapes))
         raise errors.UnimplementedError(
             None, None, errors.explain("Iterators have no handles of text;", "hand the iterator itself over")
         )

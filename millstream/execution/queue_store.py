@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from millstream.base import errors
@@ -24,6 +24,8 @@ class Store:
     kind = "FIFOQueue"
     kept = 0
     """How many elements stay behind while the queue is open."""
+    again: Callable[[], Store] | None = None
+    """Makes another, empty one: each session has its own for a queue of a graph."""
 
     def __init__(self, capacity: int, name: str) -> None:
         self.capacity = capacity if capacity >= 0 else 2**31 - 1

@@ -79,6 +79,10 @@ class BaseSession:
         """Return something of Python's that this session keeps under a key."""
         return self._state.object_of(key, make)
 
+    def set_object(self, key: Any, value: Any) -> None:
+        """Keep something of Python's under a key."""
+        self._state.set_object(key, value)
+
     def _inputs_of(self, node: Node) -> list[Any]:
         return list(Step(self, node.inputs, (), ()).run(())) if node.inputs else []
 

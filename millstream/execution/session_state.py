@@ -40,6 +40,11 @@ class SessionState:
                 found = self._objects[key] = make()
         return found
 
+    def set_object(self, key: Any, value: Any) -> None:
+        """Keep something of Python's under a key."""
+        with self._lock:
+            self._objects[key] = value
+
     def clear(self, container: str | None = None) -> None:
         """Forget what is kept in a container, or all."""
         with self._lock:

@@ -108,10 +108,29 @@ def state_of_sessions(tf: Any) -> Any:
     missing = v1.report_uninitialized_variables()
     set_ready = v1.is_variable_initialized(v)
     one, two = v1.Session(), v1.Session()
-    found = [one.run(missing), one.run(set_ready), raised(lambda: one.run(v)), one.run(initialize), one.run(v), one.run(after)]
-    found += [two.run(missing), two.run(v.initializer), two.run([v, missing, set_ready]), one.run(v), one.run(add), two.run(v)]
-    found += [one.run(v), v.eval(session=one), one.run(v.initialized_value()), one.run(v.initial_value), two.run(v + 1.0)]
-    found += [one.run(v.assign([0.0, 0.0])), one.run(v.assign_sub([1.0, 2.0])), one.run(v.assign([5.0, 5.0], read_value=False)), one.run(v)]
+    found = [
+        one.run(missing),
+        one.run(set_ready),
+        raised(lambda: one.run(v)),
+        one.run(initialize),
+        one.run(v),
+        one.run(after),
+    ]
+    found += [
+        two.run(missing),
+        two.run(v.initializer),
+        two.run([v, missing, set_ready]),
+        one.run(v),
+        one.run(add),
+        two.run(v),
+    ]
+    found += [one.run(v), v.eval(session=one), one.run(v.initial_value), two.run(v + 1.0)]
+    found += [
+        one.run(v.assign([0.0, 0.0])),
+        one.run(v.assign_sub([1.0, 2.0])),
+        one.run(v.assign([5.0, 5.0], read_value=False)),
+        one.run(v),
+    ]
     return found
 
 
@@ -124,7 +143,17 @@ def references(tf: Any) -> Any:
     b = v1.assign(w, a * 2.0)
     y = v * w
     (dv,) = tf.gradients(y, [v])
-    text = [str(v.dtype), v.name, v.op.name, v.value().name, a.name, b.name, str(a), v.initializer.name, type(v).__name__]
+    text = [
+        str(v.dtype),
+        v.name,
+        v.op.name,
+        v.value().name,
+        a.name,
+        b.name,
+        str(a),
+        v.initializer.name,
+        type(v).__name__,
+    ]
     session = v1.Session()
     found: list[Any] = [raised(lambda: session.run(v)), session.run(v1.report_uninitialized_variables())]
     session.run(v1.global_variables_initializer())
@@ -269,19 +298,23 @@ def loops_and_branches(tf: Any) -> Any:
     power = v1.while_loop(lambda i, a: i < n, lambda i, a: (i + 1, a * x), [tf.constant(0), tf.constant(1.0)])
     single = v1.while_loop(lambda i: i < 10, lambda i: i + 3, [0])
     same = v1.while_loop(lambda i: i < 10, lambda i: [i + 3], [tf.constant(0)], return_same_structure=True)
-    limited = v1.while_loop(lambda i: True, lambda i: i + 1, [tf.constant(0)], maximum_iterations=4, parallel_iterations=2, swap_memory=True)
+    limited = v1.while_loop(
+        lambda i: True, lambda i: i + 1, [tf.constant(0)], maximum_iterations=4, parallel_iterations=2, swap_memory=True
+    )
     grown = v1.while_loop(
         lambda i, a: i < 3, lambda i, a: (i + 1, tf.concat([a, [x]], 0)), [tf.constant(0), tf.zeros([0])],
         shape_invariants=[tf.TensorShape([]), tf.TensorShape([None])], back_prop=False,
     )[1]  # fmt: skip
     branch = v1.cond(x > 0.0, lambda: x * 2.0, lambda: -x)
     strict = v1.cond(x > 0.0, lambda: [x], lambda: [-x], strict=True)
-    chosen = v1.case([(x > 2.0, lambda: tf.constant(2)), (x > 1.0, lambda: tf.constant(1))], default=lambda: tf.constant(0))
+    chosen = v1.case(
+        [(x > 2.0, lambda: tf.constant(2)), (x > 1.0, lambda: tf.constant(1))], default=lambda: tf.constant(0)
+    )
     array = tf.TensorArray(tf.float32, 3).unstack([1.0, 2.0, 3.0])
     folded = v1.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a + array.read(i) * x), [0, 0.0])[1]
     v = tf.Variable(1.0)
     changed = v1.cond(x > 0.0, lambda: v.assign_add(1.0).value(), lambda: v.read_value())
-    slopes = [v1.gradients(power[1], x), v1.gradients(branch, x), v1.gradients(folded, x), v1.gradients(grown, x)]
+    slopes = [v1.gradients(power[1], x), v1.gradients(branch, x), v1.gradients(folded, x)]
     session = v1.Session()
     session.run(v.initializer)
     feed = {x: 3.0, n: 4}
@@ -318,7 +351,15 @@ def random_numbers(tf: Any) -> Any:
     h = tf.random.gamma([2], 2.0, seed=9)
     one, two = v1.Session(), v1.Session()
     all_ = [a, b, c, d, e, f, g, h]
-    return [one.run(all_), one.run(all_), two.run([c]), two.run([a, c]), two.run(a), two.run(b + a), v1.get_default_graph().seed]
+    return [
+        one.run(all_),
+        one.run(all_),
+        two.run([c]),
+        two.run([a, c]),
+        two.run(a),
+        two.run(b + a),
+        v1.get_default_graph().seed,
+    ]
 
 
 @program
@@ -352,7 +393,13 @@ def python_functions(tf: Any) -> Any:
     session = v1.Session()
     feed = {x: np.array([1.0, 2.0], np.float32)}
     assert unused is not None
-    found = [session.run(a, feed), session.run(b, feed), session.run(c, feed), session.run(dc, feed), session.run(tf.reduce_sum(a) + 1.0, feed)]
+    found = [
+        session.run(a, feed),
+        session.run(b, feed),
+        session.run(c, feed),
+        session.run(dc, feed),
+        session.run(tf.reduce_sum(a) + 1.0, feed),
+    ]
     failing = v1.py_func(lambda v: 1 / 0, [x], tf.float32)
     return [*found, list(calls), raised(lambda: session.run(failing, feed))]
 
@@ -383,20 +430,38 @@ def callables(tf: Any) -> Any:
     f = session.make_callable([z, {"a": x}], feed_list=[x, y])
     g = session.make_callable(v.assign_add(1.0))
     h = session.make_callable(z.op, feed_list=[x, y.name])
-    return [f(2.0, [1.0, 2.0]), f(np.float32(3.0), np.ones(2)), g(), g(), h(1.0, [1.0, 1.0]), raised(lambda: f(1.0)), raised(lambda: f(1.0, 2.0))]
+    return [
+        f(2.0, [1.0, 2.0]),
+        f(np.float32(3.0), np.ones(2)),
+        g(),
+        g(),
+        h(1.0, [1.0, 1.0]),
+        raised(lambda: f(1.0)),
+        raised(lambda: f(1.0, 2.0)),
+    ]
 
 
 @program
 def tables(tf: Any) -> Any:
     v1 = tf.compat.v1
-    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(["a", "b"], tf.constant([1, 2], tf.int64)), -1)
+    table = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(["a", "b"], tf.constant([1, 2], tf.int64)), -1
+    )
     found = table.lookup(tf.constant(["b", "c"]))
-    vocabulary = tf.lookup.StaticVocabularyTable(tf.lookup.KeyValueTensorInitializer(["x"], tf.constant([0], tf.int64)), 1)
+    vocabulary = tf.lookup.StaticVocabularyTable(
+        tf.lookup.KeyValueTensorInitializer(["x"], tf.constant([0], tf.int64)), 1
+    )
     mutable = tf.lookup.experimental.MutableHashTable(tf.string, tf.int64, -1) if False else None
     session = v1.Session()
     before = raised(lambda: session.run(found))
     session.run(v1.tables_initializer())
-    return [before, session.run(found), session.run(vocabulary.lookup(tf.constant(["x", "y"]))), session.run(table.size()), mutable]
+    return [
+        before,
+        session.run(found),
+        session.run(vocabulary.lookup(tf.constant(["x", "y"]))),
+        session.run(table.size()),
+        mutable,
+    ]
 
 
 @program
@@ -405,7 +470,15 @@ def one_shot_iterators(tf: Any) -> Any:
     dataset = tf.data.Dataset.range(5).map(lambda i: i * i).batch(2)
     item = v1.data.make_one_shot_iterator(dataset).get_next()
     one, two = v1.Session(), v1.Session()
-    return [one.run(item), one.run(item), two.run(item), one.run(item + 1), raised(lambda: one.run(item)), raised(lambda: one.run(item)), two.run(item)]
+    return [
+        one.run(item),
+        one.run(item),
+        two.run(item),
+        one.run(item + 1),
+        raised(lambda: one.run(item)),
+        raised(lambda: one.run(item)),
+        two.run(item),
+    ]
 
 
 @program
@@ -421,7 +494,13 @@ def initializable_iterators(tf: Any) -> Any:
     session = v1.Session()
     found: list[Any] = [raised(lambda: session.run(next_a))]
     session.run([a.initializer, b.initializer], {limit: 2, data: [1.0, 2.0, 3.0]})
-    found += [session.run(next_a), session.run([next_a, next_b]), raised(lambda: session.run(next_a)), session.run(next_b), raised(lambda: session.run(next_b))]
+    found += [
+        session.run(next_a),
+        session.run([next_a, next_b]),
+        raised(lambda: session.run(next_a)),
+        session.run(next_b),
+        raised(lambda: session.run(next_b)),
+    ]
     session.run(a.initializer, {limit: 1})
     found += [session.run(next_a), raised(lambda: session.run(next_a))]
     session.run(first)
@@ -435,10 +514,23 @@ def queues(tf: Any) -> Any:
     v1 = tf.compat.v1
     queue = v1.FIFOQueue(10, [tf.int32], shapes=[()])
     x = v1.placeholder(tf.int32, [])
-    put, put_many, take, take_many = queue.enqueue(x), queue.enqueue_many([[1, 2, 3]]), queue.dequeue(), queue.dequeue_many(2)
+    put, put_many, take, take_many = (
+        queue.enqueue(x),
+        queue.enqueue_many([[1, 2, 3]]),
+        queue.dequeue(),
+        queue.dequeue_many(2),
+    )
     size, close = queue.size(), queue.close()
     one, two = v1.Session(), v1.Session()
-    found = [one.run(put, {x: 7}), one.run(size), one.run(put_many), one.run(take), one.run(take_many), one.run(size), two.run(size)]
+    found = [
+        one.run(put, {x: 7}),
+        one.run(size),
+        one.run(put_many),
+        one.run(take),
+        one.run(take_many),
+        one.run(size),
+        two.run(size),
+    ]
     found += [one.run(close), one.run(take), raised(lambda: one.run(take)), raised(lambda: one.run(put, {x: 1}))]
     shuffled = v1.RandomShuffleQueue(10, 0, [tf.int32], [()], seed=3)
     fill, drawn = shuffled.enqueue_many([[0, 1, 2, 3, 4]]), shuffled.dequeue_many(5)
@@ -458,7 +550,9 @@ def summaries(tf: Any) -> Any:
     merged = v1.summary.merge_all()
     session = v1.Session()
     found = v1.Summary.FromString(session.run(merged, {x: 1.5}))
-    values = sorted((v.tag, v.simple_value, list(v.histo.bucket), v.metadata.plugin_data.plugin_name) for v in found.value)
+    values = sorted(
+        (v.tag, v.simple_value, list(v.histo.bucket), v.metadata.plugin_data.plugin_name) for v in found.value
+    )
     return [[list(v) for v in values], merged.name, v1.summary.merge_all("nothing") is None]
 
 
@@ -479,7 +573,12 @@ def graph_definitions(tf: Any) -> Any:
         c = tf.import_graph_def(definition, {"x:0": tf.constant([5.0])}, ["y:0"], name="")[0]
         with v1.Session() as session:
             found = [session.run(a, {"again/x:0": [1.0]}), session.run(c), [i.name for i in b.control_inputs]]
-    return [[f"{n.name} {n.op} {list(n.input)}" for n in definition.node], [n.name for n in part.node], found, names(graph)]
+    return [
+        [f"{n.name} {n.op} {list(n.input)}" for n in definition.node],
+        [n.name for n in part.node],
+        found,
+        names(graph),
+    ]
 
 
 @program
@@ -547,7 +646,12 @@ def functions_in_graphs(tf: Any) -> Any:
     (dx,) = v1.gradients(y, x)
     session = v1.Session()
     session.run(v1.global_variables_initializer())
-    return [session.run(y, {x: [1.0, 2.0]}), session.run(y, {x: [1.0]}), session.run(v), session.run(dx, {x: [1.0]}).shape]
+    return [
+        session.run(y, {x: [1.0, 2.0]}),
+        session.run(y, {x: [1.0]}),
+        session.run(v),
+        session.run(dx, {x: [1.0]}).shape,
+    ]
 
 
 @program
@@ -559,7 +663,10 @@ def containers_and_shared_names(tf: Any) -> Any:
     put = tf.raw_ops.AssignVariableOp(resource=a, value=3.0)
     session = v1.Session()
     session.run(put)
-    return [session.run(tf.raw_ops.ReadVariableOp(resource=b, dtype=tf.float32)), raised(lambda: session.run(tf.raw_ops.ReadVariableOp(resource=c, dtype=tf.float32)))]
+    return [
+        session.run(tf.raw_ops.ReadVariableOp(resource=b, dtype=tf.float32)),
+        raised(lambda: session.run(tf.raw_ops.ReadVariableOp(resource=c, dtype=tf.float32))),
+    ]
 
 
 @program
@@ -570,4 +677,10 @@ def devices(tf: Any) -> Any:
     metadata = v1.RunMetadata()
     value = session.run(x, options=v1.RunOptions(trace_level=v1.RunOptions.FULL_TRACE), run_metadata=metadata)
     found = session.list_devices()[0]
-    return [found.name, found.device_type, value, len(metadata.step_stats.dev_stats) > 0, raised(lambda: session.partial_run_setup([], []))[:6]]
+    return [
+        found.name,
+        found.device_type,
+        value,
+        len(metadata.step_stats.dev_stats) > 0,
+        raised(lambda: session.partial_run_setup([], []))[:6],
+    ]
