@@ -274,6 +274,12 @@ def next_after(x1: Tensor[Next], x2: Tensor[Next]) -> Tensor[Next]:
     return e.next_after(x1, x2)
 
 
+@next_after.gradient
+def _(dy: Value, y: Value, x1: Value, x2: Value) -> tuple[Value, Value]:
+    # As TensorFlow has it, a step to the next number is as wide as the one before.
+    return unbroadcast(dy, x1), scalar_like(x2, 0)
+
+
 Component = Types("T", float32, float64, default=float32)
 
 
@@ -287,9 +293,6 @@ def complex_(
     """Return complex numbers out of real and imaginary parts, with broadcasting."""
     real, imag = broadcast_together(real, imag, what="Complex")
     return e.convert(e.complex_(real, imag), Tout)
-
-
-next_after.no_gradient()
 
 
 @op("AddN", outputs="sum")

@@ -10,6 +10,7 @@ from millstream.base.sizes import is_known
 from millstream.ops.declaration import Known, Op, Tensor, Types, op
 from millstream.program.primitives import elementwise as e
 from millstream.program.primitives import reduction as r
+from millstream.program.primitives.control import check
 from millstream.program.primitives.core import refuse
 from millstream.program.primitives.elementwise import compare, scalar_like, select
 from millstream.program.primitives.shaping import broadcast, constant, contents
@@ -83,11 +84,12 @@ def _fake_gradients(
     below = compare(inputs, _over(inputs, start), "LT")
     above = compare(inputs, _over(inputs, end), "GT")
     whole = _over(inputs, empty)
-    outside = e.bit_and(e.bit_or(below, above), e.logical_not(whole))
+    # NaN is neither below nor above, and within nothing.
+    within = e.bit_and(compare(inputs, _over(inputs, start), "GE"), compare(inputs, _over(inputs, end), "LE"))
     axes = list(range(inputs.rank - low.rank))
     inside = e.logical_not(whole)
     return (
-        select(outside, zero, gradients),
+        select(e.bit_or(within, whole), gradients, zero),
         r.reduce(select(e.bit_and(below, inside), gradients, zero), "sum", axes),
         r.reduce(select(e.bit_and(above, inside), gradients, zero), "sum", axes),
     )
@@ -95,7 +97,7 @@ def _fake_gradients(
 
 def _constants(what: str, min: float, max: float, num_bits: int) -> tuple[Value, Value]:
     _check_bits(what, num_bits)
-    if min >= max:
+    if not min < max:
         raise refuse(what, f"min={min}, max={max}", f"min has to be smaller than max, was: {min:g} >= {max:g}")
     return constant(min, float32), constant(max, float32)
 
@@ -239,6 +241,12 @@ def _there_and_back(
                 raise refuse(
                     what, f"{name} of rank {end.rank}", f"{name} must be a {'scalar' if axis == -1 else 'vector'}"
                 )
+        reversed_ = compare(low, high, "GT")
+        check(
+            e.logical_not(r.reduce(reversed_, "or", range(low.rank))),
+            "Invalid range: input_min > input_max: give the lower end first.",
+            data=[low, high],
+        )
     else:
         axes = [i for i in range(input.rank) if i != axis]
         low, high = r.reduce(input, "min", axes), r.reduce(input, "max", axes)

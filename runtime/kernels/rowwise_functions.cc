@@ -120,9 +120,16 @@ MS_INLINE T exp_sum(int64_t n, T* y, const T* x, T shift) {
   return add_lanes<T>(first + second);
 }
 
+// In float, a row with NaN or +inf is NaN there and 0 elsewhere, as TensorFlow's is; in double, it is NaN throughout.
 template <typename T>
 void softmax(int64_t n, T* y, const T* x) {
   const T total = exp_sum<T, true>(n, y, x, row_max(n, x));
+  if (sizeof(T) == sizeof(float) && total != total) {
+    for (int64_t i = 0; i < n; ++i) {
+      if (y[i] == y[i]) y[i] = T(0);
+    }
+    return;
+  }
   const Vector<T> factor = all(T(1) / total);
   each_vector<T>(n, [&](int64_t i, int64_t count) { put<T>(y + i, get<T>(y + i, count, 0) * factor, count); });
 }
@@ -155,28 +162,25 @@ void log_softmax_gradient(int64_t n, T* dx, const T* dy, const T* y) {
   });
 }
 
-// Labels of 0 add nothing, whatever the logit.
 template <typename T>
 T cross_entropy(int64_t n, T* gradient, const T* x, const T* labels) {
   using V = Vector<T>;
   const T most = row_max(n, x);
   const V down = all(most);
-  V sum = {}, weighted = {}, weight = {};
+  V sum = {}, weighted = {};
   each_vector<T>(n, [&](int64_t i, int64_t count) {
-    const V shifted = get<T>(x + i, count, lowest<T>) - down;
-    const V label = get<T>(labels + i, count, 0);
-    const V e = exp(shifted);
+    const V e = exp(get<T>(x + i, count, lowest<T>) - down);
     put<T>(gradient + i, e, count);
     sum += e;
-    weight += label;
-    weighted += label != 0 ? label * shifted : V{};
   });
   const T total = add_lanes<T>(sum);
-  const V factor = all(T(1) / total);
+  const V factor = all(T(1) / total), scale_log = all(log_of(total));
   each_vector<T>(n, [&](int64_t i, int64_t count) {
-    put<T>(gradient + i, get<T>(gradient + i, count, 0) * factor - get<T>(labels + i, count, 0), count);
+    const V label = get<T>(labels + i, count, 0);
+    weighted += label * (scale_log - (get<T>(x + i, count, most) - down));
+    put<T>(gradient + i, get<T>(gradient + i, count, 0) * factor - label, count);
   });
-  return log_of(total) * add_lanes<T>(weight) - add_lanes<T>(weighted);
+  return add_lanes<T>(weighted);
 }
 
 template <typename T>

@@ -152,7 +152,12 @@ void test_extreme_logits() {
   std::memcpy(x.tensor.data, values, sizeof values);
   must_run("softmax", {&x}, {&y}, {});
   expect(get(y, 0) == 1 && get(y, 1) == 0 && get(y, 3) == 0 && close(get(y, 4) + get(y, 5), 1, 1e-6), "extreme logits");
-  expect(std::isnan(get(y, 6)) && std::isnan(get(y, 8)), "a NaN spoils its row only");
+  expect(get(y, 6) == 0 && std::isnan(get(y, 7)) && get(y, 8) == 0, "a NaN spoils its row only");
+  Value half(DType::float16, {1, 2}), found(DType::float16, {1, 2});
+  const uint16_t bits[] = {0x3c00, 0x7e00};
+  std::memcpy(half.tensor.data, bits, sizeof bits);
+  must_run("softmax", {&half}, {&found}, {});
+  expect(std::isnan(get(found, 0)) && std::isnan(get(found, 1)), "a NaN spoils all of a row of halves");
 }
 
 void test_bad_calls_are_refused() {
@@ -165,7 +170,9 @@ void test_bad_calls_are_refused() {
   must_refuse("layer_norm", {&x, nullptr, nullptr}, {&x, &wrong, &row}, {0}, "an output");
   must_refuse("batch_norm_gradient", {&x, &x, nullptr, nullptr, &row}, {&x, &row, &row}, {0}, "absent");
   Value none(DType::float32, {2, 0});
-  must_refuse("softmax_cross_entropy", {&none, &none}, {&row}, {}, "at least one class");
+  must_run("softmax_cross_entropy", {&none, &none}, {&row}, {});
+  Value classes(DType::int32, {2});
+  must_refuse("sparse_softmax_cross_entropy", {&none, &classes}, {&row}, {}, "at least one class");
 }
 
 }  // namespace

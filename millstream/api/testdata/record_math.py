@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 FOLDER = pathlib.Path(__file__).parent
-TOPICS = ("math", "image", "linalg", "quantized")
+TOPICS = ("math", "image", "linalg", "quantized", "edges")
 
 
 def expressions(topic: str) -> list[str]:
@@ -62,6 +62,21 @@ def names(tf: Any) -> dict[str, Any]:
             result = sums + tf.reduce_sum(loss)
         return tape.gradient(result, x)
 
+    def grads3(function: Any, *arrays: Any) -> list[Any]:
+        """Return a result, its gradients, and those of the sum of their squares; 0 where there is none."""
+        tensors = [tf.constant(a) for a in arrays]
+        zero = tf.UnconnectedGradients.ZERO
+        with tf.GradientTape() as outer:
+            for tensor in tensors:
+                outer.watch(tensor)
+            with tf.GradientTape() as inner:
+                for tensor in tensors:
+                    inner.watch(tensor)
+                result = function(*tensors)
+            first = inner.gradient(result, tensors, unconnected_gradients=zero)
+            squares = tf.add_n([tf.cast(tf.reduce_sum(tf.abs(g) ** 2), tf.float64) for g in first])
+        return [result, *first, *outer.gradient(squares, tensors, unconnected_gradients=zero)]
+
     def words(*values: Any) -> Any:
         """Return what is no tensor as one, so that graphs can return it, too."""
         return tf.constant([ord(letter) for letter in repr(values)])
@@ -76,7 +91,7 @@ def names(tf: Any) -> dict[str, Any]:
 
     matrices = {"L": tf.linalg, "d": doubles, "c": complexes, "definite": definite, "words": words}
     more = {"Q": tf.quantization, "QT": quantized, "q": levels, "raw": tf.raw_ops, "nn1": tf.compat.v1.nn}
-    return {"tf": tf, "np": np, "r": numbers, **more, "grads": grads, "grads2": grads2, **matrices}
+    return {"tf": tf, "np": np, "r": numbers, **more, "grads": grads, "grads2": grads2, "grads3": grads3, **matrices}
 
 
 def flat(value: Any) -> list[Any]:
