@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from millstream.base import errors
+from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
 from millstream.base.messages import message
 from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
 from millstream.execution.operation import label, operation_of
+from millstream.execution.reference_variable import imported
 from millstream.execution.tensor import Tensor
 from millstream.graph.attributes import kinds_of, shape_message, shape_of
 from millstream.graph.lowering import Lowering
@@ -44,11 +46,23 @@ def graph_def_of(graph: Any, add_shapes: bool = False) -> Any:
         if add_shapes:
             placed.attr["_output_shapes"].list.shape.add().CopyFrom(shape_message(old.spec.shape))
         writer.place[new] = name
-    made.node.extend(writer.write(program.nodes, add_shapes))
+    made.node.extend(
+        writer.write(program.nodes, add_shapes, None if graph.building_function else _order(graph, program))
+    )
     if library.message.function:
         made.library.CopyFrom(library.message)
     versions(made)
     return made
+
+
+def _order(graph: Any, program: Any) -> dict[Node, list[Node]]:
+    """Return which nodes of a graph that was lowered wait for which."""
+    named = {node.label: node for node in program.nodes if node.label}
+    found = {}
+    for node, before in graph.waits_for.items():
+        if node.label in named:
+            found[named[node.label]] = [named[b.label] for b in before if b.label in named]
+    return found
 
 
 def import_graph_def(
@@ -90,6 +104,9 @@ class Importer:
         self.library = Library(graph_def.library.function)
         self.reader = NodeReader(self.library, graph.program, "the graph that is imported", self.read_other)
         self.operations: dict[str, Node | Value] = {}
+        self.reader.keeps_sharing = self._in_session = not graph.building_function
+        self._made: dict[str, Node] = {}
+        self._named = {node.name: node for node in graph_def.node}
         self._mapped = self._values_of(input_map)
         self._here: Callable[[str], str] = str
 
@@ -124,17 +141,30 @@ class Importer:
             raise ValueError(error.message) from None
 
     def _label(self, name: str) -> str:
+        if self._in_session:
+            node = self.graph.program.nodes[-1]
+            self._made[name] = node
+            texts = self._named[name].input if name in self._named else ()
+            before = [self._made[t[1:]] for t in texts if t.startswith("^") and t[1:] in self._made]
+            if before:
+                self.graph.add_control_inputs(node, before)
         return str(self.graph.own_name(self.prefix + name))
 
     def read_other(self, reader: NodeReader, node: Any) -> list[Value] | None:
         """Add what only graphs have: inputs, and nodes that do nothing but wait."""
         if node.op in PLACEHOLDERS:
-            if node.name in self._mapped:
+            if node.name in self._mapped and not self._in_session:
                 return [self._mapped[node.name]]
             shape = shape_of(node.attr["shape"].shape) if "shape" in node.attr else None
             tensor = self.graph.placeholder(spec_of_shape(node.attr["dtype"].type, shape), self.prefix + node.name)
-            return [tensor.value]
-        if node.op == "PlaceholderWithDefault":
+            if self._in_session:
+                self._made[node.name] = tensor.value.node
+            return [self._mapped.get(node.name, tensor.value)]
+        if self._in_session:
+            found = self._reference(reader, node)
+            if found is not None:
+                return found
+        elif node.op == "PlaceholderWithDefault":
             return [reader.inputs_of(node)[0]]
         if node.op == "NoOp":
             self.graph.program.emit(find("NoOp"), (), {})
@@ -142,6 +172,37 @@ class Importer:
             self.operations[node.name] = self.graph.program.nodes[-1]
             return []
         return None
+
+    def _reference(self, reader: NodeReader, node: Any) -> list[Value] | None:
+        """Add a node that makes, changes or reads a variable that is no resource; None for other nodes."""
+        for text in node.input:
+            given = None if text.startswith("^") else reader.known(name_of_input(text))
+            if given is not None and not given:
+                return None
+        attributes: dict[str, Any] = {}
+        if node.op in ("VariableV2", "Variable"):
+            dtype, shape = as_dtype(node.attr["dtype"].type), shape_of(node.attr["shape"].shape)
+            attributes = {
+                "dtype": dtype,
+                "shape": shape,
+                "container": node.attr["container"].s.decode(),
+                "shared_name": node.attr["shared_name"].s.decode(),
+            }
+        elif node.op == "CountUpTo":
+            attributes = {"limit": node.attr["limit"].i, "T": as_dtype(node.attr["T"].type)}
+        inputs = [reader.value(t) for t in node.input if not t.startswith("^")]
+        found = imported(self.graph, node.op, inputs, attributes)
+        if found is None:
+            read = [self.graph.tensor(v).read().value if self._refers(v) else v for v in inputs]
+            for text, value, old in zip(node.input, read, inputs, strict=False):
+                if value is not old:
+                    reader.replaced[text] = value
+            return None
+        self.graph.program.nodes[-1].label = self._label(node.name)
+        return [t.value for t in found]
+
+    def _refers(self, value: Value) -> bool:
+        return getattr(self.graph.tensor(value), "is_reference", False)
 
     def element(self, text: str) -> Any:
         """Return the tensor `name:index` or the operation `name`."""

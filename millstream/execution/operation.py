@@ -221,7 +221,7 @@ def free_label(graph: Any, base: str) -> str:
     asked = _asked_for()
     # What reads the variable that a function is given does not take away the function's name.
     name = f"{asked.removesuffix('/')}/{base}" if asked and base == "ReadVariableOp" else asked or base
-    if not _NAME.fullmatch(name):
+    if asked and not _NAME.fullmatch(name):
         raise ValueError(
             explain(
                 f"'{name}' is not a valid scope name: names consist of letters, digits and the signs _ . / > -, and begin with a "

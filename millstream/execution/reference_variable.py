@@ -19,6 +19,15 @@ from millstream.ops.registry import find
 from millstream.program.primitives.state import is_set, read
 from millstream.program.value import Definition, Node, Value
 
+Written = dict[str, tuple[str, Any]]
+"""The attributes of a node as files have them: kinds and values."""
+
+
+def _held(value: Value) -> Any:
+    held = value.spec.handle
+    assert held is not None
+    return held.dtype
+
 
 class MakeReference(Definition):
     """VariableV2: refer to a variable of the session."""
@@ -30,6 +39,11 @@ class MakeReference(Definition):
 
     def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
         return graph_state.variable_handle.infer(inputs, attributes)
+
+    def written_as(self, node: Node) -> Written:
+        """Return the attributes of a node."""
+        kinds = {"container": "string", "shared_name": "string", "dtype": "type", "shape": "shape"}
+        return {name: (kind, node.attributes[name]) for name, kind in kinds.items()}
 
 
 class ChangeReference(Definition):
@@ -51,6 +65,15 @@ class ChangeReference(Definition):
         find(self.op)(*inputs)
         return (inputs[0],)
 
+    def written_as(self, node: Node) -> Written:
+        """Return the attributes of a node."""
+        found: Written = {"T": ("type", _held(node.inputs[0])), "use_locking": ("bool", True)}
+        if self.name == "Assign":
+            found["validate_shape"] = ("bool", True)
+        if self.name.startswith("Scatter"):
+            found["Tindices"] = ("type", node.inputs[1].dtype)
+        return found
+
     def reverse_rule(self, node: Node, flows: Sequence[Any], reached: set[Value], again: Any) -> list[Any]:
         """Give nothing: nothing flows through an assignment."""
         return [None] * len(node.inputs)
@@ -71,6 +94,10 @@ class ReadReference(Definition):
     def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
         return (read(inputs[0]),)
 
+    def written_as(self, node: Node) -> Written:
+        """Return the attributes of a node."""
+        return {"T": ("type", _held(node.inputs[0]))}
+
     def reverse_rule(self, node: Node, flows: Sequence[Any], reached: set[Value], again: Any) -> list[Any]:
         """Pass what flows back on to the variable."""
         return [flows[0]]
@@ -89,6 +116,10 @@ class ReferenceIsSet(Definition):
     def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
         return (is_set(inputs[0]),)
 
+    def written_as(self, node: Node) -> Written:
+        """Return the attributes of a node."""
+        return {"dtype": ("type", _held(node.inputs[0]))}
+
 
 class CountReference(Definition):
     """CountUpTo: add 1 to a variable and give what it held before."""
@@ -104,6 +135,10 @@ class CountReference(Definition):
 
     def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
         return (find("ResourceCountUpTo")(inputs[0], limit=attributes["limit"], T=attributes["T"]),)
+
+    def written_as(self, node: Node) -> Written:
+        """Return the attributes of a node."""
+        return {"T": ("type", node.attributes["T"]), "limit": ("int", node.attributes["limit"])}
 
 
 MAKE = MakeReference()
@@ -259,6 +294,17 @@ class RefVariable(GraphVariable):
                 )
             )
         return self._snapshot
+
+
+def imported(graph: Any, op: str, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Any:
+    """Add a node of a file that makes, changes or reads a reference to a graph; return its tensors. None for other nodes."""
+    refers = bool(inputs) and inputs[0].dtype.name == "resource"
+    if op in ("VariableV2", "Variable"):
+        return [graph.tensor(v) for v in graph.program.emit(MAKE, (), attributes)]
+    definition = READ if op == "Identity" else DEFINITIONS.get(op)
+    if definition is None or not refers:
+        return None
+    return [graph.tensor(v) for v in graph.program.emit(definition, inputs, attributes)]
 
 
 kinds_in_graphs.append(RefVariable)

@@ -30,7 +30,7 @@ def recorded(run: Callable[[], Any], options: Any, run_metadata: Any, step: Any)
     result = run()
     took = time.time_ns() - began
     made = message("RunMetadata")()
-    if options is not None and getattr(options, "trace_level", 0):
+    if options is not None and options.trace_level:
         device = made.step_stats.dev_stats.add(device=DEVICE)
         names = ",".join(dict.fromkeys(node.label for node in step.program.nodes if node.label))
         device.node_stats.add(
@@ -43,7 +43,7 @@ def recorded(run: Callable[[], Any], options: Any, run_metadata: Any, step: Any)
             op_end_rel_nanos=took,
             all_end_rel_nanos=took,
         )
-    if options is not None and getattr(options, "output_partition_graphs", False):
+    if options is not None and options.output_partition_graphs:
         ran = {node.label for node in step.program.nodes}
         for node in step.session.graph.as_graph_def().node:
             if node.name in ran:

@@ -72,7 +72,7 @@ class Lowering:
     def _lower(self, node: Node, label: str | None) -> None:
         definition = node.definition
         inputs = [self._place[v] for v in node.inputs]
-        if definition is CONSTANT or is_public(definition):
+        if definition is CONSTANT or is_public(definition) or hasattr(definition, "written_as"):
             copy = Node(definition, inputs, node.attributes, [v.spec for v in node.outputs], node.source, label)
             self.result.nodes.append(copy)
             made: Sequence[Value] = copy.outputs

@@ -104,6 +104,8 @@ class NodeReader:
         """The name of the function that is read; empty for a graph."""
         self.replaced: dict[str, Value] = {}
         """What stands for outputs of nodes in place of these, by `name` or `name:index`."""
+        self.keeps_sharing = False
+        """Whether what nodes share by name keeps these names: in graphs of sessions."""
         self.label: Callable[[str], str] = str
         """What a node is called in the program."""
         self._values: dict[str, list[Value]] = {}
@@ -197,7 +199,7 @@ class NodeReader:
             calls |= _types_of(node.op, inputs, calls)
         attributes: dict[str, Any] = {}
         for name, value in node.attr.items():
-            if name in calls or name.startswith("_") or name in SHARING:
+            if name in calls or name.startswith("_") or (name in SHARING and not self.keeps_sharing):
                 continue
             if name not in kinds:
                 raise errors.InvalidArgumentError(

@@ -170,11 +170,20 @@ class NodeWriter:
         self.place: dict[Value, str] = {}
         self.names: dict[Node, str] = {}
 
-    def write(self, nodes: Sequence[Node], shapes: bool = False) -> list[Any]:
-        """Return the NodeDef messages of nodes; with `shapes`, what is known of the shapes that they give goes with them."""
-        order = waits(nodes)
+    def write(
+        self, nodes: Sequence[Node], shapes: bool = False, order: Mapping[Node, Sequence[Node]] | None = None
+    ) -> list[Any]:
+        """Return the NodeDef messages of nodes; with `shapes`, what is known of the shapes that they give goes with them.
+
+        `order` says which nodes wait for which; without it, what acts on one thing keeps its order.
+        """
+        order = waits(nodes) if order is None else order
         made = []
         for node in nodes:
+            if node.label == "":
+                # A reading of a reference that nobody sees: who takes it takes the reference.
+                self.place[node.outputs[0]] = self.place[node.inputs[0]]
+                continue
             name = self._names.node(node.label or node.definition.name)
             self.names[node] = name
             written = message("NodeDef")(name=name)
@@ -198,7 +207,9 @@ class NodeWriter:
 
     def _op(self, node: Node, written: Any) -> None:
         definition = node.definition
-        assert isinstance(definition, Op)
+        if not isinstance(definition, Op):
+            self._reference(node, written)
+            return
         written.op = definition.name
         self.library.used[definition.name] = definition
         written.input.extend(self.place[v] for v in node.inputs)
@@ -219,6 +230,14 @@ class NodeWriter:
                     continue
             written.attr[name].CopyFrom(value)
         self._place_outputs(node, written.name, starts(definition, attributes))
+
+    def _reference(self, node: Node, written: Any) -> None:
+        """Write a node that makes, changes or reads a variable that is no resource."""
+        written.op = node.definition.name
+        written.input.extend(self.place[v] for v in node.inputs)
+        for name, (kind, value) in node.definition.written_as(node).items():  # type: ignore[attr-defined]
+            written.attr[name].CopyFrom(to_message(kind, value, self.library.name_of))
+        self._place_outputs(node, written.name, {"output": 0})
 
     def _place_outputs(self, node: Node, name: str, parts: Mapping[str, int]) -> None:
         begins = sorted((at, part) for part, at in parts.items())

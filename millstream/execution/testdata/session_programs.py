@@ -182,10 +182,7 @@ def names_of_ordinary_code(tf: Any) -> Any:
     tf.group(z, y)
     tf.reduce_mean(z, axis=0)
     tf.concat([x, x], 1)
-    x[0]
-    x - 1.0
-    2.0 / x
-    -x
+    _ = x[0], x - 1.0, 2.0 / x, -x
     tf.cast(x, tf.int32)
     tf.reshape(x, [-1])
     tf.nn.softmax(x)
@@ -229,7 +226,7 @@ def names_of_references(tf: Any) -> Any:
     v1.assign_add(v, [1.0])
     v1.assign(v, [2.0])
     v1.global_variables_initializer()
-    v + 1.0
+    _ = v + 1.0
     return names(v1.get_default_graph())
 
 
@@ -388,7 +385,7 @@ def python_functions(tf: Any) -> Any:
     b = tf.numpy_function(lambda v: (v * 2.0, np.int64(len(v))), [x], [tf.float32, tf.int64])
     c = tf.py_function(lambda v: v * v, [x], tf.float32)
     c.set_shape([None])
-    unused = v1.py_func(lambda v: calls.append("never") or v, [x], tf.float32)
+    unused = v1.py_func(lambda v: note(v), [x], tf.float32)
     (dc,) = v1.gradients(c, x)
     session = v1.Session()
     feed = {x: np.array([1.0, 2.0], np.float32)}
