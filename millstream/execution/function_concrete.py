@@ -11,6 +11,7 @@ from millstream import _runtime as runtime
 from millstream.autodiff.split import acts
 from millstream.backends.cpu.device import load
 from millstream.base import dtypes, errors, nest
+from millstream.base.collecting import uncollected
 from millstream.base.composite import CompositeTensor
 from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape
@@ -411,7 +412,7 @@ def trace(
         placeholders.append(graph.placeholder(spec, kinds[i].name or (names[i] if i < len(names) else None)))
     stand_for_variables(graph, arguments, placeholders)
     args, kwargs = arguments.rebuild(placeholders)
-    with tracing(graph):
+    with tracing(graph), uncollected():
         result = python_function(*args, **kwargs)
         _check_results(python_function, result)
         made = ConcreteFunction(graph, arguments, kinds, result)

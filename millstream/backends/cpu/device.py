@@ -9,6 +9,7 @@ from millstream import _runtime as runtime
 from millstream.backends.cpu.lapack import find_function
 from millstream.backends.cpu.target import CPU
 from millstream.base import errors
+from millstream.base.collecting import uncollected
 from millstream.base.flags import flags
 from millstream.base.spec import Spec
 from millstream.compiler import passes
@@ -33,4 +34,5 @@ passes.when_changed.append(_forget_plans)
 
 def load(program: Program, specs: Sequence[Spec]) -> runtime.Plan:
     """Compile `program` for inputs of `specs` and load the plan."""
-    return runtime.Plan(compile_program(program, specs, CPU, show=flags().show))
+    with uncollected():
+        return runtime.Plan(compile_program(program, specs, CPU, show=flags().show))
