@@ -13,6 +13,7 @@ for _module in (
     "metrics.means",
     "metrics.thresholds",
     "variables.keys",
+    "variables.other_forms",
     "variables.partitioners",
     "variables.scope",
     "variables.templates",

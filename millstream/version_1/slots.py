@@ -7,7 +7,7 @@ from typing import Any
 from millstream.api.public import root
 from millstream.base.shapes import TensorShape
 from millstream.execution.context import executing_eagerly
-from millstream.version_1.variables.partitioners import SaveSliceInfo
+from millstream.execution.variable_parts import SaveSliceInfo
 from millstream.version_1.variables.scope import get_variable, get_variable_scope, variable_scope
 
 tf: Any = root()

@@ -1,10 +1,14 @@
-"""tf.compat.v1.train.Saver: checkpoints that know variables by names. Version 2 is written; 2 and 1 are read."""
+"""tf.compat.v1.train.Saver: checkpoints that know variables by names, in sessions and where ops run at once.
+
+Version 2 is written; 2 and 1 are read.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from millstream.api.public import public
@@ -20,9 +24,12 @@ from millstream.execution.variable import is_resource_variable
 from millstream.ops.registry import find
 from millstream.saving.bundle_writer import BundleWriter
 from millstream.saving.checkpoint import state
+from millstream.saving.checkpoint.graph_saver import parts_in_graph, restore_in_session, write_of_session
 from millstream.saving.checkpoint.restoring import read_object_graph
 from millstream.saving.checkpoint.values import check_shape, full_name_of, values_of
 from millstream.saving.checkpoint.writing import text_of
+from millstream.saving.meta_graph import Parts, graph_in_use, meta_graph_of
+from millstream.saving.meta_graph import write as write_meta_graph_file
 from millstream.saving.version_1_checkpoint import open_checkpoint
 
 _HOUR_SECONDS = 3600.0
@@ -57,7 +64,7 @@ class Saver:
       keep_checkpoint_every_n_hours: a checkpoint is kept for good when it is this much younger than the last such one.
       name: accepted and not used.
       restore_sequentially: taken; one value is read after the other anyway.
-      saver_def: not supported: it names ops of a graph.
+      saver_def: a SaverDef of a graph that `import_meta_graph` added: its variables are saved.
       builder: not supported.
       defer_build: whether `build` is still to be called.
       allow_empty: whether there may be no variables.
@@ -67,9 +74,9 @@ class Saver:
       filename: accepted and not used.
 
     Raises:
-      RuntimeError: there is no `var_list`.
-      ValueError: two variables have one name, or there are none.
-      NotImplementedError: for version 1, `saver_def` and `builder`.
+      RuntimeError: there is no `var_list`, and ops run at once; in a graph, all its global variables are meant.
+      ValueError: two variables have one name, or there are none, or `saver_def` is of another graph.
+      NotImplementedError: for version 1 and `builder`.
 
     >>> variable = tf.Variable([1.0, 2.0], name="weights")
     >>> saver = tf.compat.v1.train.Saver([variable])
@@ -104,16 +111,17 @@ class Saver:
                     "If `var_list` is provided then build cannot be deferred. Either set defer_build=False or var_list=None."
                 )
             )
-        if var_list is None and not defer_build:
+        self._graph = graph_in_use()
+        if var_list is None and not defer_build and self._graph is None:
             raise RuntimeError(
                 explain("When eager execution is enabled, `var_list` must specify a list or dict of variables to save")
             )
-        if saver_def is not None or builder is not None:
+        if builder is not None:
             raise NotImplementedError(
-                explain(
-                    "saver_def and builder name ops of a version-1 graph; give var_list, and values are written directly."
-                )
+                explain("builder makes ops that save; give var_list, and values are written directly.")
             )
+        if saver_def is not None:
+            max_to_keep, keep_checkpoint_every_n_hours = saver_def.max_to_keep, saver_def.keep_checkpoint_every_n_hours
         if write_version != _VERSION_2:
             raise NotImplementedError(
                 explain(f"Checkpoints of version {write_version} are read, not written; use write_version=2.")
@@ -123,18 +131,47 @@ class Saver:
         self._next_preserved = time.time() + keep_checkpoint_every_n_hours * _HOUR_SECONDS
         self._last: list[tuple[str, float]] = []
         self._variables: dict[str, Any] | None = None
+        self._parts: Parts = []
         self._filename = filename or "model"
-        if not defer_build:
+        self.saver_def = message("SaverDef")(
+            max_to_keep=max_to_keep or 0,
+            keep_checkpoint_every_n_hours=keep_checkpoint_every_n_hours,
+            version=_VERSION_2,
+        )
+        if saver_def is not None:
+            self._take_imported(saver_def)
+        elif not defer_build:
             self._take(var_list)
 
     def _take(self, var_list: Any) -> None:
-        self._variables = _named(var_list)
+        if self._graph is None:
+            self._variables = _named(var_list)
+        else:
+            self._parts = parts_in_graph(self._graph, var_list)
+            self._variables = {key: variable for key, _, variable in self._parts}
         if not self._variables and not self._allow_empty:
             raise ValueError(explain("No variables to save; give var_list, or allow_empty=True."))
 
+    def _take_imported(self, saver_def: Any) -> None:
+        known = {} if self._graph is None else self._graph.__dict__.get("saved_parts", {})
+        if saver_def.restore_op_name not in known:
+            raise ValueError(
+                explain(
+                    f"The SaverDef names {saver_def.restore_op_name!r}, which no graph that was imported here has; use "
+                    "tf.compat.v1.train.import_meta_graph, or give var_list."
+                )
+            )
+        self._parts = known[saver_def.restore_op_name]
+        self._variables = {key: variable for key, _, variable in self._parts}
+
     def build(self) -> None:
-        """Raise: which variables there are is known in version-1 graphs only."""
-        raise RuntimeError(explain("Use save/restore instead of build in eager mode."))
+        """Take the variables of the graph now, where that was put off; RuntimeError where ops run at once."""
+        if self._graph is None:
+            self._graph = graph_in_use()
+        if self._graph is None:
+            raise RuntimeError(explain("Use save/restore instead of build in eager mode."))
+        if self._variables is None:
+            self._take(None)
 
     def _held(self) -> dict[str, Any]:
         if self._variables is None:
@@ -156,21 +193,22 @@ class Saver:
         """Write the variables and return the path of the checkpoint; None where there are none.
 
         Args:
-          sess: not used: values are at hand.
+          sess: the session; not used where ops run at once.
           save_path: where to, without number.
           global_step: a number, or what holds one, for the end of the path.
           latest_filename: the file that says which checkpoint is the latest, `checkpoint` without it.
-          meta_graph_suffix: accepted and not used, as there is no graph.
-          write_meta_graph: the same.
+          meta_graph_suffix: the end of the name of the graph's file.
+          write_meta_graph: whether to write the graph beside its variables, where there is one.
           write_state: whether to write that file.
-          strip_default_attrs: accepted and not used.
+          strip_default_attrs: whether the graph says that defaults are left out.
           save_debug_info: accepted and not used.
 
         Raises:
+          TypeError: `sess` is no session.
           ValueError: the path is that of the file that names the latest one.
           NotImplementedError: inside of a traced function.
         """
-        if current_graph() is not None:
+        if self._graph is None and current_graph() is not None:
             raise NotImplementedError(explain("Saver.save writes now; call it outside of traced functions."))
         held = self._held()
         latest = latest_filename or "checkpoint"
@@ -181,10 +219,17 @@ class Saver:
             if os.path.basename(path) == latest:
                 raise ValueError(explain(f"'latest_filename' collides with 'save_path': '{latest}' and '{path}'"))
         else:
-            number = int(global_step.numpy() if hasattr(global_step, "numpy") else global_step)
+            number = _step_number(global_step, sess if self._graph is not None else None)
             path = f"{path}-{number:08d}" if self._pad else f"{path}-{number}"
         if not held:
             return None
+        if self._graph is not None:
+            write_of_session(sess, self._parts, path)
+            if write_meta_graph:
+                self.export_meta_graph(f"{path}.{meta_graph_suffix}", strip_default_attrs=strip_default_attrs)
+            if write_state:
+                self._note(path, os.path.dirname(path), latest)
+            return path
         with BundleWriter(path) as writer:
             for name, variable in held.items():
                 if is_resource_variable(variable):
@@ -209,12 +254,14 @@ class Saver:
             self._next_preserved += self._every_hours * _HOUR_SECONDS
             return
         state.delete_files(gone[0])
+        with suppress(FileNotFoundError):
+            os.remove(f"{gone[0]}.meta")
 
     def restore(self, sess: Any, save_path: Any) -> None:
         """Bring the variables' values back.
 
         Args:
-          sess: not used.
+          sess: the session; not used where ops run at once.
           save_path: the path of a checkpoint of names, of version 2 or 1, or of objects, whose variables' names are known too.
 
         Raises:
@@ -230,6 +277,9 @@ class Saver:
         path = text_of(save_path)
         if not state.checkpoint_exists(path):
             raise ValueError(explain(f"The passed save_path is not a valid checkpoint: {path}"))
+        if self._graph is not None:
+            restore_in_session(sess, self._parts, path, self._reshape)
+            return
         reader = open_checkpoint(path)
         keys = {name: name for name in held}
         if not all(name in reader for name in held):
@@ -287,24 +337,55 @@ class Saver:
 
     def as_saver_def(self) -> Any:
         """Return a SaverDef with what this object was given."""
-        return message("SaverDef")(
-            filename_tensor_name=self._filename,
-            max_to_keep=self._max_to_keep or 0,
-            keep_checkpoint_every_n_hours=self._every_hours,
-            version=_VERSION_2,
-        )
+        return self.saver_def
 
     def to_proto(self, export_scope: Any = None) -> Any:
         """Return a SaverDef with what this object was given."""
-        return self.as_saver_def()
+        return self.saver_def
 
     @staticmethod
     def from_proto(saver_def: Any, import_scope: Any = None) -> Saver:
-        """Raise: a SaverDef names ops of a version-1 graph."""
-        return Saver(saver_def=saver_def, var_list=[])
+        """Return the Saver of a graph that was imported; ValueError where it was not."""
+        return Saver(saver_def=saver_def, name=import_scope)
 
-    def export_meta_graph(self, filename: str | None = None, **options: Any) -> Any:
-        """Raise: there is no version-1 graph to write."""
-        raise NotImplementedError(
-            explain("There is no version-1 graph to write; tf.saved_model.save writes functions.")
+    def export_meta_graph(
+        self,
+        filename: str | None = None,
+        collection_list: Any = None,
+        as_text: bool = False,
+        export_scope: str | None = None,
+        clear_devices: bool = False,
+        clear_extraneous_savers: bool = False,
+        strip_default_attrs: bool = False,
+        save_debug_info: bool = False,
+    ) -> Any:
+        """Return the graph with what saves and restores its variables as a MetaGraphDef message, and write it to a file.
+
+        See `tf.compat.v1.train.export_meta_graph`.
+
+        Raises:
+          NotImplementedError: where ops run at once, and for `export_scope`.
+        """
+        if self._graph is None or export_scope:
+            raise NotImplementedError(
+                explain("There is no version-1 graph to write; tf.saved_model.save writes functions.")
+                if self._graph is None
+                else explain("export_scope is not supported; write the whole graph.")
+            )
+        made = meta_graph_of(
+            self._graph,
+            self._parts,
+            self.saver_def,
+            collection_list,
+            clear_devices=clear_devices,
+            strip_default_attrs=strip_default_attrs,
         )
+        if filename:
+            write_meta_graph_file(made, filename, as_text)
+        return made
+
+
+def _step_number(given: Any, session: Any) -> int:
+    if hasattr(given, "graph") and session is not None:
+        return int(session.run(given))
+    return int(given.numpy() if hasattr(given, "numpy") else given)

@@ -44,22 +44,6 @@ class PartitionInfo:
         return divided[0] if divided else None
 
 
-class SaveSliceInfo:
-    """Under which name, and as which part of what shape, a part of a variable is saved."""
-
-    def __init__(
-        self, full_name: str, full_shape: Sequence[int], var_offset: Sequence[int], var_shape: Sequence[int]
-    ) -> None:
-        self.full_name, self.full_shape = full_name, list(full_shape)
-        self.var_offset, self.var_shape = list(var_offset), list(var_shape)
-
-    @property
-    def spec(self) -> str:
-        """The part in words that checkpoints know: "10 2 0,5:-"."""
-        parts = ":".join(f"{o},{s}" for o, s in zip(self.var_offset, self.var_shape, strict=True))
-        return f"{' '.join(map(str, self.full_shape))} {parts}"
-
-
 class PartitionedVariable:
     """Several variables that are the parts of one, along one axis. As a tensor it is all of them, one after the other."""
 

@@ -17,6 +17,7 @@ from millstream.base.shapes import TensorShape
 from millstream.execution.context import executing_eagerly, init_scope
 from millstream.execution.name_scope import NameScope, named
 from millstream.execution.tensor import TensorType
+from millstream.execution.variable_parts import SaveSliceInfo
 from millstream.version_1.variables import partitioners as parts
 from millstream.version_1.variables.keys import GraphKeys, add_to_collection, add_to_collections, outermost_graph
 
@@ -211,7 +212,7 @@ class VariableStore:
             info = parts.PartitionInfo(full, offset)
             with named(None):
                 variable = self._whole(info, part_name, own_shape, element, begin, regularizer, reuse, options)
-            variable._save_slice_info = parts.SaveSliceInfo(name, full, offset, own)
+            variable._save_slice_info = SaveSliceInfo(name, full, offset, own)
             made.append(variable)
         whole = self.divided[name] = parts.PartitionedVariable(name, sizes, element, made, counts)
         return whole
