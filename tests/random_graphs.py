@@ -190,7 +190,6 @@ def _shape(random: np.random.Generator, x: Sequence[Any], exact: Sequence[bool])
         "strided slice": lambda t: t[tuple(cut)],
         "backwards": lambda t: t[back],
         f"pad {pads}": lambda t: tf.pad(t, pads),
-        "pad mirrored": lambda t: tf.pad(t, [[0, 0]] * (rank - 1) + [[0, min(1, sizes[-1] - 1)]], "REFLECT"),
         f"tile {repeats}": lambda t: tf.tile(t, repeats),
         f"roll by {shift}": lambda t: tf.roll(t, shift, axis),
         "reverse": lambda t: tf.reverse(t, [axis]),
@@ -199,6 +198,8 @@ def _shape(random: np.random.Generator, x: Sequence[Any], exact: Sequence[bool])
             tf.concat(tf.split(t, [1, sizes[axis] - 1], axis)[::-1], axis) if sizes[axis] else t
         ),
     }
+    if all(sizes):
+        found["pad mirrored"] = lambda t: tf.pad(t, [[0, 0]] * (rank - 1) + [[0, min(1, sizes[-1] - 1)]], "REFLECT")
     if sizes[axis]:
         found[f"gather {picks}"] = lambda t: tf.gather(t, picks, axis=axis)
     name = str(random.choice(list(found)))
