@@ -51,7 +51,7 @@ def gradients(
     with NameScope(name or "gradients"):
         found = graph_gradients(nest.flatten(ys), nest.flatten(xs), grad_ys, stop_gradients, unconnected_gradients)
         if not graph.building_function:
-            graph.name_new_nodes()
+            graph.note_gradients()
     return found
 
 

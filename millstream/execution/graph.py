@@ -73,7 +73,7 @@ class Graph(GraphView):
         self.relied_on: set[Value] = set()
         self.open_tapes: list[Any] = []
         self.number_of: dict[Node, int] = {}
-        """When each node was made."""
+        """A number of its own for each node, for its random streams."""
         self.waits_for: dict[Node, tuple[Node, ...]] = {}
         """The nodes that run before a node though it does not take what they make."""
         self._names: dict[str, int] = {}
@@ -82,6 +82,7 @@ class Graph(GraphView):
         self._places = _Places()
         self._overrides: dict[str, str] = {}
         self._unnamed: list[Node] = []
+        self._given_by_inner = 0
         self.edits = 0
         """How often what was there already was changed."""
         self._unfeedable: set[Any] = set()
@@ -239,7 +240,7 @@ class Graph(GraphView):
 
     def _note(self, node: Node) -> None:
         """Write down when a node was made, and what it waits for."""
-        self.number_of[node] = len(self.program.nodes) - 1
+        self.number_of[node] = len(self.number_of)
         waits = self._controls.of(node)
         if waits:
             self.waits_for[node] = waits
@@ -256,6 +257,16 @@ class Graph(GraphView):
             while self._unnamed:
                 node = self._unnamed.pop()
                 node.label = self.own_name(free_name(base_name(node.definition)))
+
+    def note_gradients(self) -> None:
+        """Name the nodes of gradients; loops and branches may give more than before, for their gradients."""
+        self.name_new_nodes()
+        given = sum(
+            len(node.outputs) for node in self.number_of if "output_shapes" in node.attributes or "f" in node.attributes
+        )
+        if given != self._given_by_inner:
+            self._given_by_inner = given
+            self.edits += 1
 
     def add_control_inputs(self, node: Node, before: Iterable[Node]) -> None:
         """Make a node wait for others."""

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from millstream.base import errors
+import numpy as np
+
+from millstream.base import dtypes, errors
 from millstream.base.errors import explain
 from millstream.execution.context import current_graph, default_graph, runs_at_once, session_stack
 from millstream.execution.graph import Graph
@@ -121,7 +123,7 @@ class BaseSession:
         if not feed_dict:
             return ready.build(ready.step.run(()), ())
         tensors = [feed(value) for feed, value in zip(ready.feeds, feed_dict.values(), strict=True)]
-        return ready.build(ready.step.run(tensors), tensors)
+        return ready.build(ready.step.run(tensors), list(feed_dict.values()))
 
     def _run_new(self, fetches: Any, feed_dict: Any, options: Any, run_metadata: Any) -> Any:
         self._check_open()
@@ -143,7 +145,8 @@ class BaseSession:
         except TypeError:
             pass
         tensors = [feed(value) for feed, (_, value) in zip(ready.feeds, items, strict=True)]
-        return self._traced(lambda: ready.build(ready.step.run(tensors), tensors), options, run_metadata, ready.step)
+        values = [value for _, value in items]
+        return self._traced(lambda: ready.build(ready.step.run(tensors), values), options, run_metadata, ready.step)
 
     def _traced(self, run: Callable[[], Any], options: Any, run_metadata: Any, step: Step) -> Any:
         if run_metadata is None:
@@ -188,7 +191,7 @@ class BaseSession:
         feeds = [feeder(k) for k in keys]
         if len(order) != len(keys):
             raise ValueError("feed_dict names one tensor under two keys: feed it once.")
-        return _Ready(feeds, step, _builder(fetches, sources))
+        return _Ready(feeds, step, _builder(fetches, sources, [_stored(k) for k in keys]))
 
     def _step(self, fetched: list[Value], operations: list[Node], fed: list[Value]) -> Step:
         key = (tuple(fetched), tuple(operations), tuple(fed))
@@ -214,16 +217,24 @@ class BaseSession:
         keys = [self._fed(k) for k in feed_list or ()]
         ready = self._prepare(Fetches(self._graph, fetches), keys)
         feeds, step, build = ready.feeds, ready.step, ready.build
+        graph = self._graph
 
         def run(*values: Any) -> Any:
+            nonlocal step
             if self._closed:
                 raise RuntimeError("Attempted to use a closed Session.")
             if len(values) != len(feeds):
-                raise ValueError(
-                    f"This function takes {len(feeds)} values, one for each tensor of feed_list, not {len(values)}."
+                raise errors.InvalidArgumentError(
+                    None,
+                    None,
+                    explain(
+                        f"This function takes {len(feeds)} values, one for each tensor of feed_list, not {len(values)}."
+                    ),
                 )
+            if step.edits != graph.edits:
+                step = self._prepare(Fetches(graph, fetches), keys).step
             tensors = [feed(value) for feed, value in zip(feeds, values, strict=True)]
-            return build(step.run(tensors), tensors)
+            return build(step.run(tensors), values)
 
         if not accept_options:
             return run
@@ -296,8 +307,13 @@ def _graph_by_default() -> Graph:
     return default_graph()
 
 
-def _builder(fetches: Fetches, sources: list[tuple[bool, int] | None]) -> Callable[[Any, Any], Any]:
-    """Return what puts results into the structure of the fetches."""
+def _stored(key: Any) -> Any:
+    """Return the NumPy type that values of a tensor have."""
+    return np.dtype(object) if key.dtype == dtypes.string else np.dtype(key.dtype.as_numpy_dtype)
+
+
+def _builder(fetches: Fetches, sources: list[tuple[bool, int] | None], stored: list[Any]) -> Callable[[Any, Any], Any]:
+    """Return what puts results, and what was fed, into the structure of the fetches."""
     inner = fetches.build
     if all(s is not None and not s[0] for s in sources) and [s[1] for s in sources if s] == list(range(len(sources))):
         if len(sources) == 1:
@@ -306,7 +322,11 @@ def _builder(fetches: Fetches, sources: list[tuple[bool, int] | None]) -> Callab
 
     def build(results: Any, fed: Any) -> Any:
         found = [
-            None if source is None else array_of(fed[source[1]] if source[0] else results[source[1]])
+            None
+            if source is None
+            else np.asarray(fed[source[1]], stored[source[1]])
+            if source[0]
+            else array_of(results[source[1]])
             for source in sources
         ]
         return inner(found)

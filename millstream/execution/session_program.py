@@ -71,9 +71,7 @@ class Part:
 
         collect(fetched, operations)
         while True:
-            nodes = sorted(
-                (n for n in found if not n.outputs or n.outputs[0] not in state), key=graph.number_of.__getitem__
-            )
+            nodes = [n for n in graph.program.nodes if n in found and (not n.outputs or n.outputs[0] not in state)]
             inputs = [*fed, *state, *captured]
             wanted = _definers(graph, free_symbols(inputs, nodes), found, given)
             if not wanted:

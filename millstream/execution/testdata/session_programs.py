@@ -239,7 +239,7 @@ def control_edges(tf: Any) -> Any:
         second = v.assign(v * 10.0, read_value=False)
         with tf.control_dependencies(None):
             free = tf.constant(5.0) + 1.0
-    third = v1.tuple([v.read_value()], control_inputs=[second])
+    third = v1.tuple([tf.constant(1.0)], control_inputs=[second])
     session = v1.Session()
     session.run(v.initializer)
     found = [session.run(free), session.run(v), session.run(second), session.run(v), session.run(third), session.run(v)]
@@ -609,7 +609,7 @@ def views_of_a_graph(tf: Any) -> Any:
 def ragged_values(tf: Any) -> Any:
     v1 = tf.compat.v1
     rows = tf.RaggedTensor.from_row_splits(tf.constant([1, 2, 3]), tf.constant([0, 2, 3], tf.int64))
-    x = v1.ragged.placeholder(tf.int32, 1)
+    x = v1.ragged.placeholder(tf.int32, 1, [])
     session = v1.Session()
     a = session.run(rows)
     b = session.run(x + 1, {x: v1.ragged.RaggedTensorValue(np.array([5, 6], np.int32), np.array([0, 0, 2], np.int64))})
