@@ -5,25 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from millstream import _runtime as runtime
-from millstream.api.io_gfile import local_path, matching
 from millstream.api.public import public
-from millstream.base import dtypes, errors
-from millstream.base.files import of_system
-from millstream.base.sizes import fresh_symbol
-from millstream.base.spec import Spec
+from millstream.base import dtypes
+from millstream.base.files import local_path
 from millstream.execution.convert import to_tensor
-from millstream.execution.host import call_on_host
+from millstream.execution.dispatch import apply
 from millstream.execution.variable import Variable
-
-_STRING = Spec(dtypes.string, ())
-
-
-def _refuse_shape(op: str, name: str, tensor: Any) -> None:
-    if tensor.shape.rank not in (0, None):
-        raise errors.InvalidArgumentError(
-            None, None, errors.explain(f"{op}: {name} tensor must be scalar, but had shape: {tensor.shape}")
-        )
+from millstream.ops import files
 
 
 @public("io.read_file")
@@ -44,18 +32,7 @@ def read_file(filename: Any, name: str | None = None) -> Any:
     >>> tf.io.read_file(path).numpy()
     b'abc'
     """
-    path = to_tensor(filename, dtypes.string)
-    _refuse_shape("ReadFile", "Input filename", path)
-
-    def read(found: Any) -> list[Any]:
-        text = local_path(found.numpy())
-        try:
-            with open(text, "rb") as file:
-                return [runtime.from_strings([file.read()], ())]
-        except OSError as error:
-            raise of_system(error, text) from None
-
-    return call_on_host("ReadFile", read, [path], [_STRING])[0]
+    return apply(files.read_file, to_tensor(filename, dtypes.string))
 
 
 @public("io.write_file")
@@ -69,21 +46,7 @@ def write_file(filename: Any, contents: Any, name: str | None = None) -> None:
     Raises:
       tf.errors.PermissionDeniedError, tf.errors.FailedPreconditionError: when it runs.
     """
-    path, content = to_tensor(filename, dtypes.string), to_tensor(contents, dtypes.string)
-    _refuse_shape("WriteFile", "Input filename", path)
-    _refuse_shape("WriteFile", "Contents", content)
-
-    def write(path: Any, content: Any) -> list[Any]:
-        text = local_path(path.numpy())
-        try:
-            os.makedirs(os.path.dirname(os.path.abspath(text)), exist_ok=True)
-            with open(text, "wb") as file:
-                file.write(content.numpy())
-        except OSError as error:
-            raise of_system(error, text) from None
-        return []
-
-    call_on_host("WriteFile", write, [path, content])
+    apply(files.write_file, to_tensor(filename, dtypes.string), to_tensor(contents, dtypes.string))
 
 
 @public("io.matching_files")
@@ -96,21 +59,7 @@ def matching_files(pattern: Any, name: str | None = None) -> Any:
     Returns:
       A vector of strings.
     """
-    patterns = to_tensor(pattern, dtypes.string)
-    if patterns.shape.rank not in (0, 1, None):
-        raise errors.InvalidArgumentError(
-            None,
-            None,
-            errors.explain(
-                f"MatchingFiles: Input patterns tensor must be scalar or vector, but had shape: {patterns.shape}"
-            ),
-        )
-
-    def match(found: Any) -> list[Any]:
-        paths = sorted(p for text in found._strings() for p in matching(local_path(text)))
-        return [runtime.from_strings([os.fsencode(p) for p in paths], (len(paths),))]
-
-    return call_on_host("MatchingFiles", match, [patterns], [Spec(dtypes.string, (fresh_symbol("files"),))])[0]
+    return apply(files.matching_files, to_tensor(pattern, dtypes.string))
 
 
 @public("io.match_filenames_once")

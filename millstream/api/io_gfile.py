@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import errno
-import glob as patterns
 import os
-import re
 import shutil
 import stat as modes
 from collections.abc import Callable, Iterator
@@ -15,25 +13,9 @@ from typing import Any
 
 from millstream.api.public import public
 from millstream.base import errors
-from millstream.base.files import of_system
+from millstream.base.files import local_path, matching, of_system
 
-_SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9.]*)://")
 _MODES = ("r", "w", "a", "r+", "w+", "a+")
-
-
-def local_path(path: Any) -> str:
-    """Return a path of this machine as text; UnimplementedError for other file systems."""
-    text = os.fsdecode(path)
-    found = _SCHEME.match(text)
-    if found is None:
-        return text
-    if found[1] != "file":
-        raise errors.UnimplementedError(
-            None,
-            None,
-            f"File system scheme '{found[1]}' not implemented (file: '{text}'); copy it to this machine and give its path.",
-        )
-    return text[len("file://") :]
 
 
 def _system(path: str, act: Callable[..., Any], *arguments: Any) -> Any:
@@ -330,14 +312,6 @@ def glob(pattern: Any) -> list[str]:
     """
     given = [pattern] if isinstance(pattern, (str, bytes, os.PathLike)) else list(pattern)
     return [path for each in given for path in matching(local_path(each))]
-
-
-def matching(pattern: str) -> list[str]:
-    """Return the paths that match one pattern, sorted."""
-    parts = pattern.replace("[^", "[!").split("/")
-    # `**` is two stars here: no pattern goes down into directories of directories.
-    plain = "/".join(re.sub(r"\*+", "*", part) for part in parts)
-    return sorted(patterns.glob(plain, include_hidden=True))
 
 
 @public("io.gfile.walk")

@@ -6,10 +6,9 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from millstream.api.io_gfile import local_path
 from millstream.api.public import public
 from millstream.base import errors
-from millstream.base.files import of_system, open_for_reading
+from millstream.base.files import local_path, of_system, open_for_reading
 from millstream.base.records import framed_record, read_records
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import glob as patterns
 import gzip
 import os
+import re
 import zlib
 from typing import IO, Any
 
@@ -27,6 +29,8 @@ _CLASSES: dict[Any, tuple[int, ...]] = {
 }  # fmt: skip
 _CLASS_OF = {number: made for made, numbers in _CLASSES.items() for number in numbers}
 
+_SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9.]*)://")
+
 
 def of_system(error: OSError, path: str) -> errors.OpError:
     """Return the error by which TensorFlow reports that the operating system refused something with `path`.
@@ -36,6 +40,29 @@ def of_system(error: OSError, path: str) -> errors.OpError:
     """
     number = error.errno or 0
     return _CLASS_OF.get(number, errors.UnknownError)(None, None, f"{path}; {os.strerror(number)}")
+
+
+def local_path(path: Any) -> str:
+    """Return a path of this machine as text; UnimplementedError for other file systems."""
+    text = os.fsdecode(path)
+    found = _SCHEME.match(text)
+    if found is None:
+        return text
+    if found[1] != "file":
+        raise errors.UnimplementedError(
+            None,
+            None,
+            f"File system scheme '{found[1]}' not implemented (file: '{text}'); copy it to this machine and give its path.",
+        )
+    return text[len("file://") :]
+
+
+def matching(pattern: str) -> list[str]:
+    """Return the paths that match one pattern, sorted."""
+    parts = pattern.replace("[^", "[!").split("/")
+    # `**` is two stars here: no pattern goes down into directories of directories.
+    plain = "/".join(re.sub(r"\*+", "*", part) for part in parts)
+    return sorted(patterns.glob(plain, include_hidden=True))
 
 
 def open_for_reading(path: str, compression: str) -> IO[bytes]:

@@ -20,6 +20,8 @@ class Flags:
     threads: int
     # MILLSTREAM_VERIFY: check every program after every pass.
     verify: bool
+    # MILLSTREAM_ALLOW_FILES: graphs that are loaded may touch any file.
+    allow_files: bool
 
 
 def _whole_number(name: str, default: int) -> int:
@@ -44,4 +46,5 @@ def flags() -> Flags:
         show=show,
         threads=_whole_number("MILLSTREAM_THREADS", 0),
         verify=bool(_whole_number("MILLSTREAM_VERIFY", 0)),
+        allow_files=bool(_whole_number("MILLSTREAM_ALLOW_FILES", 0)),
     )

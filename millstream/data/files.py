@@ -8,8 +8,8 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from millstream.api.io_gfile import local_path, matching
 from millstream.base import dtypes, errors
+from millstream.base.files import local_path, matching
 from millstream.base.specs import RaggedTensorSpec, SparseTensorSpec, TensorSpec
 from millstream.data.fingerprint import digest_of
 from millstream.data.methods import DatasetMethods, dataset

@@ -7,7 +7,7 @@ from typing import Any
 
 from millstream.base import dtypes
 from millstream.base.errors import explain
-from millstream.execution.context import init_scope
+from millstream.execution.context import current_graph, init_scope
 from millstream.execution.convert import to_tensor
 from millstream.execution.trackable import Trackable
 
@@ -62,5 +62,6 @@ class Asset(Trackable):
 
     @property
     def asset_path(self) -> Any:
-        """The path, as a string tensor."""
-        return self._path
+        """The path, as a string tensor. Functions that are traced take it from outside: in a saved model it is another."""
+        graph = current_graph()
+        return self._path if graph is None else graph.tensor(graph.capture(self._path))

@@ -22,6 +22,7 @@ from millstream.base.size_algebra import (
     Symbol,
 )
 from millstream.base.sizes import Size, symbols
+from millstream.graph.file_ops import FileGuard
 from millstream.graph.window_ops import ALL_RULES
 from millstream.ops.declaration import Op
 from millstream.ops.registry import find
@@ -83,6 +84,8 @@ class Lowering:
             return
         elif isinstance(definition, Primitive):
             made = self._primitive(node, inputs)
+        elif isinstance(definition, FileGuard):
+            return
         elif getattr(definition, "gradient_program", None) is not None:
             made = self._custom(node, inputs, label)
         else:

@@ -10,6 +10,7 @@ from millstream.base.dtypes import as_dtype
 from millstream.base.sizes import fresh_symbol, is_known
 from millstream.base.spec import Spec
 from millstream.graph.attributes import kinds_of, of_message, shape_of
+from millstream.graph.file_ops import guard
 from millstream.ops.declaration import Op
 from millstream.ops.registry import find
 from millstream.program.primitives.shaping import constant
@@ -46,6 +47,8 @@ class Library:
         self.functions = {f.signature.name: f for f in functions}
         self.custom = custom
         """What knows gradients that functions say themselves: (reader, kind, inputs) -> definition and its inputs, or None."""
+        self.allowed_files: frozenset[bytes] | None = None
+        """The files that ops of the graph may read, where it comes from a file; None for any."""
         self._made: dict[Any, Program] = {}
 
     def program(self, name: str, specs: Sequence[Spec]) -> Program:
@@ -178,6 +181,8 @@ class NodeReader:
         return [self.value(text) for text in node.input if not text.startswith("^")]
 
     def _add_op(self, node: Any) -> None:
+        if self.library.allowed_files is not None:
+            guard(node, self.place, self.inputs_of(node), self.library.allowed_files)
         definition = declared(node, self.place)
         inputs = self.inputs_of(node)
         if self.library.custom is not None and "_gradient_op_type" in node.attr:

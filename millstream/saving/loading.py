@@ -21,6 +21,7 @@ from millstream.execution.function import Function
 from millstream.execution.tensor import Tensor, eager_from_array
 from millstream.execution.trackable_resource import Asset, TrackableResource
 from millstream.execution.variable import ResourceVariable, VariableAggregation, VariableSynchronization
+from millstream.graph.file_ops import everything_is_allowed
 from millstream.graph.reading import Library, NodeReader
 from millstream.program.primitives.shaping import constant
 from millstream.program.value import Value
@@ -69,6 +70,8 @@ class Loader:
         self.saved = meta_graph.object_graph_def
         library = meta_graph.graph_def.library
         self.library = Library(library.function, self._custom_gradient)
+        if not (options.allow_file_ops or everything_is_allowed()):
+            self.library.allowed_files = frozenset(os.fsencode(self._asset_path(a)) for a in meta_graph.asset_file_def)
         self._gradients = {g.registered_op_type: g.gradient_func for g in library.registered_gradients}
         self.objects: list[Any] = [None] * len(self.saved.nodes)
         self._concrete: dict[str, LoadedConcreteFunction] = {}
@@ -160,8 +163,10 @@ class Loader:
         return wrappers.get(proto.identifier, type("_UserObject", (LoadedObject,), {}))()
 
     def _make_asset(self, proto: Any) -> Any:
-        name = self.meta_graph.asset_file_def[proto.asset_file_def_index].filename
-        return Asset(os.path.join(self.folder, constants.ASSETS_DIRECTORY, _inside(name)))
+        return Asset(self._asset_path(self.meta_graph.asset_file_def[proto.asset_file_def_index]))
+
+    def _asset_path(self, asset: Any) -> str:
+        return os.path.join(self.folder, constants.ASSETS_DIRECTORY, _inside(asset.filename))
 
     def _make_variable(self, proto: Any) -> Any:
         dtype, shape = as_dtype(proto.dtype), shape_of(proto.shape)
@@ -302,7 +307,7 @@ def load(export_dir: Any, tags: Any = None, options: Any = None) -> Any:
     if len(saved.meta_graphs) != 1 or not saved.meta_graphs[0].HasField("object_graph_def"):
         from millstream.saving.version_1 import load_version_1
 
-        return load_version_1(saved, folder, wanted)
+        return load_version_1(saved, folder, wanted, options.allow_file_ops)
     meta_graph = saved.meta_graphs[0]
     have = set(meta_graph.meta_info_def.tags)
     if wanted is not None and wanted != have:

@@ -108,6 +108,7 @@ class LoadOptions:
       experimental_skip_checkpoint: whether variables are left without values.
       experimental_variable_policy: a VariablePolicy, or its value.
       experimental_load_function_aliases: whether the object gets `function_aliases`, from names to functions.
+      allow_file_ops: our own: whether the model's ops may read and write any file; without it, its own assets only.
     """
 
     def __init__(
@@ -117,7 +118,10 @@ class LoadOptions:
         experimental_skip_checkpoint: bool = False,
         experimental_variable_policy: Any = None,
         experimental_load_function_aliases: bool = False,
+        *,
+        allow_file_ops: bool = False,
     ) -> None:
+        self.allow_file_ops = allow_file_ops
         self.allow_partial_checkpoint = allow_partial_checkpoint
         self.experimental_io_device = experimental_io_device
         self.experimental_skip_checkpoint = experimental_skip_checkpoint

@@ -22,6 +22,7 @@ from millstream.execution.function_concrete import ConcreteFunction
 from millstream.execution.trackable_resource import Asset
 from millstream.execution.variable import ResourceVariable
 from millstream.graph.attributes import shape_of as sizes_of
+from millstream.graph.file_ops import everything_is_allowed
 from millstream.graph.reading import Library, NodeReader, name_of_input
 from millstream.graph.version_1 import has_version_1, raised
 from millstream.ops.registry import find
@@ -63,9 +64,12 @@ class LoadedGraph(AutoTrackable):
     _handles: dict[str, tuple[Any, Any]]
     _trainable: set[str]
     _fed: list[str]
+    _files: frozenset[bytes]
+    _allow_file_ops: bool
 
-    def __init__(self, meta_graph: Any, folder: str) -> None:
+    def __init__(self, meta_graph: Any, folder: str, allow_file_ops: bool = False) -> None:
         self._no_tracking(
+            _allow_file_ops=allow_file_ops or everything_is_allowed(),
             _meta_graph=meta_graph,
             _nodes={node.name: node for node in meta_graph.graph_def.node},
             _functions={f.signature.name: f for f in meta_graph.graph_def.library.function},
@@ -76,8 +80,9 @@ class LoadedGraph(AutoTrackable):
         self.tensorflow_version, self.tensorflow_git_version = info.tensorflow_version, info.tensorflow_git_version
         assets = os.path.join(folder, constants.ASSETS_DIRECTORY)
         files = _assets_of(meta_graph)
-        self._no_tracking(_fed=[a.tensor_info.name for a in files])
-        self.asset_paths = [Asset(os.path.join(assets, os.path.basename(a.filename))) for a in files]
+        paths = [os.path.join(assets, os.path.basename(a.filename)) for a in files]
+        self._no_tracking(_fed=[a.tensor_info.name for a in files], _files=frozenset(map(os.fsencode, paths)))
+        self.asset_paths = [Asset(path) for path in paths]
         with init_scope():
             self.variables = [self._handle(n)[1] for n in self._nodes.values() if n.op in (*_REFERENCES, *_HANDLES)]
             self._restore(os.path.join(folder, constants.VARIABLES_DIRECTORY, constants.VARIABLES_FILENAME))
@@ -215,7 +220,9 @@ class LoadedGraph(AutoTrackable):
         graph = FuncGraph(name)
         specs = {key: self._feed_spec(key, text) for key, text in feeds.items()}
         arguments = Arguments(((), specs))
-        reader = _Reader(self, graph, Library(functions.values()))
+        library = Library(functions.values())
+        library.allowed_files = None if self._allow_file_ops else self._files
+        reader = _Reader(self, graph, library)
         for spec, key in zip(placeholder_specs(arguments.kinds), sorted(specs), strict=True):
             text = _full(feeds[key])
             value = graph.placeholder(spec, key).value
@@ -361,7 +368,7 @@ def _trainable_names(meta_graph: Any) -> set[str]:
     return found
 
 
-def load_version_1(saved: Any, folder: str, tags: set[str] | None) -> LoadedGraph:
+def load_version_1(saved: Any, folder: str, tags: set[str] | None, allow_file_ops: bool = False) -> LoadedGraph:
     """Return the graph of a saved model that has these tags; the only one without tags.
 
     Raises:
@@ -378,7 +385,7 @@ def load_version_1(saved: Any, folder: str, tags: set[str] | None) -> LoadedGrap
         )
     for meta_graph, own in zip(saved.meta_graphs, have, strict=True):
         if tags is None or own == tags:
-            return LoadedGraph(meta_graph, folder)
+            return LoadedGraph(meta_graph, folder, allow_file_ops)
     raise RuntimeError(
         explain(
             f"MetaGraphDef associated with tags {sorted(tags or ())} could not be found in SavedModel, with available tags "

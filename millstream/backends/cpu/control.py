@@ -85,7 +85,7 @@ def _kept(function: Callable[..., Sequence[Any]], kinds: tuple[DType, ...]) -> i
 
     def call(*tensors: Any) -> list[Any]:
         try:
-            answer = function(*(np.asarray(t.numpy()) for t in tensors))
+            answer = function(*map(_array, tensors))
         except errors.OpError:
             raise
         except Exception as error:
@@ -93,6 +93,12 @@ def _kept(function: Callable[..., Sequence[Any]], kinds: tuple[DType, ...]) -> i
         return [_tensor(a, kind) for a, kind in zip(answer, kinds, strict=True)]
 
     return runtime.keep_host(call)
+
+
+def _array(tensor: Any) -> Any:
+    value = tensor.numpy()
+    # As an array of its own kind, a text would lose the zeros at its end.
+    return np.asarray(value, object) if isinstance(value, bytes) else np.asarray(value)
 
 
 def _tensor(array: Any, dtype: DType) -> Any:

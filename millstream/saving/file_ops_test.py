@@ -1,0 +1,99 @@
+"""Ops that touch files, in saved models: the model's own assets are read, other files only where that is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import millstream as tf
+from millstream.saving.files import read_saved_model
+
+
+class Reader(tf.Module):
+    """Reads, writes and lists files."""
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+    def read(self, path: Any) -> Any:
+        return tf.io.read_file(path)
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+    def write(self, path: Any) -> Any:
+        tf.io.write_file(path, "written\0")
+        return tf.constant(1)
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
+    def match(self, pattern: Any) -> Any:
+        return tf.io.matching_files(pattern)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    tf.saved_model.save(Reader(), tmp_path / "model")
+    (tmp_path / "secret").write_bytes(b"secret\0")
+    return tmp_path / "model"
+
+
+def test_a_loaded_graph_reads_no_file_of_the_machine(model: Path) -> None:
+    loaded: Any = tf.saved_model.load(model)
+    with pytest.raises(tf.errors.PermissionDeniedError, match=r"allow_file_ops=True.*\n?.*secret"):
+        loaded.read(str(model.parent / "secret"))
+
+
+@pytest.mark.parametrize("name", ["write", "match"])
+def test_a_loaded_graph_writes_and_lists_no_files(model: Path, name: str) -> None:
+    loaded: Any = tf.saved_model.load(model)
+    with pytest.raises(tf.errors.PermissionDeniedError, match="MILLSTREAM_ALLOW_FILES=1"):
+        getattr(loaded, name)(str(model.parent / "new"))
+    assert not (model.parent / "new").exists()
+
+
+def test_where_it_is_allowed_files_are_read_written_and_listed(model: Path) -> None:
+    loaded: Any = tf.saved_model.load(model, options=tf.saved_model.LoadOptions(allow_file_ops=True))
+    assert loaded.read(str(model.parent / "secret")).numpy() == b"secret\0"
+    loaded.write(str(model.parent / "new"))
+    assert (model.parent / "new").read_bytes() == b"written\0"
+    assert loaded.match(str(model.parent / "s*")).numpy().tolist() == [str(model.parent / "secret").encode()]
+
+
+def _table(vocabulary: str) -> tf.Module:
+    root: Any = tf.Module()
+    made = tf.lookup.TextFileInitializer(
+        vocabulary, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+    )
+    root.table = tf.lookup.StaticHashTable(made, -1)
+    root.find = tf.function(root.table.lookup, input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    return root
+
+
+def test_tables_of_asset_files_load_without_asking_and_can_be_moved_and_saved_again(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("a\nb\n")
+    tf.saved_model.save(_table(str(tmp_path / "words.txt")), tmp_path / "one")
+    (tmp_path / "words.txt").unlink()
+    (tmp_path / "one").rename(tmp_path / "two")
+    loaded: Any = tf.saved_model.load(tmp_path / "two")
+    assert loaded.find(["b", "c"]).numpy().tolist() == [1, -1]
+    tf.saved_model.save(loaded, tmp_path / "three")
+    (tmp_path / "two").rename(tmp_path / "gone")
+    again: Any = tf.saved_model.load(tmp_path / "three")
+    assert again.find(["b", "c"]).numpy().tolist() == [1, -1]
+
+
+def test_a_table_of_another_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "words.txt").write_text("a\nb\n")
+    (tmp_path / "secret").write_text("password\n")
+    tf.saved_model.save(_table(str(tmp_path / "words.txt")), tmp_path / "one")
+    saved = read_saved_model(str(tmp_path / "one"))
+    for function in saved.meta_graphs[0].graph_def.library.function:
+        for node in function.node_def:
+            if node.op == "InitializeTableFromTextFileV2":
+                path = function.node_def.add(name="path", op="Const")
+                path.attr["dtype"].type = 7
+                path.attr["value"].tensor.dtype = 7
+                path.attr["value"].tensor.tensor_shape.SetInParent()
+                path.attr["value"].tensor.string_val.append(str(tmp_path / "secret").encode())
+                node.input[1] = "path:output:0"
+    (tmp_path / "one" / "saved_model.pb").write_bytes(saved.SerializeToString())
+    with pytest.raises(tf.errors.PermissionDeniedError, match="not among the model's assets"):
+        tf.saved_model.load(tmp_path / "one")
