@@ -19,6 +19,10 @@ for _module in (
     "variables.templates",
     "optimizers.base",
     "optimizers.kinds",
+    "sessions.hooks",
+    "sessions.manager",
+    "sessions.monitored",
+    "sessions.saving_hooks",
     "training_steps",
     "weights",
 ):
