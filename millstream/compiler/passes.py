@@ -32,6 +32,7 @@ PASSES = (
     Pass("share", "what a program computes twice is computed once"),
     Pass("forward_state", "a variable that was just read or written is not read again; writes that nothing sees are dropped"),
     Pass("prune", "what no output and no effect needs is dropped"),
+    Pass("recompute", "what is large, cheap and read late is computed again there, where a program holds the most"),
     Pass("fuse", "elementwise primitives of one shape become one instruction"),
     Pass("absorb", "products and convolutions do the bias, activation and residual behind them themselves"),
     Pass("update", "variables, lists and tensors that nobody else looks at are changed in place"),

@@ -16,6 +16,7 @@ from millstream.compiler.fuse import Group, fuse
 from millstream.compiler.memory import plan_memory
 from millstream.compiler.plan import CONSTANT, HEAP, INPUT, FunctionWriter, ModuleWriter
 from millstream.compiler.prune import prune
+from millstream.compiler.recompute import recompute
 from millstream.compiler.share import share
 from millstream.compiler.state import forward_state
 from millstream.compiler.target import Target
@@ -57,6 +58,7 @@ def lower(program: Program, specs: Sequence[Spec], target: Target) -> ExpandedPr
     """Run the passes that end in primitives and claimed ops."""
     expanded: ExpandedProgram = passes.run("expand", lambda p: expand(p, specs, target.claims), program)  # type: ignore[assignment]
     tidy(expanded)
+    passes.run("recompute", recompute, expanded)
     return expanded
 
 
