@@ -11,7 +11,7 @@ from millstream.api import array, picking
 from millstream.api.math import cast
 from millstream.api.public import public
 from millstream.api.signal_transforms import irfft, rfft
-from millstream.base import dtypes
+from millstream.base import dtypes, errors
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
@@ -135,6 +135,8 @@ def frame(
     rank = x.shape.rank
     if rank is None:
         raise ValueError(explain("tf.signal.frame needs a tensor of known rank; give it with tf.ensure_shape."))
+    if rank == 0:
+        raise ValueError(explain("Shape () must have rank at least 1: give tf.signal.frame a vector, or more axes."))
     if not -rank <= axis < rank:
         raise IndexError(
             explain(f"axis is {axis}, which rank {rank} does not have: choose one from {-rank} to {rank - 1}.")
@@ -142,6 +144,10 @@ def frame(
     axis %= rank
     known = [static_value(_scalar(v, "frame_length and frame_step")) for v in (frame_length, frame_step)]
     length, step = (int(k) if k is not None else v for k, v in zip(known, (frame_length, frame_step), strict=True))
+    if step == 0:
+        raise errors.InvalidArgumentError(
+            None, None, explain("Integer division by zero: frame_step of tf.signal.frame must be 1 or more.")
+        )
     total = _size(x, axis)
     if pad_end:
         count = -(-total // step)
@@ -169,7 +175,7 @@ def frame(
 def overlap_and_add(signal: Any, frame_step: Any, name: str | None = None) -> Any:
     """Return the sum of overlapping frames [..., frames, frame_length], one every `frame_step` elements."""
     x = to_tensor(signal)
-    step = to_tensor(frame_step, None, dtypes.int32)
+    step = _scalar(frame_step, "frame_step")
     if not step.dtype.is_integer:
         raise ValueError(explain(f"frame_step must be an integer. Got {step.dtype}"))
     rank = x.shape.rank

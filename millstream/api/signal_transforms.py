@@ -22,8 +22,11 @@ def _complex(kind: str, suffix: str, axes: str) -> Callable[..., Any]:
     op = find(f"{kind.upper()}{suffix.upper()}")
 
     def function(input: Any, name: str | None = None) -> Any:
-        # Arrays become complex64, as TensorFlow has it; lists of Python's numbers complex128.
-        return apply(op, to_tensor(input, None, dtypes.complex64 if isinstance(input, np.ndarray) else None))
+        # Arrays and real numbers become complex64, as TensorFlow has it; lists of Python's complex numbers complex128.
+        x = to_tensor(input, None, dtypes.complex64 if isinstance(input, np.ndarray) else None)
+        if x is not input and not x.dtype.is_complex:
+            x = to_tensor(input, None, dtypes.complex64)
+        return apply(op, x)
 
     function.__name__ = function.__qualname__ = f"{kind}{suffix}"
     function.__doc__ = f"Return the {'inverse ' if kind == 'ifft' else ''}Fourier transform of the last {axes}."
