@@ -250,35 +250,29 @@ def read_meta_graph(given: Any) -> Any:
 
 
 def without_saver(meta_graph: Any) -> list[tuple[str, str, str]]:
-    """Take the nodes that save and restore out of a message; return (name, part, handle) of what they restore."""
+    """Take the nodes of all savers out of a message; return (name, part, handle) of what the one that it names restores."""
     saver = meta_graph.saver_def
-    if not saver.restore_op_name:
-        return []
     nodes = {node.name: node for node in meta_graph.graph_def.node}
+    starts = {_placeholder_of(nodes, n.input[0]) for n in nodes.values() if n.op in ("SaveV2", "RestoreV2")} - {""}
+    own = name_of_input(saver.filename_tensor_name)
     found: list[tuple[str, str, str]] = []
-    start = name_of_input(saver.filename_tensor_name)
-    gone = {start}
-    for node in meta_graph.graph_def.node:
-        if node.name in gone or any(name_of_input(text) in gone for text in node.input):
-            gone.add(node.name)
-    # Nodes may stand before what they use: go on until nothing is added.
-    size = 0
-    while size != len(gone):
-        size = len(gone)
-        gone |= {n.name for n in nodes.values() if any(name_of_input(text) in gone for text in n.input)}
-    for name in sorted(gone):
-        node = nodes[name]
-        if node.op not in ("Assign", "AssignVariableOp"):
-            continue
-        source, index = _source(nodes, node.input[1])
-        if source.op == "RestoreV2":
-            key, part = (_text(nodes, source.input[place], index) for place in (1, 2))
-            found.append((key, part, name_of_input(node.input[0])))
-    prefix = saver.restore_op_name.rpartition("/")[0]
-    while prefix:
+    gone: set[str] = set()
+    for start in sorted(starts | ({own} & nodes.keys())):
+        inside = _following(nodes, start)
+        gone |= inside
+        for name in sorted(inside) if start == own else ():
+            node = nodes[name]
+            if node.op not in ("Assign", "AssignVariableOp"):
+                continue
+            source, index = _source(nodes, node.input[1])
+            if source.op == "RestoreV2":
+                key, part = (_text(nodes, source.input[place], index) for place in (1, 2))
+                found.append((key, part, name_of_input(node.input[0])))
+    prefixes = tuple(f"{start.rpartition('/')[0]}/" for start in starts if "/" in start)
+    while prefixes:
         # What only the nodes that are gone used goes with them.
         used = {name_of_input(text) for n in nodes.values() if n.name not in gone for text in n.input}
-        dead = {n for n in nodes if n not in gone and n not in used and n.startswith(f"{prefix}/")}
+        dead = {n for n in nodes if n not in gone and n not in used and n.startswith(prefixes)}
         if not dead:
             break
         gone |= dead
@@ -286,6 +280,33 @@ def without_saver(meta_graph: Any) -> list[tuple[str, str, str]]:
     copies = [message("NodeDef").FromString(node.SerializeToString()) for node in kept]
     del meta_graph.graph_def.node[:]
     meta_graph.graph_def.node.extend(copies)
+    return found
+
+
+def _placeholder_of(nodes: dict[str, Any], text: str) -> str:
+    """Return the name of the path that a saver is fed; empty where the path is a constant, as of initial values."""
+    node, _ = _source(nodes, text)
+    if node.op == "PlaceholderWithDefault":
+        return str(node.name)
+    for inner in node.input:
+        found = "" if inner.startswith("^") else _placeholder_of(nodes, inner)
+        if found:
+            return found
+    return ""
+
+
+def _following(nodes: dict[str, Any], start: str) -> set[str]:
+    """Return a node with all that use it, at once or through others."""
+    users: dict[str, list[str]] = {}
+    for node in nodes.values():
+        for text in node.input:
+            users.setdefault(name_of_input(text), []).append(node.name)
+    found, waiting = {start}, [start]
+    while waiting:
+        for name in users.get(waiting.pop(), ()):
+            if name not in found:
+                found.add(name)
+                waiting.append(name)
     return found
 
 
