@@ -1,22 +1,13 @@
-"""A pytest plugin: puts Millstream in TensorFlow's place before Keras is imported. Loaded by tools/keras_tests.py.
-
-MILLSTREAM_KERAS_TESTS_ENGINE=tensorflow leaves the real one there, to measure the measuring.
-"""
+"""A pytest plugin for Keras's own tests, loaded by tools/keras_tests.py: the engine, and what its wheel leaves out."""
 
 from __future__ import annotations
 
-import os
 import sys
 import types
 from typing import Any
 
+import engine_pytest_plugin  # noqa: F401  (puts the engine in place)
 import pytest
-
-os.environ["KERAS_BACKEND"] = "tensorflow"
-if os.environ.get("MILLSTREAM_KERAS_TESTS_ENGINE") != "tensorflow":
-    import millstream
-
-    millstream.install_as_tensorflow()
 
 
 def skip_if_backend(backend: str, reason: str) -> Any:

@@ -35,11 +35,12 @@ FILE_SECONDS = 1800
 
 @dataclass
 class FileOutcome:
-    """Outcomes of one test file by test name, with reasons; `broken` says why there are none."""
+    """Outcomes of one test file by test name, with reasons and time taken; `broken` says why there are none."""
 
     outcomes: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     broken: str = ""
+    seconds: float = 0.0
 
 
 def recorded(path: Path) -> dict[str, str]:
@@ -73,35 +74,57 @@ def module_name(folder: Path, path: Path) -> str:
     return ".".join(["keras", "src", *path.relative_to(folder).with_suffix("").parts])
 
 
-def run_file(python: str, folder: Path, path: Path, scratch: Path, engine: str) -> FileOutcome:
-    """One file in one pytest process. A crash loses the outcomes of the rest of its tests; they are `broken`."""
-    report = scratch / (module_name(folder, path) + ".xml")
-    report.unlink(missing_ok=True)
-    environment = {
-        **os.environ,
-        "MILLSTREAM_KERAS_TESTS_ENGINE": engine,
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")])),
-        "PYTHONWARNINGS": "ignore",
-    }
-    command = [python, "-m", "pytest", "-q", "-p", "keras_pytest_plugin", "-p", "no:cacheprovider", "-c", os.devnull]
-    command += ["--rootdir", str(folder.parents[1]), "--confcutdir", str(folder.parents[1])]
-    command += ["--tb=short", f"--junitxml={report}", str(path)]
-    try:
-        done = subprocess.run(
-            command, cwd=scratch, env=environment, capture_output=True, text=True, timeout=FILE_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return FileOutcome(broken=f"took more than {FILE_SECONDS} s")
-    if not report.exists():
-        last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-1:]
-        return FileOutcome(broken=f"pytest ended with {done.returncode}: {last[0] if last else ''}"[:300])
-    return parse(report, module_name(folder, path))
+@dataclass(frozen=True)
+class Runner:
+    """How one test file is run: by which Python, below which folder, on which engine, with what else pytest is given."""
+
+    python: str
+    root: Path
+    scratch: Path
+    engine: str
+    plugin: str = "keras_pytest_plugin"
+    arguments: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    seconds: int = FILE_SECONDS
+
+    def run(self, path: Path, module: str) -> FileOutcome:
+        """One file in one pytest process. A crash loses the outcomes of the rest of its tests; they are `broken`."""
+        report = self.scratch / (module + ".xml")
+        report.unlink(missing_ok=True)
+        environment = {
+            **os.environ,
+            **dict(self.environment),
+            "MILLSTREAM_KERAS_TESTS_ENGINE": self.engine,
+            "PYTHONWARNINGS": "ignore",
+        }
+        paths = [str(HERE), environment.get("PYTHONPATH")]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+        command = [self.python, "-m", "pytest", "-q", "-p", self.plugin, "-p", "no:cacheprovider", "-c", os.devnull]
+        command += ["--rootdir", str(self.root), "--confcutdir", str(self.root), *self.arguments]
+        command += ["--tb=short", f"--junitxml={report}", str(path)]
+        try:
+            done = subprocess.run(
+                command,
+                cwd=self.scratch,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=self.seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return FileOutcome(broken=f"took more than {self.seconds} s")
+        if not report.exists():
+            last = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()][-1:]
+            return FileOutcome(broken=f"pytest ended with {done.returncode}: {last[0] if last else ''}"[:300])
+        return parse(report, module)
 
 
 def parse(report: Path, module: str) -> FileOutcome:
     """Outcomes from pytest's XML. Names are made to match the recorded ones: module.Class::test."""
     result = FileOutcome()
     for case in xml.parse(report).getroot().iter("testcase"):
+        result.seconds += float(case.get("time", "0"))
         classes, name = case.get("classname", ""), case.get("name", "")
         if not classes:  # the file could not be collected
             error = case.find("error")
@@ -168,11 +191,12 @@ def main() -> None:
     files = test_files(folder, directories)
     scratch = options.out.resolve()
     scratch.mkdir(parents=True, exist_ok=True)
+    runner = Runner(python, folder.parents[1], scratch, engine)
     outcomes: dict[str, str] = {}
     reasons: dict[str, str] = {}
     began = time.perf_counter()
     with concurrent.futures.ThreadPoolExecutor(options.processes) as pool:
-        runs = {pool.submit(run_file, python, folder, path, scratch, engine): path for path in files}
+        runs = {pool.submit(runner.run, path, module_name(folder, path)): path for path in files}
         for count, run in enumerate(concurrent.futures.as_completed(runs), 1):
             result, name = run.result(), module_name(folder, runs[run])
             outcomes |= result.outcomes

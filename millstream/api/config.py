@@ -218,7 +218,18 @@ def device(device_name: str | None) -> Iterator[None]:
 
 
 class Context:
-    """What TensorFlow's eager context is to Keras: something whose kernel cache can be cleared."""
+    """What TensorFlow's eager context is to libraries: it knows the mode and the devices, and its kernel cache can be cleared."""
+
+    def executing_eagerly(self) -> bool:
+        """Return whether ops run at once."""
+        return current_graph() is None
+
+    @property
+    def device_spec(self) -> Any:
+        """The device that calls are placed on: none in particular."""
+        from millstream.api.device_spec import DeviceSpec
+
+        return DeviceSpec()
 
     def clear_kernel_cache(self) -> None:
         """Give cached memory back to the system."""

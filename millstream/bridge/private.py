@@ -1,4 +1,4 @@
-"""The few private TensorFlow modules that Keras imports, made of Millstream's parts."""
+"""The few private TensorFlow modules that Keras and other libraries import, made of Millstream's parts."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any
 from millstream.api.public import PUBLIC
 from millstream.base import errors, type_specs
 from millstream.base.messages import message
+from millstream.bridge.private_names import PLACES, finder
 
 _modules: dict[str, types.ModuleType] = {}
 
 
 def _attributes() -> dict[str, dict[str, Any]]:
     from millstream.api import config, config_devices, sparse_matrices, xla_modules
+    from millstream.execution import tape
     from millstream.execution.data_structures import ListWrapper, _DictWrapper
     from millstream.execution.trackable import Trackable
 
@@ -31,8 +33,11 @@ def _attributes() -> dict[str, dict[str, Any]]:
         "tensorflow.python.eager.context": {
             "async_wait": lambda: None,
             "context": config.context,
+            "executing_eagerly": PUBLIC["executing_eagerly"],
             "_reset_context": config_devices.reset_devices,
         },
+        "tensorflow.python.eager.record": {"should_record_backprop": tape.should_record},
+        "tensorflow.python.eager.tape": {"should_record_backprop": tape.should_record},
         "tensorflow.python.framework": {},
         "tensorflow.python.framework.config": {
             "disable_op_determinism": config.disable_op_determinism,
@@ -127,16 +132,26 @@ def _from_room(room: str) -> Callable[[str], Any]:
     return find
 
 
+def _packages() -> list[str]:
+    """Every module of `PLACES` after the packages that it is in."""
+    found: dict[str, None] = {}
+    for place in PLACES:
+        words = place.split(".")
+        found |= dict.fromkeys("tensorflow.python." + ".".join(words[: count + 1]) for count in range(len(words)))
+    return list(found)
+
+
 def private_module(name: str) -> types.ModuleType | None:
     """Return the private module of this name; None where we have none."""
     if not _modules:
-        for full, items in _attributes().items():
+        for full, items in {**{full: {} for full in _packages()}, **_attributes()}.items():
             module = types.ModuleType(full)
             module.__path__ = []
             module.__dict__.update(items)
             # The import system puts it on the package, where a room of ours may have the same name: it must still be found.
             room = "millstream" + full.removeprefix("tensorflow")
-            module.__dict__.setdefault("__getattr__", _from_room(room))
+            published = finder(full.removeprefix("tensorflow.python."))
+            module.__dict__.setdefault("__getattr__", published or _from_room(room))
             _modules[full] = module
         for full, module in _modules.items():
             parent, _, leaf = full.rpartition(".")

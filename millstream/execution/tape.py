@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -179,6 +179,11 @@ def without(tape: Any) -> Iterator[None]:
 def follows(tensor: Any) -> bool:
     """Return whether a tape follows `tensor`, or would, being a trainable variable."""
     return any(t.wants(tensor) for t in _stack.tapes)
+
+
+def should_record(tensors: Iterable[Any]) -> bool:
+    """Return whether calls on any of these tensors would now be written down."""
+    return recording() and any(tape.wants(tensor) for tape in _stack.tapes for tensor in tensors)
 
 
 def zeros_for(tensor: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import enum
 import functools
+import inspect
 import itertools
 import weakref
 from collections.abc import Callable
@@ -86,15 +87,14 @@ class _VariableMeta(abc.ABCMeta):
             made = ResourceVariable if outside_functions() is None else kinds_in_graphs[0]
         if not creators or kwargs.get("handle") is not None or not issubclass(cls, Variable):
             return abc.ABCMeta.__call__(made, *args, **kwargs)
-
-        def plain(**arguments: Any) -> Any:
-            return abc.ABCMeta.__call__(made, **arguments)
-
-        next_creator: Callable[..., Any] = plain
+        next_creator: Callable[..., Any] = functools.partial(abc.ABCMeta.__call__, made)
         for creator in creators:
             next_creator = functools.partial(creator, next_creator)
-        names = ("initial_value", "trainable", "validate_shape", "caching_device", "name", "variable_def", "dtype")
-        return next_creator(**dict(zip(names, args, strict=False)), **kwargs)
+        # Creators read every argument by its name, those that were not given too.
+        given = inspect.signature(cls.__init__).bind(None, *args, **kwargs)
+        given.apply_defaults()
+        del given.arguments["self"]
+        return next_creator(**given.arguments)
 
 
 class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass=_VariableMeta):

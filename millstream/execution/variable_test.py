@@ -174,6 +174,24 @@ def test_creators_change_how_variables_are_made():
     assert tf.Variable(1.0, name="own").name == "own:0"
 
 
+def test_creators_see_every_argument_by_name_given_or_not():
+    seen = []
+
+    def creator(next_creator, **arguments):
+        seen.append(arguments)
+        return next_creator(**arguments)
+
+    with tf.variable_creator_scope(creator):
+        tf.Variable(1.0, False)
+    assert seen[0]["trainable"] is False
+    assert seen[0]["name"] is seen[0]["shape"] is seen[0]["constraint"] is None
+    assert seen[0]["validate_shape"] is True
+    assert seen[0]["synchronization"] is tf.VariableSynchronization.AUTO
+    assert seen[0]["aggregation"] is tf.VariableAggregation.NONE
+    with tf.variable_creator_scope(creator), pytest.raises(TypeError, match="initial_value"):
+        tf.Variable(1.0, initial_value=2.0)
+
+
 def test_a_slice_assignment_in_a_trace_changes_the_variable():
     v = tf.Variable(np.zeros((3, 4), np.float32))
 

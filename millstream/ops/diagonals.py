@@ -111,6 +111,13 @@ def matrix_diag_part(
     return _diagonals_of(input, low, high, padding_value, align, "MatrixDiagPartV3")
 
 
+@op("MatrixDiagPartV2", outputs="diagonal")
+def matrix_diag_part_v2(input: Tensor[Any], k: Known[Tensor[int32]], padding_value: Tensor[Any]) -> Tensor[Any]:
+    """Return diagonals of matrices as version 3 does, each beginning with its row."""
+    low, high = _band(k, "MatrixDiagPartV2")
+    return _diagonals_of(input, low, high, padding_value, "LEFT_LEFT", "MatrixDiagPartV2")
+
+
 @op("MatrixDiagPart", outputs="diagonal")
 def matrix_diag_part_v1(input: Tensor[Any]) -> Tensor[Any]:
     """Return the main diagonals of matrices."""
@@ -280,6 +287,7 @@ for _k in (1, -1):
     matrix_diag_part.cases([((3, 4), (), ())], inputs=(None, _k, None), dtypes=FEW)
     matrix_diag.cases([((2, 3), (), (), (), ())], inputs=(None, _k, -1, -1, None), dtypes=FEW)
     matrix_set_diag.cases([((3, 3), (2,), ())], inputs=(None, None, _k), dtypes=FEW)
+matrix_diag_part_v2.cases([((2, 3, 4), (2,), ())], inputs=(None, [-1, 2], None), dtypes=FEW)
 for _align in ("LEFT_RIGHT", "RIGHT_LEFT", "LEFT_LEFT", "RIGHT_RIGHT"):
     matrix_diag_part.cases(
         [((2, 3, 4), (2,), ())], inputs=(None, [-1, 2], None), attributes={"align": _align}, dtypes=FEW

@@ -349,6 +349,70 @@ def fused_batch_norm(
     return from_last(convert(y, x.dtype), data_format), new_mean, new_variance, center, spread_out, third
 
 
+OldBatchX = Types("T", float16, bfloat16, float32)
+OldBatchU = Types("U", float32)
+
+
+@op(
+    "FusedBatchNormV2",
+    outputs=("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2"),
+)
+def fused_batch_norm_of_version_2(
+    x: Tensor[OldBatchX],
+    scale: Tensor[OldBatchU],
+    offset: Tensor[OldBatchU],
+    mean: Tensor[OldBatchU],
+    variance: Tensor[OldBatchU],
+    *,
+    epsilon: float = 0.0001,
+    exponential_avg_factor: float = 1.0,
+    data_format: Literal["NHWC", "NCHW"] = "NHWC",
+    is_training: bool = True,
+) -> tuple[Tensor[OldBatchX], Tensor[OldBatchU], Tensor[OldBatchU], Tensor[OldBatchU], Tensor[OldBatchU]]:
+    """Return what version 3 does, without its last output."""
+    return fused_batch_norm(
+        x,
+        scale,
+        offset,
+        mean,
+        variance,
+        epsilon=epsilon,
+        exponential_avg_factor=exponential_avg_factor,
+        data_format=data_format,
+        is_training=is_training,
+    )[:5]
+
+
+OldestBatch = Types("T", float32)
+
+
+@op("FusedBatchNorm", outputs=("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2"))
+def fused_batch_norm_of_version_1(
+    x: Tensor[OldestBatch],
+    scale: Tensor[OldestBatch],
+    offset: Tensor[OldestBatch],
+    mean: Tensor[OldestBatch],
+    variance: Tensor[OldestBatch],
+    *,
+    epsilon: float = 0.0001,
+    exponential_avg_factor: float = 1.0,
+    data_format: Literal["NHWC", "NCHW"] = "NHWC",
+    is_training: bool = True,
+) -> tuple[Tensor[OldestBatch], Tensor[OldestBatch], Tensor[OldestBatch], Tensor[OldestBatch], Tensor[OldestBatch]]:
+    """Return what version 2 does, of one element type."""
+    return fused_batch_norm_of_version_2(
+        x,
+        scale,
+        offset,
+        mean,
+        variance,
+        epsilon=epsilon,
+        exponential_avg_factor=exponential_avg_factor,
+        data_format=data_format,
+        is_training=is_training,
+    )
+
+
 for _op in (relu, relu6, elu, selu, softplus, softsign, leaky_relu):
     _op.cases([(3,), ("batch", 4), (0, 3)])
     _op.cases([(8,)], extreme=EDGES, dtypes=FLOATS)
@@ -380,3 +444,11 @@ for _training in (True, False):
         low=0.5,
         high=2,
     )
+    for _op, _types in ((fused_batch_norm_of_version_2, {"U": float32}), (fused_batch_norm_of_version_1, {})):
+        _op.cases(
+            [((4, 3, 2, 5), (5,), (5,), (5,), (5,))],
+            attributes={"is_training": _training, "epsilon": 1e-3, "exponential_avg_factor": 0.25, **_types},
+            dtypes=[float32],
+            low=0.5,
+            high=2,
+        )

@@ -42,6 +42,9 @@ igamma = _pair(
 igammac = _pair(
     "Igammac", Float, ("a", "x"), e.igammac, "Return the upper regularised incomplete gamma function of a at x."
 )
+igamma_gradient = _pair(
+    "IgammaGradA", Wide, ("a", "x"), e.igamma_gradient, "Return the derivative of Igamma by a."
+).no_gradient()
 zeta = _pair(
     "Zeta", Wide, ("x", "q"), e.zeta, "Return the Hurwitz zeta function: the sum of (q + n) to the power of -x."
 )
@@ -162,6 +165,7 @@ def _(dy: Value, y: Value, tensor: Value, message: str) -> tuple[Value]:
 
 
 TWO = [float32, float64]
+igamma_gradient.cases([((3,), (3,)), (("batch", 2), (2,))], low=0.5, high=4, dtypes=[float32])
 for _op in (igamma, igammac):
     _op.cases([((3,), (3,)), (("batch", 2), (2,))], low=0.5, high=4, dtypes=TWO, gradient=False)
 zeta.cases([((3,), (3,))], low=1.5, high=4, dtypes=TWO, gradient=False)

@@ -470,6 +470,7 @@ def binary(definition: Primitive) -> Callable[[Value, Value], Value]:
 atan2, next_after = binary(ATAN2), binary(NEXT_AFTER)
 bit_and, bit_or, bit_xor = binary(BIT_AND), binary(BIT_OR), binary(BIT_XOR)
 shift_left, shift_right = binary(SHIFT_LEFT), binary(SHIFT_RIGHT)
+igamma_gradient = binary(IGAMMA_GRADIENT)
 igamma, igammac, zeta, polygamma = binary(IGAMMA), binary(IGAMMAC), binary(ZETA), binary(POLYGAMMA)
 
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
