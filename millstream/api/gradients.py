@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -48,11 +49,8 @@ def gradients(
         raise RuntimeError(
             explain("tf.gradients is not supported when eager execution is enabled. Use tf.GradientTape instead.")
         )
-    with NameScope(name or "gradients"):
-        found = graph_gradients(nest.flatten(ys), nest.flatten(xs), grad_ys, stop_gradients, unconnected_gradients)
-        if not graph.building_function:
-            graph.note_gradients()
-    return found
+    with NameScope(name or "gradients"), nullcontext() if graph.building_function else graph.adding_gradients():
+        return graph_gradients(nest.flatten(ys), nest.flatten(xs), grad_ys, stop_gradients, unconnected_gradients)
 
 
 @public("compat.v1.gradients")

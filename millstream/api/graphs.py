@@ -13,6 +13,8 @@ from millstream.base.spec import Spec
 from millstream.execution.context import current_graph, forget_default_graph, graph_stack
 from millstream.execution.func_graph import FuncGraph
 from millstream.execution.graph import free_name
+from millstream.execution.name_scope import NameScope
+from millstream.execution.ragged_tensor import RaggedTensor
 from millstream.execution.sparse_tensor import SparseTensor
 
 publish("__internal__.FuncGraph", FuncGraph)
@@ -28,7 +30,7 @@ def placeholder(dtype: Any, shape: Any = None, name: str | None = None) -> Any:
     return graph.placeholder(Spec(as_dtype(dtype), to_spec_shape(known)), free_name(name or "Placeholder"))
 
 
-@public("compat.v1.sparse_placeholder")
+@public("compat.v1.sparse_placeholder", "compat.v1.sparse.placeholder")
 def sparse_placeholder(dtype: Any, shape: Any = None, name: str | None = None) -> SparseTensor:
     """Add a sparse input to the graph being traced; sizes that are None are known when it runs.
 
@@ -41,6 +43,28 @@ def sparse_placeholder(dtype: Any, shape: Any = None, name: str | None = None) -
     indices = placeholder(int64, [None, known.rank], f"{prefix}indices")
     values = placeholder(dtype, [None], f"{prefix}values")
     return made(indices, values, placeholder(int64, [known.rank], f"{prefix}shape"), known)
+
+
+@public("compat.v1.ragged.placeholder")
+def ragged_placeholder(dtype: Any, ragged_rank: int, value_shape: Any = None, name: str | None = None) -> Any:
+    """Add a ragged input to the graph.
+
+    Args:
+      dtype: of the values.
+      ragged_rank: how many axes are ragged.
+      value_shape: the shape of one of the innermost values, None where it is not known.
+      name: what the names of its tensors begin with.
+
+    Raises:
+      RuntimeError: ops run at once.
+    """
+    if current_graph() is None:
+        raise RuntimeError(explain("`ragged_placeholder` is not compatible with eager execution."))
+    with NameScope(name or "RaggedPlaceholder"):
+        sizes = TensorShape([None]).concatenate(TensorShape(value_shape))
+        values = placeholder(dtype, sizes, "flat_values")
+        splits = [placeholder(int64, [None], f"row_splits_{i}") for i in range(ragged_rank)]
+        return RaggedTensor.from_nested_row_splits(values, splits, validate=False)
 
 
 @public("compat.v1.reset_default_graph")

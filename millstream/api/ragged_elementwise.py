@@ -159,8 +159,19 @@ for _name, _function in {
     _comparison(_name, _function)
 
 
+def _is_key(tensor: Any) -> bool:
+    """Whether a ragged tensor is of a graph that sessions run, where it is a key of feeds."""
+    graph = getattr(tensor.row_splits, "graph", None)
+    return graph is not None and not graph.building_function
+
+
 def _equality(name: str, function: str, for_none: bool) -> None:
-    setattr(RaggedTensor, name, lambda self, other: for_none if other is None else PUBLIC[function](self, other))
+    def method(self: Any, other: Any) -> Any:
+        if other is None:
+            return for_none
+        return (self is other) is not for_none if _is_key(self) else PUBLIC[function](self, other)
+
+    setattr(RaggedTensor, name, method)
 
 
 _equality("__eq__", "math.equal", False)
@@ -169,7 +180,9 @@ for _name, _function in {"__neg__": "math.negative", "__abs__": "math.abs", "__i
     setattr(RaggedTensor, _name, lambda self, _function=_function: PUBLIC[_function](self))
 
 
-def _no_hash(self: Any) -> int:
+def _hash(self: Any) -> int:
+    if _is_key(self):
+        return id(self)
     raise TypeError(explain("RaggedTensor is unhashable."))
 
 
@@ -177,5 +190,5 @@ def _no_truth(self: Any) -> bool:
     raise TypeError(explain("RaggedTensor may not be used as a boolean."))
 
 
-setattr(RaggedTensor, "__hash__", _no_hash)
+setattr(RaggedTensor, "__hash__", _hash)
 setattr(RaggedTensor, "__bool__", _no_truth)

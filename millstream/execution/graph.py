@@ -82,7 +82,6 @@ class Graph(GraphView):
         self._places = _Places()
         self._overrides: dict[str, str] = {}
         self._unnamed: list[Node] = []
-        self._given_by_inner = 0
         self.edits = 0
         """How often what was there already was changed."""
         self._unfeedable: set[Any] = set()
@@ -258,14 +257,13 @@ class Graph(GraphView):
                 node = self._unnamed.pop()
                 node.label = self.own_name(free_name(base_name(node.definition)))
 
-    def note_gradients(self) -> None:
-        """Name the nodes of gradients; loops and branches may give more than before, for their gradients."""
+    @contextmanager
+    def adding_gradients(self) -> Iterator[None]:
+        """Name the nodes that are added inside; what ran before and is changed inside, as loops are, is compiled again."""
+        before = [(node, node.inputs, len(node.outputs)) for node in self.program.nodes]
+        yield
         self.name_new_nodes()
-        given = sum(
-            len(node.outputs) for node in self.number_of if "output_shapes" in node.attributes or "f" in node.attributes
-        )
-        if given != self._given_by_inner:
-            self._given_by_inner = given
+        if any(node.inputs is not inputs or len(node.outputs) != count for node, inputs, count in before):
             self.edits += 1
 
     def add_control_inputs(self, node: Node, before: Iterable[Node]) -> None:

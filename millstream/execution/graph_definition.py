@@ -11,8 +11,9 @@ from millstream.base.errors import explain
 from millstream.base.messages import message
 from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
+from millstream.execution.host import HostFunction
 from millstream.execution.operation import label, operation_of
-from millstream.execution.reference_variable import imported
+from millstream.execution.reference_operations import imported
 from millstream.execution.tensor import Tensor
 from millstream.graph.attributes import kinds_of, shape_message, shape_of
 from millstream.graph.lowering import Lowering
@@ -20,6 +21,7 @@ from millstream.graph.reading import Library, NodeReader, declared, name_of_inpu
 from millstream.graph.version_1 import has_version_1, raised
 from millstream.graph.writing import LibraryWriter, Names, NodeWriter, versions
 from millstream.ops.registry import find
+from millstream.program.primitives.control import HOST_CALL
 from millstream.program.value import Node, Value
 
 PLACEHOLDERS = ("Placeholder", "PlaceholderV2")
@@ -37,8 +39,10 @@ def graph_def_of(graph: Any, add_shapes: bool = False) -> Any:
     writer = NodeWriter(library, names, in_function=False)
     for node in graph.program.nodes:
         label(graph, node)
-    program = Lowering(graph.program).result
-    for old, new in zip(graph.program.inputs, program.inputs, strict=True):
+    in_session = not graph.building_function
+    program = Lowering(graph.program, _runs_in_python if in_session else lambda _: False).result
+    # What a graph of sessions captures are functions of Python: no node stands for them.
+    for old, new in () if in_session else zip(graph.program.inputs, program.inputs, strict=True):
         name = names.node(operation_of(graph.tensor(old)).name)
         placed = made.node.add(name=name, op="Placeholder")
         placed.attr["dtype"].type = old.dtype.as_datatype_enum
@@ -46,13 +50,15 @@ def graph_def_of(graph: Any, add_shapes: bool = False) -> Any:
         if add_shapes:
             placed.attr["_output_shapes"].list.shape.add().CopyFrom(shape_message(old.spec.shape))
         writer.place[new] = name
-    made.node.extend(
-        writer.write(program.nodes, add_shapes, None if graph.building_function else _order(graph, program))
-    )
+    made.node.extend(writer.write(program.nodes, add_shapes, _order(graph, program) if in_session else None))
     if library.message.function:
         made.library.CopyFrom(library.message)
     versions(made)
     return made
+
+
+def _runs_in_python(node: Node) -> bool:
+    return isinstance(node.definition, HostFunction) or node.definition is HOST_CALL
 
 
 def _order(graph: Any, program: Any) -> dict[Node, list[Node]]:

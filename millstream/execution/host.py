@@ -42,6 +42,8 @@ class HostFunction(Definition):
         self.outputs = tuple(outputs)
         self.backward_call = backward
         self.backward_handle = handle
+        self.written: dict[str, tuple[str, Any]] = {}
+        """The attributes of its nodes as files have them: kinds and values."""
         self.at_once: Callable[..., Sequence[Any]] | None = None
         """What is called with the inputs, handles first, where the graph is run in parts; see `program_call.Late`."""
 
@@ -152,9 +154,15 @@ def _call_with_composites(function: Callable[..., Any], inputs: list[Any], Tout:
 
 
 def call_on_host(
-    name: str, function: Callable[..., Sequence[Any]], inputs: Sequence[Any], outputs: Sequence[Spec] = ()
+    name: str,
+    function: Callable[..., Sequence[Any]],
+    inputs: Sequence[Any],
+    outputs: Sequence[Spec] = (),
+    written: dict[str, tuple[str, Any]] | None = None,
 ) -> list[Any]:
     """Call `function` on eager tensors, now or when the graph runs; it returns one tensor for each of `outputs`.
+
+    `written` are the attributes that its node has in files.
 
     Nothing flows back through the call. Outputs of unknown rank cut the graph: what follows is compiled when they are there.
     """
@@ -173,6 +181,7 @@ def call_on_host(
 
     once = _at_once(call)
     definition = HostFunction(name, outputs)
+    definition.written = written or {}
     definition.at_once = lambda _, *arguments: once(*arguments)
     handle = runtime.make_host(once)
     found = apply_flat(definition, [handle, handle, *inputs], {})

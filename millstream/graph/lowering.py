@@ -5,7 +5,7 @@ Refuses, by name, what has no such ops: functions of Python above all.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from millstream.base import dtypes, errors
@@ -40,8 +40,9 @@ def is_public(definition: Definition) -> bool:
 class Lowering:
     """Says one program in ops and constants alone: `result`, whose inputs and outputs have the specs that they had."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, keeps: Callable[[Node], bool] = lambda _: False) -> None:
         self.name = program.name
+        self._keeps = keeps
         self.result = Program(program.name)
         self._place: dict[Value, Value] = {}
         self._where: dict[Symbol, tuple[Value, int | None]] = {}
@@ -73,7 +74,7 @@ class Lowering:
     def _lower(self, node: Node, label: str | None) -> None:
         definition = node.definition
         inputs = [self._place[v] for v in node.inputs]
-        if definition is CONSTANT or is_public(definition) or hasattr(definition, "written_as"):
+        if definition is CONSTANT or is_public(definition) or hasattr(definition, "written_as") or self._keeps(node):
             copy = Node(definition, inputs, node.attributes, [v.spec for v in node.outputs], node.source, label)
             self.result.nodes.append(copy)
             made: Sequence[Value] = copy.outputs

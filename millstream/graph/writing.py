@@ -208,7 +208,7 @@ class NodeWriter:
     def _op(self, node: Node, written: Any) -> None:
         definition = node.definition
         if not isinstance(definition, Op):
-            self._reference(node, written)
+            self._other(node, written)
             return
         written.op = definition.name
         self.library.used[definition.name] = definition
@@ -231,11 +231,13 @@ class NodeWriter:
             written.attr[name].CopyFrom(value)
         self._place_outputs(node, written.name, starts(definition, attributes))
 
-    def _reference(self, node: Node, written: Any) -> None:
-        """Write a node that makes, changes or reads a variable that is no resource."""
+    def _other(self, node: Node, written: Any) -> None:
+        """Write a node that is no op of ours: of a variable that is no resource, or one that runs in Python."""
         written.op = node.definition.name
-        written.input.extend(self.place[v] for v in node.inputs)
-        for name, (kind, value) in node.definition.written_as(node).items():  # type: ignore[attr-defined]
+        written.input.extend(self.place[v] for v in node.inputs if v in self.place)
+        written_as = getattr(node.definition, "written_as", None)
+        found = written_as(node) if written_as is not None else getattr(node.definition, "written", {})
+        for name, (kind, value) in found.items():
             written.attr[name].CopyFrom(to_message(kind, value, self.library.name_of))
         self._place_outputs(node, written.name, {"output": 0})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from millstream.api.public import publish
 from millstream.base.messages import message
+from millstream.summary import version_1  # noqa: F401 - publishes itself
 
 for _name in (
     "Event",

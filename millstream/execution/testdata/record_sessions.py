@@ -1,16 +1,17 @@
-"""Record what TensorFlow gives for the programs of `session_programs`. Run with a Python that has it: writes sessions.json."""
+"""Record what TensorFlow gives for the programs of `session_programs` and `graph_programs`. Run with a
+Python that has it, in millstream/execution: python -m testdata.record_sessions. Writes sessions.json."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
+from . import graph_programs  # noqa: F401 - adds its programs
+from .session_programs import PROGRAMS
 
 
 def plain(value: Any) -> Any:
@@ -38,7 +39,6 @@ def main() -> None:
     """Run all programs and write the file; failures are shown and left out."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
-    from session_programs import PROGRAMS
 
     found = {}
     for name, program in PROGRAMS.items():
