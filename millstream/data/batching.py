@@ -22,15 +22,26 @@ from millstream.data.leaves import (
     stack,
     stack_ragged,
 )
-from millstream.data.methods import DatasetMethods, positive
-from millstream.data.native import NativeReader, handle_of, is_stackable
+from millstream.data.methods import DatasetMethods, positive, whole
+from millstream.data.native import NativeReader, following, handle_of, is_stackable
 from millstream.data.sources import SliceReader
-from millstream.data.stage import AUTOTUNE, INFINITE, UNKNOWN, Counting, Element, Reader, Run, Stage, refused
+from millstream.data.stage import (
+    AUTOTUNE,
+    INFINITE,
+    UNKNOWN,
+    Counting,
+    Element,
+    Reader,
+    Run,
+    Stage,
+    is_ordered,
+    refused,
+)
 from millstream.execution.convert import to_tensor
 from millstream.execution.sparse_tensor import SparseTensor
 from millstream.execution.static_value import shape_from_tensor
 from millstream.execution.symbolic import SymbolicTensor
-from millstream.execution.tensor import EagerTensor, eager_constant, eager_from_array
+from millstream.execution.tensor import EagerTensor, eager_constant
 
 NOT_POSITIVE = "Batch size must be greater than zero."
 
@@ -43,6 +54,7 @@ class Batch(Stage):
     def __init__(self, before: Stage, spec: Any, size: Any, drop: bool, values: dict[str, Any] | None = None) -> None:
         super().__init__(spec, [before], {"size": size, **(values or {})})
         self.drop = drop
+        self.deterministic: bool | None = None
 
     def size(self, counts: list[int]) -> int:
         size, count = self.number("size"), counts[0]
@@ -60,10 +72,20 @@ class Batch(Stage):
         size = self.number("size")
         if size <= 0:
             raise refused(NOT_POSITIVE)
-        if type(self) is Batch and is_stackable(self.input.spec):
-            handle = runtime.read_batches(handle_of(before, self.input.spec), size, bool(self.drop), self.name)
-            return NativeReader(handle, self.spec, [before])
-        return BatchReader(self, before, size)
+        return self._reader(before, size, run)
+
+    def _reader(self, before: Reader, size: int, run: Run) -> Reader:
+        if type(self) is not Batch or not is_stackable(self.input.spec):
+            return BatchReader(self, before, size)
+        handle, calls = handle_of(before, self.input.spec), self.number("calls") if "calls" in self.values else 1
+        if calls == 1:
+            made = runtime.read_batches(handle, [size], bool(self.drop), self.name)
+        else:
+            tuned, ordered = calls == AUTOTUNE, is_ordered(self.deterministic, run)
+            made = runtime.read_batches_by_threads(
+                handle, size, bool(self.drop), self.name, max(calls, 0), tuned, ordered, run.budget
+            )
+        return NativeReader(made, self.spec, [before])
 
 
 class BatchReader(Counting, Reader):
@@ -95,46 +117,12 @@ class PaddedBatch(Batch):
     def __init__(self, before: Stage, spec: Any, size: Any, drop: bool, shapes: list[Any], values: list[Any]) -> None:
         super().__init__(before, spec, size, drop, {"shapes": shapes, "values": values})
 
-    def join(self, rows: list[Element]) -> Element:
-        columns = zip(*rows, strict=True)
-        shapes, values = self.values["shapes"], self.values["values"]
-        return tuple(
-            [
-                _padded(column, np.asarray(s.numpy()).tolist(), v, i)
-                for i, (column, s, v) in enumerate(zip(columns, shapes, values, strict=True))
-            ]
+    def _reader(self, before: Reader, size: int, run: Run) -> Reader:
+        shapes = [np.asarray(s.numpy()).tolist() for s in self.values["shapes"]]
+        handle = runtime.read_padded_batches(
+            handle_of(before, self.input.spec), size, bool(self.drop), shapes, self.values["values"], self.name
         )
-
-
-def _padded(column: Sequence[EagerTensor], shape: list[int], value: EagerTensor, index: int) -> EagerTensor:
-    sizes = [t._shape for t in column]
-    for given in sizes:
-        if len(given) != len(shape):
-            raise refused(
-                "All elements in a batch must have the same rank as the padded shape for component"
-                f"{index}: expected rank {len(shape)} but got element with rank {len(given)}"
-            )
-        if any(0 <= wanted < n for n, wanted in zip(given, shape, strict=True)):
-            raise errors.DataLossError(
-                None,
-                None,
-                f"Attempted to pad to a smaller size than the input element: an element of component {index} has shape "
-                f"{list(given)}, the padded shape is {shape}.",
-            )
-    full = [max((s[i] for s in sizes), default=0) if n < 0 else n for i, n in enumerate(shape)]
-    first = column[0]
-    if all(s == tuple(full) for s in sizes):
-        return stack(TensorSpec(None, first.dtype), column, index)  # type: ignore[no-any-return]
-    if first.dtype is dtypes.string:
-        result = np.full([len(column), *full], value.numpy(), object)
-    else:
-        result = np.full([len(column), *full], value._array(), first.dtype.as_numpy_dtype)
-    for i, tensor in enumerate(column):
-        place: Any = (i, *(slice(n) for n in tensor._shape))
-        result[place] = tensor._array()
-    return (
-        eager_constant(result, first.dtype) if first.dtype is dtypes.string else eager_from_array(result, first.dtype)
-    )
+        return NativeReader(handle, self.spec, [before])
 
 
 class RaggedBatch(Batch):
@@ -216,6 +204,8 @@ class Unbatch(Stage):
         return counts[0] * int(leads.pop())  # type: ignore[arg-type]
 
     def reader(self, run: Run) -> Reader:
+        if is_stackable(self.input.spec):
+            return following(runtime.read_unbatched, self, run, self.name)
         return _UnbatchReader(self, self.input.reader(run))
 
 
@@ -276,7 +266,12 @@ class Rebatch(Stage):
 
     def reader(self, run: Run) -> Reader:
         sizes = [int(s) if isinstance(s, int) else int(s.numpy()) for s in self.values["sizes"]]
-        return _RebatchReader(self, Unbatch(self.input).reader(run), sizes)
+        rows = Unbatch(self.input)
+        before = rows.reader(run)
+        if is_stackable(self.input.spec):
+            handle = runtime.read_batches(handle_of(before, rows.spec), sizes, bool(self.drop), self.name)
+            return NativeReader(handle, self.spec, [before])
+        return _RebatchReader(self, before, sizes)
 
 
 class _RebatchReader(Counting, Reader):
@@ -315,8 +310,9 @@ class BatchingMethods(DatasetMethods):
         Args:
           batch_size: how many; the last batch may have fewer.
           drop_remainder: whether a last batch of fewer is left out. The first size is known then.
-          num_parallel_calls: taken and checked; batches are made one by one.
-          deterministic: taken; the order is always kept.
+          num_parallel_calls: how many batches of tensors are joined at once, in threads; tf.data.AUTOTUNE chooses. None: one by
+            one. Ragged and sparse elements are always joined one by one.
+          deterministic: whether the order is kept when several are joined at once; None asks the dataset's options.
 
         Raises:
           tf.errors.InvalidArgumentError: `batch_size` is not above zero; while iterating, where shapes differ.
@@ -325,11 +321,15 @@ class BatchingMethods(DatasetMethods):
         [[0, 1], [2, 3], [4]]
         """
         size = positive(batch_size, NOT_POSITIVE)
-        if isinstance(num_parallel_calls, int) and num_parallel_calls < 1 and num_parallel_calls != AUTOTUNE:
+        calls = None if num_parallel_calls is None else whole(num_parallel_calls)
+        if isinstance(calls, int) and calls < 1 and calls != AUTOTUNE:
             raise refused("num_parallel_calls must be greater than zero.")
         drop = bool(drop_remainder)
         spec = nest.map_structure(lambda s: batched_spec(s, _lead(size, drop)), self._stage.spec)
-        return self._then(Batch(self._stage, spec, size, drop))
+        stage = Batch(self._stage, spec, size, drop, {} if calls is None else {"calls": calls})
+        if calls is not None:
+            stage.name, stage.deterministic = "ParallelBatch", deterministic
+        return self._then(stage)
 
     def padded_batch(
         self,

@@ -8,7 +8,7 @@ from typing import Any
 from millstream import _runtime as runtime
 from millstream.base import errors
 from millstream.data.methods import DatasetMethods, whole
-from millstream.data.native import following
+from millstream.data.native import NativeReader, Turns, TurnsReader, following
 from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage, refused
 from millstream.data.storage import ElementWriter, read_elements
 from millstream.execution.symbolic import SymbolicTensor
@@ -36,13 +36,6 @@ class Prefetch(Stage):
         return following(runtime.read_ahead, self, run, AUTOTUNED_BUFFER if tuned else size, tuned, run.budget)
 
 
-class Store:
-    """The elements of a whole iteration, once there was one. All iterators over a cached dataset share it."""
-
-    def __init__(self) -> None:
-        self.kept: list[Element] | None = None
-
-
 class Cache(Stage):
     """Elements kept when they are first made."""
 
@@ -50,7 +43,7 @@ class Cache(Stage):
 
     def __init__(self, before: Stage, filename: Any) -> None:
         super().__init__(before.spec, [before], {"filename": filename})
-        self.store = Store()
+        self.store = runtime.make_cache()  # all iterators share it
 
     def size(self, counts: list[int]) -> int:
         return counts[0]
@@ -58,7 +51,8 @@ class Cache(Stage):
     def reader(self, run: Run) -> Reader:
         path = _text(self.values["filename"])
         if not path:
-            return _CacheReader(self, run)
+            before = TurnsReader(_CacheInput(self, run), self.spec)
+            return NativeReader(runtime.read_cached(before.handle, self.store), self.spec, [before])
         if os.path.exists(path + CACHE_ENDING):
             return _FileReader(path + CACHE_ENDING, self)
         return _FileCacheReader(self, self.input.reader(run), path)
@@ -74,39 +68,21 @@ def _text(value: Any) -> str:
     return found.decode() if isinstance(found, bytes) else str(found)
 
 
-class _CacheReader(Reader):
-    """Keeps elements while they are made (`before`), or gives those that are kept."""
+class _CacheInput(Turns):
+    """The reader before a cache; none where the elements are there."""
 
     def __init__(self, stage: Cache, run: Run) -> None:
-        self.stage, self.run, self.at = stage, run, 0
-        self.before = stage.input.reader(run) if stage.store.kept is None else None
-        self.elements: list[Element] = stage.store.kept or []
+        super().__init__(None if stage.store.is_whole() else stage.input.reader(run), stage.spec)
+        self.stage, self.run = stage, run
 
-    def __next__(self) -> Element:
-        if self.before is None:
-            if self.at >= len(self.elements):
-                raise StopIteration
-            self.at += 1
-            return self.elements[self.at - 1]
-        try:
-            element = self.before.__next__()
-        except StopIteration:
-            if self.stage.store.kept is None:
-                self.stage.store.kept = self.elements
-            raise
-        self.elements.append(element)
-        return element
+    def following(self, empty: bool) -> Reader | None:
+        return None
 
-    def state(self) -> Any:
-        elements = [list(e) for e in self.elements]
-        return [None if self.before is None else self.before.state(), elements, self.at]
+    def position(self) -> Any:
+        return 0
 
-    def restore(self, state: Any) -> None:
-        self.elements, self.at = [tuple(e) for e in state[1]], state[2]
-        self.before = None
-        if state[0] is not None:
-            self.before = self.stage.input.reader(self.run)
-            self.before.restore(state[0])
+    def move(self, position: Any, more: bool) -> None:
+        self.now = self.stage.input.reader(self.run) if more else None
 
 
 class _FileCacheReader(Reader):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from millstream import _runtime as runtime
 from millstream.base import errors
 from millstream.data.methods import DatasetMethods, whole
+from millstream.data.native import NestedReader
 from millstream.data.nesting import DatasetSpec
-from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage, refused
+from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage, is_ordered, refused
 from millstream.data.traced import Traced
 
 
@@ -24,50 +24,7 @@ class FlatMap(Stage):
         super().__init__(function.spec.element_spec, [before], functions=[function])
 
     def reader(self, run: Run) -> Reader:
-        return _FlatReader(self, self.input.reader(run), run)
-
-
-class _Opener:
-    """Makes the reader of the dataset that a function makes of an element."""
-
-    def __init__(self, stage: Stage, run: Run) -> None:
-        self.stage, self.run, self.function = stage, run, stage.begun()[0]
-
-    def __call__(self, element: Element, index: int) -> Reader:
-        try:
-            return self.function(element)[0]._stage.reader(self.run)  # type: ignore[no-any-return]
-        except errors.OpError as error:
-            raise self.stage.failed(error, index, function=True) from error
-
-
-class _FlatReader(Reader):
-    def __init__(self, stage: Stage, before: Reader, run: Run) -> None:
-        self.before, self.open, self.index = before, _Opener(stage, run), -1
-        self.element: Element | None = None
-        self.inner: Reader | None = None
-
-    def __next__(self) -> Element:
-        while True:
-            if self.inner is not None:
-                try:
-                    return self.inner.__next__()
-                except StopIteration:
-                    self.inner = None
-            self.element = self.before.__next__()
-            self.index += 1
-            self.inner = self.open(self.element, self.index)
-
-    def state(self) -> Any:
-        inner = None if self.inner is None else [list(self.element or ()), self.inner.state()]
-        return [self.before.state(), self.index, inner]
-
-    def restore(self, state: Any) -> None:
-        self.before.restore(state[0])
-        self.index, self.inner = state[1], None
-        if state[2] is not None:
-            self.element = tuple(state[2][0])
-            self.inner = self.open(self.element, self.index)
-            self.inner.restore(state[2][1])
+        return _nested(self, run, runtime.read_nested, 1, 1)
 
 
 class Interleave(Stage):
@@ -84,137 +41,26 @@ class Interleave(Stage):
         self.deterministic = deterministic
 
     def reader(self, run: Run) -> Reader:
-        return _InterleaveReader(self, self.input.reader(run), run)
+        calls, cycle = self.number("calls") if "calls" in self.values else 1, self.number("cycle")
+        cycle = max(calls, os.cpu_count() or 1) if cycle == AUTOTUNE else cycle
+        block = self.number("block")
+        if calls == 1 or cycle == 1:
+            return _nested(self, run, runtime.read_nested, cycle, block)
+        ordered = is_ordered(self.deterministic, run)
+        return _nested(self, run, runtime.read_nested_by_threads, cycle, block, max(calls, 0), ordered)
 
 
-class _Place:
-    """One of the datasets under way: its reader, or the blocks of it that threads are making."""
+def _nested(stage: Stage, run: Run, make: Callable[..., Any], cycle: int, *more: Any) -> Reader:
+    function = stage.begun()[0]
 
-    def __init__(self, element: Element, index: int, reader: Reader) -> None:
-        self.element, self.index, self.reader = element, index, reader
-        self.ahead: Future[tuple[list[Element], BaseException | None]] | None = None
-        self.ready: deque[Element] = deque()
-        self.ended: BaseException | None = None
+    def opened(element: Element, index: int) -> Reader:
+        try:
+            return function(element)[0]._stage.reader(run)  # type: ignore[no-any-return]
+        except errors.OpError as error:
+            raise stage.failed(error, index, function=True) from error
 
-
-class _InterleaveReader(Reader):
-    """With `calls`, the next block of each dataset is made by a thread while others are read: at most `cycle` blocks wait."""
-
-    def __init__(self, stage: Interleave, before: Reader, run: Run) -> None:
-        self.before, self.open, self.index = before, _Opener(stage, run), -1
-        cycle = stage.number("cycle")
-        threads = stage.number("calls") if "calls" in stage.values else 0
-        threads = (os.cpu_count() or 1) if threads == AUTOTUNE else threads
-        self.cycle = cycle if cycle != AUTOTUNE else max(threads, os.cpu_count() or 1)
-        self.block = stage.number("block")
-        self.places: list[_Place | None] = [None] * self.cycle
-        self.at, self.taken, self.ended = 0, 0, False
-        self.pool: ThreadPoolExecutor | None = None
-        if threads > 1:
-            self.pool = ThreadPoolExecutor(min(threads, self.cycle), "millstream-interleave")
-
-    def _turn(self) -> None:
-        self.at, self.taken = (self.at + 1) % self.cycle, 0
-
-    def __next__(self) -> Element:
-        if self.pool is not None and self.index < 0 and not self.ended:
-            # Threads begin with all datasets of the cycle at once.
-            for i in range(self.cycle):
-                self._open(i)
-        idle = 0
-        while True:
-            place = self.places[self.at] or self._open(self.at)
-            if place is None:
-                idle += 1
-                if idle > self.cycle:
-                    raise StopIteration
-                self._turn()
-                continue
-            idle = 0
-            try:
-                element = self._from(place)
-            except StopIteration:
-                self.places[self.at] = None
-                self._turn()
-                continue
-            self.taken += 1
-            if self.taken == self.block:
-                self._turn()
-            return element
-
-    def _open(self, at: int) -> _Place | None:
-        """Open the next dataset in a place; None where there is no more."""
-        found = None if self.ended else next(self.before, None)
-        if found is None:
-            self.ended = True
-            return None
-        self.index += 1
-        place = _Place(found, self.index, self.open(found, self.index))
-        self.places[at] = place
-        self._ask(place)
-        return place
-
-    def _ask(self, place: _Place) -> None:
-        if self.pool is not None and place.ahead is None and place.ended is None:
-            place.ahead = self.pool.submit(_read_block, place.reader, self.block)
-
-    def _from(self, place: _Place) -> Element:
-        if self.pool is None:
-            return place.reader.__next__()
-        while not place.ready:
-            if place.ended is not None:
-                raise place.ended
-            self._ask(place)
-            assert place.ahead is not None
-            elements, place.ended = place.ahead.result()
-            place.ahead = None
-            place.ready.extend(elements)
-        element = place.ready.popleft()
-        if not place.ready:
-            self._ask(place)
-        return element
-
-    def state(self) -> Any:
-        places: list[Any] = []
-        for place in self.places:
-            if place is None:
-                places.append(None)
-                continue
-            if place.ahead is not None:
-                elements, place.ended = place.ahead.result()
-                place.ahead = None
-                place.ready.extend(elements)
-            held = [list(e) for e in place.ready]
-            places.append([list(place.element), place.index, place.reader.state(), held, place.ended is not None])
-        return [self.before.state(), self.index, self.at, self.taken, self.ended, places]
-
-    def restore(self, state: Any) -> None:
-        self.before.restore(state[0])
-        self.index, self.at, self.taken, self.ended = state[1:5]
-        self.places = [None] * self.cycle
-        for i, saved in enumerate(state[5]):
-            if saved is None:
-                continue
-            element = tuple(saved[0])
-            place = _Place(element, saved[1], self.open(element, saved[1]))
-            place.reader.restore(saved[2])
-            place.ready = deque(tuple(e) for e in saved[3])
-            place.ended = StopIteration() if saved[4] else None
-            self.places[i] = place
-
-    def __del__(self) -> None:
-        if self.pool is not None:
-            self.pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _read_block(reader: Reader, count: int) -> tuple[list[Element], BaseException | None]:
-    found: list[Element] = []
-    try:
-        for _ in range(count):
-            found.append(reader.__next__())
-    except BaseException as error:  # raised where the reader gets there
-        return found, error
-    return found, None
+    before = stage.input.reader(run)
+    return NestedReader(make, before, (stage.input.spec, stage.spec), opened, cycle, *more)
 
 
 def _gives_dataset(function: Callable[..., Any], before: Stage, stage: str) -> Traced:
@@ -257,8 +103,9 @@ class CombiningMethods(DatasetMethods):
           map_func: gives a dataset.
           cycle_length: how many datasets are under way at a time; None and -1: one for each processor.
           block_length: how many elements are taken of one dataset before the next has its turn; 1 where it is None.
-          num_parallel_calls: how many threads read ahead, a block for each dataset; None: none.
-          deterministic: taken; the order is always kept.
+          num_parallel_calls: how many threads read ahead, two blocks of each dataset (more elements where those are small);
+            tf.data.AUTOTUNE begins with two and adds some while elements are waited for. None: none.
+          deterministic: whether the order is kept when threads read; None asks the dataset's options.
 
         Raises:
           TypeError: the function gives no dataset.

@@ -11,8 +11,8 @@ from millstream.base.specs import TensorSpec
 from millstream.data.consuming import reduced
 from millstream.data.leaves import leaf_specs, normalized, relaxed, spec_of
 from millstream.data.methods import DatasetMethods, whole
-from millstream.data.native import following, function_of
-from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage
+from millstream.data.native import following, function_of, parts_of
+from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage, is_ordered
 from millstream.data.traced import Traced
 
 
@@ -37,8 +37,7 @@ class Map(Stage):
         calls = self.number("calls") if "calls" in self.values else 1
         if calls == 1:
             return following(runtime.read_mapped, self, run, function, self.name)
-        deterministic = self.deterministic if self.deterministic is not None else run.options.deterministic
-        tuned, ordered = calls == AUTOTUNE, deterministic is None or deterministic
+        tuned, ordered = calls == AUTOTUNE, is_ordered(self.deterministic, run)
         return following(
             runtime.read_mapped_by_threads, self, run, function, self.name, max(calls, 0), tuned, ordered, run.budget
         )
@@ -72,36 +71,17 @@ class Scan(Stage):
 
     def __init__(self, before: Stage, state: Any, function: Traced, spec: Any) -> None:
         super().__init__(spec, [before], {"state": nest.flatten(state)}, [function])
-        self.width = len(nest.flatten(state))
 
     def size(self, counts: list[int]) -> int:
         return counts[0]
 
     def reader(self, run: Run) -> Reader:
-        return _ScanReader(self, self.input.reader(run))
-
-
-class _ScanReader(Reader):
-    def __init__(self, stage: Scan, before: Reader) -> None:
-        self.stage, self.before, self.function, self.index = stage, before, stage.begun()[0], -1
-        self.held: tuple[Any, ...] = tuple(stage.values["state"])
-
-    def __next__(self) -> Element:
-        element = self.before.__next__()
-        self.index += 1
-        try:
-            found = self.function((*self.held, *element))
-        except errors.OpError as error:
-            raise self.stage.failed(error, self.index, function=True) from error
-        self.held = tuple(found[: self.stage.width])
-        return tuple(found[self.stage.width :])
-
-    def state(self) -> Any:
-        return [self.before.state(), self.index, list(self.held)]
-
-    def restore(self, state: Any) -> None:
-        self.before.restore(state[0])
-        self.index, self.held = state[1], tuple(state[2])
+        held = self.functions[0].spec[0]
+        parts, state = parts_of(held), tuple(self.values["state"])
+        tensors = state if parts is None else parts.flat(state)
+        return following(
+            runtime.read_scanned, self, run, function_of(self, (held, self.input.spec)), tensors, self.name
+        )
 
 
 class IgnoreErrors(Stage):

@@ -35,7 +35,7 @@ def is_stackable(spec: Any) -> bool:
     return all(type(s) is TensorSpec and s.dtype not in _HANDLES for s in leaf_specs(spec))
 
 
-class _Parts:
+class Parts:
     """How leaves become tensors of the runtime, and come back."""
 
     def __init__(self, specs: Sequence[Any]) -> None:
@@ -60,9 +60,10 @@ class _Parts:
         return tuple(leaves)
 
 
-def _parts_of(spec: Any) -> _Parts | None:
+def parts_of(spec: Any) -> Parts | None:
+    """Return how elements of a spec become tensors; None where they are."""
     specs = leaf_specs(spec)
-    return None if is_stackable(spec) else _Parts(specs)
+    return None if is_stackable(spec) else Parts(specs)
 
 
 class NativeReader(Reader):
@@ -70,7 +71,7 @@ class NativeReader(Reader):
 
     def __init__(self, handle: Any, spec: Any, before: Sequence[Reader] = ()) -> None:
         self.handle, self.before = handle, tuple(before)
-        self._parts = _parts_of(spec)
+        self._parts = parts_of(spec)
         self._next: Callable[[], Element] = handle.next
 
     def __next__(self) -> Element:
@@ -101,12 +102,15 @@ class NativeReader(Reader):
     def restore(self, state: Any) -> None:
         self.handle.pause()
         try:
-            for reader, part in zip(self.before, state[0], strict=True):
-                reader.restore(part)
-            if not self.handle.restore(state[1]):
-                raise errors.DataLossError(None, None, "The state of an iterator is that of another pipeline.")
+            self._restore_own(state)
         finally:
             self.handle.go_on()
+
+    def _restore_own(self, state: Any) -> None:
+        for reader, part in zip(self.before, state[0], strict=True):
+            reader.restore(part)
+        if not self.handle.restore(state[1]):
+            raise errors.DataLossError(None, None, "The state of an iterator is that of another pipeline.")
 
 
 class Turns:
@@ -149,21 +153,68 @@ class TurnsReader(NativeReader):
             raise errors.DataLossError(None, None, "The state of an iterator is that of another pipeline.")
 
 
+class NestedReader(NativeReader):
+    """Reads what elements stand for. `open_nested(element, index)` makes those readers; `cycle` of them are under way."""
+
+    def __init__(
+        self,
+        make: Callable[..., Any],
+        before: Reader,
+        specs: tuple[Any, Any],
+        open_nested: Callable[[Element, int], Reader],
+        cycle: int,
+        *more: Any,
+    ) -> None:
+        nested: list[Reader | None] = [None] * cycle
+        given, (before_spec, spec) = parts_of(specs[0]), specs
+
+        def opened(place: int, index: int, *tensors: Any) -> Any:
+            reader = open_nested(tensors if given is None else given.packed(tensors), index)
+            nested[place] = reader
+            return handle_of(reader, spec)
+
+        super().__init__(make(handle_of(before, before_spec), opened, cycle, *more), spec, [before])
+        self.nested = nested
+
+    def state(self) -> Any:
+        self.handle.pause()
+        try:
+            marks = self._marks()
+            # The first marks say which places are open; a reader stays in its place when it has ended.
+            nested = [r.state() if r is not None and is_open else None for r, is_open in zip(self.nested, marks)]
+            return [[b.state() for b in self.before], marks, nested]
+        finally:
+            self.handle.go_on()
+
+    def restore(self, state: Any) -> None:
+        self.handle.pause()
+        try:
+            self._restore_own(state)
+            for reader, part in zip(self.nested, state[2], strict=True):
+                if part is not None and reader is not None:
+                    reader.restore(part)
+        finally:
+            self.handle.go_on()
+
+
 def handle_of(reader: Reader, spec: Any) -> Any:
     """Return the runtime's reader of what a reader gives."""
     if isinstance(reader, NativeReader):
         return reader.handle
-    parts = _parts_of(spec)
+    parts = parts_of(spec)
     return runtime.read_python(reader.__next__ if parts is None else lambda: parts.flat(reader.__next__()))
 
 
-def function_of(stage: Stage) -> Any:
-    """Return the only function of a stage for readers of the runtime: its plans, or where it has none itself."""
+def function_of(stage: Stage, spec: Any = None) -> Any:
+    """Return the only function of a stage for readers of the runtime: its plans, or where it has none itself.
+
+    It takes the elements of the input, or where it is given leaves of `spec`.
+    """
     function = stage.functions[0]
     found = function.mapped(stage.scope)
     if found is not None:
         return found
-    call, given, made = stage.begun()[0], _parts_of(stage.input.spec), _parts_of(function.spec)
+    call, given, made = stage.begun()[0], parts_of(spec or stage.input.spec), parts_of(function.spec)
 
     def called(*tensors: Any) -> Sequence[Any]:
         result = call(tensors if given is None else given.packed(tensors))

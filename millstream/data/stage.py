@@ -56,6 +56,12 @@ class Run:
         return reader.__next__()
 
 
+def is_ordered(deterministic: bool | None, run: Run) -> bool:
+    """Whether elements that threads make keep their order: as a stage says, or else the options."""
+    found = run.options.deterministic if deterministic is None else deterministic
+    return found is None or bool(found)
+
+
 class Reader(Iterator[Element]):
     """Makes the elements of a stage one by one. An error ends one element, not the reader."""
 

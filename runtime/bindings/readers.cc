@@ -82,6 +82,13 @@ void thread_ends(void* given) {
   delete made;
 }
 
+bool stop_was_asked(Failure& failure) {
+  const Lock lock;
+  if (PyErr_CheckSignals() == 0) return false;
+  failure = python_failure();
+  return true;
+}
+
 PyObject* decorate = nullptr;  // (error, stage, index, in_function) -> error
 
 // Raises a failure as an exception of Python.
@@ -271,6 +278,10 @@ struct FunctionHandle {
   FunctionRef function;
 };
 
+struct CacheHandle {
+  CacheRef cache;
+};
+
 struct BudgetHandle {
   BudgetRef budget;
 };
@@ -355,25 +366,47 @@ OpenFile opener(const nb::object& open) {
   };
 }
 
+// The handle that Python gave, or nothing where it gave None; false where it failed.
+bool reader_of(PyObject* answer, ReaderRef& reader, Failure& failure) {
+  bool good = answer != nullptr;
+  if (good && answer != Py_None) {
+    Handle* handle = nullptr;
+    good = nb::try_cast<Handle*>(nb::handle(answer), handle) && handle;
+    if (good) {
+      reader = handle->reader;
+    } else {
+      PyErr_SetString(PyExc_TypeError, "What Python makes to be read is a reader or None.");
+    }
+  }
+  Py_XDECREF(answer);
+  if (!good) failure = python_failure();
+  return good;
+}
+
 NextTurn turns_of(const nb::object& turns) {
   return [turns = held(turns.ptr())](bool empty, ReaderRef& next, Failure& failure) {
     const Lock lock;
     PyObject* arguments = Py_BuildValue("(O)", empty ? Py_True : Py_False);
     PyObject* answer = arguments ? call_python(turns.get(), arguments) : nullptr;
     Py_XDECREF(arguments);
-    bool good = answer != nullptr;
-    if (good && answer != Py_None) {
-      Handle* handle = nullptr;
-      good = nb::try_cast<Handle*>(nb::handle(answer), handle) && handle;
-      if (good) {
-        next = handle->reader;
-      } else {
-        PyErr_SetString(PyExc_TypeError, "The next turn is a reader or None.");
-      }
+    return reader_of(answer, next, failure);
+  };
+}
+
+// open(place, index, *tensors) -> the reader of what an element stands for
+OpenNested nested_opener(const nb::object& open) {
+  return [open = held(open.ptr())](int64_t place, int64_t index, const Element& element, ReaderRef& opened,
+                                   Failure& failure) {
+    const Lock lock;
+    PyObject* arguments = PyTuple_New(static_cast<Py_ssize_t>(element.size() + 2));
+    PyTuple_SET_ITEM(arguments, 0, PyLong_FromLongLong(place));
+    PyTuple_SET_ITEM(arguments, 1, PyLong_FromLongLong(index));
+    for (size_t i = 0; i < element.size(); ++i) {
+      PyTuple_SET_ITEM(arguments, static_cast<Py_ssize_t>(i + 2), wrap(Tensor(element[i])));
     }
-    Py_XDECREF(answer);
-    if (!good) failure = python_failure();
-    return good;
+    PyObject* answer = call_python(open.get(), arguments);
+    Py_DECREF(arguments);
+    return reader_of(answer, opened, failure) && opened;
   };
 }
 
@@ -386,7 +419,7 @@ std::vector<Tensor> tensors_of(const nb::handle& given) {
 }  // namespace
 
 void add_readers(nb::module_& m) {
-  reader_hooks = {thread_begins, thread_ends, capture};
+  reader_hooks = {thread_begins, thread_ends, capture, stop_was_asked};
   nb::class_<Handle>(m, "ReaderHandle", "A reader of the runtime. Private to millstream.data.")
       .def("next", following, "The next element as a tuple of tensors; StopIteration at the end.")
       .def("read", read_many, "At most so many elements.")
@@ -445,7 +478,8 @@ void add_readers(nb::module_& m) {
     const Unlock unlock;
     stop_readers(seconds);
   });
-  m.def("read_python", [](const nb::object& next) { return handle_of(std::make_shared<PythonReader>(held(next.ptr()))); });
+  m.def("read_python",
+        [](const nb::object& next) { return handle_of(std::make_shared<PythonReader>(held(next.ptr()))); });
   m.def("read_range", [](int dtype, int64_t start, int64_t step, int64_t count) {
     return handle_of(read_range(static_cast<DType>(dtype), start, step, count));
   });
@@ -453,7 +487,8 @@ void add_readers(nb::module_& m) {
         [](const nb::object& columns, int64_t count) { return handle_of(read_rows(tensors_of(columns), count)); });
   m.def("read_files", [](Handle& names, const nb::object& open, int kind, int64_t length, int64_t header,
                          int64_t footer, const std::string& stage) {
-    return handle_of(read_files(names.reader, opener(open), static_cast<FileKind>(kind), {length, header, footer}, stage));
+    return handle_of(
+        read_files(names.reader, opener(open), static_cast<FileKind>(kind), {length, header, footer}, stage));
   });
   m.def("read_csv", [](Handle& names, const nb::object& open, const nb::object& defaults,
                        const std::vector<int64_t>& chosen, const std::string& delimiter, bool quotes, bool header,
@@ -482,14 +517,51 @@ void add_readers(nb::module_& m) {
     for (const Handle* part : parts) readers.push_back(part->reader);
     return handle_of(read_zipped(std::move(readers)));
   });
-  m.def("read_numbered",
-        [](Handle& before, int64_t start) { return handle_of(read_numbered(before.reader, start)); });
+  m.def("read_numbered", [](Handle& before, int64_t start) { return handle_of(read_numbered(before.reader, start)); });
   m.def("read_shuffled", [](Handle& before, int64_t size, uint64_t seed, uint64_t seed2) {
     return handle_of(read_shuffled(before.reader, size, seed, seed2));
   });
-  m.def("read_batches", [](Handle& before, int64_t size, bool drop, const std::string& stage) {
-    return handle_of(read_batches(before.reader, size, drop, stage));
+  m.def("read_scanned",
+        [](Handle& before, FunctionHandle& function, const nb::object& state, const std::string& stage) {
+          return handle_of(read_scanned(before.reader, function.function, tensors_of(state), stage));
+        });
+  m.def("read_batches", [](Handle& before, const std::vector<int64_t>& sizes, bool drop, const std::string& stage) {
+    if (sizes.empty()) throw nb::value_error("Batches have sizes.");
+    return handle_of(read_batches(before.reader, sizes, drop, stage));
   });
+  m.def("read_batches_by_threads", [](Handle& before, int64_t size, bool drop, const std::string& stage, int64_t most,
+                                      bool tuned, bool ordered, BudgetHandle& budget) {
+    return handle_of(read_mapped_by_threads(read_groups(before.reader, size, drop), joining(), stage,
+                                            {most, tuned, ordered, budget.budget}));
+  });
+  m.def("read_padded_batches",
+        [](Handle& before, int64_t size, bool drop, const std::vector<std::vector<int64_t>>& shapes,
+           const nb::object& values, const std::string& stage) {
+          std::vector<Tensor> fillers = tensors_of(values);
+          if (fillers.size() != shapes.size()) throw nb::value_error("There are as many shapes as values.");
+          std::vector<Padding> paddings;
+          for (size_t i = 0; i < shapes.size(); ++i) {
+            if (fillers[i].rank) throw nb::value_error("A padding value is a scalar.");
+            paddings.push_back({shapes[i], fillers[i]});
+          }
+          return handle_of(read_padded_batches(before.reader, size, drop, std::move(paddings), stage));
+        });
+  m.def("read_unbatched",
+        [](Handle& before, const std::string& stage) { return handle_of(read_unbatched(before.reader, stage)); });
+  nb::class_<CacheHandle>(m, "Cache").def("is_whole", [](CacheHandle& handle) {
+    std::lock_guard lock(handle.cache->mutex);
+    return handle.cache->elements != nullptr;
+  });
+  m.def("make_cache", [] { return CacheHandle{std::make_shared<Cache>()}; });
+  m.def("read_cached",
+        [](Handle& before, CacheHandle& cache) { return handle_of(read_cached(before.reader, cache.cache)); });
+  m.def("read_nested", [](Handle& before, const nb::object& open, int64_t cycle, int64_t block) {
+    return handle_of(read_nested(before.reader, nested_opener(open), cycle, block));
+  });
+  m.def("read_nested_by_threads",
+        [](Handle& before, const nb::object& open, int64_t cycle, int64_t block, int64_t threads, bool ordered) {
+          return handle_of(read_nested_by_threads(before.reader, nested_opener(open), cycle, block, threads, ordered));
+        });
   m.def("read_ahead", [](Handle& before, int64_t size, bool tuned, BudgetHandle& budget) {
     return handle_of(read_ahead(before.reader, size, tuned, budget.budget));
   });

@@ -1,6 +1,7 @@
 // Elements joined along a new first axis. Their bytes go straight to where they stay.
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "data/reader.h"
 #include "memory/objects.h"
@@ -96,69 +97,148 @@ class Column {
   bool is_text_ = false;
 };
 
+// The components of a batch that is being made.
+class Columns {
+ public:
+  void begin(const Element& row, int64_t capacity) {
+    columns_.resize(row.size());
+    rows_ = 0;
+    wrong_.clear();
+    for (size_t i = 0; i < row.size(); ++i) columns_[i].begin(row[i], capacity);
+  }
+
+  // After a row that does not fit, others are not looked at.
+  void add(Element& row) {
+    for (size_t i = 0; wrong_.empty() && i < row.size(); ++i) {
+      if (columns_[i].fits(row[i])) {
+        columns_[i].add(std::move(row[i]));
+        continue;
+      }
+      wrong_ = "Cannot batch tensors with different shapes in component " + std::to_string(i) +
+               ". First element had shape " + columns_[i].sizes() + " and element " + std::to_string(rows_) +
+               " had shape " + brackets(row[i]) + ".";
+    }
+    ++rows_;
+  }
+
+  // False where a row did not fit.
+  bool finish(Element& out, Failure& failure) {
+    out.clear();
+    for (Column& column : columns_) out.push_back(column.finish());
+    if (wrong_.empty()) return true;
+    failure = failure_of(invalid(std::move(wrong_)));
+    return false;
+  }
+
+ private:
+  std::vector<Column> columns_;
+  std::string wrong_;
+  int64_t rows_ = 0;
+};
+
+// The sizes of batches take turns.
 class Batches final : public Reader {
  public:
-  Batches(ReaderRef before, int64_t size, bool drop, std::string stage)
-      : before_(std::move(before)), size_(size), drop_(drop), stage_(std::move(stage)) {}
+  Batches(ReaderRef before, std::vector<int64_t> sizes, bool drop, std::string stage)
+      : before_(std::move(before)), sizes_(std::move(sizes)), drop_(drop), stage_(std::move(stage)) {}
 
   Found next(Element& out, Failure& failure) override {
+    const int64_t size = sizes_[static_cast<size_t>(turn_++) % sizes_.size()];
     int64_t rows = 0;
     Element row;
-    bool fits = true;
-    std::string wrong;
-    for (; rows < size_; ++rows) {
+    for (; rows < size; ++rows) {
       const Found found = before_->next(row, failure);
       if (found == Found::failure) return found;
       if (found == Found::end) break;
-      if (rows == 0) begin(row);
-      for (size_t i = 0; fits && i < row.size(); ++i) {
-        fits = columns_[i].fits(row[i]);
-        if (fits) {
-          columns_[i].add(std::move(row[i]));
-          continue;
-        }
-        wrong = "Cannot batch tensors with different shapes in component " + std::to_string(i) +
-                ". First element had shape " + columns_[i].sizes() + " and element " + std::to_string(rows) +
-                " had shape " + brackets(row[i]) + ".";
-      }
+      // A batch may be asked for that is larger than memory: the first one grows with what comes.
+      constexpr int64_t first_rows = 64;
+      if (rows == 0) columns_.begin(row, std::min(size, std::max(expected_, first_rows)));
+      columns_.add(row);
+      if (interrupted(failure)) return Found::failure;
     }
-    const bool whole = rows == size_;
-    out.clear();
-    for (Column& column : columns_) out.push_back(column.finish());
-    if (rows == 0 || (drop_ && !whole)) return Found::end;
+    if (rows == 0) return Found::end;
+    const bool good = columns_.finish(out, failure);
+    if (drop_ && rows < size) return Found::end;
     expected_ = rows;
     const int64_t index = index_++;
-    if (fits) return Found::element;
-    failure = failure_of(invalid(std::move(wrong)));
+    if (good) return Found::element;
     failure.stage = stage_;
     failure.index = index;
     return Found::failure;
   }
 
-  void save(Marks& marks) override { marks.put(index_); }
-  bool restore(Marks& marks) override { return marks.take(index_); }
+  void save(Marks& marks) override {
+    marks.put(index_);
+    marks.put(turn_);
+  }
+  bool restore(Marks& marks) override { return marks.take(index_) && marks.take(turn_) && turn_ >= 0; }
 
  private:
-  // A batch may be asked for that is larger than memory: the first one grows with what comes.
-  void begin(const Element& row) {
-    constexpr int64_t first_rows = 64;
-    columns_.resize(row.size());
-    const int64_t rows = std::min(size_, std::max(expected_, first_rows));
-    for (size_t i = 0; i < row.size(); ++i) columns_[i].begin(row[i], rows);
-  }
+  ReaderRef before_;
+  std::vector<int64_t> sizes_;
+  bool drop_;
+  std::string stage_;
+  Columns columns_;
+  int64_t expected_ = 0, index_ = 0, turn_ = 0;
+};
 
+// The rows of a batch one after the other, behind their number.
+class Groups final : public Reader {
+ public:
+  Groups(ReaderRef before, int64_t size, bool drop) : before_(std::move(before)), size_(size), drop_(drop) {}
+
+  Found next(Element& out, Failure& failure) override {
+    out.assign(1, {});
+    out[0].dtype = DType::int64;
+    allocate_data(out[0]);
+    Element row;
+    int64_t rows = 0;
+    for (; rows < size_; ++rows) {
+      const Found found = before_->next(row, failure);
+      if (found == Found::failure) return found;
+      if (found == Found::end) break;
+      std::move(row.begin(), row.end(), std::back_inserter(out));
+      if (interrupted(failure)) return Found::failure;
+    }
+    *out[0].as<int64_t>() = rows;
+    return rows == 0 || (drop_ && rows < size_) ? Found::end : Found::element;
+  }
+  void save(Marks&) override {}
+  bool restore(Marks&) override { return true; }
+
+ private:
   ReaderRef before_;
   int64_t size_;
   bool drop_;
-  std::string stage_;
-  std::vector<Column> columns_;
-  int64_t expected_ = 0, index_ = 0;
+};
+
+class Joining final : public MappedFunction {
+ public:
+  Joining() { of_user = false; }
+  bool call(const Element& in, Element& out, Failure& failure) override {
+    const int64_t rows = *in[0].as<const int64_t>();
+    const auto width = static_cast<std::ptrdiff_t>(in.size() - 1) / rows;
+    Columns columns;
+    Element row;
+    for (int64_t i = 0; i < rows; ++i) {
+      row.assign(in.begin() + 1 + i * width, in.begin() + 1 + (i + 1) * width);
+      if (i == 0) columns.begin(row, rows);
+      columns.add(row);
+    }
+    return columns.finish(out, failure);
+  }
 };
 
 }  // namespace
 
-ReaderRef read_batches(ReaderRef before, int64_t size, bool drop, std::string stage) {
-  return std::make_shared<Batches>(std::move(before), size, drop, std::move(stage));
+ReaderRef read_batches(ReaderRef before, std::vector<int64_t> sizes, bool drop, std::string stage) {
+  return std::make_shared<Batches>(std::move(before), std::move(sizes), drop, std::move(stage));
 }
+
+ReaderRef read_groups(ReaderRef before, int64_t size, bool drop) {
+  return std::make_shared<Groups>(std::move(before), size, drop);
+}
+
+FunctionRef joining() { return std::make_shared<Joining>(); }
 
 }  // namespace millstream

@@ -27,7 +27,8 @@ class CsvRows final : public FileRecords {
       if (window.size() == 0 && !window.fill(1, failure)) return goes_on = false, Found::failure;
       if (window.size() == 0) return Found::end;
       CsvRow::End end;
-      while ((end = row_.part_lines({window.data(), window.size()}, window.ended(), form_)) == CsvRow::End::unfinished) {
+      while ((end = row_.part_lines({window.data(), window.size()}, window.ended(), form_)) ==
+             CsvRow::End::unfinished) {
         if (!window.more(failure)) return goes_on = false, Found::failure;
       }
       const size_t used = row_.used();

@@ -117,8 +117,9 @@ class Files final : public FileRecords {
     size_t seen = 0;
     for (;;) {
       const char* const start = window_->data();
-      const auto* const end =
-          window_->size() == seen ? nullptr : static_cast<const char*>(std::memchr(start + seen, '\n', window_->size() - seen));
+      const auto* const end = window_->size() == seen
+                                  ? nullptr
+                                  : static_cast<const char*>(std::memchr(start + seen, '\n', window_->size() - seen));
       if (!end && !window_->ended()) {
         seen = window_->size();
         if (!window_->more(failure)) return Found::failure;
@@ -148,7 +149,8 @@ class Files final : public FileRecords {
     if (masked_sum(window_->data(), 8) != number_at(window_->data() + 8, 4))
       return damaged(failure, "corrupted", "the sum of its length is wrong.");
     const uint64_t length = number_at(window_->data(), 8);
-    if (length > (uint64_t{1} << 46)) return damaged(failure, "corrupted", "its length is " + std::to_string(length) + ".");
+    if (length > (uint64_t{1} << 46))
+      return damaged(failure, "corrupted", "its length is " + std::to_string(length) + ".");
     if (!window_->fill(head + length + foot, failure)) return Found::failure;
     if (window_->size() < head + length + foot) {
       return damaged(failure, "truncated",
@@ -172,10 +174,10 @@ class Files final : public FileRecords {
       }
       const auto size = static_cast<int64_t>(window_->size()), body = size - sizes_.header - sizes_.footer;
       if (body < 0 || body % sizes_.length) {
-        failure = failure_of(invalid("Excepted that file " + path() + " has a size that is a multiple of the record length " +
-                                     std::to_string(length) + " between its header (" + std::to_string(sizes_.header) +
-                                     " bytes) and footer (" + std::to_string(footer) + " bytes); it has " +
-                                     std::to_string(size) + " bytes."));
+        failure = failure_of(invalid("Excepted that file " + path() +
+                                     " has a size that is a multiple of the record length " + std::to_string(length) +
+                                     " between its header (" + std::to_string(sizes_.header) + " bytes) and footer (" +
+                                     std::to_string(footer) + " bytes); it has " + std::to_string(size) + " bytes."));
         return Found::failure;
       }
       window_->drop(static_cast<size_t>(sizes_.header));

@@ -65,8 +65,11 @@ Threads& threads() {
   return *instance;
 }
 
+thread_local bool is_reader_thread = false;
+
 struct Running {
   Running() {
+    is_reader_thread = true;
     if (reader_hooks.thread_begins) host = reader_hooks.thread_begins();
   }
   ~Running() {
@@ -108,6 +111,30 @@ void stop_readers(double seconds) {
   }
   std::unique_lock lock(threads().mutex);
   threads().ended.wait_for(lock, std::chrono::duration<double>(seconds), [] { return threads().running == 0; });
+}
+
+bool interrupted(Failure& failure) {
+  constexpr auto between = std::chrono::milliseconds(50);
+  constexpr int64_t calls_between = 64;
+  thread_local int64_t calls = 0;
+  thread_local auto asked = std::chrono::steady_clock::now();
+  if (is_reader_thread || !reader_hooks.interrupted || ++calls % calls_between) return false;
+  const auto now = std::chrono::steady_clock::now();
+  if (now - asked < between) return false;
+  asked = now;
+  return reader_hooks.interrupted(failure);
+}
+
+bool wait_or_interrupted(std::condition_variable& change, std::unique_lock<std::mutex>& lock,
+                         const std::function<bool()>& done, Failure& failure) {
+  if (is_reader_thread || !reader_hooks.interrupted) return change.wait(lock, done), false;
+  while (!change.wait_for(lock, std::chrono::milliseconds(50), done)) {
+    lock.unlock();
+    const bool stops = reader_hooks.interrupted(failure);
+    lock.lock();
+    if (stops) return true;
+  }
+  return false;
 }
 
 Wakeable::~Wakeable() {

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -68,8 +70,15 @@ struct ReaderHooks {
   void* (*thread_begins)() = nullptr;
   void (*thread_ends)(void*) = nullptr;
   void (*capture)(Failure&) = nullptr;
+  bool (*interrupted)(Failure&) = nullptr;  // whether the user asked this thread to stop; why goes to the failure
 };
 extern ReaderHooks reader_hooks;
+
+// Asks the host whether to stop, now and then: cheap enough for each element. Threads of readers are never asked.
+bool interrupted(Failure& failure);
+// Waits until `done` or an interruption, which is true.
+bool wait_or_interrupted(std::condition_variable& change, std::unique_lock<std::mutex>& lock,
+                         const std::function<bool()>& done, Failure& failure);
 
 // The failure of a plan or kernel on this thread.
 Failure failure_of(Status status);
@@ -98,6 +107,7 @@ class MappedFunction {
 
   int64_t random_scope = 0;  // 0: it draws nothing
   bool calls_host = false;
+  bool of_user = true;  // failures are then said to be those of the user's function
 
  protected:
   // Makes what runs elements like this one. Not asked where `call` is another.
@@ -122,6 +132,10 @@ using BlocksRef = std::shared_ptr<Blocks>;
 using OpenFile = std::function<BlocksRef(const std::string& name, Failure& failure)>;
 // The reader of the next turn, empty at the end; `empty` says that the turn before had no element.
 using NextTurn = std::function<bool(bool empty, ReaderRef& next, Failure& failure)>;
+
+// Makes the reader of what an element stands for; `place` is where it is kept: below the number of those read in turn.
+using OpenNested =
+    std::function<bool(int64_t place, int64_t index, const Element& element, ReaderRef& opened, Failure& failure)>;
 
 // Bytes that the buffers of one iterator may come to when they grow by themselves.
 struct Budget {
@@ -166,10 +180,42 @@ ReaderRef read_skipped(ReaderRef before, int64_t first,
 ReaderRef read_turns(NextTurn turns);
 ReaderRef read_zipped(std::vector<ReaderRef> parts);
 ReaderRef read_numbered(ReaderRef before, int64_t start);
+// The function takes `width` tensors of a state before those of an element, and gives the next state before what comes out.
+ReaderRef read_scanned(ReaderRef before, FunctionRef function, Element state, std::string stage);
 ReaderRef read_shuffled(ReaderRef before, int64_t size, uint64_t seed, uint64_t seed2);
 
 // batches.cc
-ReaderRef read_batches(ReaderRef before, int64_t size, bool drop, std::string stage);
+ReaderRef read_batches(ReaderRef before, std::vector<int64_t> sizes, bool drop, std::string stage);  // sizes take turns
+// What threads need to make batches: the rows of each as one element, and what joins them.
+ReaderRef read_groups(ReaderRef before, int64_t size, bool drop);
+FunctionRef joining();
+
+// padded_batches.cc
+struct Padding {
+  std::vector<int64_t> shape;  // below 0: the largest in the batch
+  Tensor value;
+};
+ReaderRef read_padded_batches(ReaderRef before, int64_t size, bool drop, std::vector<Padding> paddings,
+                              std::string stage);
+
+// rows.cc
+ReaderRef read_unbatched(ReaderRef before, std::string stage);
+// A row of a tensor along its first axis; it shares bytes where it can.
+Tensor row_of(const Tensor& tensor, int64_t index);
+
+// cache.cc
+struct Cache {
+  std::mutex mutex;
+  std::shared_ptr<const std::vector<Element>> elements;  // once an iteration came to its end
+};
+using CacheRef = std::shared_ptr<Cache>;
+ReaderRef read_cached(ReaderRef before, CacheRef cache);
+
+// nested.cc
+ReaderRef read_nested(ReaderRef before, OpenNested open, int64_t cycle, int64_t block);
+// The same order by several threads; without `ordered`, whatever is there first.
+ReaderRef read_nested_by_threads(ReaderRef before, OpenNested open, int64_t cycle, int64_t block, int64_t threads,
+                                 bool ordered);
 
 // threads.cc
 struct Calls {

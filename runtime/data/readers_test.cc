@@ -1,4 +1,5 @@
 // Readers without a host: order, states, threads that end, damaged states.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -29,7 +30,7 @@ std::vector<int64_t> numbers_of(Reader& reader) {
 ReaderRef numbers(int64_t count) { return read_range(DType::int64, 0, 1, count); }
 
 void test_batches_hold_what_comes() {
-  const ReaderRef batches = read_batches(numbers(200), 70, false, "Batch");
+  const ReaderRef batches = read_batches(numbers(200), {70}, false, "Batch");
   Element element;
   Failure failure;
   for (const int64_t rows : {70, 70, 60}) {
@@ -37,8 +38,8 @@ void test_batches_hold_what_comes() {
     EXPECT(element[0].rank == 1 && element[0].dims[0] == rows);
   }
   EXPECT(batches->next(element, failure) == Found::end);
-  EXPECT(numbers_of(*read_batches(numbers(200), int64_t{1} << 60, false, "Batch")).size() == 200);
-  EXPECT(numbers_of(*read_batches(numbers(200), 70, true, "Batch")).size() == 140);
+  EXPECT(numbers_of(*read_batches(numbers(200), {int64_t{1} << 60}, false, "Batch")).size() == 200);
+  EXPECT(numbers_of(*read_batches(numbers(200), {70}, true, "Batch")).size() == 140);
 }
 
 void test_what_is_made_ahead_keeps_its_order() {
@@ -96,22 +97,124 @@ void test_parts_of_other_shapes_are_refused_by_name() {
   bool first = true;
   const ReaderRef both = read_turns([&](bool, ReaderRef& next, Failure&) {
     if (first) next = numbers(1);
-    if (!first && pair.rank) next = read_rows({[&] {
-      Tensor rows = pair;
-      rows.rank = 2;
-      rows.dims[0] = 1;
-      rows.dims[1] = 2;
-      pair.rank = 0;
-      return rows;
-    }()}, 1);
+    if (!first && pair.rank)
+      next = read_rows({[&] {
+                         Tensor rows = pair;
+                         rows.rank = 2;
+                         rows.dims[0] = 1;
+                         rows.dims[1] = 2;
+                         pair.rank = 0;
+                         return rows;
+                       }()},
+                       1);
     first = false;
     return true;
   });
   Element element;
   Failure failure;
-  EXPECT(read_batches(both, 2, false, "Batch")->next(element, failure) == Found::failure);
+  EXPECT(read_batches(both, {2}, false, "Batch")->next(element, failure) == Found::failure);
   EXPECT(failure.stage == "Batch" && failure.index == 0);
   EXPECT(failure.status.message().find("First element had shape [] and element 1 had shape [2]") != std::string::npos);
+}
+
+// 1, 1 2, 1 2 3 … as vectors.
+ReaderRef growing(int64_t count) {
+  auto at = std::make_shared<int64_t>(0);
+  return read_turns([at, count](bool, ReaderRef& next, Failure&) {
+    if (*at == count) return true;
+    Tensor row;
+    row.dtype = DType::int64;
+    row.rank = 2;
+    row.dims[0] = 1;
+    row.dims[1] = ++*at;
+    allocate_data(row);
+    for (int64_t i = 0; i < *at; ++i) row.as<int64_t>()[i] = i + 1;
+    next = read_rows({row}, 1);
+    return true;
+  });
+}
+
+Tensor number(int64_t value) {
+  Tensor tensor;
+  tensor.dtype = DType::int64;
+  allocate_data(tensor);
+  *tensor.as<int64_t>() = value;
+  return tensor;
+}
+
+void test_rows_are_padded_and_cut_apart_again() {
+  const auto padded = [](int64_t width) {
+    return read_padded_batches(growing(4), 2, false, {{{width}, number(-1)}}, "PaddedBatch");
+  };
+  EXPECT((numbers_of(*padded(-1)) == std::vector<int64_t>{1, -1, 1, 2, 1, 2, 3, -1, 1, 2, 3, 4}));
+  EXPECT(numbers_of(*padded(5)).size() == 20);
+  EXPECT((numbers_of(*read_unbatched(padded(-1), "Unbatch")) ==
+          std::vector<int64_t>{1, -1, 1, 2, 1, 2, 3, -1, 1, 2, 3, 4}));
+  Element element;
+  Failure failure;
+  const ReaderRef narrow = padded(3);
+  EXPECT(narrow->next(element, failure) == Found::element && narrow->next(element, failure) == Found::failure);
+  EXPECT(failure.status.code() == Code::data_loss && failure.stage == "PaddedBatch" && failure.index == 1);
+}
+
+OpenNested spans() {
+  return [](int64_t, int64_t, const Element& element, ReaderRef& opened, Failure&) {
+    const int64_t n = *element[0].as<const int64_t>();
+    opened = read_range(DType::int64, 100 * n, 1, n % 7);
+    return true;
+  };
+}
+
+void test_threads_take_the_turns_that_one_takes() {
+  for (const int64_t cycle : {1, 2, 5, 40}) {
+    for (const int64_t block : {1, 3}) {
+      const std::vector<int64_t> one = numbers_of(*read_nested(numbers(30), spans(), cycle, block));
+      EXPECT(one.size() == 85);
+      EXPECT(numbers_of(*read_nested_by_threads(numbers(30), spans(), cycle, block, 3, true)) == one);
+      std::vector<int64_t> any = numbers_of(*read_nested_by_threads(numbers(30), spans(), cycle, block, 0, false));
+      std::vector<int64_t> sorted = one;
+      std::sort(any.begin(), any.end());
+      std::sort(sorted.begin(), sorted.end());
+      EXPECT(any == sorted);
+    }
+  }
+}
+
+void test_groups_joined_by_threads_are_batches() {
+  const auto budget = std::make_shared<Budget>(1 << 20);
+  const ReaderRef joined = read_mapped_by_threads(read_groups(numbers(1000), 7, false), joining(), "ParallelBatch",
+                                                  {3, false, true, budget});
+  EXPECT(numbers_of(*joined) == numbers_of(*numbers(1000)));
+}
+
+void test_a_cache_is_shared_when_it_is_whole() {
+  const auto cache = std::make_shared<Cache>();
+  const ReaderRef first = read_cached(numbers(3), cache);
+  EXPECT(numbers_of(*read_cached(numbers(5), cache)).size() == 5 && cache->elements->size() == 5);
+  EXPECT(numbers_of(*first).size() == 3);  // it began before
+  EXPECT(numbers_of(*read_cached(numbers(3), cache)).size() == 5);
+}
+
+void test_damaged_states_of_nests_and_caches_are_refused() {
+  const auto makers = std::vector<std::function<ReaderRef()>>{
+      [] { return read_nested(numbers(9), spans(), 3, 2); },
+      [] { return read_cached(numbers(9), std::make_shared<Cache>()); },
+      [] { return read_unbatched(read_batches(numbers(9), {4}, false, "Batch"), "Unbatch"); },
+  };
+  for (const auto& make : makers) {
+    const ReaderRef reader = make();
+    Element element;
+    Failure failure;
+    for (int i = 0; i < 6; ++i) EXPECT(reader->next(element, failure) == Found::element);
+    Marks marks;
+    reader->save(marks);
+    for (size_t cut = 0; cut < marks.marks.size(); ++cut) {
+      Marks damaged;
+      damaged.marks.assign(marks.marks.begin(), marks.marks.begin() + static_cast<std::ptrdiff_t>(cut));
+      EXPECT(!make()->restore(damaged));
+    }
+    EXPECT(make()->restore(marks));
+  }
 }
 
 }  // namespace
@@ -123,6 +226,11 @@ int main() {
   test_states_go_on_where_they_were();
   test_damaged_states_are_refused();
   test_parts_of_other_shapes_are_refused_by_name();
+  test_rows_are_padded_and_cut_apart_again();
+  test_threads_take_the_turns_that_one_takes();
+  test_groups_joined_by_threads_are_batches();
+  test_a_cache_is_shared_when_it_is_whole();
+  test_damaged_states_of_nests_and_caches_are_refused();
   std::puts("ok");
   return 0;
 }

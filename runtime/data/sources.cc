@@ -1,4 +1,4 @@
-// Elements out of memory: numbers of a range, rows of tensors. Rows share the bytes of their tensor.
+// Elements out of memory: numbers of a range, rows of tensors.
 #include <cstring>
 
 #include "data/reader.h"
@@ -62,27 +62,8 @@ class Rows final : public Counted {
 
  protected:
   void make(int64_t index, Element& out) override {
-    out.assign(columns_.size(), {});
-    for (size_t i = 0; i < columns_.size(); ++i) {
-      const Tensor& column = columns_[i];
-      Tensor& row = out[i];
-      row.dtype = column.dtype;
-      row.rank = column.rank - 1;
-      std::copy(column.dims + 1, column.dims + column.rank, row.dims);
-      if (column.dtype != DType::string) {
-        row.buffer = column.buffer;
-        row.data = column.as<char>() + row.bytes() * static_cast<size_t>(index);
-        continue;
-      }
-      const int64_t count = row.count(), first = index * count;
-      const int64_t* ends = column.as<int64_t>();
-      const char* text = reinterpret_cast<const char*>(ends + column.count() + 1);
-      const int64_t begin = ends[first], size = ends[first + count] - begin;
-      row.buffer = Buffer::allocate(static_cast<size_t>((count + 1) * 8 + size));
-      row.data = row.buffer->data();
-      for (int64_t j = 0; j <= count; ++j) row.as<int64_t>()[j] = ends[first + j] - begin;
-      std::memcpy(row.as<int64_t>() + count + 1, text + begin, static_cast<size_t>(size));
-    }
+    out.clear();
+    for (const Tensor& column : columns_) out.push_back(row_of(column, index));
   }
 
  private:

@@ -7,7 +7,7 @@
 #include <deque>
 #include <mutex>
 
-#include "data/reader.h"
+#include "data/items.h"
 #include "threads/pool.h"
 
 namespace millstream {
@@ -21,53 +21,6 @@ constexpr int64_t tuned_most_ahead = 64;
 
 int64_t since(Clock::time_point began) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - began).count();
-}
-
-// Elements, ends and failures on their way from one thread to another.
-struct Item {
-  Found found = Found::element;
-  Element element;
-  Failure failure;
-  int64_t index = 0;
-  bool done = false;
-};
-using ItemRef = std::shared_ptr<Item>;
-
-Found give(Item& item, Element& out, Failure& failure) {
-  if (item.found == Found::element) out = std::move(item.element);
-  if (item.found == Found::failure) failure = std::move(item.failure);
-  return item.found;
-}
-
-void save_item(const Item& item, Marks& marks) {
-  marks.put(item.found == Found::element);
-  if (item.found == Found::element) return marks.put(item.element);
-  marks.put(static_cast<int64_t>(item.failure.status.code()));
-  marks.put(text_scalar(item.failure.status.message().data(), item.failure.status.message().size()));
-  marks.put(text_scalar(item.failure.stage.data(), item.failure.stage.size()));
-  marks.put(item.failure.index);
-  marks.put(item.failure.in_function);
-}
-
-std::string text_of(const Tensor& scalar) {
-  if (scalar.dtype != DType::string || scalar.rank) return "";
-  return std::string(scalar.as<const char>() + 16, static_cast<size_t>(scalar.as<const int64_t>()[1]));
-}
-
-bool restore_item(Item& item, Marks& marks) {
-  int64_t good = 0, code = 0, in_function = 0;
-  Tensor message, stage;
-  item.done = true;
-  if (!marks.take(good)) return false;
-  if (good) return marks.take(item.element);
-  item.found = Found::failure;
-  if (!marks.take(code) || !marks.take(message) || !marks.take(stage) || !marks.take(item.failure.index) ||
-      !marks.take(in_function) || code < 1 || code > 16)
-    return false;
-  item.failure.status = Status(static_cast<Code>(code), text_of(message));
-  item.failure.stage = text_of(stage);
-  item.failure.in_function = in_function != 0;
-  return true;
 }
 
 class Line : public Wakeable {
@@ -157,7 +110,8 @@ class MapLine final : public Line {
       start_threads();
       if (!ready()) {
         const auto began = Clock::now();
-        ready_.wait(lock, [&] { return ready() || stopped_ || nothing_more(); });
+        const auto done = [&] { return ready() || stopped_ || nothing_more(); };
+        if (wait_or_interrupted(ready_, lock, done, failure)) return Found::failure;
         waited_ns_ += since(began);
       }
       if (calls_.tuned) tune();
@@ -215,7 +169,7 @@ class MapLine final : public Line {
   void name(Failure& failure, int64_t index) const {
     failure.stage = stage_;
     failure.index = index;
-    failure.in_function = true;
+    failure.in_function = function_->of_user;
   }
 
   std::deque<ItemRef>::iterator first_done() {
@@ -330,7 +284,8 @@ class AheadLine final : public Line {
       }
       if (items_.empty() && !ended_) {
         if (tuned_ && was_full_) grow();
-        ready_.wait(lock, [&] { return !items_.empty() || ended_ || stopped_; });
+        const auto done = [&] { return !items_.empty() || ended_ || stopped_; };
+        if (wait_or_interrupted(ready_, lock, done, failure)) return Found::failure;
       }
       if (items_.empty()) return Found::end;
       item = std::move(items_.front());
@@ -370,22 +325,6 @@ class AheadLine final : public Line {
   int64_t size_, element_bytes_ = 0;
   bool tuned_, started_ = false, was_full_ = false;
   BudgetRef budget_;
-};
-
-// What the host holds: when it goes, the threads end.
-template <typename Kind>
-class Threaded final : public Reader {
- public:
-  explicit Threaded(std::shared_ptr<Kind> line) : line_(std::move(line)) {}
-  ~Threaded() override { line_->wake(); }
-  Found next(Element& out, Failure& failure) override { return line_->next(out, failure); }
-  void pause() override { line_->pause(); }
-  void go_on() override { line_->go_on(); }
-  void save(Marks& marks) override { line_->save(marks); }
-  bool restore(Marks& marks) override { return line_->restore(marks); }
-
- private:
-  std::shared_ptr<Kind> line_;
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Elements changed, left out, put side by side or in random order, one at a time in the caller's thread.
-#include <unordered_map>
+#include <iterator>
 
 #include "data/reader.h"
 #include "kernels/random_philox.h"
@@ -50,6 +50,7 @@ class Filtered final : public Mapped {
       if (!call(out, answer, failure)) return Found::failure;
       if (*answer[0].as<bool>()) return Found::element;
       done_ = stops_;
+      if (interrupted(failure)) return Found::failure;
     }
     return Found::end;
   }
@@ -66,6 +67,37 @@ class Filtered final : public Mapped {
 
  private:
   bool stops_, done_ = false;
+};
+
+class Scanned final : public Mapped {
+ public:
+  Scanned(ReaderRef before, FunctionRef function, Element state, std::string stage)
+      : Mapped(std::move(before), std::move(function), std::move(stage)), state_(std::move(state)) {}
+  Found next(Element& out, Failure& failure) override {
+    Element in;
+    const Found found = before_->next(in, failure);
+    if (found != Found::element) return found;
+    ++index_;
+    Element given = state_, answer;
+    std::move(in.begin(), in.end(), std::back_inserter(given));
+    if (!call(given, answer, failure)) return Found::failure;
+    const auto width = static_cast<std::ptrdiff_t>(state_.size());
+    out.assign(std::make_move_iterator(answer.begin() + width), std::make_move_iterator(answer.end()));
+    answer.resize(state_.size());
+    state_ = std::move(answer);
+    return Found::element;
+  }
+  void save(Marks& marks) override {
+    Mapped::save(marks);
+    marks.put(state_);
+  }
+  bool restore(Marks& marks) override {
+    const size_t width = state_.size();
+    return Mapped::restore(marks) && marks.take(state_) && state_.size() == width;
+  }
+
+ private:
+  Element state_;
 };
 
 class Taken final : public Reader {
@@ -94,6 +126,7 @@ class Skipped final : public Reader {
       const Found found = before_->next(out, failure);
       if (found != Found::element) return found;
       if (left_ == 0) break;
+      if (interrupted(failure)) return Found::failure;
     }
     left_ = between_;
     return Found::element;
@@ -219,6 +252,7 @@ class Shuffled final : public Reader {
         break;
       }
       place(end_++) = std::move(element);
+      if (interrupted(failure)) return Found::failure;
     }
     if (start_ == end_) return Found::end;
     Element& chosen = place(start_ + static_cast<int64_t>(word()) % (end_ - start_));
@@ -254,7 +288,8 @@ class Shuffled final : public Reader {
  private:
   Element& place(int64_t at) {
     const auto index = static_cast<size_t>(at % size_);
-    if (index >= ring_.size()) ring_.resize(std::max(index + 1, std::min(2 * ring_.size(), static_cast<size_t>(size_))));
+    if (index >= ring_.size())
+      ring_.resize(std::max(index + 1, std::min(2 * ring_.size(), static_cast<size_t>(size_))));
     return ring_[index];
   }
   uint32_t word() {
@@ -283,6 +318,10 @@ ReaderRef read_mapped(ReaderRef before, FunctionRef function, std::string stage)
 
 ReaderRef read_filtered(ReaderRef before, FunctionRef function, std::string stage, bool stops) {
   return std::make_shared<Filtered>(std::move(before), std::move(function), std::move(stage), stops);
+}
+
+ReaderRef read_scanned(ReaderRef before, FunctionRef function, Element state, std::string stage) {
+  return std::make_shared<Scanned>(std::move(before), std::move(function), std::move(state), std::move(stage));
 }
 
 ReaderRef read_taken(ReaderRef before, int64_t count) { return std::make_shared<Taken>(std::move(before), count); }

@@ -1,0 +1,197 @@
+// Elements joined along a new first axis, each filled up at its ends to a common shape.
+#include <algorithm>
+#include <cstring>
+
+#include "data/reader.h"
+#include "memory/objects.h"
+
+namespace millstream {
+namespace {
+
+std::string brackets(const int64_t* sizes, int rank) {
+  std::string text = "[";
+  for (int axis = 0; axis < rank; ++axis) text += (axis ? "," : "") + std::to_string(sizes[axis]);
+  return text + "]";
+}
+
+void fill(char* to, int64_t count, const char* value, size_t bytes) {
+  if (count <= 0) return;
+  if (std::all_of(value, value + bytes, [](char byte) { return byte == 0; })) {
+    std::memset(to, 0, static_cast<size_t>(count) * bytes);
+    return;
+  }
+  const size_t total = static_cast<size_t>(count) * bytes;
+  std::memcpy(to, value, bytes);
+  for (size_t done = bytes; done < total; done *= 2) std::memcpy(to + done, to, std::min(done, total - done));
+}
+
+int64_t product(const int64_t* sizes, int rank) {
+  int64_t count = 1;
+  for (int axis = 0; axis < rank; ++axis) count *= sizes[axis];
+  return count;
+}
+
+// Calls `run(from, to, count)` for the neighbours of a row that stay neighbours, and `gap(to, count)` for what is between, in order.
+template <typename Run, typename Gap>
+void spread(const Tensor& row, const int64_t* full, int axis, int64_t& from, int64_t& to, const Run& run,
+            const Gap& gap) {
+  const int64_t inner = product(full + axis + 1, row.rank - axis - 1);
+  if (std::equal(row.dims + axis + 1, row.dims + row.rank, full + axis + 1)) {
+    const int64_t count = row.dims[axis] * inner;
+    run(from, to, count);
+    from += count;
+    to += count;
+  } else {
+    for (int64_t i = 0; i < row.dims[axis]; ++i) spread(row, full, axis + 1, from, to, run, gap);
+  }
+  const int64_t missing = (full[axis] - row.dims[axis]) * inner;
+  gap(to, missing);
+  to += missing;
+}
+
+template <typename Run, typename Gap>
+void spread(const Tensor& row, const int64_t* full, int64_t to, const Run& run, const Gap& gap) {
+  int64_t from = 0;
+  if (row.rank == 0) return run(from, to, 1);
+  spread(row, full, 0, from, to, run, gap);
+}
+
+void join_numbers(const std::vector<Tensor>& rows, const int64_t* full, const Tensor& value, Tensor& out) {
+  const size_t bytes = element_bytes(out.dtype);
+  const int64_t count = product(full, rows[0].rank);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const Tensor& row = rows[i];
+    spread(
+        row, full, static_cast<int64_t>(i) * count,
+        [&](int64_t from, int64_t to, int64_t size) {
+          if (size == 0) return;
+          std::memcpy(out.as<char>() + static_cast<size_t>(to) * bytes,
+                      row.as<const char>() + static_cast<size_t>(from) * bytes, static_cast<size_t>(size) * bytes);
+        },
+        [&](int64_t to, int64_t size) {
+          fill(out.as<char>() + static_cast<size_t>(to) * bytes, size, value.as<const char>(), bytes);
+        });
+  }
+}
+
+void join_texts(const std::vector<Tensor>& rows, const int64_t* full, const Tensor& value, Tensor& out) {
+  const int64_t count = product(full, rows[0].rank), total = count * static_cast<int64_t>(rows.size());
+  const int64_t filler = value.as<const int64_t>()[1] - value.as<const int64_t>()[0];
+  int64_t size = 0;
+  for (const Tensor& row : rows) {
+    const int64_t own = row.count();
+    size += row.as<const int64_t>()[own] - row.as<const int64_t>()[0] + (count - own) * filler;
+  }
+  out.buffer = Buffer::allocate(static_cast<size_t>((total + 1) * 8 + size));
+  out.data = out.buffer->data();
+  auto* ends = out.as<int64_t>();
+  char* const bytes = reinterpret_cast<char*>(ends + total + 1);
+  *ends = 0;
+  const char* const filling = value.as<const char>() + 16 + value.as<const int64_t>()[0];
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto* given = rows[i].as<const int64_t>();
+    const char* const text = reinterpret_cast<const char*>(given + rows[i].count() + 1);
+    spread(
+        rows[i], full, static_cast<int64_t>(i) * count,
+        [&](int64_t from, int64_t to, int64_t many) {
+          const int64_t begin = given[from], length = given[from + many] - begin;
+          std::memcpy(bytes + ends[to], text + begin, static_cast<size_t>(length));
+          for (int64_t j = 1; j <= many; ++j) ends[to + j] = ends[to] + given[from + j] - begin;
+        },
+        [&](int64_t to, int64_t many) {
+          for (int64_t j = to; j < to + many; ++j) {
+            std::memcpy(bytes + ends[j], filling, static_cast<size_t>(filler));
+            ends[j + 1] = ends[j] + filler;
+          }
+        });
+  }
+}
+
+class PaddedBatches final : public Reader {
+ public:
+  PaddedBatches(ReaderRef before, int64_t size, bool drop, std::vector<Padding> paddings, std::string stage)
+      : before_(std::move(before)), size_(size), drop_(drop), paddings_(std::move(paddings)), stage_(std::move(stage)) {
+    for (Padding& padding : paddings_) padding.value = owned(padding.value);
+  }
+
+  Found next(Element& out, Failure& failure) override {
+    std::vector<std::vector<Tensor>> columns(paddings_.size());
+    int64_t rows = 0;
+    Element row;
+    for (; rows < size_; ++rows) {
+      const Found found = before_->next(row, failure);
+      if (found == Found::failure) return found;
+      if (found == Found::end) break;
+      for (size_t i = 0; i < columns.size(); ++i) columns[i].push_back(std::move(row[i]));
+      if (interrupted(failure)) return Found::failure;
+    }
+    if (rows == 0 || (drop_ && rows < size_)) return Found::end;
+    const int64_t index = index_++;
+    out.assign(columns.size(), {});
+    for (size_t i = 0; i < columns.size(); ++i) {
+      Status status = join(columns[i], paddings_[i], i, out[i]);
+      if (status.ok()) continue;
+      failure = failure_of(std::move(status));
+      failure.stage = stage_;
+      failure.index = index;
+      return Found::failure;
+    }
+    return Found::element;
+  }
+
+  void save(Marks& marks) override { marks.put(index_); }
+  bool restore(Marks& marks) override { return marks.take(index_); }
+
+ private:
+  static Status join(const std::vector<Tensor>& rows, const Padding& padding, size_t component, Tensor& out) {
+    const auto rank = static_cast<int>(padding.shape.size());
+    if (rank + 1 > static_cast<int>(std::size(out.dims))) return invalid("A batch would have too many axes.");
+    out.dtype = rows[0].dtype;
+    out.rank = rank + 1;
+    out.dims[0] = static_cast<int64_t>(rows.size());
+    int64_t* const full = out.dims + 1;
+    for (int axis = 0; axis < rank; ++axis) full[axis] = std::max<int64_t>(padding.shape[static_cast<size_t>(axis)], 0);
+    for (const Tensor& row : rows) {
+      if (row.rank != rank) {
+        return invalid("All elements in a batch must have the same rank as the padded shape for component" +
+                       std::to_string(component) + ": expected rank " + std::to_string(rank) +
+                       " but got element with rank " + std::to_string(row.rank));
+      }
+      if (row.dtype != out.dtype || padding.value.dtype != out.dtype)
+        return invalid("A row of a batch has another element type.");
+      for (int axis = 0; axis < rank; ++axis) {
+        if (padding.shape[static_cast<size_t>(axis)] < 0) {
+          full[axis] = std::max(full[axis], row.dims[axis]);
+        } else if (row.dims[axis] > full[axis]) {
+          return Status(Code::data_loss,
+                        "Attempted to pad to a smaller size than the input element: an element of component " +
+                            std::to_string(component) + " has shape " + brackets(row.dims, rank) +
+                            ", the padded shape is " + brackets(padding.shape.data(), rank) + ".");
+        }
+      }
+    }
+    if (out.dtype == DType::string) {
+      join_texts(rows, full, padding.value, out);
+    } else {
+      allocate_data(out);
+      join_numbers(rows, full, padding.value, out);
+    }
+    return Status();
+  }
+
+  ReaderRef before_;
+  int64_t size_;
+  bool drop_;
+  std::vector<Padding> paddings_;
+  std::string stage_;
+  int64_t index_ = 0;
+};
+
+}  // namespace
+
+ReaderRef read_padded_batches(ReaderRef before, int64_t size, bool drop, std::vector<Padding> paddings,
+                              std::string stage) {
+  return std::make_shared<PaddedBatches>(std::move(before), size, drop, std::move(paddings), std::move(stage));
+}
+
+}  // namespace millstream
