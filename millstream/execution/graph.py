@@ -179,6 +179,15 @@ class Graph(GraphView):
         """Add a constant that has the name of the scope around it."""
         return self.tensor(self._constant(tensor, self.own_name(current_scope().removesuffix("/"))))
 
+    def hidden_constant(self, tensor: Any) -> SymbolicTensor:
+        """Add a constant that users do not see: what is fetched, and is known before anything runs."""
+        array = np.array(tensor.numpy(), object) if tensor.dtype == dtypes.string else tensor.numpy()
+        with self._lock, building(self.program):
+            value = constant(array, tensor.dtype)
+            assert value.node is not None
+            value.node.label = ""
+        return self.tensor(value)
+
     def add_named(self, definition: Op, attributes: Mapping[str, Any], label: str) -> SymbolicTensor:
         """Add a node without inputs under this very name; return its tensor."""
         return self.tensor(self._append(definition, (), attributes, definition.infer((), attributes), label)[0])

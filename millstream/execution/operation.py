@@ -298,7 +298,7 @@ def operations_of(graph: Any) -> list[Operation]:
 
 def _shown(value: Value) -> Value:
     """Return the value that users see in the place of one: of a hidden reading, the reference that it reads."""
-    return value.node.inputs[0] if value.node is not None and value.node.label == "" else value
+    return value.node.inputs[0] if value.node is not None and value.node.label == "" and value.node.inputs else value
 
 
 def consumers_of(tensor: Any) -> list[Operation]:

@@ -79,10 +79,10 @@ class Fetches:
         expansion = _expansion_of(fetch)
         if expansion is not None:
             parts, contract = expansion
-            # Of a composite tensor, parts may be constants that no node stands for yet.
-            parts = [self.graph.add_constant(p) if isinstance(p, EagerTensor) else p for p in parts]
         else:
             parts, contract = [fetch], _first
+        # Parts of composite tensors, and what is known before anything runs, may be constants that no node stands for yet.
+        parts = [self.graph.hidden_constant(p) if isinstance(p, EagerTensor) else p for p in parts]
         places = [self._place(self._as_element(p, fetch)) for p in parts]
         if contract is _first:
             (place,) = places

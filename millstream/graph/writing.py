@@ -181,8 +181,8 @@ class NodeWriter:
         made = []
         for node in nodes:
             if node.label == "":
-                # A reading of a reference that nobody sees: who takes it takes the reference.
-                self.place[node.outputs[0]] = self.place[node.inputs[0]]
+                # A reading of a reference that nobody sees: who takes it takes the reference. A constant: nobody takes it.
+                self.place.update((node.outputs[0], self.place[v]) for v in node.inputs)
                 continue
             name = self._names.node(node.label or node.definition.name)
             self.names[node] = name
