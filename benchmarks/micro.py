@@ -60,7 +60,29 @@ def tensorflow_jobs(tf: Any) -> dict[str, Callable[[], Job]]:
         x, w = tf.ones((8, 56, 56, 64)), tf.ones((3, 3, 64, 64))
         return lambda: tf.nn.conv2d(x, w, 1, "SAME")
 
-    return named(add, many_ops, tape, compiled_one, compiled_many, first_call, matmul, convolution)
+    def session(fed: bool, ready: bool) -> Job:
+        import numpy as np
+
+        with tf.Graph().as_default():
+            x = tf.compat.v1.placeholder(tf.float32, [None]) if fed else tf.constant([1.0, 2.0])
+            y = x + 1.0
+            opened = tf.compat.v1.Session()
+        value = np.ones(2, np.float32)
+        if ready:
+            call = opened.make_callable(y, [x] if fed else [])
+            return (lambda: call(value)) if fed else call  # type: ignore[no-any-return]
+        return (lambda: opened.run(y, {x: value})) if fed else (lambda: opened.run(y))
+
+    jobs = named(add, many_ops, tape, compiled_one, compiled_many, first_call, matmul, convolution)
+    # Sessions are TensorFlow's alone: the others have no such rows.
+    for name, fed, ready in (
+        ("session_1_op", False, False),
+        ("session_1_op_fed", True, False),
+        ("session_callable", False, True),
+        ("session_callable_fed", True, True),
+    ):
+        jobs[name] = functools.partial(session, fed, ready)
+    return jobs
 
 
 def torch_jobs(torch: Any) -> dict[str, Callable[[], Job]]:
