@@ -5,3 +5,7 @@ if(MS_SANITIZE)
   set(CMAKE_CXX_FLAGS_RELEASE "-O1")
   set(CMAKE_C_FLAGS_RELEASE "-O1")
 endif()
+# -DMS_FUZZ=ON: each edge of the program tells that it was passed.
+if(MS_FUZZ)
+  add_compile_options(-fsanitize-coverage=trace-pc)
+endif()

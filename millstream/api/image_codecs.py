@@ -50,7 +50,7 @@ def format_of(content: bytes) -> str:
 def _opened(content: bytes, what: str) -> Any:
     try:
         return _pillow().open(io.BytesIO(content))
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, _pillow().DecompressionBombError) as error:
         raise refused(f"Invalid {what} data: {error}.") from None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from millstream.base import nest, tensor_proto
+from millstream.base import errors, nest, tensor_proto
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.errors import explain
 from millstream.base.messages import message
@@ -141,7 +141,14 @@ def decode(proto: Any) -> Any:
         return {k: decode(value.fields[k]) for k in sorted(value.fields)}
     if kind == "named_tuple_value":
         parts = [decode(v.value) for v in value.values]
-        return collections.namedtuple(value.name, [v.key for v in value.values])(*parts)  # type: ignore[misc]
+        try:
+            return collections.namedtuple(value.name, [v.key for v in value.values])(*parts)  # type: ignore[misc]
+        except ValueError as error:
+            raise errors.InvalidArgumentError(
+                None,
+                None,
+                f"The file is damaged: the named tuple {value.name!r} in it cannot be ({error}). Save it anew.",
+            ) from None
     if kind == "tensor_shape_value":
         return shape_of(value)
     if kind == "tensor_dtype_value":

@@ -25,6 +25,23 @@ from millstream.graph.reading import Library
 from millstream.program.value import Value
 
 
+def is_signature(given: Any) -> bool:
+    """Whether something is positional arguments and keyword arguments."""
+    return (
+        isinstance(given, tuple)
+        and len(given) == 2
+        and isinstance(given[0], (tuple, list))
+        and isinstance(given[1], dict)
+    )
+
+
+def damaged(function: str, how: str) -> errors.InvalidArgumentError:
+    """Compose the error for a function whose description in a saved model does not fit."""
+    return errors.InvalidArgumentError(
+        None, None, f"The saved model is damaged: its function {function!r} {how}, which does not fit. Save it anew."
+    )
+
+
 class LoadedConcreteFunction(ConcreteFunction):
     """One function of a saved model. Its graph is read when something first asks for it."""
 
@@ -35,6 +52,8 @@ class LoadedConcreteFunction(ConcreteFunction):
         self._find = find
         signature = decode(saved.canonicalized_input_signature)
         self._signature = signature if signature is not None else ((), {})
+        if not is_signature(self._signature):
+            raise damaged(name, f"takes {signature!r}")
         self._keywords: list[str] = []
         self._positional: int | None = None
         self._built = False
@@ -80,6 +99,10 @@ class LoadedConcreteFunction(ConcreteFunction):
             outputs = iter([graph.tensor(v) for v in graph.program.outputs])
             structure = decode(self._saved.output_signature)
             flat = nest.flatten(structure, expand_composites=True)
+            if sum(s is not None for s in flat) != len(graph.program.outputs):
+                raise damaged(
+                    self._function_name, f"gives {structure!r}, and its graph {len(graph.program.outputs)} tensors"
+                )
             result = nest.pack_sequence_as(
                 structure, [None if s is None else next(outputs) for s in flat], expand_composites=True
             )

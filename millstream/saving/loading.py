@@ -27,7 +27,7 @@ from millstream.program.primitives.shaping import constant
 from millstream.program.value import Value
 from millstream.saving import constants
 from millstream.saving.files import read_saved_model
-from millstream.saving.loaded_functions import LoadedConcreteFunction, RestoredFunction, SignatureMap
+from millstream.saving.loaded_functions import LoadedConcreteFunction, RestoredFunction, SignatureMap, damaged
 from millstream.saving.loaded_values import restore_objects
 from millstream.saving.options import LoadOptions
 
@@ -127,7 +127,10 @@ class Loader:
                 captures.append(constant(item.numpy(), item.dtype))
             else:
                 return None
-        layout = [(0 if spec is None else 1, None) for spec in decode(saved.output_signature)]
+        given = decode(saved.output_signature)
+        if not isinstance(given, (tuple, list)):
+            raise damaged(name, f"is a gradient and gives {given!r}")
+        layout = [(0 if spec is None else 1, None) for spec in given]
         specs = [v.spec.with_value(None) for v in (*inputs, *captures)]
         program = self.library.program(name, specs)
         definition = GraphCustom(name, len(inputs), len(inputs), program, layout)

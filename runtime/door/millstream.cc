@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
@@ -73,7 +74,23 @@ struct ms_plan {
 
 namespace {
 
+// A plan comes from anywhere: it reads no files, unless whoever runs the process says that it may.
+Status refuse_files(const Module& module) {
+  const char* const allowed = std::getenv("MILLSTREAM_ALLOW_FILES");
+  if (allowed && *allowed && std::string_view(allowed) != "0") return Status();
+  for (const Kernel* kernel : module.kernels) {
+    if (std::string_view(kernel->name) == "table_read") {
+      return Status(Code::permission_denied,
+                    "The plan fills a table from a file; plans may touch no files. Export a signature that does not, "
+                    "or set MILLSTREAM_ALLOW_FILES=1 where you trust it.");
+    }
+  }
+  return Status();
+}
+
 int finish_open(Ref<Module> module, ms_plan** out) {
+  const Status files = refuse_files(*module);
+  if (!files.ok()) return fail(files);
   auto plan = std::make_unique<ms_plan>();
   plan->module = module;
   for (const Signature& signature : module->signatures) {

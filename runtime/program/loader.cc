@@ -218,8 +218,9 @@ class Reader {
       out.dtype = static_cast<DType>(record[2]);
       MS_RETURN_IF_ERROR(dims(record[3], record[4], out.dims));
       out.rank = static_cast<int32_t>(record[3]);
+      if (record[6] < 0) return damaged("a state names a function that is not there");
       out.maker = record[6] - 1;
-      if ((out.maker >= 0) != (out.dtype == DType::resource) || out.maker < -1 ||
+      if ((out.maker >= 0) != (out.dtype == DType::resource) ||
           (out.maker >= 0 && (out.rank != 0 || record[5] != -1))) {
         return damaged("a state that is no variable needs a function that makes it");
       }
