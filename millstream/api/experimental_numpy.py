@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from millstream.api import experimental_numpy_promotion as promotion
 from millstream.api.array import expand_dims
 from millstream.api.math import cast
 from millstream.api.public import public, publish
 from millstream.api.tensors import constant
 from millstream.base import nest
-from millstream.base.dtypes import DType, as_dtype
+from millstream.base.dtypes import DType, as_dtype, float32
 from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
@@ -74,6 +75,11 @@ class Preference:
     float32 = False
     gives_way = False
     """Whether arrays of Python's numbers are of int32 and float32 and give way: the modes "safe" and "all"."""
+
+
+def default_float() -> DType:
+    """Return the floating type that whole numbers become: that of the modes "safe" and "all" is float32."""
+    return float32 if Preference.gives_way else FLOAT64
 
 
 _NARROW = {np.dtype(np.float64): np.dtype(np.float32), np.dtype(np.complex128): np.dtype(np.complex64)}
@@ -160,6 +166,14 @@ def promoted(*values: Any) -> list[Any]:
     return [convert(v, wanted) for v in values]
 
 
+def joined(*values: Any) -> list[Any]:
+    """Return the values as tensors of one element type: by the table, in the modes "safe" and "all"."""
+    if not Preference.gives_way:
+        return promoted(*values)
+    wanted = promotion.common_type(values)
+    return [convert(v, wanted) for v in values]
+
+
 def convert(value: Any, dtype: DType) -> Any:
     """Return a value as a tensor of an element type."""
     if isinstance(value, EagerTensor) and value.dtype is dtype:
@@ -172,7 +186,7 @@ def floating(value: Any) -> Any:
     tensor = array_of(value)
     if np.issubdtype(np.dtype(tensor.dtype.as_numpy_dtype), np.inexact):
         return tensor
-    return cast(tensor, FLOAT64)
+    return cast(tensor, default_float())
 
 
 def promoted_floating(*values: Any) -> list[Any]:

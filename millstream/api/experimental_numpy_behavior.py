@@ -14,6 +14,7 @@ from millstream.api import picking
 from millstream.api.experimental_numpy_math import clip
 from millstream.api.experimental_numpy_promotion import mark_constant, marked, result_kind
 from millstream.api.experimental_numpy_shapes import flatten, ravel, reshape, size, transpose
+from millstream.api.experimental_numpy_weak import Mode, let_functions_convert
 from millstream.api.math import cast
 from millstream.api.public import PUBLIC, public
 from millstream.api.tensors import constant_watchers
@@ -89,6 +90,9 @@ def experimental_enable_numpy_behavior(prefer_float32: bool = False, dtype_conve
                 _place(f"__r{name}__", function, dtype_conversion_mode, True)
     converts = dtype_conversion_mode in ("safe", "all")
     base.Preference.gives_way = converts
+    Mode.converts, Mode.safe = converts, dtype_conversion_mode == "safe"
+    if converts:
+        let_functions_convert()
     for name in ("assign", "assign_add", "assign_sub"):
         plain = _originals.setdefault((Variable, name), getattr(Variable, name))
         setattr(Variable, name, _assigning(plain, name, dtype_conversion_mode == "safe") if converts else plain)
@@ -104,7 +108,10 @@ def _place(name: str, function: str, mode: str, swapped: bool) -> None:
             always = function == "matmul"
             setattr(owner, name, _promoting(original, PUBLIC[f"experimental.numpy.{function}"], swapped, always))
         else:
-            setattr(owner, name, _converting(original, mode == "safe", function in _COMPARISONS.values()))
+            compares = function in _COMPARISONS.values()
+            # TensorFlow converts for == alone; other comparisons are of one type.
+            converts = not compares or function == "equal"
+            setattr(owner, name, _converting(original, mode == "safe", compares) if converts else original)
 
 
 _ARRAYS = (bool, int, float, complex, list, tuple, np.ndarray, np.generic, TensorType)

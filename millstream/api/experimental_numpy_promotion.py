@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -110,6 +111,15 @@ def result_kind(first: Any, second: Any, safe: bool) -> Kind:
             )
         )
     return result
+
+
+def common_type(values: Sequence[Any]) -> DType:
+    """Return the element type of a result of values, or of element types among them, in the mode "all"."""
+    kinds = [(as_dtype(v), False) if isinstance(v, (DType, np.dtype, type)) else kind_of(v) for v in values]
+    found = kinds[0]
+    for kind in kinds[1:]:
+        found = RESULTS[found, kind][0] if found != kind else found
+    return found[0]
 
 
 def mark_constant(tensor: Any, value: Any) -> None:

@@ -9,12 +9,13 @@ import numpy as np
 from millstream.api import array as arrays
 from millstream.api import reduction
 from millstream.api.experimental_numpy import (
-    FLOAT64,
+    Preference,
     array_of,
     asarray,
     axis_of,
     common_type,
     convert,
+    default_float,
     known_rank,
     numpy_dtype,
 )
@@ -26,6 +27,7 @@ from millstream.execution.dispatch import apply
 from millstream.ops.registry import find
 
 BOOL, INT64, UINT64 = as_dtype(np.bool_), as_dtype(np.int64), as_dtype(np.uint64)
+INT32, UINT32 = as_dtype(np.int32), as_dtype(np.uint32)
 
 
 def _axis(axis: Any) -> Any:
@@ -38,9 +40,13 @@ def _whole_widened(given: Any, dtype: Any) -> Any:
     """Return the array as it is summed: of `dtype`, or whole numbers 64 bits wide."""
     if dtype is not None:
         return cast(given, as_dtype(numpy_dtype(dtype)))
-    if given.dtype is BOOL or (given.dtype.is_integer and not given.dtype.is_unsigned):
-        return cast(given, INT64)
-    return cast(given, UINT64) if given.dtype.is_unsigned else given
+    if given.dtype is not BOOL and not given.dtype.is_integer:
+        return given
+    wide = UINT64 if given.dtype.is_unsigned else INT64
+    if not Preference.gives_way:
+        return cast(given, wide)
+    # The modes "safe" and "all" widen to 32 bits only.
+    return given if given.dtype.size >= 4 else cast(given, UINT32 if given.dtype.is_unsigned else INT32)
 
 
 @public("experimental.numpy.sum")
@@ -64,7 +70,7 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
     if dtype is not None:
         given = cast(given, as_dtype(numpy_dtype(dtype)))
     elif given.dtype is BOOL or given.dtype.is_integer:
-        given = cast(given, FLOAT64)
+        given = cast(given, default_float())
     return reduction.reduce_mean(given, _axis(axis), bool(keepdims))
 
 
@@ -134,7 +140,7 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int 
     if out is not None:
         raise ValueError(explain("The `out` argument is not supported by tf.numpy.var."))
     given = array_of(a)
-    wide = FLOAT64
+    wide = default_float()
     if dtype is not None:
         wanted = as_dtype(numpy_dtype(dtype))
         given = cast(given, wanted)
@@ -162,7 +168,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         raise ValueError(explain("The `axis` argument must be an integer or None."))
     given = array_of(a)
     if weights is None:
-        wanted = given.dtype if given.dtype.is_floating or given.dtype.is_complex else FLOAT64
+        wanted = given.dtype if given.dtype.is_floating or given.dtype.is_complex else default_float()
         given = cast(given, wanted)
         found = reduction.reduce_mean(given, axis)
         count = cast(apply(find("FloorDiv"), arrays.size(given), arrays.size(found)), wanted)
@@ -170,7 +176,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
     heavy = array_of(weights)
     wanted = common_type(a, weights)
     if not (wanted.is_floating or wanted.is_complex):
-        wanted = FLOAT64
+        wanted = default_float()
     given, heavy = convert(given, wanted), convert(heavy, wanted)
     if given.shape.rank != heavy.shape.rank:
         if axis is None:

@@ -15,8 +15,8 @@ from millstream.api.experimental_numpy import (
     axis_of,
     common_type,
     convert,
+    joined,
     known_rank,
-    promoted,
     sizes_of,
 )
 from millstream.api.math import cast
@@ -183,7 +183,7 @@ def concatenate(arys: Any, axis: Any = 0) -> Any:
         arys = [arys]
     if not arys:
         raise ValueError(explain("Need at least one array to concatenate."))
-    given = promoted(*arys)
+    given = joined(*arys)
     if axis is None:
         given, axis = [arrays.reshape(a, [-1]) for a in given], 0
     return arrays.concat(given, axis)
@@ -195,26 +195,26 @@ def stack(arrays: Any, axis: int = 0) -> Any:
     if isinstance(arrays, TensorType):
         given = asarray(arrays)
         return given if axis == 0 else swapaxes(given, 0, axis)
-    return apply(find("Pack"), promoted(*arrays), axis=axis)
+    return apply(find("Pack"), joined(*arrays), axis=axis)
 
 
 @public("experimental.numpy.hstack")
 def hstack(tup: Any) -> Any:
     """Return the arrays side by side: along the second axis, vectors along the first."""
-    given = promoted(*(atleast_1d(a) for a in tup))
+    given = joined(*(atleast_1d(a) for a in tup))
     return arrays.concat(given, 0 if given[0].shape.rank == 1 else 1)
 
 
 @public("experimental.numpy.vstack")
 def vstack(tup: Any) -> Any:
     """Return the arrays below each other: along the first axis, vectors as rows."""
-    return arrays.concat(promoted(*(atleast_2d(a) for a in tup)), 0)
+    return arrays.concat(joined(*(atleast_2d(a) for a in tup)), 0)
 
 
 @public("experimental.numpy.dstack")
 def dstack(tup: Any) -> Any:
     """Return the arrays behind each other: along the third axis."""
-    return arrays.concat(promoted(*(atleast_3d(a) for a in tup)), 2)
+    return arrays.concat(joined(*(atleast_3d(a) for a in tup)), 2)
 
 
 @public("experimental.numpy.append")
@@ -409,7 +409,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
         return nonzero(held)
     if x is None or y is None:
         raise ValueError(explain("Both x and y must be ndarrays, or both must be None."))
-    first, second = promoted(x, y)
+    first, second = joined(x, y)
     return arrays.where(held, first, second)
 
 

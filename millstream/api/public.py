@@ -48,6 +48,12 @@ def _publish(name: str, item: Any) -> None:
         watcher(item)
 
 
+def replace(name: str, item: Any) -> None:
+    """Publish `item` as tf.<name> in the place of what that was."""
+    PUBLIC[name] = item
+    _place(name, item)
+
+
 _watchers: dict[str, list[Callable[[Any], None]]] = {}
 
 
