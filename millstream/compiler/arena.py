@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from millstream.base.sizes import Size, evaluate, is_known
-from millstream.compiler.plan import ALIAS, ARENA, FunctionWriter, Instruction
+from millstream.compiler.plan import ALIAS, ARENA, HEAP, FunctionWriter, Instruction
 
 ALIGNMENT = 64
+CHANGES_FIRST = ("scatter_nd", "dynamic_update_slice")
+"""Kernels whose output may be their first input, changed in place."""
 STORE = 0
 """The kind of a chain's output that is no reduction."""
 
@@ -17,6 +19,8 @@ STORE = 0
 def write_over_dying(function: FunctionWriter, last: dict[int, int]) -> None:
     """Let each fused chain write its results over inputs that nobody reads later, where it reads them in the same order."""
     for time, item in enumerate(function.instructions):
+        if item.kernel in CHANGES_FIRST:
+            _change_dying(function, item, time, last)
         if item.kernel not in ("fused", "fused_reduce"):
             continue
         dying = _dying(function, item, time, last)
@@ -36,6 +40,26 @@ def write_over_dying(function: FunctionWriter, last: dict[int, int]) -> None:
                     last[root] = max(last[root], last.pop(output, time))
                     del dying[root]
                     break
+
+
+def _change_dying(function: FunctionWriter, item: Instruction, time: int, last: dict[int, int]) -> None:
+    """Let a kernel that changes some elements change those of its first input, which nobody reads later."""
+    given, output = item.inputs[0], item.outputs[0]
+    root, slot = function.root(given), function.slots[output]
+    held = function.slots[root]
+    if (
+        held.storage != ARENA
+        or slot.storage not in (ARENA, HEAP)
+        or last.get(root) != time
+        or [function.root(i) for i in item.inputs if i >= 0].count(root) != 1
+        or function.slots[given].spec != slot.spec
+        or not slot.spec.is_static
+        or given > output
+    ):
+        return
+    held.storage = slot.storage
+    slot.storage, slot.location = ALIAS, given
+    last[root] = max(time, last.pop(output, time))
 
 
 def _dying(function: FunctionWriter, item: Instruction, time: int, last: dict[int, int]) -> dict[int, int]:

@@ -229,14 +229,29 @@ constexpr W identity() {
   return W(0);
 }
 
-template <WindowKind kind, typename T>
-void reduce_whole(const WholeWindows& whole, const T* from, int64_t inner, T* to) {
+// `together` neighbouring windows, `step` elements apart: the combinations of one wait for each other, those of others do not.
+template <WindowKind kind, typename T, int together>
+void reduce_whole(const WholeWindows& whole, const T* from, int64_t step, int64_t inner, T* to) {
   using W = Wide<T>;
   each_block<W>(inner, [&](int64_t lane, int64_t some) {
-    Lanes<W> best = Lanes<W>{} + identity<kind, W>();
-    for (int64_t tap : whole.taps()) best = combine<kind, W>(best, load_lanes(from + tap + lane, some));
-    if constexpr (kind == WindowKind::average && !std::is_integral_v<W>) best /= static_cast<W>(whole.taps().size());
-    store_lanes(best, to + lane, some);
+    Lanes<W> best[together];
+    for (int k = 0; k < together; ++k) best[k] = Lanes<W>{} + identity<kind, W>();
+    const auto add = [&](int64_t count) __attribute__((always_inline)) {
+      for (int64_t tap : whole.taps()) {
+        for (int k = 0; k < together; ++k)
+          best[k] = combine<kind, W>(best[k], load_lanes(from + k * step + tap + lane, count));
+      }
+    };
+    if (some == block_lanes<W>) {
+      add(block_lanes<W>);
+    } else {
+      add(some);
+    }
+    for (int k = 0; k < together; ++k) {
+      if constexpr (kind == WindowKind::average && !std::is_integral_v<W>)
+        best[k] /= static_cast<W>(whole.taps().size());
+      store_lanes(best[k], to + k * inner + lane, some);
+    }
   });
 }
 
@@ -245,42 +260,37 @@ void reduce_windows(const WindowShape& s, const T* x, T* z) {
   using W = Wide<T>;
   const int64_t out_image = s.out_image(), in_image = s.in_image() * s.inner;
   const WholeWindows whole(s);
-  parallel_for(s.images * out_image, std::max<int64_t>(1, 4096 / std::max<int64_t>(s.inner, 1)),
-               [&](int64_t begin, int64_t end) {
-                 int64_t at[max_rank];
-                 W best[most_lanes];
-                 position(s, begin % out_image, at);
-                 const T* image = x + begin / out_image * in_image;
-                 int64_t left = out_image - begin % out_image;
-                 for (int64_t index = begin; index < end; ++index, advance(s, at)) {
-                   if (left-- == 0) image += in_image, left = out_image - 1;
-                   if (const int64_t first = whole.first(at); first >= 0) {
-                     const int64_t run = std::min(whole.run(at), end - index);
-                     for (int64_t i = 0; i < run; ++i) {
-                       reduce_whole<kind>(whole, image + first + i * whole.stride(), s.inner,
-                                          z + (index + i) * s.inner);
-                     }
-                     index += run - 1, left -= run - 1;
-                     if (run > 1) at[s.rank - 1] += run - 1;
-                     continue;
-                   }
-                   for (int64_t lane = 0; lane < s.inner; lane += most_lanes) {
-                     const int64_t width = std::min(most_lanes, s.inner - lane);
-                     std::fill_n(best, width, identity<kind, W>());
-                     const int64_t count = each_tap(s, at, [&](int64_t offset) {
-                       const T* from = image + offset + lane;
-                       for (int64_t c = 0; c < width; ++c) best[c] = combine<kind, W>(best[c], static_cast<W>(from[c]));
-                     });
-                     T* to = z + index * s.inner + lane;
-                     if constexpr (kind == WindowKind::average && !std::is_integral_v<W>) {
-                       const W scale = static_cast<W>(std::max<int64_t>(count, 1));
-                       for (int64_t c = 0; c < width; ++c) to[c] = T(best[c] / scale);
-                     } else {
-                       for (int64_t c = 0; c < width; ++c) to[c] = T(best[c]);
-                     }
-                   }
-                 }
-               });
+  parallel_for(
+      s.images * out_image, std::max<int64_t>(1, 4096 / std::max<int64_t>(s.inner, 1)),
+      [&](int64_t begin, int64_t end) {
+        int64_t at[max_rank];
+        position(s, begin % out_image, at);
+        const T* image = x + begin / out_image * in_image;
+        int64_t left = out_image - begin % out_image;
+        for (int64_t index = begin; index < end; ++index, advance(s, at)) {
+          if (left-- == 0) image += in_image, left = out_image - 1;
+          if (const int64_t first = whole.first(at); first >= 0) {
+            const int64_t run = std::min(whole.run(at), end - index);
+            const int64_t step = whole.stride();
+            int64_t i = 0;
+            for (; i + 4 <= run; i += 4)
+              reduce_whole<kind, T, 4>(whole, image + first + i * step, step, s.inner, z + (index + i) * s.inner);
+            for (; i < run; ++i)
+              reduce_whole<kind, T, 1>(whole, image + first + i * step, step, s.inner, z + (index + i) * s.inner);
+            index += run - 1, left -= run - 1;
+            if (run > 1) at[s.rank - 1] += run - 1;
+            continue;
+          }
+          each_block<W>(s.inner, [&](int64_t lane, int64_t some) {
+            Lanes<W> best = Lanes<W>{} + identity<kind, W>();
+            const int64_t count = each_tap(
+                s, at, [&](int64_t offset) { best = combine<kind, W>(best, load_lanes(image + offset + lane, some)); });
+            if constexpr (kind == WindowKind::average && !std::is_integral_v<W>)
+              best /= static_cast<W>(std::max<int64_t>(count, 1));
+            store_lanes(best, z + index * s.inner + lane, some);
+          });
+        }
+      });
 }
 
 // Windows may overlap: a task owns some width of a whole image, so that no two write to one place.

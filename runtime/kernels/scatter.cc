@@ -9,8 +9,9 @@
 // ResourceScatterAdd and the like: state_edit, then this kernel with its output an alias, indices reshaped to [..., 1].
 // Element types: set takes all with bytes, and string; divide by 0 of integers is refused; see scatter_combine.h.
 #include <algorithm>
+#include <atomic>
+#include <mutex>
 #include <new>
-#include <vector>
 
 #include "kernels/elementwise_types.h"
 #include "kernels/operands.h"
@@ -69,6 +70,52 @@ bool has_zero(const Tensor& tensor) {
   return false;
 }
 
+// Where each row of indices leads; the first row that leads nowhere, or `rows`.
+template <typename I>
+int64_t find_offsets(const Tensor& x, const Tensor& indices, int64_t rows, int64_t depth, int64_t inner, int64_t* to) {
+  std::atomic<int64_t> first_bad{rows};
+  const auto* from = indices.as<const volatile I>();  // read once: what is checked is what is used
+  parallel_for(rows, 32768, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      int64_t offset = 0;
+      bool good = true;
+      for (int64_t i = 0; i < depth; ++i) {
+        const int64_t index = from[row * depth + i];
+        good &= index >= 0 && index < x.dims[i];
+        offset = static_cast<int64_t>(static_cast<uint64_t>(offset) * static_cast<uint64_t>(x.dims[i]) +
+                                      static_cast<uint64_t>(index));
+      }
+      if (!good) {
+        int64_t known = first_bad.load();
+        while (row < known && !first_bad.compare_exchange_weak(known, row)) {
+        }
+        return;
+      }
+      to[row] = offset * inner;
+    }
+  });
+  return first_bad.load();
+}
+
+// Whole numbers added to few places from many rows: each thread to places of its own, since their order does not matter.
+bool counts(const Call& call, Combine kind, int64_t rows, int64_t inner) {
+  const Tensor& y = call.out(0);
+  return kind == Combine::add && inner == 1 && is_integer(y.dtype) && rows >= 65536 && y.count() <= rows / 16;
+}
+void add_apart(const CombineRows& work, CombineRun combine, const Tensor& y, bool scalar) {
+  const auto width = static_cast<int64_t>(element_bytes(y.dtype));
+  std::mutex mutex;
+  const int64_t whole = 0;
+  parallel_for(work.rows, 32768, [&](int64_t begin, int64_t end) {
+    const Ref<Buffer> own = Buffer::allocate(y.bytes());
+    std::memset(own->data(), 0, y.bytes());
+    const char* from = static_cast<const char*>(work.from) + (scalar ? 0 : begin * width);
+    combine({own->data(), work.targets + begin, end - begin, from, work.row_step, scalar}, 0, 1);
+    const std::lock_guard<std::mutex> lock(mutex);
+    combine({y.data, &whole, 1, own->data(), 0, false}, 0, y.count());
+  });
+}
+
 Status run_scatter_nd(const Call& call) try {
   const Tensor &x = call.in(0), &indices = call.in(1), &updates = call.in(2), &y = call.out(0);
   if (x.dtype == DType::string) return move_strings(call, run_scatter_nd);
@@ -82,26 +129,27 @@ Status run_scatter_nd(const Call& call) try {
                "scatter_nd: the output must not share the bytes of indices or updates.");
   if (kind == Combine::divide && is_integer(x.dtype) && has_zero(updates)) return invalid("Integer division by zero");
 
-  std::vector<int64_t> offsets(static_cast<size_t>(rows));  // checked before anything is written
-  for (int64_t row = 0; row < rows; ++row) {
-    int64_t offset = 0;
-    for (int64_t i = 0; i < depth; ++i) {
-      const int64_t index = index_at(indices, row * depth + i);
-      if (index < 0 || index >= x.dims[i]) return bad_index(call, row, depth);
-      offset = offset * x.dims[i] + index;
-    }
-    offsets[static_cast<size_t>(row)] = offset * inner;
-  }
+  // Checked before anything is written.
+  const Ref<Buffer> memory = Buffer::allocate(static_cast<size_t>(std::max<int64_t>(rows, 1)) * sizeof(int64_t));
+  auto* offsets = static_cast<int64_t*>(memory->data());
+  const int64_t bad = indices.dtype == DType::int64   ? find_offsets<int64_t>(x, indices, rows, depth, inner, offsets)
+                      : indices.dtype == DType::int32 ? find_offsets<int32_t>(x, indices, rows, depth, inner, offsets)
+                                                      : find_offsets<int16_t>(x, indices, rows, depth, inner, offsets);
+  if (bad < rows) return bad_index(call, bad, depth);
   copy_bytes(y.as<char>(), x.as<const char>(), static_cast<int64_t>(x.bytes()));
   if (rows == 0 || inner == 0) return Status();
   const CombineRun combine = kind == Combine::set ? nullptr : combine_run(kind, x.dtype);
+  if (counts(call, kind, rows, inner)) {
+    add_apart({y.data, offsets, rows, updates.data, scalar ? 0 : 1, scalar}, combine, y, scalar);
+    return Status();
+  }
   // Threads share the inner elements, never the rows: equal indices are combined in order.
-  const CombineRows work{y.data, offsets.data(), rows, updates.data, scalar ? 0 : inner, scalar};
+  const CombineRows work{y.data, offsets, rows, updates.data, scalar ? 0 : inner, scalar};
   parallel_for(inner, std::max<int64_t>(64, (128 << 10) / std::max<int64_t>(1, rows * width)),
                [&](int64_t begin, int64_t end) {
                  if (combine) return combine(work, begin, end);
                  for (int64_t row = 0; row < rows; ++row) {
-                   char* to = y.as<char>() + (offsets[static_cast<size_t>(row)] + begin) * width;
+                   char* to = y.as<char>() + (offsets[row] + begin) * width;
                    const char* from = updates.as<const char>() + (scalar ? 0 : (row * inner + begin) * width);
                    if (scalar) {
                      for (int64_t i = begin; i < end; ++i, to += width)

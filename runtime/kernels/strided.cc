@@ -10,6 +10,7 @@ namespace millstream {
 namespace {
 
 constexpr int64_t piece_bytes = 64 << 10;  // least work worth a thread
+constexpr int64_t most_repeats = 16;
 
 struct Wide {
   uint64_t low, high;
@@ -98,6 +99,40 @@ void copy_row(char* to, int64_t to_step, const char* from, int64_t from_step, in
     for (int64_t i = 0; i < count; ++i) std::memcpy(to + i * width, &value, width);
   } else {
     for (int64_t i = 0; i < count; ++i) std::memcpy(to + i * to_step, from + i * from_step, width);
+  }
+}
+
+// Every element `times` times.
+template <typename E, int64_t some>
+void repeat_elements(char* to, const char* from, int64_t from_step, int64_t count, int64_t times) {
+  constexpr int64_t width = sizeof(E);
+  const int64_t copies = some ? some : times;
+  for (int64_t i = 0; i < count; ++i, from += from_step, to += copies * width) {
+    E value;
+    std::memcpy(&value, from, width);
+    for (int64_t k = 0; k < copies; ++k) std::memcpy(to + k * width, &value, width);
+  }
+}
+template <typename E>
+void repeat_row(char* to, const char* from, int64_t from_step, int64_t count, int64_t times) {
+  constexpr int64_t width = sizeof(E);
+  if (times == 2 && from_step == width) return repeat_elements<E, 2>(to, from, width, count, 2);
+  if (times == 3 && from_step == width) return repeat_elements<E, 3>(to, from, width, count, 3);
+  if (times == 4 && from_step == width) return repeat_elements<E, 4>(to, from, width, count, 4);
+  repeat_elements<E, 0>(to, from, from_step, count, times);
+}
+void repeat_row_any(char* to, const char* from, int64_t from_step, int64_t count, int64_t times, int64_t width) {
+  switch (width) {
+    case 1:
+      return repeat_row<uint8_t>(to, from, from_step, count, times);
+    case 2:
+      return repeat_row<uint16_t>(to, from, from_step, count, times);
+    case 4:
+      return repeat_row<uint32_t>(to, from, from_step, count, times);
+    case 8:
+      return repeat_row<uint64_t>(to, from, from_step, count, times);
+    default:
+      return repeat_row<Wide>(to, from, from_step, count, times);
   }
 }
 
@@ -286,6 +321,24 @@ void copy_strided(char* to, const char* from, const StridedCopy& given) {
       copy_row_any(to + begin * copy.to_bytes[0], copy.to_bytes[0], from + begin * copy.from_bytes[0],
                    copy.from_bytes[0], end - begin, copy.width);
     });
+    return;
+  }
+  if (is_lane_width(copy.width) && copy.sizes[last] <= most_repeats && copy.from_bytes[last] == 0 &&
+      copy.to_bytes[last] == copy.width && copy.to_bytes[last - 1] == row_bytes) {
+    // Few copies of each element: a loop over the elements, and shares of it where there is nothing around it.
+    const int64_t count = copy.sizes[last - 1], pieces = outer / count,
+                  part = last == 1 ? piece_bytes / copy.width : count;
+    const int64_t parts = (count + part - 1) / part;
+    parallel_for(
+        pieces * parts, std::max<int64_t>(1, piece_bytes / (part * row_bytes)), [&](int64_t begin, int64_t end) {
+          for (int64_t k = begin; k < end; ++k) {
+            const int64_t first = k % parts * part, some = std::min(part, count - first);
+            Outer{copy, last - 1}.each(k / parts, k / parts + 1, [&](int64_t to_at, int64_t from_at) {
+              repeat_row_any(to + to_at + first * row_bytes, from + from_at + first * copy.from_bytes[last - 1],
+                             copy.from_bytes[last - 1], some, copy.sizes[last], copy.width);
+            });
+          }
+        });
     return;
   }
   parallel_for(outer, std::max<int64_t>(1, piece_bytes / row_bytes), [&](int64_t begin, int64_t end) {

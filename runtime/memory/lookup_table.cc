@@ -2,11 +2,16 @@
 #include "memory/lookup_table.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <mutex>
 
+#include "threads/pool.h"
+
 namespace millstream {
 namespace {
+
+constexpr int64_t keys_at_once = 2048;  // worth a thread
 
 std::string_view text_at(const Tensor& tensor, int64_t i) {
   const auto* offsets = tensor.as<const int64_t>();
@@ -76,24 +81,29 @@ Status LookupTable::find(const Tensor& keys, const Tensor& defaults, Tensor& out
     return invalid("The default value has " + std::to_string(defaults.count()) + " elements; give one value of " +
                    std::to_string(each) + ", or one for each of the " + std::to_string(count) + " keys.");
   const size_t bytes = static_cast<size_t>(each) * element_bytes(value_type);
-  std::vector<std::string_view> texts;
-  texts.reserve(value_type == DType::string ? static_cast<size_t>(count * each) : 0);
-  for (int64_t i = 0; i < count; ++i) {
-    int64_t scratch;
-    const std::string_view key = key_at(keys, i, scratch);
-    MS_RETURN_IF_ERROR(check_key(key));
-    const auto found = index_.find(key);
-    const int64_t default_row = one_default ? 0 : i;
-    if (value_type == DType::string) {
-      for (int64_t j = 0; j < each; ++j) {
-        texts.push_back(found != index_.end() ? std::string_view(texts_[static_cast<size_t>(found->second * each + j)])
-                                              : text_at(defaults, default_row * each + j));
+  std::vector<std::string_view> texts(value_type == DType::string ? static_cast<size_t>(count * each) : 0);
+  std::atomic<bool> refused{false};
+  parallel_for(count, keys_at_once, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      int64_t scratch;
+      const std::string_view key = key_at(keys, i, scratch);
+      if (!reserved_.empty() && !check_key(key).ok()) refused = true;
+      const auto found = index_.find(key);
+      const int64_t default_row = one_default ? 0 : i;
+      for (int64_t j = 0; j < each && value_type == DType::string; ++j) {
+        texts[static_cast<size_t>(i * each + j)] =
+            found != index_.end() ? std::string_view(texts_[static_cast<size_t>(found->second * each + j)])
+                                  : text_at(defaults, default_row * each + j);
       }
-    } else if (bytes) {
+      if (!bytes) continue;
       const char* from = found != index_.end() ? numbers_.data() + static_cast<size_t>(found->second) * bytes
                                                : defaults.as<const char>() + static_cast<size_t>(default_row) * bytes;
       std::memcpy(out.as<char>() + static_cast<size_t>(i) * bytes, from, bytes);
     }
+  });
+  for (int64_t i = 0; i < count && refused; ++i) {
+    int64_t scratch;
+    MS_RETURN_IF_ERROR(check_key(key_at(keys, i, scratch)));
   }
   if (value_type == DType::string) give_texts(out, texts);
   return Status();
