@@ -30,4 +30,6 @@ def install_as_tensorflow(*, replace: bool = False) -> None:
 def __getattr__(name: str) -> object:
     if name == "keras":
         return _importlib.import_module("millstream.keras")
+    if name in ("initializers", "losses", "metrics", "optimizers"):
+        return getattr(_importlib.import_module("millstream.keras"), name)
     return _missing("", name)

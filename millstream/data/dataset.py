@@ -89,11 +89,13 @@ class Dataset(
 
     staged_builtin = staticmethod(staged_builtin)
 
+    shapes_may_vary = True
+
     def staged_loop(
         self, test: Callable[..., Any] | None, body: Callable[..., list[Any]], loop_vars: list[Any]
     ) -> list[Any]:
         """Stage a Python `for` over this dataset; see `OwnedIterator.staged_loop`."""
-        made: list[Any] = iter(self).staged_loop(test, body, loop_vars)
+        made: list[Any] = iter(self).staged_loop(test, body, loop_vars, varying=True)
         return made
 
     def __len__(self) -> int:

@@ -18,7 +18,7 @@ from millstream.data.stage import Element, Run, Stage
 from millstream.data.staged import Place, calling_place, refuse_python_loop
 from millstream.data.state import from_bytes, to_bytes
 from millstream.execution.context import current_graph
-from millstream.execution.control_flow import cond, staged_loop
+from millstream.execution.control_flow import VARYING, cond, staged_loop
 from millstream.execution.convert import to_tensor
 from millstream.execution.trackable import Trackable
 from millstream.program.primitives.control import HOST_CALL
@@ -190,8 +190,15 @@ class OwnedIterator(CompositeTensor, Trackable, Iterator):
             has, *tensors = graph.create(HOST_CALL, [self._resource, to_tensor(True)], {"outputs": outputs})
         return Optional(has, tensors, self._element_spec)
 
+    shapes_may_vary = False
+    """Whether the variables of a staged loop may change their shapes unasked: over datasets only, as in TensorFlow."""
+
     def staged_loop(
-        self, test: Callable[..., Any] | None, body: Callable[..., list[Any]], loop_vars: list[Any]
+        self,
+        test: Callable[..., Any] | None,
+        body: Callable[..., list[Any]],
+        loop_vars: list[Any],
+        varying: bool = False,
     ) -> list[Any]:
         """Stage a Python `for` over this iterator: `body(element, *values)` gives the next values, `test(*values)` says go on."""
 
@@ -203,7 +210,8 @@ class OwnedIterator(CompositeTensor, Trackable, Iterator):
             found = coming.has_value()
             return [found, *cond(found, lambda: body(coming.get_value(), *values), lambda: list(values))]
 
-        result = staged_loop(go_on, turn, [to_tensor(True), *loop_vars], None, None, 10, "for_dataset")
+        invariants = VARYING if varying else None
+        result = staged_loop(go_on, turn, [to_tensor(True), *loop_vars], invariants, None, 10, "for_dataset")
         return list(result)[1:]
 
     def save(self) -> bytes:

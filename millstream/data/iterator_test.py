@@ -244,6 +244,22 @@ def test_a_break_leaves_the_rest_to_later_loops_over_the_iterator():
     assert int(first_above(iterator, tf.constant(1, tf.int64))) == 5
 
 
+def test_variables_of_a_staged_loop_over_a_dataset_may_change_their_sizes():
+    @tf.function
+    def joined(elements):
+        found, count = tf.constant([7], tf.int64), 0
+        for x in elements:
+            found = tf.concat([found, [x]], 0)
+            count += 1
+        return found, count
+
+    found, count = joined(Dataset.range(3))
+    assert found.numpy().tolist() == [7, 0, 1, 2] and int(count) == 3
+    assert joined.get_concrete_function(Dataset.range(3)).output_shapes[0].as_list() == [None]
+    with pytest.raises(ValueError, match="'found' has shape"):
+        joined(iter(Dataset.range(3)))
+
+
 def test_a_variable_is_trained_in_a_staged_loop_over_batches():
     variable = tf.Variable(0.0)
 

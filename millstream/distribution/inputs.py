@@ -68,9 +68,11 @@ class DistributedDataset:
     def __iter__(self) -> DistributedIterator:
         return DistributedIterator(iter(self._dataset))
 
+    shapes_may_vary = False
+
     def staged_loop(self, *arguments: Any) -> list[Any]:
         """Stage a Python `for` over this dataset."""
-        return self._dataset.staged_loop(*arguments)  # type: ignore[no-any-return]
+        return iter(self._dataset).staged_loop(*arguments)  # type: ignore[no-any-return]
 
 
 class DistributedIterator(CompositeTensor):
@@ -101,6 +103,8 @@ class DistributedIterator(CompositeTensor):
 
     def __next__(self) -> Any:
         return next(self._iterator)
+
+    shapes_may_vary = False
 
     def staged_loop(self, *arguments: Any) -> list[Any]:
         """Stage a Python `for` over this iterator."""

@@ -340,6 +340,10 @@ def _is_object(value: Any) -> bool:
     return value is None or isinstance(value, Tensor) or hasattr(value, "flow") or hasattr(value, "_type_spec")
 
 
+VARYING: Any = object()
+"""In the place of shape invariants: all loop variables may change their shapes; what the turns have in common is found out."""
+
+
 def staged_loop(
     cond: Callable[..., Any],
     body: Callable[..., Any],
@@ -471,7 +475,7 @@ def _counted(values: Any, cond: Callable[..., Any], body: Callable[..., Any], li
 
 def _starting_specs(tensors: Sequence[Any], values: Any, invariants: Any) -> list[Spec]:
     specs = [spec_of(t).with_value(None) for t in tensors]
-    if invariants is None:
+    if invariants is None or invariants is VARYING:
         return specs
     shapes = _flat_invariants(values, invariants)
     for i, shape in enumerate(shapes[: len(specs)]):
@@ -522,8 +526,11 @@ def _check_turn(start: Spec, after: Spec, tensor: Any, invariants: Any) -> Spec:
         return start
     if after.shape is None:
         return Spec(start.dtype, None, None, start.handle)
-    if len(after.shape) != len(start.shape) or any(
-        is_known(m) and is_known(n) and m != n for m, n in zip(start.shape, after.shape, strict=False)
+    if len(after.shape) != len(start.shape) and invariants is VARYING:
+        return Spec(start.dtype, None, None, start.handle)
+    if invariants is not VARYING and (
+        len(after.shape) != len(start.shape)
+        or any(is_known(m) and is_known(n) and m != n for m, n in zip(start.shape, after.shape, strict=False))
     ):
         before = TensorShape([n if is_known(n) else None for n in start.shape])
         now = TensorShape([n if is_known(n) else None for n in after.shape])
@@ -536,8 +543,9 @@ def _check_turn(start: Spec, after: Spec, tensor: Any, invariants: Any) -> Spec:
             )
         )
     sizes = []
+    stated = invariants is not None and invariants is not VARYING
     for m, n in zip(start.shape, after.shape, strict=True):
-        if m == n or (not is_known(m) and str(m).startswith("loop")) or (invariants is not None and not is_known(m)):
+        if m == n or (not is_known(m) and (stated or str(m).startswith("loop"))):
             sizes.append(m)
         else:
             sizes.append(fresh_symbol("loop"))

@@ -159,6 +159,10 @@ class Staging:
         sizes = apply(find("Shape"), tensor, out_type=dtypes.int32)
         return apply(find("GatherV2"), sizes, constant_of(0, dtypes.int32), constant_of(0, dtypes.int32))
 
+    def shapes_may_vary(self, iterated: Any) -> bool:
+        """Return whether the variables of a loop over a dataset or an iterator may change their shapes unasked."""
+        return bool(iterated.shapes_may_vary)
+
     def for_dataset(
         self, iterated: Any, test: Callable[..., Any] | None, body: Callable[..., list[Any]], loop_vars: list[Any]
     ) -> list[Any]:

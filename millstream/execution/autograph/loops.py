@@ -163,7 +163,8 @@ def _for_dataset(
     def example() -> Any:
         return engine().dataset_element(iterated)
 
-    _stage_loop(loop, extra_test or no_test, body, example, get_state, set_state, symbol_names, chosen)
+    varying = engine().shapes_may_vary(iterated)
+    _stage_loop(loop, extra_test or no_test, body, example, get_state, set_state, symbol_names, chosen, varying)
 
 
 def no_test() -> bool:
@@ -180,8 +181,12 @@ def _stage_loop(
     set_state: SetState,
     names: tuple[str, ...],
     chosen: dict[str, Any],
+    varying: bool = False,
 ) -> None:
-    """Stage a loop; `step` takes the element first where there is an `example` of one."""
+    """Stage a loop; `step` takes the element first where there is an `example` of one.
+
+    `varying` lets shapes change from turn to turn without being asked.
+    """
     before = get_state()
     start = _defined_start(before, body, example, get_state, set_state, names)
     staged = [index for index, value in enumerate(start) if checks.can_be_staged(value)]
@@ -209,7 +214,7 @@ def _stage_loop(
             if index not in staged and value is not plain[index]:
                 checks.refuse_in_loop(names[index], plain[index], value)
         results = [after[index] for index in staged]
-        checks.match_iterations(staged_names, list(values), results, invariants)
+        checks.match_iterations(staged_names, list(values), results, [...] * len(results) if varying else invariants)
         return results
 
     final = loop(cond, step, [start[index] for index in staged], invariants)

@@ -86,6 +86,10 @@ class Staging(Protocol):
         """Return how many elements a `for` over a symbolic tensor visits, an int32 scalar, and how to read the i-th."""
         ...
 
+    def shapes_may_vary(self, iterated: Any) -> bool:
+        """Whether the variables of a loop by `for_dataset` may change their shapes unasked."""
+        ...
+
     def for_dataset(
         self,
         iterated: Any,

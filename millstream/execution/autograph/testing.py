@@ -279,6 +279,9 @@ class Interpreter:
 
         return self.picks(Node(self, compute), loop_vars)
 
+    def shapes_may_vary(self, iterated):
+        return False
+
     def for_dataset(self, iterated, test, body, loop_vars):
         cond = test or (lambda *_: True)
         graph, tests, after, inputs = self.loop("dataset", cond, body, loop_vars, [0], [None] * len(loop_vars))
