@@ -13,7 +13,6 @@ from typing import Any
 
 from millstream.api.public import public, publish, root
 from millstream.base import errors
-from millstream.base.errors import explain
 
 tf: Any = root()
 
@@ -298,47 +297,6 @@ class StubOutForTesting:
 
     def __exit__(self, *_: object) -> None:
         self.UnsetAll()
-
-
-def _refusal(name: str) -> errors.UnimplementedError:
-    return errors.UnimplementedError(
-        None,
-        None,
-        explain(
-            f"tf.compat.v1.test.{name} is not supported: it differentiates graphs of sessions.",
-            fix="Use tf.test.compute_gradient with a function.",
-        ),
-    )
-
-
-@public("compat.v1.test.compute_gradient")
-def compute_gradient(
-    x: Any,
-    x_shape: Any,
-    y: Any,
-    y_shape: Any,
-    x_init_value: Any = None,
-    delta: float = 1e-3,
-    init_targets: Any = None,
-    extra_feed_dict: Any = None,
-) -> Any:
-    """Raise tf.errors.UnimplementedError: use `tf.test.compute_gradient` with a function."""
-    raise _refusal("compute_gradient")
-
-
-@public("compat.v1.test.compute_gradient_error")
-def compute_gradient_error(
-    x: Any,
-    x_shape: Any,
-    y: Any,
-    y_shape: Any,
-    x_init_value: Any = None,
-    delta: float = 1e-3,
-    init_targets: Any = None,
-    extra_feed_dict: Any = None,
-) -> Any:
-    """Raise tf.errors.UnimplementedError: use `tf.test.compute_gradient` with a function."""
-    raise _refusal("compute_gradient_error")
 
 
 @public("compat.v1.feature_column.categorical_column_with_vocabulary_file")

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import millstream as tf
@@ -46,7 +47,7 @@ def test_codes_and_classes_of_errors_belong_together() -> None:
     assert v1.errors.error_code_from_exception_type(tf.errors.NotFoundError) == 5
 
 
-def test_attributes_are_put_back_and_graphs_refused() -> None:
+def test_attributes_are_put_back_and_slopes_measured() -> None:
     class Thing:
         value = 1
 
@@ -54,6 +55,11 @@ def test_attributes_are_put_back_and_graphs_refused() -> None:
         stubs.Set(Thing, "value", 2)
         assert Thing.value == 2
     assert Thing.value == 1
-    with pytest.raises(tf.errors.UnimplementedError, match=r"tf\.test\.compute_gradient"):
+    with pytest.raises(ValueError, match="default session"):
         v1.test.compute_gradient(1, [], 1, [])
+    with tf.Graph().as_default(), v1.Session():
+        x = v1.placeholder(tf.float64, [2])
+        theory, measured = v1.test.compute_gradient(x, [2], x * x, [2], np.array([1.0, 2.0]))
+        assert theory.tolist() == [[2.0, 0.0], [0.0, 4.0]] and np.allclose(theory, measured)
+        assert v1.test.compute_gradient_error(x, [2], tf.exp(x), [2]) < 1e-5
     assert v1.resource_loader.get_path_to_datafile("x").startswith(str(Path(__file__).parent))

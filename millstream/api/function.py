@@ -128,7 +128,8 @@ def executing_eagerly() -> bool:
 @public("inside_function")
 def inside_function() -> bool:
     """Return whether a function is being traced."""
-    return context.current_graph() is not None
+    graph = context.current_graph()
+    return graph is not None and graph.building_function
 
 
 @public("init_scope")

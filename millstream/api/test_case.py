@@ -1,4 +1,4 @@
-"""tf.test.TestCase: unittest's TestCase (absl's) with comparisons of tensors. There are no sessions: tensors have values at once."""
+"""tf.test.TestCase: unittest's TestCase (absl's) with comparisons of tensors, and sessions where tensors are of graphs."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ from millstream.api.public import public
 from millstream.api.random import set_seed
 from millstream.base import errors, nest
 from millstream.base.composite import CompositeTensor
+from millstream.execution.context import current_graph, default_session, executing_eagerly
+from millstream.execution.session import Session
 from millstream.execution.tensor import TensorType
 
 SEED = 1234567
@@ -30,7 +32,7 @@ SEED = 1234567
 
 
 class _Session:
-    """Stands for a session of version 1, where a test asks for one: values are there at once."""
+    """Stands for a session of version 1 where ops run at once: values are there."""
 
     def run(self, fetches: Any, feed_dict: Any = None, options: Any = None, run_metadata: Any = None) -> Any:
         """Return the values of tensors."""
@@ -111,6 +113,7 @@ class TestCase(absltest.TestCase):
         super().__init__(methodName)
         self._folder: str | None = None
         self._test_start_time: float | None = None
+        self._cached: Any = None
 
     def setUp(self) -> None:
         """Set the seeds of Python's, NumPy's and TensorFlow's random numbers."""
@@ -120,7 +123,10 @@ class TestCase(absltest.TestCase):
         set_seed(SEED)
 
     def tearDown(self) -> None:
-        """Remove the test's folder."""
+        """Remove the test's folder and close its session."""
+        if self._cached is not None:
+            self._cached.close()
+            self._cached = None
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
@@ -150,17 +156,39 @@ class TestCase(absltest.TestCase):
                 file.flush()
 
     def evaluate(self, tensors: Any) -> Any:
-        """Return the values of tensors, in the structure that they were given in."""
-        return _evaluated(tensors)
+        """Return the values of tensors, in the structure that they were given in; those of graphs by the default session."""
+        if executing_eagerly():
+            return _evaluated(tensors)
+        session = default_session()
+        if session is not None:
+            return session.run(tensors)
+        with self.cached_session() as own:
+            return own.run(tensors)
 
     @contextmanager
     def session(
         self, graph: Any = None, config: Any = None, use_gpu: bool = True, force_gpu: bool = False
     ) -> Iterator[Any]:
-        """Give what stands for a session: `evaluate` and its `run` return values at once."""
-        yield _Session()
+        """Give a session, which is the default one inside and closed after it; where ops run at once, what stands for one."""
+        if executing_eagerly():
+            yield _Session()
+            return
+        with Session(graph=graph, config=config) as made:
+            yield made
 
-    cached_session = session
+    @contextmanager
+    def cached_session(
+        self, graph: Any = None, config: Any = None, use_gpu: bool = True, force_gpu: bool = False
+    ) -> Iterator[Any]:
+        """Give this test's own session of the default graph: the same one each time. Where ops run at once, see `session`."""
+        if executing_eagerly():
+            yield _Session()
+            return
+        wanted: Any = graph if graph is not None else current_graph()
+        if self._cached is None or self._cached.graph is not wanted:
+            self._cached = Session(graph=wanted, config=config)
+        with wanted.as_default(), self._cached.as_default():
+            yield self._cached
 
     def test_session(self, graph: Any = None, config: Any = None, use_gpu: bool = True, force_gpu: bool = False) -> Any:
         """Give what `session` gives; by its name it looks like a test, which is skipped."""

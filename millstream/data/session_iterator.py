@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,8 @@ from millstream.execution.session_step import Step, running_session
 from millstream.program.primitives.control import HOST_CALL
 
 _numbers = itertools.count()
+_iterators: weakref.WeakValueDictionary[str, SessionIterator] = weakref.WeakValueDictionary()
+"""The iterators that there are, by the texts that stand for them."""
 
 
 def in_session_graph() -> bool:
@@ -42,6 +45,7 @@ class SessionIterator(OwnedIterator):
         self._key = f"iterator_{next(_numbers)}" if key is None else key
         self._once: Callable[[Any], Source] | None = None
         self.initializer: Any = None
+        _iterators[self._key] = self
         super().__init__(None, element_spec, runtime.make_host(self._draw))
 
     def _draw(self, *optional: Any) -> tuple[Any, ...]:
@@ -51,7 +55,8 @@ class SessionIterator(OwnedIterator):
         session = running_session()
         if session is None:
             raise errors.FailedPreconditionError(None, None, "An iterator of a graph gives elements in sessions alone.")
-        once = self._once
+        iterator = _iterators.get(key)
+        once = None if iterator is None else iterator._once
         made = session.object_of(("iterator", key), lambda: None if once is None else once(session))
         if made is None:
             raise errors.FailedPreconditionError(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import graph_programs  # noqa: F401 - adds its programs
+from . import graph_programs, more_programs  # noqa: F401 - add their programs
 from .session_programs import PROGRAMS
 
 
