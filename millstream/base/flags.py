@@ -22,6 +22,8 @@ class Flags:
     verify: bool
     # MILLSTREAM_ALLOW_FILES: graphs that are loaded may touch any file.
     allow_files: bool
+    # MILLSTREAM_EXPORT_PLAN: saved models with signatures, those of model.export too, get their plan beside them.
+    export_plan: bool
 
 
 def _whole_number(name: str, default: int) -> int:
@@ -47,4 +49,5 @@ def flags() -> Flags:
         threads=_whole_number("MILLSTREAM_THREADS", 0),
         verify=bool(_whole_number("MILLSTREAM_VERIFY", 0)),
         allow_files=bool(_whole_number("MILLSTREAM_ALLOW_FILES", 0)),
+        export_plan=bool(_whole_number("MILLSTREAM_EXPORT_PLAN", 0)),
     )

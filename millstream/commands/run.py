@@ -14,10 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from millstream.base.dtypes import string
 from millstream.base.messages import message
 from millstream.bridge.install import NAME, install_as_tensorflow
 from millstream.commands.files import CHECKPOINT, PLAN, CommandError, File, concretes_of, open_file
+from millstream.commands.plan_call import PlanFile
 from millstream.execution.convert import to_tensor
+from millstream.saving.constants import DEFAULT_SIGNATURE
 
 _INPUT = re.compile(r"^([^=]+)=([^\[\]]+)(?:\[([^\[\]]+)\])?$")
 _EXPRESSION = re.compile(r"^([^=]+)=(.+)$", re.DOTALL)
@@ -83,35 +86,55 @@ def run_program(script: str, args: Sequence[str], *, module: bool, replace: bool
 
 def run_signature(file: File, given: argparse.Namespace) -> None:
     """Call a signature with the inputs that the command line gives, and print its results."""
-    if file.kind in (PLAN, CHECKPOINT):
-        raise CommandError(
-            f"A {file.kind} is not run from here: plans run without Python (examples/run_plan.c), checkpoints hold values only."
-        )
-    functions = concretes_of(file, given.tag_set)
-    name = given.signature_def or (
-        "serving_default" if "serving_default" in functions or len(functions) > 1 else next(iter(functions))
-    )
-    if name not in functions:
-        raise CommandError(
-            f"There is no signature {name!r}; --signature_def is one of: {', '.join(sorted(functions))}."
-        )
-    function = functions[name]
+    if file.kind == CHECKPOINT:
+        raise CommandError("A checkpoint holds values only; give the model that it belongs to.")
     arrays = {
         **_from_files(given.inputs),
         **_from_expressions(given.input_exprs),
         **_from_examples(given.input_examples),
     }
-    wanted = dict(zip(function._argument_names, function.kinds, strict=False))
-    if arrays.keys() != wanted.keys():
-        said = ", ".join(f"{k}: {v.dtype.name}{v.shape}" for k, v in wanted.items()) or "nothing"
-        raise CommandError(f"{name!r} takes {said}; given are {', '.join(sorted(arrays)) or 'none'}.")
-    tensors = {k: to_tensor(np.asarray(arrays[k]), kind.dtype) for k, kind in wanted.items()}
-    results = function(**tensors)
-    flat = results if isinstance(results, dict) else {f"output_{i}": v for i, v in enumerate(_listed(results))}
-    for key in sorted(flat):
-        print(f"Result for output key {key}:\n{flat[key].numpy()}")
+    results = _of_plan(file, given, arrays) if file.kind == PLAN else _of_functions(file, given, arrays)
+    for key in sorted(results):
+        print(f"Result for output key {key}:\n{results[key]}")
         if given.outdir:
-            _write(Path(given.outdir), key, flat[key].numpy(), given.overwrite)
+            _write(Path(given.outdir), key, results[key], given.overwrite)
+
+
+def _of_functions(file: File, given: argparse.Namespace, arrays: dict[str, Any]) -> dict[str, Any]:
+    functions = concretes_of(file, given.tag_set)
+    name = _signature(list(functions), given.signature_def)
+    function = functions[name]
+    wanted = {k: (v.dtype, v.shape) for k, v in zip(function._argument_names, function.kinds, strict=False)}
+    _check_inputs(name, wanted, arrays)
+    results = function(
+        **{
+            k: to_tensor(np.asarray(arrays[k], object if kind is string else None), kind)
+            for k, (kind, _) in wanted.items()
+        }
+    )
+    flat = results if isinstance(results, dict) else {f"output_{i}": v for i, v in enumerate(_listed(results))}
+    return {k: v.numpy() for k, v in flat.items()}
+
+
+def _of_plan(file: File, given: argparse.Namespace, arrays: dict[str, Any]) -> dict[str, Any]:
+    plan = PlanFile(file.path)
+    name = _signature(plan.signatures, given.signature_def)
+    place = plan.signatures.index(name)
+    _check_inputs(name, plan.inputs(place), arrays)
+    return plan.call(place, arrays)
+
+
+def _signature(names: list[str], wanted: str | None) -> str:
+    name = wanted or (names[0] if len(names) == 1 else DEFAULT_SIGNATURE)
+    if name not in names:
+        raise CommandError(f"There is no signature {name!r}; --signature_def is one of: {', '.join(sorted(names))}.")
+    return name
+
+
+def _check_inputs(name: str, wanted: dict[str, Any], arrays: dict[str, Any]) -> None:
+    if arrays.keys() != wanted.keys():
+        said = ", ".join(f"{k}: {kind.name}{shape}" for k, (kind, shape) in wanted.items()) or "nothing"
+        raise CommandError(f"{name!r} takes {said}; given are {', '.join(sorted(arrays)) or 'none'}.")
 
 
 def _listed(results: Any) -> list[Any]:

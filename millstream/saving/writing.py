@@ -10,6 +10,7 @@ from typing import Any
 from millstream.api.public import PUBLIC, public
 from millstream.base import dtypes, errors
 from millstream.base.errors import explain
+from millstream.base.flags import flags
 from millstream.base.messages import message
 from millstream.base.shapes import from_spec_shape
 from millstream.base.structured_values import encode
@@ -259,7 +260,7 @@ def save(obj: Any, export_dir: Any, signatures: Any = None, options: Any = None,
         function with an `input_signature`.
       options: a `tf.saved_model.SaveOptions`.
       plan: whether `model.plan` is written beside the model: its signatures, variables and tables, for `libmillstream`, which
-        runs it without Python. The default is what `options` say.
+        runs it without Python. The default is what `options` say, or MILLSTREAM_EXPORT_PLAN=1 for all that have signatures.
 
     Raises:
       ValueError: `obj` is not trackable, or a signature is no function with one.
@@ -291,7 +292,8 @@ def save(obj: Any, export_dir: Any, signatures: Any = None, options: Any = None,
         offered = signatures_of(obj, signatures)
         writer = Writer(obj, offered, options)
         saved = writer.write()
-        planned = plan_of(_plannable(offered)) if (options.plan if plan is None else plan) else None
+        wanted = options.plan or (flags().export_plan and len(offered) > 0) if plan is None else plan
+        planned = plan_of(_plannable(offered)) if wanted else None
         _name_aliases(writer, options)
     with replaced_folder(folder) as new:
         (new / constants.VARIABLES_DIRECTORY).mkdir()

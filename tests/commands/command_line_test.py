@@ -97,10 +97,18 @@ def test_convert_writes_files_that_give_the_same(
     assert said(capsys, "check", tmp_path / out).endswith("nothing is wrong\n")
     if out == "again":
         assert (tmp_path / out / "model.plan").exists()
-    if out.endswith(".plan"):
-        return
-    text = said(capsys, "run", tmp_path / out, "--input_exprs", "x=np.ones((1, 2))")
+    words = ["--signature_def", "serving_default"] if out == "other.plan" else []
+    text = said(capsys, "run", tmp_path / out, *words, "--input_exprs", "x=np.ones((1, 2))")
     assert text == "Result for output key y:\n[[4. 0.]]\n"
+
+
+def test_run_calls_plans_without_their_model(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "convert", folder / "scale", tmp_path / "m.plan")
+    words = ["run", tmp_path / "m.plan", "--signature_def", "look_up"]
+    assert said(capsys, *words, "--input_exprs", "words=['two', b'\\xff']").endswith("[ 2. -1.]\n")
+    assert "takes words: string(None,)" in said(capsys, *words, status=2)
+    bad = ["run", tmp_path / "m.plan", "--signature_def", "serving_default", "--input_exprs", "x=np.ones((1, 3))"]
+    assert main(list(map(str, bad))) == 2 and capsys.readouterr().err
 
 
 def test_a_frozen_graph_becomes_a_bundle(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +101,16 @@ def test_a_plan_of_nothing_is_refused_and_leaves_what_is_there(bundle: Path, tmp
     with pytest.raises(ValueError, match="give signatures="):
         tf.saved_model.save(tf.Module(), tmp_path / "m", plan=True)
     assert (tmp_path / "m" / "model.plan").read_bytes() == (bundle / "model.plan").read_bytes()
+
+
+def test_the_environment_asks_for_plans_of_all_that_have_signatures(tmp_path: Path) -> None:
+    program = (
+        "import millstream as tf, sys\n"
+        "layer = tf.keras.Sequential([tf.keras.layers.Input((2,)), tf.keras.layers.Dense(1)])\n"
+        "layer.export(sys.argv[1], verbose=False)\n"
+        "tf.saved_model.save(tf.Module(), sys.argv[2])\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MILLSTREAM_EXPORT_PLAN": "1"}
+    words = [sys.executable, "-c", program, str(tmp_path / "model"), str(tmp_path / "bare")]
+    subprocess.run(words, check=True, env=environment)
+    assert (tmp_path / "model" / "model.plan").exists() and not (tmp_path / "bare" / "model.plan").exists()
