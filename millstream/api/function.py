@@ -155,6 +155,8 @@ def control_dependencies(control_inputs: Any) -> Any:
             raise TypeError(
                 explain(f"control_inputs must be a list of tensors and operations, got {control_inputs!r}.")
             )
+        if graph is not None:
+            return graph.control_dependencies(control_inputs)
         return contextlib.nullcontext()
     return graph.control_dependencies(control_inputs)
 

@@ -14,7 +14,7 @@ from millstream.base import dtypes, errors
 from millstream.base.spec import Spec
 from millstream.execution.context import current_graph
 from millstream.execution.graph import Graph
-from millstream.execution.operation import base_name, free_label
+from millstream.execution.operation import Operation, base_name, free_label
 from millstream.execution.specs import spec_of
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import Tensor
@@ -89,7 +89,12 @@ class FuncGraph(Graph):
         return self.capture(tensor)
 
     def control_dependencies(self, control_inputs: Any) -> Any:
-        """Change nothing: a function runs in the order in which it was traced."""
+        """Make the function run after what `control_inputs` name outside of it; inside, the order of the trace says it already."""
+        for item in control_inputs if isinstance(control_inputs, (list, tuple)) else ():
+            element = item if isinstance(item, (Tensor, Operation)) else getattr(item, "op", None)
+            graph = getattr(element, "graph", self)
+            if not graph.building_function and self._is_inside(graph):
+                graph.wait_next(graph.node_of(item))
         return nullcontext()
 
     def _given_handle(self, handle: Tensor) -> Value | None:

@@ -82,6 +82,7 @@ class Graph(GraphView):
         self._places = _Places()
         self._overrides: dict[str, str] = {}
         self._unnamed: list[Node] = []
+        self._next_waits: list[Node] = []
         self.edits = 0
         """How often what was there already was changed."""
         self._unfeedable: set[Any] = set()
@@ -250,6 +251,9 @@ class Graph(GraphView):
         """Write down when a node was made, and what it waits for."""
         self.number_of[node] = len(self.number_of)
         waits = self._controls.of(node)
+        if self._next_waits and _runs_functions(node):
+            waits = (*waits, *(n for n in self._next_waits if n not in waits))
+            self._next_waits = []
         if waits:
             self.waits_for[node] = waits
         if self._places.names:
@@ -274,6 +278,10 @@ class Graph(GraphView):
         self.name_new_nodes()
         if any(node.inputs is not inputs or len(node.outputs) != count for node, inputs, count in before):
             self.edits += 1
+
+    def wait_next(self, before: Node) -> None:
+        """Make the next node that runs functions wait for another one: a function of it says so."""
+        self._next_waits.append(before)
 
     def add_control_inputs(self, node: Node, before: Iterable[Node]) -> None:
         """Make a node wait for others."""
@@ -367,6 +375,11 @@ class Graph(GraphView):
 def open_sizes(shape: Any) -> tuple[int, ...] | None:
     """Return sizes as attributes have them: -1 for those that are not known."""
     return None if shape is None else tuple(n if isinstance(n, int) else -1 for n in shape)
+
+
+def _runs_functions(node: Node) -> bool:
+    values = [v for a in node.attributes.values() for v in (a if isinstance(a, tuple) else (a,))]
+    return hasattr(node.definition, "program") or any(isinstance(v, Program) for v in values)
 
 
 def free_name(name: str) -> str:

@@ -203,3 +203,20 @@ def test_an_event_file_has_what_the_writer_was_given(tmp_path: Path) -> None:
     assert [e.step for e in events if e.HasField("summary")] == [0, 1, 2]
     assert [e.summary.value[0].simple_value for e in events if e.HasField("summary")] == [0.0, 1.0, 2.0]
     assert any(e.graph_def for e in events)
+
+
+def test_a_branch_waits_for_what_it_names_outside_of_it() -> None:
+    with tf.Graph().as_default():
+        v = tf.Variable(0.0)
+        x = v1.placeholder(tf.bool, [])
+        add = v.assign_add(1.0)
+
+        def after() -> Any:
+            with tf.control_dependencies([add]):
+                return v.read_value() * 10.0
+
+        y = tf.cond(x, after, lambda: tf.constant(-1.0))
+        session = v1.Session()
+        session.run(v.initializer)
+        assert session.run(y, {x: True}) == 10.0
+        assert session.run(v) == 1.0
