@@ -37,7 +37,7 @@ import guides_web
 
 DRAWING = (
     "seaborn", "IPython", "IPython.display", "graphviz", "pydot", "google.colab", "tensorflow_docs", "tensorflow_docs.vis",
-    "tensorflow_docs.modeling", "tensorflow_docs.plots",
+    "tensorflow_docs.modeling", "tensorflow_docs.plots", "tensorflow_docs.vis.embed",
 )  # fmt: skip
 FILE_COMMANDS = ("ls", "mkdir", "rm", "cp", "mv", "cat", "head", "unzip", "tar", "du", "tree")
 OUTSIDE = {
@@ -67,7 +67,9 @@ LOOPS = 100
 
 
 def _code_of(source: str) -> str:
-    """Return a cell's Python: shell lines as calls or left out, numbers of epochs and of long loops cut."""
+    """Return a cell's Python: shell lines as calls or left out, numbers of epochs, of long loops and of images cut."""
+    for full, short in (("60000", guides_web.IMAGES), ("10000", guides_web.TEST_IMAGES)):
+        source = re.sub(rf"(reshape\(|\[-|\[:-){full}\b", rf"\g<1>{short}", source)
     lines = source.split("\n")
     indent = len(lines[0]) - len(lines[0].lstrip())
     lines = [line[indent:] if line[:indent].isspace() else line for line in lines]
@@ -268,6 +270,10 @@ NOISE = (
     (re.compile(r"\b\d+(\.\d+)?(e-?\d+)? ?(ms|us|µs|s|sec|seconds|min)(/(step|epoch|sample))?\b"), "TIME"),
     (re.compile(r"/tmp/\w+"), "FOLDER"),
     (re.compile(r"_\d{3}\.py"), ".py"),
+    (re.compile(r"<class '(?:[\w.]+\.)*(\w+)'>"), r"<class \1>"),
+    (re.compile(r" +(?=[,\])])|(?<=[\[(]) +"), ""),
+    (re.compile(r"\n +at [\w/.<>]+:\d+ in .*"), ""),
+    (re.compile(r"\{\{function_node .*?\}\} "), ""),
 )
 NUMBER = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:e[-+]?\d+)?")
 

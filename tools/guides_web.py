@@ -25,6 +25,7 @@ import numpy as np
 
 DATA = Path(os.environ.get("MILLSTREAM_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 IMAGES = 2048
+TEST_IMAGES = 512
 WORDS = [
     "the",
     "a",
@@ -79,7 +80,7 @@ def _idx(name: str, folder: str, count: int) -> np.ndarray:
     return (data.reshape(-1, 28, 28) if header == 16 else data)[:count]
 
 
-def digits(folder: str = "mnist", train: int = IMAGES, test: int = 512) -> dict[str, np.ndarray]:
+def digits(folder: str = "mnist", train: int = IMAGES, test: int = TEST_IMAGES) -> dict[str, np.ndarray]:
     """Return grey images 28 by 28 of the data beside the project."""
     return {
         "x_train": _idx("train-images-idx3-ubyte.gz", folder, train),
@@ -186,7 +187,7 @@ def _speech() -> Iterator[tuple[str, bytes]]:
 
 def _facades() -> Iterator[tuple[str, bytes]]:
     for part, count in (("train", 12), ("test", 6), ("val", 4)):
-        for n in range(1, count + 1):
+        for n in (*range(1, count), 100):
             yield f"facades/{part}/{n}.jpg", picture(256, 512, n)
 
 
@@ -335,7 +336,7 @@ def _cifar() -> Iterator[tuple[str, bytes]]:
     for name in [f"data_batch_{n}" for n in range(1, 6)] + ["test_batch"]:
         data = source.integers(0, 256, (10000, 3072), np.uint8)
         content = {b"data": data, b"labels": source.integers(0, 10, 10000).tolist()}
-        yield f"cifar-10-batches-py/{name}", pickle.dumps(content, 2)
+        yield f"cifar-10-batches-py/{name}", pickle.dumps(content, 4)
 
 
 def _prose(name: str, rows: int, seed: int) -> bytes:
@@ -421,7 +422,7 @@ def write_weights(path: Path) -> None:
     from keras.src.legacy.saving import legacy_h5_format
 
     name = path.name
-    top = "notop" not in name
+    top = "notop" not in name and "no_top" not in name
     known: tuple[tuple[str, Callable[..., Any]], ...] = (
         ("mobilenet_v2", keras.applications.MobileNetV2),
         ("inception_v3", keras.applications.InceptionV3),
@@ -435,9 +436,8 @@ def write_weights(path: Path) -> None:
         raise FileNotFoundError(name)
     arguments: dict[str, Any] = {"weights": None, "include_top": top}
     if name.startswith("mobilenet_v2"):
-        parts = name.split("_")
-        size = int(parts[8])
-        arguments.update(alpha=float(parts[7]), input_shape=(size, size, 3))
+        alpha, size = name.split("kernels_")[1].split("_")[:2]
+        arguments.update(alpha=float(alpha), input_shape=(int(size.removesuffix(".h5")),) * 2 + (3,))
     keras.utils.set_random_seed(3)
     with h5py.File(path, "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, make(**arguments))
@@ -497,3 +497,23 @@ def serve(store: Path) -> None:
 
     file_utils.urlretrieve = retrieve
     file_utils.validate_file = lambda *_, **__: True
+    _unpack_beside()
+
+
+def _unpack_beside() -> None:
+    """Let `get_file` show what it unpacks beside the archive too, where notebooks of older days look for it."""
+    import keras
+    import tensorflow as tf
+
+    download = keras.utils.get_file
+
+    def get_file(*args: Any, **kwargs: Any) -> Any:
+        path = Path(download(*args, **kwargs))
+        for part in path.glob("*") if path.is_dir() else ():
+            beside = path.parent / part.name
+            if not beside.exists():
+                beside.symlink_to(part)
+        return str(path)
+
+    for module in (keras.utils, tf.keras.utils):
+        module.get_file = get_file

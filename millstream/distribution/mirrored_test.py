@@ -188,6 +188,12 @@ def test_devices_that_are_not_there_are_refused_when_they_are_used() -> None:
     assert tf.distribute.MirroredStrategy(["cpu:0", "cpu:7"]).num_replicas_in_sync == 2
 
 
+def test_values_of_replicas_are_written_out() -> None:
+    value = mirrored().run(lambda: tf.constant([1, 2]))
+    assert str(value) == "PerReplica:{{\n  0: {0},\n  1: {0}\n}}".format("tf.Tensor([1 2], shape=(2,), dtype=int32)")
+    assert "  1: <tf.Tensor: shape=(2,), dtype=int32, numpy=array([1, 2], dtype=int32)>" in repr(value)
+
+
 def test_no_strategy_is_in_force_outside_of_scopes() -> None:
     strategy = mirrored()
     with strategy.scope():

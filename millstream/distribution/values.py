@@ -22,10 +22,14 @@ class DistributedValues:
         return self._values
 
     def __repr__(self) -> str:
-        parts = ",\n".join(f"  {i}: {value!r}" for i, value in enumerate(self._values))
-        return f"{type(self).__name__}:{{\n{parts}\n}}"
+        return self._with_parts(repr)
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        return self._with_parts(str)
+
+    def _with_parts(self, text: Callable[[Any], str]) -> str:
+        parts = ",\n".join(f"  {i}: {text(value)}" for i, value in enumerate(self._values))
+        return f"{type(self).__name__}:{{\n{parts}\n}}"
 
 
 class PerReplica(DistributedValues, CompositeTensor):
