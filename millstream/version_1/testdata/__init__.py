@@ -1,0 +1,1 @@
+"""Programs of version 1, and what TensorFlow gave for them."""

@@ -1,0 +1,45 @@
+"""Record what TensorFlow gives for the programs here: TENSORFLOW_PYTHON millstream/version_1/testdata/record.py"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+
+
+def rounded(value: Any) -> Any:
+    """Return numbers with seven digits."""
+    if isinstance(value, float):
+        return float(f"{value:.7g}")
+    return [rounded(item) for item in value] if isinstance(value, list) else value
+
+
+def main() -> None:
+    # TensorFlow's Python has no Millstream: the programs alone are imported, under their names.
+    for name in ("millstream", "millstream.version_1", "millstream.version_1.testdata"):
+        package = types.ModuleType(name)
+        package.__path__ = [str(HERE)]
+        sys.modules[name] = package
+    import tensorflow as tf
+
+    from millstream.version_1.testdata import metric_programs, programs
+
+    kinds = {
+        "decays": programs.decays,
+        "losses": programs.losses,
+        "optimizers": programs.optimizers,
+        "metrics": metric_programs.metrics,
+        "recurrent": metric_programs.recurrent,
+    }
+    found = {kind: {name: rounded(v) for name, v in run(tf).items()} for kind, run in kinds.items()}
+    with gzip.GzipFile(HERE / "libraries.json.gz", "wb", mtime=0) as file:
+        file.write(json.dumps(found, separators=(",", ":")).encode())
+
+
+if __name__ == "__main__":
+    main()
