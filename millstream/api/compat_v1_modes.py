@@ -128,18 +128,6 @@ def disable_v2_behavior() -> None:
     disable_control_flow_v2()
 
 
-@public("compat.v1.dimension_value")
-def dimension_value(dimension: Any) -> int | None:
-    """Return the size of an axis as an int, or None, in either mode of shapes."""
-    return dimension.value if isinstance(dimension, shapes.Dimension) else dimension
-
-
-@public("compat.v1.dimension_at_index")
-def dimension_at_index(shape: Any, index: int) -> Any:
-    """Return an element of a shape as a `Dimension`, in either mode of shapes."""
-    return shapes.Dimension(None) if shape.rank is None else shape.dims[index]
-
-
 @public("compat.v1.op_scope")
 @contextlib.contextmanager
 def op_scope(values: Any, name: str | None, default_name: str | None = None) -> Iterator[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from millstream.api.public import publish
+import enum
+
+from millstream.api.public import PUBLIC, publish
 from millstream.api.refusal import refusing_class, refusing_function
 
 OUTSIDE = {
@@ -72,6 +74,15 @@ OUTSIDE = {
 """Names by the reason. Functions stand with their parameters, classes without."""
 
 
+class _EmbeddingFeature(enum.Enum):
+    """Which embedding engine a TPU has; programs read its values as they are loaded."""
+
+    UNSUPPORTED = "UNSUPPORTED"
+    V1 = "V1"
+    V2 = "V2"
+
+
+_EmbeddingFeature.__name__ = "EmbeddingFeature"
 publish("experimental.dtensor.MATCH", "match")
 publish("experimental.dtensor.UNSHARDED", "unsharded")
 for _reason, _names in OUTSIDE.items():
@@ -79,3 +90,4 @@ for _reason, _names in OUTSIDE.items():
         _name, _opening, _rest = _word.partition("(")
         _made = refusing_function(_name, _rest.rstrip(")"), _reason) if _opening else refusing_class(_name, _reason)
         publish(_name, _made)
+PUBLIC["tpu.experimental.HardwareFeature"].EmbeddingFeature = _EmbeddingFeature

@@ -38,3 +38,7 @@ def test_clusters_and_plugins_are_refused() -> None:
         tf.experimental.register_filesystem_plugin("x.so")
     with tf.experimental.async_scope(), tf.experimental.function_executor_type("x"):
         assert tf.add(1, 2).numpy() == 3
+
+
+def test_values_that_programs_read_as_they_are_loaded_are_there() -> None:
+    assert tf.tpu.experimental.HardwareFeature.EmbeddingFeature.V2.value == "V2"
