@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
+from millstream import _runtime as runtime
 from millstream.base import errors
 from millstream.base.checksums import masked_crc32c
 
@@ -36,5 +37,4 @@ def read_records(file: Any, path: str) -> Iterator[bytes]:
 
 def framed_record(data: bytes) -> bytes:
     """Return a record as it stands in a TFRecord file."""
-    head = struct.pack("<Q", len(data))
-    return head + struct.pack("<I", masked_crc32c(head)) + data + struct.pack("<I", masked_crc32c(data))
+    return runtime.framed_record(data)

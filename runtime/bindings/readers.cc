@@ -6,6 +6,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "data/compiled.h"
+#include "memory/crc32c.h"
 
 namespace millstream::python {
 namespace {
@@ -410,6 +411,22 @@ OpenNested nested_opener(const nb::object& open) {
   };
 }
 
+// A record as it stands in a TFRecord file: length, its sum, data, their sum.
+nb::bytes framed_record(const nb::bytes& data) {
+  constexpr size_t head = 12, foot = 4;
+  const uint64_t size = data.size();
+  PyObject* made = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(head + size + foot));
+  if (!made) throw nb::python_error();
+  char* const out = PyBytes_AS_STRING(made);
+  std::memcpy(out, &size, sizeof size);
+  const uint32_t length_sum = masked_sum(crc32c(0, out, sizeof size));
+  std::memcpy(out + sizeof size, &length_sum, sizeof length_sum);
+  std::memcpy(out + head, data.c_str(), size);
+  const uint32_t data_sum = masked_sum(crc32c(0, data.c_str(), size));
+  std::memcpy(out + head + size, &data_sum, sizeof data_sum);
+  return nb::steal<nb::bytes>(made);
+}
+
 std::vector<Tensor> tensors_of(const nb::handle& given) {
   Element element;
   if (!element_of(given.ptr(), element)) throw nb::python_error();
@@ -474,6 +491,7 @@ void add_readers(nb::module_& m) {
     if (!found) throw nb::type_error("opaque_value takes what opaque made.");
     return nb::borrow(found->value.get());
   });
+  m.def("framed_record", framed_record, "Bytes as a record of a TFRecord file.");
   m.def("stop_readers", [](double seconds) {
     const Unlock unlock;
     stop_readers(seconds);

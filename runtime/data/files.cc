@@ -78,11 +78,6 @@ uint64_t number_at(const char* bytes, size_t count) {
   return number;
 }
 
-uint64_t masked_sum(const char* data, size_t size) {
-  const uint32_t sum = crc32c(0, data, size);
-  return static_cast<uint32_t>((sum >> 15 | sum << 17) + 0xA282EAD8u);
-}
-
 class Files final : public FileRecords {
  public:
   Files(ReaderRef names, OpenFile open, FileKind kind, FixedSizes sizes, std::string stage)
@@ -146,7 +141,7 @@ class Files final : public FileRecords {
     if (window_->size() < head) {
       return damaged(failure, "truncated", "its head has " + std::to_string(window_->size()) + " bytes of 12.");
     }
-    if (masked_sum(window_->data(), 8) != number_at(window_->data() + 8, 4))
+    if (masked_sum(crc32c(0, window_->data(), 8)) != number_at(window_->data() + 8, 4))
       return damaged(failure, "corrupted", "the sum of its length is wrong.");
     const uint64_t length = number_at(window_->data(), 8);
     if (length > (uint64_t{1} << 46))
@@ -157,7 +152,7 @@ class Files final : public FileRecords {
                      std::to_string(window_->size() - head) + " bytes of " + std::to_string(length + foot) + ".");
     }
     window_->drop(head);
-    const bool good = masked_sum(window_->data(), length) == number_at(window_->data() + length, foot);
+    const bool good = masked_sum(crc32c(0, window_->data(), length)) == number_at(window_->data() + length, foot);
     if (!good) return damaged(failure, "corrupted", "the sum of its data is wrong.");
     give(out, length);
     window_->drop(length + foot);

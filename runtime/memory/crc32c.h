@@ -12,4 +12,7 @@ uint32_t crc32c(uint32_t start, const void* data, size_t count);
 // The same by tables alone, as every processor can run it.
 uint32_t crc32c_portable(uint32_t start, const void* data, size_t count);
 
+// A sum turned and moved, as it stands beside the data in files.
+inline uint32_t masked_sum(uint32_t sum) { return (sum >> 15 | sum << 17) + 0xA282EAD8u; }
+
 }  // namespace millstream
