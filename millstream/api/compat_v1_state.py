@@ -81,6 +81,11 @@ def _plain(**given: Any) -> Any:
 class VariableV1(variables.Variable, metaclass=_MetaV1):
     """See tf.compat.v1.Variable: a variable of the default graph, or one that has its value at once outside of graphs."""
 
+    @staticmethod
+    def from_proto(variable_def: Any, import_scope: str | None = None) -> Any:
+        """Return the variable of a VariableDef message, whose nodes are in the default graph."""
+        return graph_variable.GraphVariable.from_proto(variable_def, import_scope)
+
 
 publish("compat.v1.Variable", VariableV1)
 

@@ -83,6 +83,8 @@ class Graph(GraphView):
         self._overrides: dict[str, str] = {}
         self._unnamed: list[Node] = []
         self._next_waits: list[Node] = []
+        self.last_named: Any = None
+        """The call that named the last node whose name was asked for, its scope, the name, and what the node is without it."""
         self.edits = 0
         """How often what was there already was changed."""
         self._unfeedable: set[Any] = set()

@@ -218,7 +218,7 @@ _NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*|_[A-Za-z0-9_.\\/>-]*")
 
 def free_label(graph: Any, base: str) -> str:
     """Return the name that a new node gets: what the user asked for, else `base`, in the scope that names are in."""
-    asked = _asked_for()
+    asked, call = _asked_for()
     # What reads the variable that a function is given does not take away the function's name.
     name = f"{asked.removesuffix('/')}/{base}" if asked and base == "ReadVariableOp" else asked or base
     if asked and not _NAME.fullmatch(name):
@@ -228,7 +228,31 @@ def free_label(graph: Any, base: str) -> str:
                 "letter, a digit or a dot."
             )
         )
-    return name[:-1] if name.endswith("/") else str(graph.own_name(current_scope() + name))
+    if name.endswith("/"):
+        return name[:-1]
+    if asked and name is asked and not graph.building_function:
+        return _name_of_call(graph, asked, call, base)
+    return str(graph.own_name(current_scope() + name))
+
+
+def _name_of_call(graph: Any, asked: str, call: Any, base: str) -> str:
+    """Return the name of a node that a call adds that was asked for this name.
+
+    Where the call adds several, the last one has the name, and it is the scope of those before.
+    """
+    last = graph.last_named
+    if last is None or last[0] is not call or last[1] != current_scope():
+        label = str(graph.own_name(current_scope() + asked))
+    else:
+        _, _, label, inner = last
+        node = next((n for n in reversed(graph.program.nodes) if n.label == label), None)
+        if node is not None:
+            node.label = graph.own_name(f"{label}/{inner}")
+            known = graph.__dict__.get("operations_", {}).get(node)
+            if known is not None:
+                known._name = node.label
+    graph.last_named = (call, current_scope(), label, base)
+    return label
 
 
 def label(graph: Any, node: Node) -> str:
@@ -242,26 +266,26 @@ _PACKAGE = str(Path(__file__).parents[1])
 _API = str(Path(_PACKAGE, "api"))
 
 
-def _asked_for() -> str | None:
-    """Return the argument `name` of the public function that the user called; None where there is none.
+def _asked_for() -> tuple[str | None, Any]:
+    """Return the argument `name` of the public function that the user called, None where there is none, and this call.
 
     Looked up on the stack, so that eager calls, which have no names, pay nothing for it.
     """
     frame = sys._getframe(1)
-    found = None
+    found, call = None, None
     while frame is not None:
         code = frame.f_code
         if not code.co_filename.startswith(_PACKAGE) or has_opened(frame):
-            return found
+            return found, call
         if (
             code.co_filename.startswith(_API)
             and "name" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         ):
             name = frame.f_locals.get("name")
             if isinstance(name, str) and name:
-                found = name
+                found, call = name, frame
         frame = frame.f_back  # type: ignore[assignment]
-    return found
+    return found, call
 
 
 def operation_of(tensor: Any) -> Operation:

@@ -35,6 +35,7 @@ class Part:
 
     def __init__(self, graph: Any, fetched: Sequence[Value], operations: Iterable[Node], fed: Sequence[Value]) -> None:
         self.graph = graph
+        graph.last_named = None
         self.fed = list(fed)
         found: set[Node] = set()
         state: dict[Value, Node] = {}

@@ -220,3 +220,12 @@ def test_a_branch_waits_for_what_it_names_outside_of_it() -> None:
         session.run(v.initializer)
         assert session.run(y, {x: True}) == 10.0
         assert session.run(v) == 1.0
+
+
+def test_the_last_node_of_a_call_has_the_name_that_was_asked_for() -> None:
+    with tf.Graph().as_default() as graph:
+        x, w, b = tf.zeros([2, 3]), tf.zeros([3, 4]), tf.zeros([4])
+        logits = v1.nn.xw_plus_b(x, w, b, name="logits")
+        sums = [tf.add(x, x, name="sum") for _ in range(2)]
+    assert logits.name == "logits:0" and [s.name for s in sums] == ["sum:0", "sum_1:0"]
+    assert graph.get_operation_by_name("logits/MatMul").type == "MatMul"

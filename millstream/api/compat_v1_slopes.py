@@ -1,4 +1,4 @@
-"""tf.compat.v1.wrap_function and the gradients of graphs that tests measure."""
+"""tf.compat.v1.test.compute_gradient: slopes of graphs, by their gradients and by differences, in a session."""
 
 from __future__ import annotations
 
@@ -7,32 +7,10 @@ from typing import Any
 import numpy as np
 
 from millstream.api.public import public, root
-from millstream.base import nest
 from millstream.base.errors import explain
 from millstream.execution.context import current_graph, default_session
 
 tf: Any = root()
-
-
-@public("compat.v1.wrap_function")
-def wrap_function(fn: Any, signature: Any, name: str | None = None) -> Any:
-    """Trace a function of version 1 once and return it as a function of tensors.
-
-    Args:
-      fn: is called once, with symbolic tensors. Variables that it makes are kept with the result.
-      signature: the specs of its arguments.
-      name: of the function.
-
-    Returns:
-      A concrete function: `variables`, `graph`, `inputs` and `outputs` are its own.
-    """
-    specs = nest.map_structure(lambda s: tf.TensorSpec(s.shape, s.dtype, getattr(s, "name", None)), list(signature))
-
-    def wrapped(*arguments: Any) -> Any:
-        return fn(*arguments)
-
-    wrapped.__name__ = name or getattr(fn, "__name__", "wrapped_function").replace("<lambda>", "wrapped_function")
-    return tf.function(wrapped, autograph=False).get_concrete_function(*specs)
 
 
 def _each(delta: Any, measure: Any, array: Any) -> Any:
