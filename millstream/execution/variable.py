@@ -85,7 +85,7 @@ class _VariableMeta(abc.ABCMeta):
         made: Any = cls
         if cls is Variable:
             made = ResourceVariable if outside_functions() is None else kinds_in_graphs[0]
-        if not creators or kwargs.get("handle") is not None or not issubclass(cls, Variable):
+        if not creators or cls is not Variable:
             return abc.ABCMeta.__call__(made, *args, **kwargs)
         next_creator: Callable[..., Any] = functools.partial(abc.ABCMeta.__call__, made)
         for creator in creators:

@@ -192,6 +192,20 @@ def test_creators_see_every_argument_by_name_given_or_not():
         tf.Variable(1.0, initial_value=2.0)
 
 
+def test_creators_leave_own_classes_of_variables_alone():
+    class Own(tf.Variable):
+        def __init__(self, value):
+            super().__init__(value * 2)
+
+    def creator(next_creator, **arguments):
+        return Own(arguments["initial_value"])
+
+    with tf.variable_creator_scope(creator):
+        v = tf.Variable(1.0)
+    assert isinstance(v, Own)
+    assert v.numpy() == 2
+
+
 def test_a_slice_assignment_in_a_trace_changes_the_variable():
     v = tf.Variable(np.zeros((3, 4), np.float32))
 
