@@ -11,31 +11,29 @@ from typing import Any, TypeVar
 from millstream.api.public import public
 from millstream.base import errors
 from millstream.execution.convert import to_tensor
+from millstream.execution.gradient_override import registered
 from millstream.ops.registry import all_ops
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
-
-gradients: dict[str, Callable[..., Any] | None] = {}
-"""Gradients that were registered for ops of other names than Millstream's own; None for ops without one."""
 
 
 def _register(op_type: Any, function: Callable[..., Any] | None) -> None:
     if not isinstance(op_type, str):
         raise TypeError(errors.explain("op_type must be a string"))
-    if op_type in all_ops() or op_type in gradients:
+    if op_type in all_ops() or op_type in registered:
         where = "the declaration of the op" if op_type in all_ops() else "an earlier call"
         raise KeyError(
             errors.explain(f"Registering two gradient with name {op_type!r}! (Previous registration was in {where})")
         )
-    gradients[op_type] = function
+    registered[op_type] = function
 
 
 @public("RegisterGradient", "compat.v1.RegisterGradient")
 class RegisterGradient:
     """A decorator that registers the gradient of an op.
 
-    Millstream's own ops have theirs, and foreign ops cannot be loaded: what is registered here is kept for
-    `tf.Graph.gradient_override_map` and files that name such an op. Use `tf.custom_gradient` for a gradient of your own.
+    Millstream's own ops have theirs, and foreign ops cannot be loaded: what is registered here is for
+    `tf.Graph.gradient_override_map`. Use `tf.custom_gradient` for a gradient of your own.
 
     Args:
       op_type: the name of the op.

@@ -80,7 +80,8 @@ class Graph(GraphView):
         self._lock = threading.RLock()
         self._controls = _Controls()
         self._places = _Places()
-        self._overrides: dict[str, str] = {}
+        self.overrides: dict[str, str] = {}
+        """The names of the gradients of ops that are made now, where these are not their own."""
         self._unnamed: list[Node] = []
         self._next_waits: list[Node] = []
         self.last_named: Any = None
@@ -344,11 +345,11 @@ class Graph(GraphView):
         for old, new in op_type_map.items():
             if not isinstance(old, str) or not isinstance(new, str):
                 raise TypeError("`op_type_map` must be a dictionary mapping strings to strings")
-        before, self._overrides = self._overrides, {**self._overrides, **op_type_map}
+        before, self.overrides = self.overrides, {**self.overrides, **op_type_map}
         try:
             yield
         finally:
-            self._overrides = before
+            self.overrides = before
 
     def device(self, device_name_or_function: Any) -> Any:
         """Ask for a device for what is made inside."""
@@ -399,6 +400,7 @@ _OTHER_NAMES = {
 
 def _argument_names(definition: Definition, inputs: Sequence[Any], attributes: Mapping[str, Any]) -> list[str]:
     """Return what constants that are given to an op are called, input by input."""
+    definition = getattr(definition, "overridden", definition)
     if not isinstance(definition, Op):
         return list(getattr(definition, "argument_names", ["input"] * len(inputs)))
     names: list[str] = []

@@ -136,7 +136,7 @@ class Operation:
             assert self._value is not None
             return {"dtype": self._value.spec.dtype, "shape": self._graph.tensor(self._value).shape}
         found = dict(node.attributes)
-        definition = node.definition
+        definition = getattr(node.definition, "overridden", node.definition)
         if isinstance(definition, Op):
             for parameter, given in zip(definition.inputs, definition.pack(node.inputs, node.attributes), strict=True):
                 first = given if parameter.shape == "one" else (given[0] if given else None)

@@ -229,3 +229,19 @@ def test_the_last_node_of_a_call_has_the_name_that_was_asked_for() -> None:
         sums = [tf.add(x, x, name="sum") for _ in range(2)]
     assert logits.name == "logits:0" and [s.name for s in sums] == ["sum:0", "sum_1:0"]
     assert graph.get_operation_by_name("logits/MatMul").type == "MatMul"
+
+
+def test_gradients_may_be_those_that_were_registered() -> None:
+    @tf.RegisterGradient("SessionTestGuided")
+    def guided(op: Any, grad: Any) -> Any:
+        return tf.where(grad > 0.0, op.outputs[0] * grad * 10.0, tf.zeros_like(grad))
+
+    with tf.Graph().as_default() as graph:
+        x = v1.placeholder(tf.float32, [3])
+        with graph.gradient_override_map({"Relu": "SessionTestGuided"}):
+            y = tf.nn.relu(x)
+        z = tf.nn.relu(x)
+        slopes = v1.gradients(y * [1.0, 1.0, -1.0], x) + v1.gradients(z, x)
+        found = v1.Session().run([y, *slopes], {x: [2.0, -1.0, 3.0]})
+    assert [f.tolist() for f in found] == [[2.0, 0.0, 3.0], [20.0, 0.0, 0.0], [1.0, 0.0, 1.0]]
+    assert y.op.type == "Relu" and "Relu" in {n.op for n in graph.as_graph_def().node if n.name == "Relu"}

@@ -72,7 +72,7 @@ class Lowering:
                     self._where[size] = (self._element(new, i), None)
 
     def _lower(self, node: Node, label: str | None) -> None:
-        definition = node.definition
+        definition = getattr(node.definition, "overridden", node.definition)
         inputs = [self._place[v] for v in node.inputs]
         if definition is CONSTANT or is_public(definition) or hasattr(definition, "written_as") or self._keeps(node):
             copy = Node(definition, inputs, node.attributes, [v.spec for v in node.outputs], node.source, label)
