@@ -26,7 +26,9 @@ for _module in (
     "sessions.monitored",
     "sessions.queue_runners",
     "sessions.saving_hooks",
+    "sessions.supervisor",
     "training_steps",
+    "warm_starting",
     "weights",
 ):
     importlib.import_module(f"millstream.version_1.{_module}")

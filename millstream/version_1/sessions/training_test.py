@@ -168,3 +168,36 @@ def test_queues_are_filled_until_their_epochs_are_over() -> None:
         coordinator.request_stop()
         coordinator.join(threads, stop_grace_period_secs=10)
     assert seen == [*range(7), *range(7)]
+
+
+def test_variables_begin_with_what_a_checkpoint_has_under_other_names(tmp_path: Path) -> None:
+    with tf.Graph().as_default(), v1.Session() as session:
+        v1.get_variable("w", initializer=2.0)
+        session.run(v1.global_variables_initializer())
+        v1.train.Saver().save(session, str(tmp_path / "m"))
+    with tf.Graph().as_default(), v1.Session() as session:
+        inside, other = v1.get_variable("scope/w", []), v1.get_variable("other", [])
+        v1.train.init_from_checkpoint(str(tmp_path), {"/": "scope/", "w": other})
+        session.run(v1.global_variables_initializer())
+        assert session.run([inside, other]) == [2.0, 2.0]
+        with pytest.raises(ValueError, match="is not found in"):
+            v1.train.init_from_checkpoint(str(tmp_path), {"nope": other})
+    with tf.Graph().as_default(), v1.Session() as session:
+        again = v1.get_variable("w", [])
+        v1.train.warm_start(str(tmp_path))
+        session.run(v1.global_variables_initializer())
+        assert session.run(again) == 2.0
+
+
+def test_a_supervisor_restores_saves_and_stops(tmp_path: Path) -> None:
+    for first in (0, 3):
+        with tf.Graph().as_default():
+            step = v1.train.get_or_create_global_step()
+            add = v1.assign_add(step, 1)
+            supervisor = v1.train.Supervisor(logdir=str(tmp_path), save_model_secs=0, save_summaries_secs=0)
+            with supervisor.managed_session() as session:
+                assert session.run(step) == first
+                for _ in range(3):
+                    session.run(add)
+                supervisor.saver.save(session, supervisor.save_path, global_step=supervisor.global_step)
+    assert v1.train.latest_checkpoint(str(tmp_path)).endswith("model.ckpt-6")
