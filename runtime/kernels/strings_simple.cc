@@ -12,6 +12,8 @@
 namespace millstream {
 namespace {
 
+constexpr int64_t strings_at_once = 8192;  // worth a thread
+
 Status check_same(const Call& call, const char* name) {
   for (int i = 0; i < call.input_count; ++i) {
     if (!same_dims(call.in(i), call.out(0)))
@@ -29,7 +31,9 @@ Status run_compare(const Call& call) {
   const Strings x(call.in(0)), y(call.in(1));
   const bool differs = call.attributes[0] != 0;
   auto* out = call.out(0).as<uint8_t>();
-  for (int64_t i = 0; i < call.out(0).count(); ++i) out[i] = (x[i] == y[i]) != differs;
+  parallel_for(call.out(0).count(), strings_at_once, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) out[i] = (x[i] == y[i]) != differs;
+  });
   return Status();
 }
 
@@ -43,12 +47,16 @@ Status check_length(const Call& call) {
 
 Status run_length(const Call& call) {
   const Strings x(call.in(0));
-  for (int64_t i = 0; i < call.out(0).count(); ++i) {
-    const std::string_view text = x[i];
-    const auto length =
-        call.attributes[0] ? std::count_if(text.begin(), text.end(), begins) : static_cast<int64_t>(text.size());
-    call.out(0).as<int32_t>()[i] = static_cast<int32_t>(length);
-  }
+  const bool characters = call.attributes[0] != 0;
+  auto* out = call.out(0).as<int32_t>();
+  parallel_for(call.out(0).count(), strings_at_once, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const std::string_view text = x[i];
+      const auto length =
+          characters ? std::count_if(text.begin(), text.end(), begins) : static_cast<int64_t>(text.size());
+      out[i] = static_cast<int32_t>(length);
+    }
+  });
   return Status();
 }
 

@@ -141,7 +141,9 @@ Status check_fingerprint(const Call& call) { return check_one(call, "text_finger
 Status run_fingerprint(const Call& call) {
   const Tensor& x = call.in(0);
   auto* y = call.out(0).as<uint64_t>();
-  for (int64_t i = 0; i < x.count(); ++i) y[i] = fingerprint(text_at(x, i));
+  parallel_for(x.count(), 4096, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) y[i] = fingerprint(text_at(x, i));
+  });
   return Status();
 }
 
