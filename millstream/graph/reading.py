@@ -192,7 +192,28 @@ class NodeReader:
                 self._parts[node.name] = {"output": 0}
                 return
         attributes = self.attributes_of(node, definition, inputs)
+        self._check_count(node, definition, len(inputs), attributes)
         self._emit(node, definition, inputs, definition.complete(attributes))
+
+    def _check_count(self, node: Any, definition: Op, given: int, attributes: Mapping[str, Any]) -> None:
+        """Refuse a node that takes more or fewer tensors than its op does."""
+        wanted = 0
+        for part in definition.inputs:
+            said = (
+                attributes.get(part.count if part.shape == "many" else part.element, -1) if part.shape != "one" else 1
+            )
+            wanted += said if isinstance(said, int) else len(said)
+            if isinstance(said, int) and said < 0:
+                wanted = -1
+                break
+        if given != wanted:
+            raise errors.InvalidArgumentError(
+                None,
+                None,
+                f"{node.name} in {self.place} is {node.op} and takes {given} tensors"
+                f"{f' where its attributes say {wanted}' if wanted >= 0 else ', and does not say of which types'}: the graph "
+                "is damaged. Write it anew.",
+            )
 
     def attributes_of(self, node: Any, definition: Op, inputs: Sequence[Value] = ()) -> dict[str, Any]:
         """Return the attributes of a node as the op has them."""

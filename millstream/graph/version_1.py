@@ -19,6 +19,28 @@ EXITS = ("Exit", "RefExit")
 NEXTS = ("NextIteration", "RefNextIteration")
 
 
+_LEAST_INPUTS = {
+    **dict.fromkeys((*SWITCHES, "Assign", "AssignVariableOp", "AssignAdd", "AssignSub", "Restore"), 2), "RestoreV2": 3,
+    **dict.fromkeys((*MERGES, *ENTERS, *EXITS, *NEXTS, "LoopCond", "Identity", "IsVariableInitialized"), 1),
+    "PlaceholderWithDefault": 1, "ReadVariableOp": 1,
+}  # fmt: skip
+
+
+def check_inputs(nodes: Iterable[Any]) -> None:
+    """Refuse nodes of control flow and of variables that take too little.
+
+    Raises:
+      InvalidArgumentError: for the first of them.
+    """
+    for node in nodes:
+        least = _LEAST_INPUTS.get(node.op, 0)
+        given = sum(not text.startswith("^") for text in node.input[: least + 1])
+        if given < least:
+            raise errors.InvalidArgumentError(
+                None, None, f"{node.name} is {node.op}, takes {given} inputs and needs {least}: the graph is damaged."
+            )
+
+
 def has_version_1(nodes: Iterable[Any]) -> bool:
     """Return whether there is anything to raise."""
     return any(node.op in MERGES or node.op in ENTERS for node in nodes)
@@ -29,6 +51,8 @@ def raised(nodes: Iterable[Any], functions: dict[str, Any]) -> tuple[list[Any], 
 
     The functions of loops and branches are added to `functions`. The nodes that are given are changed.
     """
+    nodes = list(nodes)
+    check_inputs(nodes)
     raiser = _Raiser(nodes, functions)
     return raiser.nodes, raiser._here
 

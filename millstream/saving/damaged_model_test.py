@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -55,3 +56,45 @@ def test_a_picture_that_says_it_is_enormous_is_refused() -> None:
     data = b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
     with pytest.raises(tf.errors.InvalidArgumentError, match="decompression bomb"):
         tf.io.decode_png(data)
+
+
+def _without_inputs(graph: Any) -> None:
+    for node in graph.node:
+        if node.op in ("Switch", "RefSwitch", "Merge", "AssignVariableOp", "Assign"):
+            del node.input[:]
+
+
+def _made_of_itself(graph: Any) -> None:
+    for node in graph.node:
+        if node.op in ("AssignVariableOp", "Assign"):
+            graph.node.add(name="circle", op="Identity").input.append("circle")
+            node.input[1] = "circle"
+
+
+def _without_types(graph: Any) -> None:
+    for node in graph.node:
+        if node.op == "Placeholder":
+            node.attr.clear()
+
+
+def _with_too_few_inputs(graph: Any) -> None:
+    for node in [*graph.node, *(n for f in graph.library.function for n in f.node_def)]:
+        if node.op in ("Add", "AddV2", "Mul", "MatMul", "Less"):
+            del node.input[1:]
+
+
+@pytest.mark.parametrize("damage", [_without_inputs, _made_of_itself, _without_types, _with_too_few_inputs])
+@pytest.mark.parametrize("name", ["flow", "simple"])
+def test_graphs_of_version_1_that_do_not_hold_together_are_refused(
+    tmp_path: Path, name: str, damage: Callable[[Any], None]
+) -> None:
+    with zipfile.ZipFile(Path(__file__).parent / "testdata" / "version_1.zip") as archive:
+        archive.extractall(tmp_path)
+    folder = tmp_path / "models" / name
+    saved = read_saved_model(str(folder))
+    damage(saved.meta_graphs[0].graph_def)
+    (folder / "saved_model.pb").write_bytes(saved.SerializeToString())
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"damaged|circle"):
+        loaded: Any = tf.saved_model.load(folder)
+        for signature in loaded.signatures.values():
+            _ = signature.structured_outputs

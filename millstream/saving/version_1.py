@@ -24,7 +24,7 @@ from millstream.execution.variable import ResourceVariable
 from millstream.graph.attributes import shape_of as sizes_of
 from millstream.graph.file_ops import everything_is_allowed
 from millstream.graph.reading import Library, NodeReader, name_of_input
-from millstream.graph.version_1 import has_version_1, raised
+from millstream.graph.version_1 import check_inputs, has_version_1, raised
 from millstream.ops.registry import find
 from millstream.program.value import Program, Value, building
 from millstream.saving import constants
@@ -76,6 +76,7 @@ class LoadedGraph(AutoTrackable):
             _handles={},
             _trainable=_trainable_names(meta_graph),
         )
+        check_inputs(self._nodes.values())
         info = meta_graph.meta_info_def
         self.tensorflow_version, self.tensorflow_git_version = info.tensorflow_version, info.tensorflow_git_version
         assets = os.path.join(folder, constants.ASSETS_DIRECTORY)
@@ -130,20 +131,35 @@ class LoadedGraph(AutoTrackable):
             if source.op not in ("RestoreV2", "Restore"):
                 continue
             key = self._text(source.input[1], index)
-            part = self._text(source.input[2], index)
-            variable = self._handle(self._source(node.input[0])[0])[1]
+            part = self._text(source.input[2], index) if source.op == "RestoreV2" else ""
+            target = self._source(node.input[0])[0]
+            if target.op not in (*_REFERENCES, *_HANDLES):
+                raise self._damaged(f"{node.name!r} assigns to {target.op}")
+            variable = self._handle(target)[1]
             variable.assign(reader.tensor(key, Part.of_text(part) if part else None))
 
     def _source(self, text: str) -> tuple[Any, int]:
-        name, _, index = text.partition(":")
-        node = self._nodes[name]
-        while node.op == "Identity":
-            return self._source(node.input[0])
-        return node, int(index or 0)
+        """Return the node behind Identities that gives a tensor, and which of its outputs that is."""
+        for _ in range(len(self._nodes)):
+            name, _, index = text.removeprefix("^").partition(":")
+            node = self._nodes[name]
+            if node.op != "Identity":
+                return node, int(index) if index.isdigit() else 0
+            text = node.input[0]
+        raise self._damaged(f"{text!r} is made of itself")
 
     def _text(self, text: str, index: int) -> str:
-        array = tensor_proto.of_proto(self._source(text)[0].attr["value"].tensor)[0]
-        return str(array.ravel()[index].decode())
+        node = self._source(text)[0]
+        texts = tensor_proto.of_proto(node.attr["value"].tensor)[0].ravel() if node.op == "Const" else ()
+        if index >= len(texts) or not isinstance(texts[index], bytes):
+            raise self._damaged(f"{text!r} names no tensor of the checkpoint")
+        return str(texts[index].decode(errors="surrogateescape"))
+
+    @staticmethod
+    def _damaged(how: str) -> errors.InvalidArgumentError:
+        return errors.InvalidArgumentError(
+            None, None, f"What restores the saved model is damaged: {how}. Save it anew."
+        )
 
     def _reached(self, names: Sequence[str], stops: Sequence[str] = (), control: bool = False) -> list[Any]:
         """Return the nodes that others need, in the order of the graph."""
@@ -240,12 +256,20 @@ class LoadedGraph(AutoTrackable):
         if node is None:
             raise ValueError(explain(f"The graph of the saved model has no node {name_of_input(text)!r}."))
         shape = sizes_of(node.attr["shape"].shape) if "shape" in node.attr else None
-        if "_output_shapes" in node.attr:
-            shape = sizes_of(node.attr["_output_shapes"].list.shape[int(text.partition(":")[2] or 0)])
+        index = text.partition(":")[2] or "0"
+        said = node.attr["_output_shapes"].list.shape if "_output_shapes" in node.attr else ()
+        if index.isdigit() and int(index) < len(said):
+            shape = sizes_of(said[int(index)])
         if node.op == "Const":
             shape = tuple(d.size for d in node.attr["value"].tensor.tensor_shape.dim)
-        dtype = next(as_dtype(node.attr[a].type) for a in ("dtype", "T", "DstT", "Tout") if a in node.attr)
-        return TensorSpec(None if shape is None else [None if n < 0 else n for n in shape], dtype, key)
+        kinds = [node.attr[a].type for a in ("dtype", "T", "DstT", "Tout") if a in node.attr]
+        if not kinds:
+            raise errors.InvalidArgumentError(
+                None,
+                None,
+                f"{node.name!r}, which a signature feeds, does not say its element type: the graph is damaged.",
+            )
+        return TensorSpec(None if shape is None else [None if n < 0 else n for n in shape], as_dtype(kinds[0]), key)
 
 
 class _Reader(NodeReader):

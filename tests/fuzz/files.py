@@ -18,6 +18,7 @@ import tempfile
 import time
 import traceback
 import wave
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,7 @@ from millstream.saving.bundle_reader import BundleReader
 from millstream.saving.files import read_saved_model
 from millstream.saving.snappy import decompressed
 
+VERSION_1 = Path(tf.__file__).parent / "saving" / "testdata" / "version_1.zip"
 SLOWEST_SECONDS = 20
 MOST_BYTES = 1 << 30
 
@@ -209,6 +211,23 @@ def targets(folder: Path) -> dict[str, Show]:
         mutator.message(made)
         write(made.SerializeToString())
 
+    with zipfile.ZipFile(VERSION_1) as archive:
+        archive.extractall(folder / "version_1")
+    older = sorted(p.parent for p in (folder / "version_1").rglob("saved_model.pb"))
+    older_saved = [read_saved_model(str(place)) for place in older]
+
+    def version_1(mutator: Mutator) -> None:
+        number = mutator.random.randrange(len(older))
+        made = type(saved)()
+        made.CopyFrom(older_saved[number])
+        mutator.message(made)
+        (older[number] / "saved_model.pb").write_bytes(made.SerializeToString())
+        loaded: Any = tf.saved_model.load(older[number])
+        if not hasattr(loaded, "signatures"):
+            return
+        for signature in loaded.signatures.values():
+            _ = signature.structured_outputs
+
     def model_bytes(mutator: Mutator) -> None:
         write(mutator.bytes(raw))
 
@@ -265,7 +284,10 @@ def targets(folder: Path) -> dict[str, Show]:
         tf.audio.decode_wav(mutator.bytes(sound.getvalue()))
 
     shutil.copytree(model, damaged)
-    return {f.__name__: f for f in (messages, model_bytes, checkpoint, graph, compressed, record_files, images, sounds)}
+    return {
+        f.__name__: f
+        for f in (messages, version_1, model_bytes, checkpoint, graph, compressed, record_files, images, sounds)
+    }
 
 
 _SNAPPY = bytes([60]) + bytes([8 << 2]) + b"abcdefghi" + bytes([(50 << 2) | 2, 9, 0, 0])
