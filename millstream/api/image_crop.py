@@ -39,6 +39,13 @@ def _smaller(x: Any, y: Any) -> Any:
     return min(x, y) if is_number(x, y) else apply(find("Minimum"), x, y)
 
 
+def _told(found: Any, images: Any, rows: Any, columns: Any) -> Any:
+    """Return images whose sizes, as far as known while tracing, are told: of rows and columns, else those of `images`."""
+    sizes = images.shape.as_list()
+    found.set_shape([sizes[0], *(n if is_number(n) else None for n in (rows, columns)), sizes[3]])
+    return found
+
+
 @public("image.pad_to_bounding_box")
 def pad_to_bounding_box(
     image: Any, offset_height: Any, offset_width: Any, target_height: Any, target_width: Any
@@ -70,7 +77,7 @@ def pad_to_bounding_box(
     require(right >= 0, "width must be <= target - offset", offset_width, target_width)
     require(below >= 0, "height must be <= target - offset", offset_height, target_height)
     paddings = array.reshape(vector([0, 0, top, below, left, right, 0, 0]), [4, 2])
-    return unbatched(array.pad(images, paddings), was_batch)
+    return unbatched(_told(array.pad(images, paddings), images, rows, columns), was_batch)
 
 
 @public("image.crop_to_bounding_box")
@@ -183,7 +190,8 @@ def central_crop(image: Any, central_fraction: Any) -> Any:
     count, height, width, depth = sizes_of(images)
     top, left = start(height), start(width)
     size = vector([count, height - top * 2, width - left * 2, depth])
-    return unbatched(array.slice_(images, vector([0, top, left, 0]), size), was_batch)
+    cut = array.slice_(images, vector([0, top, left, 0]), size)
+    return unbatched(_told(cut, images, height - top * 2, width - left * 2), was_batch)
 
 
 def spatial(image: Any) -> tuple[Any, int]:

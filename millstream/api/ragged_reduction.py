@@ -132,7 +132,9 @@ def _variance(input_tensor: Any, axis: Any = None, keepdims: bool = False, name:
         return NotImplemented
     x = input_tensor
     if x.dtype.is_integer:
-        raise TypeError(explain(f"Input must be either real or complex. Received integer type {x.dtype}."))
+        # As wide as what division makes of them.
+        wide = dtypes.float32 if x.dtype.size < 4 else dtypes.float64
+        x = x.with_flat_values(apply(find("Cast"), x.flat_values, DstT=wide))
     if axis is None:
         return _reduced(PUBLIC["math.reduce_variance"], _sum, x, None, bool(keepdims))
     squares = PUBLIC["math.reduce_mean"](PUBLIC["math.square"](x), axis, keepdims)

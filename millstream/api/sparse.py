@@ -186,7 +186,7 @@ def reset_shape(sp_input: Any, new_shape: Any = None) -> SparseTensor:
 def retain(sp_input: Any, to_retain: Any) -> SparseTensor:
     """Return the elements for which `to_retain`, bool [n], holds."""
     given = sparse_of(sp_input)
-    chosen = to_tensor(to_retain, dtypes.bool)
+    chosen = to_tensor(to_retain, None, dtypes.bool)
     chosen.shape.with_rank(1)
     count, own = chosen.shape.as_list()[0], given.values.shape.as_list()[0]
     if count is not None and own is not None and count != own:

@@ -213,6 +213,9 @@ class RaggedTensor(RaggedStructure):
         partition = RowPartition.from_value_rowids(rows, nrows, validate=False, dtype=dtype)
         offsets = integer(partition.offsets_in_rows(), dtypes.int64)
         same = apply(find("Equal"), offsets, st_input.indices[:, 1])
+        # Rows out of order have no places of their own in a ragged tensor.
+        ordered = apply(find("GreaterEqual"), rows[1:], rows[:-1])
+        same = apply(find("ConcatV2"), [same, ordered], to_tensor(0, dtypes.int32))
         right = apply(find("All"), same, to_tensor([0], dtypes.int32), keep_dims=False)
         assert_true(right, ["SparseTensor is not right-ragged", "SparseTensor.indices =", st_input.indices])
         return cls._from_row_partition(st_input.values, partition, validate=False)

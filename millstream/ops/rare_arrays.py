@@ -298,6 +298,9 @@ def ragged_fill_empty_rows(
     order = order_of_numbers(concatenate([value_rowids, missing], 0))
     rows = gather(concatenate([value_rowids, missing], 0), order)
     elements = gather(concatenate([values, filled(default_value, missing.shape)], 0), order)
+    if is_known(count) and count == 0:
+        # TensorFlow's positions of no rows have an axis more.
+        rows = reshape(rows, (0, 1))
     return rows, elements, empty, slice_axis(inverse_of(order), 0, 0, n)
 
 

@@ -34,6 +34,7 @@ from millstream.program.primitives.shaping import (
     concatenate,
     contents,
     full,
+    scalar_size,
     sizes,
     slice_axis,
     stop_gradient,
@@ -220,6 +221,9 @@ def sparse_tensor_dense_matmul(
             f"inner sizes {width} and {given}",
             f"Cannot multiply A and B because inner dimension does not match: {width} vs. {given}",
         )
+    if not (is_known(width) and is_known(given)):
+        fits = e.compare(scalar_size(width, int64), scalar_size(given, int64), "EQ")
+        check(fits, "SparseTensorDenseMatMul: Cannot multiply A and B because inner dimension does not match")
     rows, places = column(a_indices, outer), column(a_indices, inner)
     check(
         all_of(compare_number(rows, 0, "GE")), "SparseTensorDenseMatMul: indices are out of bounds: they are negative"
