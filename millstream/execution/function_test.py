@@ -356,3 +356,18 @@ def test_signatures_are_shown_in_tensorflows_form():
         "  args_0 (POSITIONAL_ONLY): Literal[5]",
     ]
     assert lines[-2] == "Captures:" and lines[-1].endswith(": TensorSpec(shape=(), dtype=tf.resource, name=None)")
+
+
+def test_a_known_length_chooses_branches_while_tracing():
+    @tf.function
+    def sizes(x):
+        shape = tf.shape(x)
+        if len(shape) == 2:
+            result = shape[0]
+        else:
+            result = 1.0
+            for size in shape[:-2]:
+                result *= size
+        return result
+
+    assert sizes.get_concrete_function(tf.TensorSpec([None, None]))(tf.ones([7, 4])).numpy() == 7

@@ -25,6 +25,12 @@ class Reference:
     def __eq__(self, other: object) -> bool:
         return self._wrapped is other._wrapped if isinstance(other, Reference) else NotImplemented
 
+    def __lt__(self, other: object) -> bool:
+        return id(self._wrapped) < id(other._wrapped) if isinstance(other, Reference) else NotImplemented
+
+    def __gt__(self, other: object) -> bool:
+        return id(self._wrapped) > id(other._wrapped) if isinstance(other, Reference) else NotImplemented
+
     def __hash__(self) -> int:
         return id(self._wrapped)
 

@@ -246,7 +246,8 @@ class Staging:
             return x.size()
         if x.shape.rank == 0:
             raise ValueError(explain("len requires a tensor with at least one dimension, got a scalar."))
-        return self._length(x)
+        known = None if x.shape.rank is None else x.shape[0]
+        return self._length(x) if known is None else known
 
     def _reduced(self, op: str, x: Any) -> Any:
         return apply(find(op), to_tensor(x), constant_of(np.asarray([0], np.int32), dtypes.int32))

@@ -192,6 +192,16 @@ def test_creators_see_every_argument_by_name_given_or_not():
         tf.Variable(1.0, initial_value=2.0)
 
 
+def test_references_are_ordered_so_that_dictionaries_of_them_are_nested_structures():
+    a, b = tf.Variable(1.0), tf.Variable(2.0)
+    values = {a.ref(): 1, b.ref(): 2}
+    assert sorted(tf.nest.flatten(values)) == [1, 2]
+    assert tf.nest.map_structure(lambda x: x + 1, values)[b.ref()] == 3
+    assert (a.ref() < b.ref()) is not (a.ref() > b.ref())
+    with pytest.raises(TypeError):
+        assert a.ref() < 3
+
+
 def test_creators_leave_own_classes_of_variables_alone():
     class Own(tf.Variable):
         def __init__(self, value):
