@@ -8,7 +8,10 @@ from typing import Any
 from millstream.api.public import public, publish, root
 from millstream.base import dtypes
 from millstream.base.errors import explain
-from millstream.execution import graph_variable
+from millstream.execution import (
+    graph_variable,
+    reference_variable,  # noqa: F401  (variables that are no resources)
+)
 from millstream.execution import variable as variables
 from millstream.execution.context import current_graph, outside_functions
 from millstream.execution.convert import to_tensor

@@ -125,6 +125,9 @@ def import_graph_def(
     >>> f(tf.constant([1.0, 2.0])).numpy().tolist()
     [2.0, 3.0]
     """
-    from millstream.execution import graph_definition
+    from millstream.execution import (
+        graph_definition,
+        reference_variable,  # noqa: F401  (variables that are no resources)
+    )
 
     return graph_definition.import_graph_def(graph_def, input_map, return_elements, name, producer_op_list)

@@ -8,7 +8,7 @@ from typing import Any
 
 from millstream.api.public import public, publish
 from millstream.base.trace_types import install
-from millstream.execution import graph_variable, reference_variable  # noqa: F401  (what variables of graphs are)
+from millstream.execution import graph_variable  # noqa: F401  (what variables of graphs are)
 from millstream.execution import variable as variables
 from millstream.execution.variable_scatter import tell_graphs
 
