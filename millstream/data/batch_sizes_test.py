@@ -50,3 +50,19 @@ def test_scalars_have_no_batch_size() -> None:
 def test_only_batches_have_the_size_they_were_given() -> None:
     assert int(batches()._batch_size) == 4
     assert not hasattr(batches().map(lambda x: x), "_batch_size")
+
+
+@pytest.mark.parametrize(
+    ("rows", "sizes", "drop", "lead"),
+    [(4, 2, False, 2), (4, [2, 2], False, 2), (4, 3, False, None), (4, [2, 1], True, None), (4, 8, True, 8)],
+)
+def test_batches_of_other_sizes_say_theirs_where_none_is_smaller(rows: int, sizes: Any, drop: bool, lead: Any) -> None:
+    batches = tf.data.Dataset.range(12).batch(rows, drop_remainder=True)
+    assert batches.rebatch(sizes, drop).element_spec.shape.as_list() == [lead]
+
+
+def test_components_with_batches_of_different_sizes_are_not_cut() -> None:
+    numbers = tf.data.Dataset.range(12)
+    both = tf.data.Dataset.zip(numbers.batch(4, True), numbers.batch(6, True))
+    with pytest.raises(ValueError, match=r"\[4, 6\] rows"):
+        both.rebatch(2)

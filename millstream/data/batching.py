@@ -449,16 +449,35 @@ class BatchingMethods(DatasetMethods):
           batch_size: how many rows; of several sizes each batch has the next.
           drop_remainder: whether a last batch of fewer is left out.
 
+        Raises:
+          ValueError: there is no size, or components have batches of different sizes.
+          tf.errors.InvalidArgumentError: a size is not above zero.
+
         >>> batches = tf.data.Dataset.range(6).batch(2).rebatch(3)
         >>> [b.tolist() for b in batches.as_numpy_iterator()]
         [[0, 1, 2], [3, 4, 5]]
         """
         drop = bool(drop_remainder)
-        many = isinstance(batch_size, (list, tuple)) or (not isinstance(batch_size, int) and np.ndim(batch_size) == 1)
+        many = isinstance(batch_size, (list, tuple)) or (not isinstance(batch_size, int) and np.ndim(batch_size) > 0)
+        if many and (np.ndim(batch_size) > 1 or len(batch_size) == 0):
+            raise ValueError(f"Invalid `batch_sizes`: {batch_size}. Give a whole number, or a vector of at least one.")
         sizes = [positive(s, NOT_POSITIVE) for s in (list(np.asarray(batch_size)) if many else [batch_size])]
         rows = nest.map_structure(row_spec, self._stage.spec)
-        lead = sizes[0] if drop and len(set(sizes)) == 1 and isinstance(sizes[0], int) else None
+        lead = _rebatched_lead(self._stage.spec, sizes, drop)
         return self._then(Rebatch(self._stage, nest.map_structure(lambda s: batched_spec(s, lead), rows), sizes, drop))
+
+
+def _rebatched_lead(spec: Any, sizes: list[Any], drop: bool) -> int | None:
+    """Return the first size of all batches, where it is known: no batch is smaller."""
+    size = sizes[0]
+    if not isinstance(size, int) or any(s != size for s in sizes):
+        return None
+    if drop:
+        return size
+    leads = {shape_of(s)[0] for s in leaf_specs(spec) if shape_of(s).rank} - {None}
+    if len(leads) > 1:
+        raise ValueError(f"Invalid `input_dataset`: the batches of its components have {sorted(leads)} rows.")  # type: ignore[type-var]
+    return size if leads and leads.pop() % size == 0 else None  # type: ignore[operator]
 
 
 def _padded_shapes(given: Any, spec: Any) -> list[tuple[Any, TensorShape]]:
