@@ -171,6 +171,30 @@ void test_bad_calls_are_refused() {
   EXPECT(!run(registry, "segment_reduce", {&x, &deep}, {&z}, {0, 0}).ok());
 }
 
+// Enough rows that threads count apart.
+void test_many_whole_numbers_are_counted() {
+  constexpr int64_t rows = 200000, places = 37;
+  std::vector<int32_t> indices, expected(places, 5);
+  Numbers draw;
+  for (int64_t i = 0; i < rows; ++i) {
+    indices.push_back(static_cast<int32_t>(draw.below(places)));
+    expected[static_cast<size_t>(indices.back())] += 3;
+  }
+  const Tensor x = tensor_of<int32_t>({places}, std::vector<int32_t>(places, 5)),
+               at = tensor_of<int32_t>({rows, 1}, indices);
+  const Tensor three = tensor_of<int32_t>({}, {3}), threes = tensor_of<int32_t>({rows}, std::vector<int32_t>(rows, 3));
+  Tensor y = empty(DType::int32, {places});
+  for (const Tensor* updates : {&three, &threes}) {
+    EXPECT(run(registry, "scatter_nd", {&x, &at, updates}, {&y}, {1, 0}).ok());
+    EXPECT(values_of<int32_t>(y) == expected);
+  }
+  // The first of several bad rows is named, wherever a thread finds one.
+  indices[150000] = -1, indices[199999] = places;
+  const Tensor bad = tensor_of<int32_t>({rows, 1}, indices);
+  const Status status = run(registry, "scatter_nd", {&x, &bad, &three}, {&y}, {1, 0});
+  EXPECT(!status.ok() && status.message().find("indices[150000] = [-1]") != std::string::npos);
+}
+
 }  // namespace
 
 int main() {
@@ -183,6 +207,7 @@ int main() {
   test_scatter_combines_in_order_and_in_place();
   test_segments_reduce_and_empty_ones_hold_the_identity();
   test_bad_calls_are_refused();
+  test_many_whole_numbers_are_counted();
   std::puts("ok");
   return 0;
 }

@@ -10,7 +10,6 @@
 // Element types: set takes all with bytes, and string; divide by 0 of integers is refused; see scatter_combine.h.
 #include <algorithm>
 #include <atomic>
-#include <mutex>
 #include <new>
 
 #include "kernels/elementwise_types.h"
@@ -102,18 +101,21 @@ bool counts(const Call& call, Combine kind, int64_t rows, int64_t inner) {
   const Tensor& y = call.out(0);
   return kind == Combine::add && inner == 1 && is_integer(y.dtype) && rows >= 65536 && y.count() <= rows / 16;
 }
-void add_apart(const CombineRows& work, CombineRun combine, const Tensor& y, bool scalar) {
-  const auto width = static_cast<int64_t>(element_bytes(y.dtype));
-  std::mutex mutex;
-  const int64_t whole = 0;
-  parallel_for(work.rows, 32768, [&](int64_t begin, int64_t end) {
-    const Ref<Buffer> own = Buffer::allocate(y.bytes());
-    std::memset(own->data(), 0, y.bytes());
-    const char* from = static_cast<const char*>(work.from) + (scalar ? 0 : begin * width);
-    combine({own->data(), work.targets + begin, end - begin, from, work.row_step, scalar}, 0, 1);
-    const std::lock_guard<std::mutex> lock(mutex);
-    combine({y.data, &whole, 1, own->data(), 0, false}, 0, y.count());
+void add_apart(const CombineRows& work, CombineRun combine, const Tensor& y) {
+  const auto width = static_cast<int64_t>(element_bytes(y.dtype)), bytes = static_cast<int64_t>(y.bytes());
+  const int64_t shares = thread_count(), whole = 0;
+  const Ref<Buffer> memory = Buffer::allocate(static_cast<size_t>(shares * bytes));
+  char* own = static_cast<char*>(memory->data());
+  parallel_for(shares, 1, [&](int64_t first, int64_t last) {
+    for (int64_t share = first; share < last; ++share) {
+      const int64_t begin = work.rows * share / shares, end = work.rows * (share + 1) / shares;
+      std::memset(own + share * bytes, 0, static_cast<size_t>(bytes));
+      const char* from = static_cast<const char*>(work.from) + begin * work.row_step * width;
+      combine({own + share * bytes, work.targets + begin, end - begin, from, work.row_step, work.one}, 0, 1);
+    }
   });
+  for (int64_t share = 0; share < shares; ++share)
+    combine({y.data, &whole, 1, own + share * bytes, 0, false}, 0, y.count());
 }
 
 Status run_scatter_nd(const Call& call) try {
@@ -140,7 +142,7 @@ Status run_scatter_nd(const Call& call) try {
   if (rows == 0 || inner == 0) return Status();
   const CombineRun combine = kind == Combine::set ? nullptr : combine_run(kind, x.dtype);
   if (counts(call, kind, rows, inner)) {
-    add_apart({y.data, offsets, rows, updates.data, scalar ? 0 : 1, scalar}, combine, y, scalar);
+    add_apart({y.data, offsets, rows, updates.data, scalar ? 0 : 1, scalar}, combine, y);
     return Status();
   }
   // Threads share the inner elements, never the rows: equal indices are combined in order.
