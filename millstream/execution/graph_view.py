@@ -59,9 +59,14 @@ class GraphView:
         """Return the operation `name`; KeyError where there is none."""
         if not isinstance(name, str):
             raise TypeError(explain(f"Operation names are strings (or similar), not {type(name).__name__}."))
-        for operation in operations_of(self):
-            if operation.name == name:
-                return operation
+        known = self.__dict__.setdefault("operations_by_name", {})
+        found = known.get(name)
+        if found is None or found.name != name:
+            known.clear()
+            known.update((operation.name, operation) for operation in operations_of(self))
+            found = known.get(name)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
         raise KeyError(f"The name {name!r} refers to an Operation not in the graph.")
 
     def get_tensor_by_name(self, name: str) -> Any:
