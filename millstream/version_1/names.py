@@ -19,6 +19,7 @@ for _module in (
     "variables.templates",
     "optimizers.base",
     "optimizers.kinds",
+    "optimizers.loss_scale",
     "rnn",
     "sessions.hooks",
     "sessions.input_queues",
