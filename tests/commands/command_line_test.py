@@ -190,3 +190,19 @@ def test_files_that_are_nothing_known_are_refused(tmp_path: Path, capsys: pytest
     assert "no file that Millstream knows" in said(capsys, "show", tmp_path / "a.txt", status=2)
     assert "neither a saved_model.pb nor" in said(capsys, "show", tmp_path, status=2)
     assert "does not exist" in said(capsys, "check", tmp_path / "none", status=2)
+
+
+def test_a_plan_that_reads_a_file_is_not_opened(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "words.txt").write_text("a\nb\n")
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="words")], autograph=False)
+    def find(words: Any) -> Any:
+        table = tf.raw_ops.AnonymousHashTable(key_dtype=tf.string, value_dtype=tf.int64)
+        tf.raw_ops.InitializeTableFromTextFileV2(
+            table_handle=table, filename=str(tmp_path / "words.txt"), key_index=-2, value_index=-1
+        )
+        return tf.raw_ops.LookupTableFindV2(table_handle=table, keys=words, default_value=tf.constant(-1, tf.int64))
+
+    export_plan(find, tmp_path / "m.plan")
+    words = ["run", tmp_path / "m.plan", "--input_exprs", "words=['b']"]
+    assert "MILLSTREAM_ALLOW_FILES=1" in said(capsys, *words, status=2)
