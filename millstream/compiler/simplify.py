@@ -14,7 +14,19 @@ from millstream.compiler.paddings import (
     simplify_weight_gradient,
 )
 from millstream.compiler.products import simplify_dot, simplify_sum_of_products
-from millstream.program.primitives.elementwise import ADD, CONVERT, DIVIDE, MULTIPLY, NEGATE, SELECT, SUBTRACT
+from millstream.program.primitives.elementwise import (
+    ADD,
+    CONVERT,
+    DIVIDE,
+    MAXIMUM,
+    MINIMUM,
+    MULTIPLY,
+    NEGATE,
+    SELECT,
+    SUBTRACT,
+    maximum,
+    minimum,
+)
 from millstream.program.primitives.linear import DOT
 from millstream.program.primitives.reduction import REDUCE, reduce
 from millstream.program.primitives.shaping import (
@@ -144,9 +156,28 @@ def _reduce(inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Answer:
     return (reduce(reshape(x, [x.shape[i] for i in kept]), attributes["kind"], rest),)
 
 
+def _bounded(bound: Callable[[Value, Value], Value]) -> Callable[[Sequence[Value], Mapping[str, Any]], Answer]:
+    """Return the rule for a bound that is one number: it is taken before the value has another shape, in the chain that makes it."""
+
+    def rule(inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Answer:
+        for x, limit in (tuple(inputs), tuple(inputs)[::-1]):
+            number = None if limit.node is None or limit.node.definition is not BROADCAST else limit.node.inputs[0]
+            if x.node is None or x.node.definition is not RESHAPE or number is None or number.shape:
+                continue
+            inner = x.node.inputs[0]
+            if inner.node is None or inner.node.definition not in _CHAINED or not inner.spec.is_static:
+                continue
+            return (reshape(bound(inner, broadcast(number, inner.shape, ())), x.shape),)
+        return None
+
+    return rule
+
+
 def _stop_gradient(inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Answer:
     return (inputs[0],)
 
+
+_CHAINED = frozenset({ADD, SUBTRACT, MULTIPLY, DIVIDE, MAXIMUM, MINIMUM, SELECT})
 
 RULES: dict[Definition, Callable[[Sequence[Value], Mapping[str, Any]], Answer]] = {
     ADD: _add,
@@ -160,6 +191,8 @@ RULES: dict[Definition, Callable[[Sequence[Value], Mapping[str, Any]], Answer]] 
     TRANSPOSE: _transpose,
     BROADCAST: _broadcast,
     REDUCE: _reduce,
+    MAXIMUM: _bounded(maximum),
+    MINIMUM: _bounded(minimum),
     STOP_GRADIENT: _stop_gradient,
     DOT: simplify_dot,
     CONVOLUTION: simplify_convolution,

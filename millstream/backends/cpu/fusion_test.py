@@ -214,6 +214,15 @@ def test_what_is_cheap_to_compute_again_is_not_kept() -> None:
     assert [module.functions[0].slots[o].spec.shape for o in sums.outputs] == [(6,)]
 
 
+def test_bounds_are_taken_in_the_shape_in_which_a_chain_works() -> None:
+    def body(x: Value, y: Value) -> Value:
+        flat = reshape(x, (4, 6)) + broadcast(y, (4, 6), (1,))
+        most, least = (full((4, 2, 3), number, dtypes.float32) for number in (1.0, 0.0))
+        return e.maximum(e.minimum(reshape(flat, (4, 2, 3)), most), least)
+
+    assert check(body, (4, 2, 3), (6,)) == ["fused"]
+
+
 def test_attention_needs_no_copies() -> None:
     def body(q: Value, k: Value, v: Value) -> Value:
         q, k, v = (transpose(x, (0, 2, 1, 3)) for x in (q, k, v))
