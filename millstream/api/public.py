@@ -141,6 +141,9 @@ def _answer(rules: list[Any], refused: Any, *args: Any, **kwargs: Any) -> Any:
 LATER: dict[str, Callable[[], None]] = {}
 """How to publish the names of a namespace that is loaded when something in it is first asked for."""
 
+BESIDE = {"io": "image"}
+"""Another family that publishes names of a namespace: it is tried before all the others are loaded."""
+
 _root: types.ModuleType | None = None
 
 
@@ -186,7 +189,8 @@ def missing(path: str, leaf: str) -> Any:
         name = f"{path}.{leaf}" if path else leaf
         plain = name.removeprefix("compat.v1.")
         own = "compat.v1" if plain is not name else plain
-        for load in (plain.partition(".")[0], ".".join(plain.split(".")[:2]), own):
+        first = plain.partition(".")[0]
+        for load in (first, ".".join(plain.split(".")[:2]), own, BESIDE.get(first, first)):
             load_later(load)
             module = _module(path)
             if leaf in module.__dict__:

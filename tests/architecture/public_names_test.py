@@ -27,6 +27,10 @@ def test_a_name_that_a_waiting_namespace_gives_elsewhere_is_found() -> None:
     run("assert tf.OptionalSpec and tf.distribute.get_strategy()")
 
 
+def test_reading_a_picture_loads_no_other_namespace() -> None:
+    run("tf.io.read_file; tf.io.decode_jpeg; assert not [m for m in sys.modules if m.startswith('millstream.data.')]")
+
+
 def test_all_names_of_a_waiting_namespace_are_listed() -> None:
     run("assert 'stft' in dir(tf.signal)")
 
