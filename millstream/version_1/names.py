@@ -6,6 +6,7 @@ import importlib
 
 for _module in (
     "decays",
+    "freezing",
     "initializers",
     "losses",
     "metrics.at_top_k",

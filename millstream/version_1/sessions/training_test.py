@@ -201,3 +201,18 @@ def test_a_supervisor_restores_saves_and_stops(tmp_path: Path) -> None:
                     session.run(add)
                 supervisor.saver.save(session, supervisor.save_path, global_step=supervisor.global_step)
     assert v1.train.latest_checkpoint(str(tmp_path)).endswith("model.ckpt-6")
+
+
+def test_variables_become_constants_in_frozen_graphs() -> None:
+    with tf.Graph().as_default() as graph, v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None, 2], name="x")
+        rows = v1.placeholder(tf.int32, [None], name="rows")
+        weights = v1.get_variable("w", initializer=np.float32([[1, 2], [3, 4]]))
+        table = v1.get_variable("e", initializer=np.float32([[1, 1], [2, 2], [3, 3]]))
+        tf.add(tf.matmul(x, weights), tf.nn.embedding_lookup(table, rows), name="y")
+        session.run(v1.global_variables_initializer())
+        frozen = v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ["y"])
+    assert {node.op for node in frozen.node} == {"AddV2", "Const", "GatherV2", "Identity", "MatMul", "Placeholder"}
+    with tf.Graph().as_default(), v1.Session() as session:
+        tf.import_graph_def(frozen, name="")
+        assert session.run("y:0", {"x:0": [[1.0, 1.0]], "rows:0": [2]}).tolist() == [[7.0, 9.0]]
