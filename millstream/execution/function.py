@@ -83,9 +83,11 @@ class Function(Trackable):
         self._read_parameters()
         self._input_signature = self._checked_signature(input_signature)
         if not isinstance(python_function, types.MethodType):
-            # A callable object's attributes are its own: `_lock` of a Keras layer is not ours.
-            updated = ("__dict__",) if isinstance(python_function, types.FunctionType) else ()
-            functools.update_wrapper(self, python_function, updated=updated)
+            functools.update_wrapper(self, python_function, updated=())
+            # Attributes of what is wrapped are found here, but `_lock` of a Keras layer is not ours.
+            for key, value in getattr(python_function, "__dict__", {}).items():
+                if not hasattr(self, key):
+                    self.__dict__[key] = value
         _all.add(self)
 
     def _read_parameters(self) -> None:

@@ -371,3 +371,35 @@ def test_a_known_length_chooses_branches_while_tracing():
         return result
 
     assert sizes.get_concrete_function(tf.TensorSpec([None, None]))(tf.ones([7, 4])).numpy() == 7
+
+
+def test_attributes_of_a_callable_object_are_found_on_its_function():
+    class Scale(tf.Module):
+        def __init__(self):
+            super().__init__()
+            self.factor = tf.Variable(2.0)
+
+        def __call__(self, x):
+            return self.factor * x
+
+    scale = Scale()
+    function = tf.function(scale)
+    assert function.factor is scale.factor
+    assert function(tf.constant(3.0)).numpy() == 6
+
+
+def test_modules_of_one_name_have_scopes_of_their_own_in_a_graph():
+    class Badger(tf.Module):
+        pass
+
+    with tf.Graph().as_default():
+        names = [Badger().name_scope.name for _ in range(2)]
+    assert names == ["badger/", "badger_1/"]
+    assert [Badger().name_scope.name for _ in range(2)] == ["badger/", "badger/"]
+
+
+def test_a_reshape_says_how_many_values_there_are_and_which_size_is_negative():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a tensor with 6 values, but the requested shape has 4"):
+        tf.reshape(tf.ones([2, 3]), [4])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Size 2 must be non-negative, not -2"):
+        tf.reshape(tf.ones([1, 2, 3]), [1, 1, -2])

@@ -11,7 +11,7 @@ from millstream.base import nest
 from millstream.base.composite import CompositeTensor
 from millstream.base.errors import explain
 from millstream.execution.autotrackable import AutoTrackable
-from millstream.execution.name_scope import NameScope, current_scope
+from millstream.execution.name_scope import NameScope
 from millstream.execution.tensor import TensorType
 from millstream.execution.variable import is_resource_variable
 
@@ -41,7 +41,8 @@ class Module(AutoTrackable):
                 )
             )
         self._name = name
-        self._name_scope = NameScope(f"{current_scope()}{name}/")
+        with NameScope(name) as scope:  # in a graph, the second one of a name gets a number
+            self._name_scope = NameScope(scope)
 
     @property
     def name(self) -> str:

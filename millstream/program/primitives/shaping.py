@@ -10,7 +10,7 @@ import numpy as np
 
 from millstream.base import dtypes, errors
 from millstream.base.dtypes import DType
-from millstream.base.sizes import Size, floor_divide, is_known, product
+from millstream.base.sizes import Size, evaluate, floor_divide, is_known, product
 from millstream.base.sizes import maximum as larger_size
 from millstream.base.spec import Spec
 from millstream.program.primitives.core import LARGEST_SIZE_TENSOR, PRIMITIVES, known_shape, primitive, refuse
@@ -118,7 +118,12 @@ def iota(shape: Sizes, axis: int, dtype: DType) -> Value:
 def _reshape_infer(x: Spec, shape: tuple[Size, ...]) -> Spec:
     before, after = product(known_shape(x)), product(shape)
     if is_known(before) and is_known(after) and before != after:
-        raise refuse("reshape", f"{x} to shape {list(shape)}", f"give a shape of {before} elements")
+        negative = next((i for i, n in enumerate(shape) if is_known(n) and evaluate(n) < 0), None)
+        if negative is not None:
+            why = f"Size {negative} must be non-negative, not {shape[negative]}"
+        else:
+            why = f"Input to reshape is a tensor with {before} values, but the requested shape has {after}"
+        raise refuse("reshape", f"{x} to shape {list(shape)}: {why}", f"give a shape of {before} elements")
     return Spec(x.dtype, tuple(shape))
 
 
