@@ -201,3 +201,20 @@ def test_a_dispatching_function_names_itself_and_the_users_line_where_an_argumen
     tf.experimental.unregister_dispatch_for(joined)
     with pytest.raises(TypeError, match=r"^concat\(\) missing"):
         tf.concat([])
+
+
+def test_stacked_results_of_map_fn_have_the_shape_of_all() -> None:
+    class Network(tf.experimental.BatchableExtensionType):
+        shape: tf.TensorShape
+        work: tf.Tensor
+
+        def __init__(self, work: tf.Tensor) -> None:
+            self.work = tf.convert_to_tensor(work)
+            self.shape = self.work.shape[:-1]
+
+    def doubled(networks: Network) -> Network:
+        return tf.map_fn(lambda network: Network(network.work * 2), networks)
+
+    networks = Network(tf.ones([2, 3]))
+    for found in (doubled(networks), tf.function(doubled)(networks)):
+        assert found.shape.as_list() == [2] and found.work.numpy().tolist() == [[2.0] * 3] * 2

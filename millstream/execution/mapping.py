@@ -200,7 +200,7 @@ def map_fn(fn: Callable[..., Any], elems: Any, signature: Any, infer_shape: bool
             else _stacked([row[k] for row in rows], types[k], shapes[k])
             for k in range(len(types))
         ]
-        return _packed(signature, columns, made)
+        return _packed(_stacked_types(signature, count), columns, made)
     outputs = tuple(
         TensorArray(t, size=total if count is None else count, element_shape=s, infer_shape=infer_shape and not j)
         for t, s, j in zip(types, shapes, joined, strict=True)
@@ -214,7 +214,7 @@ def map_fn(fn: Callable[..., Any], elems: Any, signature: Any, infer_shape: bool
 
     _, arrays = while_loop(lambda i, _: apply(find("Less"), i, total), body, (constant_of(0, dtypes.int32), outputs))
     made = [a.concat() if j else _with_count(a.stack(), count) for a, j in zip(arrays, joined, strict=True)]
-    return _packed(signature, columns, made)
+    return _packed(_stacked_types(signature, count), columns, made)
 
 
 def _with_encoded(fn: Callable[..., Any], elems: Any, signature: Any) -> tuple[Callable[..., Any], Any, Any]:
@@ -257,6 +257,13 @@ def _opened(structure: Any) -> Any:
             else nest.flatten(v, expand_composites=True)
         ),
         structure,
+    )
+
+
+def _stacked_types(signature: Any, count: int | None) -> Any:
+    """Return the signature with the specs of extension types as those of `count` stacked values: their fields may hold shapes."""
+    return nest.map_structure(
+        lambda s: s._batch(count) if isinstance(s, BatchableTypeSpec) and hasattr(s, "_with_fields") else s, signature
     )
 
 
