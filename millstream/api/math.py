@@ -136,7 +136,7 @@ def scalar_mul(scalar: Any, x: Any, name: str | None = None) -> Any:
 @public("divide", "math.divide")
 def divide(x: Any, y: Any, name: str | None = None) -> Any:
     """Return x / y as Python 3 has it: integers become floats first."""
-    if not hasattr(x, "dtype"):
+    if isinstance(x, (np.ndarray, np.generic)) or not hasattr(x, "dtype"):
         x = to_tensor(x, _dtype_of(y))
     return x / y
 
@@ -258,6 +258,8 @@ def _part(x: Any) -> Any:
 def real(input: Any, name: str | None = None) -> Any:
     """Return the real part elementwise."""
     x = to_tensor(input)
+    if not x.dtype.is_numeric:
+        raise TypeError(explain(f"input must be a numeric tensor, but got tensor with dtype {x.dtype}."))
     return apply(find("Real"), x, Tout=_part(x)) if x.dtype.is_complex else x
 
 
