@@ -7,7 +7,7 @@ import numpy as np
 from millstream.base import dtypes
 from millstream.base.spec import Spec
 from millstream.compiler.memory import plan_memory
-from millstream.compiler.plan import ALIAS, ARENA, FunctionWriter, ModuleWriter
+from millstream.compiler.plan import ALIAS, ARENA, HEAP, INPUT, FunctionWriter, ModuleWriter
 
 N = 64
 
@@ -89,3 +89,30 @@ def test_values_alive_at_once_never_overlap() -> None:
                     ends = [s.location + int(s.spec.count or 0) * 4 for s in (a, b)]
                     assert a.location >= ends[1] or b.location >= ends[0]
         assert f.arena_bytes < sum(int(f.slots[v].spec.count or 0) * 4 + 64 for v in made)
+
+
+def _scattering(*, read_later: bool) -> tuple[FunctionWriter, int, int]:
+    """A function that scatters into zeros, which somebody may read afterwards."""
+    writer = FunctionWriter(ModuleWriter(), "scatter")
+    indices = writer.slot(Spec(dtypes.int32, (2, 1)), INPUT, 0)
+    updates = writer.slot(Spec(dtypes.float32, (2, 4)), INPUT, 1)
+    writer.inputs += [indices, updates]
+    zeros = writer.slot(Spec(dtypes.float32, (8, 4)))
+    writer.instruction("broadcast", [updates], [zeros])
+    result = writer.slot(Spec(dtypes.float32, (8, 4)))
+    writer.instruction("scatter_nd", [zeros, indices, updates], [result], [0, 0])
+    writer.outputs = [result]
+    if read_later:
+        other = writer.slot(Spec(dtypes.float32, (8, 4)))
+        writer.instruction("copy", [zeros], [other])
+        writer.outputs.append(other)
+    plan_memory(writer)
+    return writer, zeros, result
+
+
+def test_scattering_changes_what_nobody_reads_later():
+    writer, zeros, result = _scattering(read_later=False)
+    assert writer.slots[result].storage == ALIAS and writer.root(result) == zeros
+    assert writer.slots[zeros].storage == HEAP, "the result must own its bytes"
+    writer, zeros, result = _scattering(read_later=True)
+    assert writer.slots[result].storage == HEAP and writer.slots[zeros].storage == ARENA
