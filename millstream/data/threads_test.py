@@ -236,3 +236,12 @@ def test_threads_of_tuned_stages_follow_what_is_waited_for_and_their_bytes_stay_
     free, seconds = grown(1 << 30)
     assert held <= 2 < free
     assert seconds < 0.004 * 150 / 2 + 0.5
+
+
+@pytest.mark.parametrize(
+    "after", [lambda d: d, lambda d: d.prefetch(1), lambda d: tf.data.Dataset.range(2).interleave(lambda _: d, 2, 1, 2)]
+)
+def test_an_element_larger_than_memory_is_an_error_of_its_own(after: Callable[[Any], Any]) -> None:
+    wide = tf.data.Dataset.range(3).map(lambda x: tf.fill([1], x)).padded_batch(2, [2**45])
+    with pytest.raises(tf.errors.ResourceExhaustedError, match="not enough memory"):
+        next(iter(after(wide)))

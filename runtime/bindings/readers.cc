@@ -294,7 +294,7 @@ nb::object next_element(Handle& handle) {
   Found found;
   {
     const Unlock unlock;
-    found = handle.reader->next(element, failure);
+    found = next_of(*handle.reader, element, failure);
   }
   if (found == Found::failure) raise_failure(failure);
   return found == Found::end ? nb::none() : tuple_of(std::move(element));
@@ -314,7 +314,7 @@ nb::list read_many(Handle& handle, int64_t count) {
     const Unlock unlock;
     for (int64_t i = 0; i < count; ++i) {
       Element element;
-      found = handle.reader->next(element, failure);
+      found = next_of(*handle.reader, element, failure);
       if (found != Found::element) break;
       elements.push_back(std::move(element));
     }

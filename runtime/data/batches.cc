@@ -216,6 +216,16 @@ class Joining final : public MappedFunction {
  public:
   Joining() { of_user = false; }
   bool call(const Element& in, Element& out, Failure& failure) override {
+    try {
+      return join(in, out, failure);
+    } catch (const std::bad_alloc&) {
+      failure = failure_of(exhausted());
+      return false;
+    }
+  }
+
+ private:
+  static bool join(const Element& in, Element& out, Failure& failure) {
     const int64_t rows = *in[0].as<const int64_t>();
     const auto width = static_cast<std::ptrdiff_t>(in.size() - 1) / rows;
     Columns columns;

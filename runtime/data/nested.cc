@@ -333,7 +333,7 @@ class NestedLine final : public Wakeable, private Turning {
       made.push_back(std::make_shared<Item>());
       Item& item = *made.back();
       item.done = true;
-      item.found = reader.next(item.element, item.failure);
+      item.found = next_of(reader, item.element, item.failure);
     } while (made.back()->found == Found::element && static_cast<int64_t>(made.size()) < most &&
              since(began) < long_ns);
     return made;

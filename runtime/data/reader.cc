@@ -42,12 +42,25 @@ bool Marks::take(Element& element) {
   return true;
 }
 
+Status exhausted() {
+  return Status(Code::resource_exhausted, "There is not enough memory for an element of a dataset.");
+}
+
 Failure failure_of(Status status) {
   Failure failure;
   failure.status = std::move(status);
   failure.source = take_failure_source();
   if (reader_hooks.capture) reader_hooks.capture(failure);
   return failure;
+}
+
+Found next_of(Reader& reader, Element& out, Failure& failure) {
+  try {
+    return reader.next(out, failure);
+  } catch (const std::bad_alloc&) {
+    failure = failure_of(exhausted());
+    return Found::failure;
+  }
 }
 
 namespace {

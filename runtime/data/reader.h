@@ -65,6 +65,9 @@ class Reader {
 };
 using ReaderRef = std::shared_ptr<Reader>;
 
+// The next element; where memory is exhausted, that is its failure.
+Found next_of(Reader& reader, Element& out, Failure& failure);
+
 // What the host does around the threads that readers start, and with a failure on the thread where it came about.
 struct ReaderHooks {
   void* (*thread_begins)() = nullptr;
@@ -82,6 +85,7 @@ bool wait_or_interrupted(std::condition_variable& change, std::unique_lock<std::
 
 // The failure of a plan or kernel on this thread.
 Failure failure_of(Status status);
+Status exhausted();
 
 // What has threads of readers: how `stop_readers` wakes them.
 class Wakeable : public std::enable_shared_from_this<Wakeable> {

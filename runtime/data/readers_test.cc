@@ -157,6 +157,18 @@ void test_rows_are_padded_and_cut_apart_again() {
   EXPECT(failure.status.code() == Code::data_loss && failure.stage == "PaddedBatch" && failure.index == 1);
 }
 
+void test_batches_larger_than_memory_are_failures_of_threads_too() {
+  const auto budget = std::make_shared<Budget>(1 << 20);
+  const auto huge = [] {
+    return read_padded_batches(growing(4), 2, false, {{{int64_t{1} << 45}, number(0)}}, "PaddedBatch");
+  };
+  Element element;
+  Failure failure;
+  EXPECT(next_of(*huge(), element, failure) == Found::failure && failure.status.code() == Code::resource_exhausted);
+  const ReaderRef ahead = read_ahead(huge(), 1, false, budget);
+  EXPECT(ahead->next(element, failure) == Found::failure && failure.status.code() == Code::resource_exhausted);
+}
+
 OpenNested spans() {
   return [](int64_t, int64_t, const Element& element, ReaderRef& opened, Failure&) {
     const int64_t n = *element[0].as<const int64_t>();
@@ -227,6 +239,7 @@ int main() {
   test_damaged_states_are_refused();
   test_parts_of_other_shapes_are_refused_by_name();
   test_rows_are_padded_and_cut_apart_again();
+  test_batches_larger_than_memory_are_failures_of_threads_too();
   test_threads_take_the_turns_that_one_takes();
   test_groups_joined_by_threads_are_batches();
   test_a_cache_is_shared_when_it_is_whole();

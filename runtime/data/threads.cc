@@ -53,7 +53,7 @@ class Line : public Wakeable {
     reading_ = true;
     lock.unlock();
     auto item = std::make_shared<Item>();
-    item->found = before_->next(item->element, item->failure);
+    item->found = next_of(*before_, item->element, item->failure);
     lock.lock();
     reading_ = false;
     ended_ = ended_ || item->found == Found::end;
