@@ -322,7 +322,11 @@ class Graph(GraphView):
 
     def control_dependencies(self, control_inputs: Any) -> Any:
         """Make what is made inside run after `control_inputs`; None: after nothing that was said before."""
-        return self._controls.within(None if control_inputs is None else [self.node_of(c) for c in control_inputs])
+        if control_inputs is None:
+            return self._controls.within(None)
+        # There is nothing to wait for in a tensor that is at hand.
+        waited = [c for c in control_inputs if isinstance(c, SymbolicTensor) or not isinstance(c, Tensor)]
+        return self._controls.within([self.node_of(c) for c in waited])
 
     def node_of(self, item: Any) -> Node:
         """Return the node of an operation, or of that which makes a tensor or holds a variable."""
