@@ -403,3 +403,8 @@ def test_a_reshape_says_how_many_values_there_are_and_which_size_is_negative():
         tf.reshape(tf.ones([2, 3]), [4])
     with pytest.raises(tf.errors.InvalidArgumentError, match="Size 2 must be non-negative, not -2"):
         tf.reshape(tf.ones([1, 2, 3]), [1, 1, -2])
+
+
+def test_a_list_difference_of_scalars_is_refused():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="x should be a 1D vector"):
+        tf.raw_ops.ListDiff(x=1, y=[2])

@@ -275,6 +275,9 @@ Out = Types("out_idx", int32, int64, default=int32)
 @op("ListDiff", outputs=("out", "idx"))
 def list_diff(x: Tensor[Any], y: Tensor[Any], *, out_idx: Out = int32) -> tuple[Tensor[Any], Tensor["out_idx"]]:
     """Return the elements of x that are not in y, and where they are."""
+    for name, given in (("x", x), ("y", y)):
+        if given.rank != 1:
+            raise refuse("ListDiff", f"{name} of rank {given.rank}", f"{name} should be a 1D vector")
     shape = (x.shape[0], y.shape[0])
     same = e.compare(broadcast(x, shape, (0,)), broadcast(y, shape, (1,)), "EQ")
     places = where(e.logical_not(reduce(same, "or", (1,))))
