@@ -113,7 +113,7 @@ void each_loss(const Call& call, F loss_of) {
   const bool wanted = call.output_count == 2;
   const Rows rows = rows_of_tensor(x);
   parallel_for(rows.count, row_grain(rows.length, 10), [&](int64_t begin, int64_t end) {
-    std::vector<T> buffer(static_cast<size_t>(3 * rows.length));
+    std::vector<T> buffer(static_cast<size_t>(3 * rows.length + 1));
     for (int64_t r = begin; r < end; ++r) {
       const int64_t at = r * rows.length;
       T* gradient = wanted ? place_row(call.out(1), at, buffer.data()) : buffer.data();
