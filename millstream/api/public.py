@@ -217,6 +217,8 @@ def _of_version_2(name: str) -> Any:
     from millstream.api.compat_v1_names import names, namespaces
 
     plain = name.removeprefix("compat.v1.")
+    if plain == "keras":
+        return _root.keras  # type: ignore[union-attr]
     if plain.startswith("raw_ops.") or plain in names():
         found = _named(names().get(plain, plain))
         if found is not None:

@@ -13,6 +13,7 @@ from tensorflow.keras import layers
 from tensorflow.losses import MeanSquaredError
 import tensorflow.keras.layers as same
 assert layers is same and MeanSquaredError is tf.keras.losses.MeanSquaredError
+assert tf.compat.v1.keras.layers is layers
 assert tf.metrics.Mean and tf.optimizers.Adam and tf.initializers.GlorotUniform
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -166,8 +167,9 @@ def spec_to_json(spec: Any) -> Any:
     """Return a structure of specs as JSON has it."""
     if isinstance(spec, tuple) and not hasattr(spec, "_fields"):
         return {"tuple": [spec_to_json(s) for s in spec]}
-    if type(spec) is dict:
-        return {"dict": [[k, spec_to_json(v)] for k, v in spec.items()]}
+    if type(spec) in (dict, OrderedDict):
+        kind = "dict" if type(spec) is dict else "ordered dict"
+        return {kind: [[k, spec_to_json(v)] for k, v in spec.items()]}
     if type(spec) is TensorSpec:
         return {"tensor": [_sizes(spec.shape), spec.dtype.name]}
     if isinstance(spec, SparseTensorSpec):
@@ -192,8 +194,9 @@ def spec_from_json(given: Any) -> Any:
     ((kind, rest),) = given.items()
     if kind == "tuple":
         return tuple(spec_from_json(s) for s in rest)
-    if kind == "dict":
-        return {k: spec_from_json(v) for k, v in rest}
+    if kind in ("dict", "ordered dict"):
+        made = ((k, spec_from_json(v)) for k, v in rest)
+        return dict(made) if kind == "dict" else OrderedDict(made)
     if kind == "none":
         return NoneTensorSpec()
     dtype = dtypes.as_dtype(rest[1])

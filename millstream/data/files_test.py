@@ -6,6 +6,7 @@ import gzip
 import os
 import struct
 import zlib
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,17 @@ def test_list_files_gives_names_in_order_or_at_random(tmp_path: Path) -> None:
     found = [os.path.basename(n).decode() for n in Dataset.list_files(pattern, shuffle=False).as_numpy_iterator()]
     assert found == ["a.txt", "b.txt", "c.txt"]
     assert sorted(values(Dataset.list_files([pattern], seed=2))) == sorted(values(Dataset.list_files(pattern, False)))
+
+
+def test_ordered_dicts_come_back_from_snapshots_and_files_in_their_order(tmp_path: Path) -> None:
+    rows = Dataset.from_tensor_slices([1, 2]).map(lambda x: OrderedDict(b=x, a=x + 1))
+    for number in range(2):
+        kept = list(rows.snapshot(str(tmp_path / "kept")))
+        assert [(type(row), list(row), int(row["a"])) for row in kept] == [
+            (OrderedDict, ["b", "a"], n) for n in (2, 3)
+        ], number
+    rows.save(str(tmp_path / "saved"))
+    assert Dataset.load(str(tmp_path / "saved")).element_spec == rows.element_spec
 
 
 def test_list_files_finds_folders_and_what_matches_twice(tmp_path: Path) -> None:
