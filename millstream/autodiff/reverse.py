@@ -24,7 +24,7 @@ def reverse(nodes: Sequence[Node], adjoints: Mapping[Value, Adjoint], sources: I
     Returns the adjoint of each source that anything flows to. Values of `nodes` must be visible to the current program.
     """
     wanted = set(sources)
-    reached = reached_values(nodes, wanted)
+    reached = reached_values(nodes, wanted, by_adjoints=True)
     found: dict[Value, Adjoint] = dict(adjoints)
     for node in reversed(nodes):
         if not any(v in found for v in node.outputs):

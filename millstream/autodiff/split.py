@@ -67,12 +67,15 @@ def acts(node: Node) -> bool:
     return any(acts(n) for p in programs for n in p.nodes) if programs else node.definition.effects
 
 
-def reached_values(nodes: Sequence[Node], sources: set[Value]) -> set[Value]:
-    """Return the values that depend on `sources` by way of what adjoints could flow through: no whole numbers, no texts."""
+def reached_values(nodes: Sequence[Node], sources: set[Value], *, by_adjoints: bool = False) -> set[Value]:
+    """Return the values that depend on `sources`, and those themselves.
+
+    With `by_adjoints`, only by way of what adjoints could flow through: no whole numbers, no texts.
+    """
     reached = set(sources)
     for node in nodes:
         if any(v in reached for v in node.inputs):
-            reached.update(v for v in node.outputs if not _stops(v.dtype))
+            reached.update(v for v in node.outputs if not by_adjoints or not _stops(v.dtype))
     return reached
 
 

@@ -275,7 +275,7 @@ def _asked_for() -> tuple[str | None, Any]:
     found, call = None, None
     while frame is not None:
         code = frame.f_code
-        if not code.co_filename.startswith(_PACKAGE) or has_opened(frame):
+        if not code.co_filename.startswith(_PACKAGE) or code.co_filename.endswith("_test.py") or has_opened(frame):
             return found, call
         if (
             code.co_filename.startswith(_API)
