@@ -48,6 +48,9 @@ def _default_gradient(dy: Value, y: Value, input: Value, *, shape: Shape) -> Val
     return dy
 
 
+placeholder_with_default.cases(shapes=[(2, 3), ()], attributes={"shape": None})
+
+
 @op("VarHandleOp", outputs="resource", stateful=True)
 def variable_handle(
     *,
