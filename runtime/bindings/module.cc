@@ -13,7 +13,7 @@
 namespace millstream::python {
 void add_readers(nanobind::module_& m);
 void add_pixels(nanobind::module_& m);
-}
+}  // namespace millstream::python
 
 namespace nb = nanobind;
 namespace ms = millstream;

@@ -69,7 +69,8 @@ nb::object from_arrow(const nb::object& capsule, int64_t rows, int64_t columns, 
 }  // namespace
 
 void add_pixels(nb::module_& m) {
-  m.def("from_arrow", from_arrow, "from_arrow(capsule, rows, columns, channels) -> uint8 tensor; colours hold 4 bytes there");
+  m.def("from_arrow", from_arrow,
+        "from_arrow(capsule, rows, columns, channels) -> uint8 tensor; colours hold 4 bytes there");
 }
 
 }  // namespace millstream::python

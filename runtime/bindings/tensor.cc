@@ -128,7 +128,7 @@ PyObject* numpy_dtype(DType dtype) {
   if (cache[index]) return cache[index];
   PyObject* numpy = PyImport_ImportModule("numpy");
   if (!numpy) return nullptr;
-  const char* name = format_of(dtype)          ? dtype_name(dtype) + (is_quantised(dtype) ? 1 : 0)
+  const char* name = format_of(dtype)            ? dtype_name(dtype) + (is_quantised(dtype) ? 1 : 0)
                      : element_bytes(dtype) == 2 ? "uint16"
                                                  : "uint8";
   cache[index] = PyObject_CallMethod(numpy, "dtype", "s", name);

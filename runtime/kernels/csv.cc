@@ -126,7 +126,8 @@ std::string csv_not_valid(size_t field, const std::string& record, DType dtype, 
                            : dtype == DType::float64 ? "double"
                            : dtype == DType::int32   ? "int32"
                                                      : "int64";
-  return "Field " + std::to_string(field) + " in record" + record + " is not a valid " + name + ": " + std::string(text);
+  return "Field " + std::to_string(field) + " in record" + record + " is not a valid " + name + ": " +
+         std::string(text);
 }
 
 namespace {
@@ -176,8 +177,8 @@ Status run_csv(const Call& call) {
           there += static_cast<size_t>(call.attributes[first_chosen + static_cast<int64_t>(j)]) < row.size();
       }
       if (there != columns) {
-        return invalid("Expect " + std::to_string(columns) + " fields but have " + std::to_string(there) + " in record" +
-                       record);
+        return invalid("Expect " + std::to_string(columns) + " fields but have " + std::to_string(there) +
+                       " in record" + record);
       }
       for (size_t j = 0; j < columns; ++j) {
         const std::string_view field =

@@ -30,7 +30,7 @@ class CsvRow {
     const Field& field = fields_[i];
     return {(field.own ? own_.data() : text_.data()) + field.at, field.size};
   }
-  size_t used() const { return used_; }             // bytes of the file that are the row, its end of line included
+  size_t used() const { return used_; }  // bytes of the file that are the row, its end of line included
   const std::string& wrong() const { return wrong_; }
 
  private:

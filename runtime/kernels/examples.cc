@@ -243,16 +243,14 @@ Status check_examples(const Call& call) {
     at += 1 + (call.attributes[at] + 7) / 8;
   }
   for (int64_t i = 0; i < dense; ++i, at += 1 + call.attributes[at]) {
-    MS_REQUIRE(at < call.attribute_count && call.attributes[at] >= 0 &&
-                   call.attributes[at] < call.attribute_count - at,
+    MS_REQUIRE(at < call.attribute_count && call.attributes[at] >= 0 && call.attributes[at] < call.attribute_count - at,
                wrong);
     int64_t count, bytes;
     MS_RETURN_IF_ERROR(literal_count(DType::int64, call.attributes[at], call.attributes + at + 1, count, bytes));
   }
   MS_REQUIRE(at == call.attribute_count, wrong);
   for (int i = 0; i < dense; ++i) {
-    MS_REQUIRE(kind_of(call.out(i).dtype) != none && call.out(i).rank == 2 &&
-                   call.in(2 + i).dtype == call.out(i).dtype,
+    MS_REQUIRE(kind_of(call.out(i).dtype) != none && call.out(i).rank == 2 && call.in(2 + i).dtype == call.out(i).dtype,
                wrong);
   }
   for (int i = static_cast<int>(dense); i < call.output_count; i += 3) {
@@ -286,11 +284,12 @@ Status run_examples(const Call& call) {
     std::vector<Found> found(keys.size());
     for (int64_t row = 0; row < count; ++row) {
       if (!read_example(messages[row], keys, found))
-        return invalid(name_of(row) + ", Could not parse example input, value: '" + quoted(messages[row].substr(0, 64)) + "'");
+        return invalid(name_of(row) + ", Could not parse example input, value: '" +
+                       quoted(messages[row].substr(0, 64)) + "'");
       for (size_t i = 0; i < keys.size(); ++i) {
         const bool is_dense = static_cast<int64_t>(i) < dense;
-        const int out = static_cast<int>(is_dense ? static_cast<int64_t>(i)
-                                                  : dense + 3 * (static_cast<int64_t>(i) - dense) + 1);
+        const int out =
+            static_cast<int>(is_dense ? static_cast<int64_t>(i) : dense + 3 * (static_cast<int64_t>(i) - dense) + 1);
         const int wanted = kind_of(call.out(out).dtype);
         const std::string key(keys[i]);
         if (found[i].kind != none && found[i].kind != wanted) {

@@ -199,9 +199,7 @@ STACK = primitive(
     "list_stack",
     _stack_infer,
     lambda held, element, count: (
-        np.stack([_filled(x, element) for x in held])
-        if held
-        else np.zeros((0, *element.shape), element.dtype.stored)
+        np.stack([_filled(x, element) for x in held]) if held else np.zeros((0, *element.shape), element.dtype.stored)
     ),
     lambda dy, y, held, element, count: (list_from_tensor(dy, held.spec.handle),),
 )
