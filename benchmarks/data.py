@@ -142,7 +142,8 @@ def main() -> None:
     parser.add_argument("--worker", nargs=2, metavar=("MODULE", "ROW"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        print(json.dumps(measure(*options.worker, options.folder)))
+        module, row = options.worker
+        print(json.dumps(measure(module, row, options.folder)))
         return
     with tempfile.TemporaryDirectory() as made:
         folder = options.folder or Path(made)

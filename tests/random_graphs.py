@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-import millstream as tf
+import millstream
+
+tf: Any = millstream
 
 Run = Callable[..., Any]
 LARGEST = 4096

@@ -26,12 +26,14 @@ from typing import Any
 
 import numpy as np
 
-import millstream as tf
+import millstream
 from millstream.commands.check import complaints
 from millstream.commands.files import CommandError, open_file
 from millstream.saving.bundle_reader import BundleReader
 from millstream.saving.files import read_saved_model
 from millstream.saving.snappy import decompressed
+
+tf: Any = millstream
 
 VERSION_1 = Path(tf.__file__).parent / "saving" / "testdata" / "version_1.zip"
 SLOWEST_SECONDS = 20

@@ -7,9 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import millstream as tf
+import millstream
 from millstream.base.checksums import crc32c, masked
 from millstream.saving import export_plan
+
+tf: Any = millstream
 
 SEEDS = Path(__file__).parent / "seeds"
 

@@ -75,7 +75,7 @@ def training(tf: Any, keras: Any, folder: str) -> dict[str, Any]:
         @tf.function(
             input_signature=[tf.TensorSpec([None, 12, 12, 2]), tf.TensorSpec([None], tf.int64)], autograph=False
         )
-        def step(self, x, y):
+        def step(self, x: Any, y: Any) -> Any:
             with tf.GradientTape() as tape:
                 loss = tf.reduce_mean(entropy(y, model(x, training=True), from_logits=True))
             gradients = tape.gradient(loss, model.trainable_variables)
