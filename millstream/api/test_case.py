@@ -24,11 +24,9 @@ from millstream.api.random import set_seed
 from millstream.base import errors, nest
 from millstream.base.composite import CompositeTensor
 from millstream.execution.context import current_graph, default_session, executing_eagerly
+from millstream.execution.random_seeds import DEFAULT_SEED
 from millstream.execution.session import Session
 from millstream.execution.tensor import TensorType
-
-SEED = 1234567
-"""What random numbers start from in each test."""
 
 
 class _Session:
@@ -118,9 +116,9 @@ class TestCase(absltest.TestCase):
     def setUp(self) -> None:
         """Set the seeds of Python's, NumPy's and TensorFlow's random numbers."""
         super().setUp()
-        random.seed(SEED)
-        np.random.seed(SEED)
-        set_seed(SEED)
+        random.seed(DEFAULT_SEED)
+        np.random.seed(DEFAULT_SEED)
+        set_seed(DEFAULT_SEED)
 
     def tearDown(self) -> None:
         """Remove the test's folder and close its session."""

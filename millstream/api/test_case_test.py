@@ -95,6 +95,20 @@ def test_each_test_starts_from_the_same_seed_and_has_a_folder(case: Any) -> None
     assert folder == case.get_temp_dir() and len(folder) > 3
 
 
+def test_random_numbers_of_a_test_are_those_that_tensorflow_gives_it(case: Any) -> None:
+    assert tf.random.uniform([3]).numpy() == pytest.approx([0.5836375, 0.2972299, 0.6192734], abs=1e-7)
+
+
+def test_arrays_of_one_shape_are_compared_without_writing_them_out(case: Any) -> None:
+    class Silent(np.ndarray):
+        def __repr__(self) -> str:
+            raise AssertionError("written out")
+
+    array = np.ones([10, 10, 10]).view(Silent)
+    case.assertAllClose(array, array)
+    case.assertAllEqual(array, array)
+
+
 def test_threads_report_their_failures(case: Any) -> None:
     thread = case.checkedThread(lambda: 1 / 0)
     thread.start()
