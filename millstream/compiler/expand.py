@@ -285,9 +285,23 @@ def _expand_branch(result: ExpandedProgram, inputs: Sequence[Value], attributes:
         return expand_into(chosen, inputs[1:], result.sizes)
     specs = [v.spec for v in inputs[1:]]
     expanded = tuple(expand_inner(p, inputs[1:], specs, result.claims, result.sizes) for p in programs)
+    _check_ranks(expanded)
     outer = [v for v in inputs[1:] if not is_inner(v)]
     outer += pass_sizes(result, expanded)
     return result.append(BRANCH, [inputs[0], *outer], {"programs": expanded})
+
+
+def _check_ranks(branches: Sequence[Program]) -> None:
+    """Refuse results of branches that differ in rank: in a plan each has one."""
+    for given in zip(*(branch.outputs for branch in branches), strict=True):
+        shapes = [v.spec.shape for v in given]
+        if len({None if s is None else len(s) for s in shapes}) > 1:
+            raise UnimplementedError(
+                None,
+                None,
+                f"Branches give results of different ranks here: {', '.join(str(v.spec) for v in given)}. Give results of the same "
+                "rank, or state their shape with tf.ensure_shape.",
+            )
 
 
 def _expand_binding(result: ExpandedProgram, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Sequence[Value]:

@@ -17,12 +17,12 @@ from millstream.base.spec import Spec
 from millstream.compiler.expand import expand
 from millstream.compiler.prune import prune
 from millstream.execution import tape as tapes
-from millstream.execution.context import current_graph
+from millstream.execution.context import current_graph, tracing
 from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.late_gradient import specialise
 from millstream.execution.specs import spec_of
 from millstream.program.learned_sizes import free_symbols, unify
-from millstream.program.primitives.control import CALL
+from millstream.program.primitives.control import CALL, HOST_CALL
 from millstream.program.primitives.shaping import BIND_SIZES, SIZES
 from millstream.program.slices import Adjoint, Slices
 from millstream.program.value import Definition, Node, Program, Value, current_program
@@ -42,7 +42,7 @@ class FunctionOp(Definition):
 
     @functools.cached_property
     def late(self) -> Late | None:
-        """The parts of the program where Python functions give it tensors of unknown rank; None where it is one plan."""
+        """The parts of the program where Python or branches give it tensors of unknown rank; None where it is one plan."""
         return Late(self.program) if _is_late(self.program) else None
 
     def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
@@ -173,12 +173,22 @@ def _is_late(program: Program) -> bool:
 
 
 def _gives_unknown_rank(node: Node) -> bool:
-    """Whether a Python function gives tensors of unknown rank, here or in the programs that the node runs."""
+    """Whether Python, or a choice among branches, gives tensors of unknown rank, here or in the programs that the node runs."""
     if isinstance(node.definition, FunctionOp):
         return _is_late(node.definition.program)
-    if getattr(node.definition, "at_once", None) is not None:
-        return any(v.spec.shape is None for v in node.outputs)
+    unknown = [v for v in node.outputs if v.spec.shape is None and v.dtype not in (dtypes.resource, dtypes.variant)]
+    if unknown and (_acts_at_once(node) or _chooses(node)):
+        return True
     return any(_is_late(p) for p in _programs(node))
+
+
+def _acts_at_once(node: Node) -> bool:
+    """Whether a node calls Python."""
+    return node.definition is HOST_CALL or getattr(node.definition, "at_once", None) is not None
+
+
+def _chooses(node: Node) -> bool:
+    return "branches" in node.attributes or "then_branch" in node.attributes
 
 
 def _programs(node: Node) -> list[Program]:
@@ -190,7 +200,7 @@ def _programs(node: Node) -> list[Program]:
 
 
 class Late:
-    """A program cut where a Python function gives it tensors of unknown rank: what follows is compiled for what it gave."""
+    """A program cut where Python, or a branch, gives it tensors of unknown rank: what follows is compiled for what it gave."""
 
     def __init__(self, program: Program) -> None:
         whole = specialised(program, [v.spec for v in program.inputs], _no_function)
@@ -224,6 +234,10 @@ class Late:
 
     def _run_node(self, inputs: Sequence[Any]) -> Sequence[Any]:
         """Call the Python function; of a branch or loop around it, run the programs one by one."""
+        if self.node.definition is HOST_CALL:
+            with tracing(None), tapes.fresh():
+                answer = runtime.host_callable(inputs[0])(*inputs[1:])
+            return answer if isinstance(answer, (tuple, list)) else (answer,)
         at_once = getattr(self.node.definition, "at_once", None)
         if at_once is not None:
             return at_once(*inputs)  # type: ignore[no-any-return]

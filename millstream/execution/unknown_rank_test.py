@@ -217,3 +217,72 @@ def test_what_acts_on_the_way_of_such_a_gradient_is_refused():
 
     with pytest.raises((NotImplementedError, tf.errors.UnimplementedError), match="ensure_shape"):
         f(tf.constant(X))
+
+
+def test_branches_give_results_of_other_ranks():
+    v = tf.Variable(3.0)
+
+    @tf.function
+    def f(p):
+        y = tf.cond(p, lambda: v * 1.0, lambda: tf.stack([v, v * v]))
+        assert y.shape.rank is None
+        return tf.reduce_sum(y * 2.0), tf.rank(y)
+
+    @tf.function
+    def g(i, x):
+        return tf.switch_case(i, [lambda: x, lambda: x[0], lambda: x[tf.newaxis]]) + 1.0
+
+    for p, total, rank, slope in ((True, 6.0, 0, 2.0), (False, 24.0, 1, 14.0)):
+        with tf.GradientTape() as tape:
+            y, found = f(tf.constant(p))
+        assert (y.numpy(), found.numpy(), tape.gradient(y, v).numpy()) == (total, rank, slope)
+    for i, expected in enumerate(([2.0, 3.0], 2.0, [[2.0, 3.0]])):
+        assert g(tf.constant(i), tf.constant([1.0, 2.0])).numpy().tolist() == expected
+
+
+def test_branches_of_an_argument_of_unknown_rank_give_other_ranks():
+    @tf.function(input_signature=[tf.TensorSpec(None), tf.TensorSpec([], tf.bool)])
+    def f(x, p):
+        for _ in tf.range(2):
+            if p:
+                x = x * 2.0
+            else:
+                x = tf.expand_dims(x, 0)
+        return x
+
+    assert f([1.0, 2.0], True).numpy().tolist() == [4.0, 8.0]
+    assert f([1.0, 2.0], False).numpy().tolist() == [[[1.0, 2.0]]]
+
+
+def test_a_gradient_inside_through_branches_of_other_ranks_is_refused():
+    @tf.function
+    def f(p, x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.cond(p, lambda: x, lambda: tf.stack([x, x]))
+        return tape.gradient(y, x)
+
+    with pytest.raises((NotImplementedError, tf.errors.UnimplementedError), match="ensure_shape"):
+        f(tf.constant(True), tf.constant(2.0))
+
+
+def test_loops_over_elements_of_unknown_rank_collect():
+    @tf.function
+    def f(dataset):
+        total = tf.constant(0)
+        for x, y in dataset:
+            total += tf.abs(y - x - 4)
+        return total
+
+    @tf.function
+    def g(iterator):
+        first = next(iterator)
+        return first[0] + 1, iterator.get_next()[1] * 2
+
+    def dataset(*elements):
+        return tf.data.Dataset.from_generator(lambda: iter(elements), (tf.int32, tf.int32))
+
+    assert f(dataset((1, 1), (1, 1), (1, 1))).numpy() == 12
+    assert f(dataset((1, [1, 2]), ([1, 0], 1))).numpy().tolist() == [8, 6]
+    assert f(dataset()).numpy() == 0
+    assert [t.numpy().tolist() for t in g(iter(dataset((1, 2), ([5], [6]))))] == [2, [12]]

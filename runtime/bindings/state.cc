@@ -130,6 +130,8 @@ class PythonHost final : public Host {
     return status;
   }
 
+  PyObject* callable() const { return callable_; }
+
  private:
   Status answer(const Tensor* const* inputs, int input_count, Tensor* const* outputs, int output_count) {
     const Status failed(Code::unknown, "A host call failed.");
@@ -185,6 +187,13 @@ PyObject* make_host(PyObject*, PyObject* callable) {
   return wrap_object(Ref<Object>::adopt(new PythonHost(callable)));
 }
 
+PyObject* host_callable(PyObject*, PyObject* handle) {
+  Host* host = is_tensor(handle) ? object_as<Host>(tensor_of(handle), ObjectKind::host) : nullptr;
+  auto* made = dynamic_cast<PythonHost*>(host);
+  if (!made) return PyErr_Format(PyExc_TypeError, "Expected a handle of make_host, given %s.", Py_TYPE(handle)->tp_name);
+  return Py_NewRef(made->callable());
+}
+
 PyObject* keep_host(PyObject*, PyObject* callable) {
   if (!PyCallable_Check(callable))
     return PyErr_Format(PyExc_TypeError, "keep_host takes a callable, given %s.", Py_TYPE(callable)->tp_name);
@@ -204,6 +213,7 @@ PyMethodDef state_functions[] = {
     {"state_info", state_info, METH_O, "dtype, shape, name, is_set, value_shape as a dict."},
     {"table_info", table_info, METH_O, "table_info(handle) -> (key type, value type, shape of a value)"},
     {"keep_host", keep_host, METH_O, "keep_host(callable) -> number for host_kept; kept until the process ends"},
+    {"host_callable", host_callable, METH_O, "The callable that make_host was given."},
     {"make_host", make_host, METH_O, "make_host(callable) -> handle for host_call"},
     {nullptr, nullptr, 0, nullptr}};
 
