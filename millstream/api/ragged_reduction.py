@@ -131,6 +131,13 @@ def _variance(input_tensor: Any, axis: Any = None, keepdims: bool = False, name:
     if not is_ragged(input_tensor):
         return NotImplemented
     x = input_tensor
+    if x.dtype.is_complex:
+        raise ValueError(
+            explain(
+                f"reduce_variance is not supported for RaggedTensors with complex dtypes; given {x.dtype.name}. Take the variances of "
+                "tf.math.real and tf.math.imag."
+            )
+        )
     if x.dtype.is_integer:
         # As wide as what division makes of them.
         wide = dtypes.float32 if x.dtype.size < 4 else dtypes.float64

@@ -66,7 +66,7 @@ def _mean_of(data: Any, segment_ids: Any, num_segments: Any, root: bool) -> Any:
     count = to_tensor(num_segments, None, dtypes.int32)
     numbers = _numbers(data, ids, count)
     total = apply(find("UnsortedSegmentSum"), data, ids, count)
-    return apply(find("RealDiv"), total, apply(find("Sqrt"), numbers) if root else numbers)
+    return total / (apply(find("Sqrt"), numbers) if root else numbers)
 
 
 @public("math.unsorted_segment_mean")

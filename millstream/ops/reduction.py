@@ -12,7 +12,7 @@ from millstream.ops.types import COMPLEX, FLOATS, INTEGERS, NUMBERS, QUANTIZED
 from millstream.program.primitives import elementwise as e
 from millstream.program.primitives import reduction as r
 from millstream.program.primitives.core import refuse
-from millstream.program.primitives.shaping import contents, reshape, scalar_size, spread
+from millstream.program.primitives.shaping import constant, contents, reshape, scalar_size, spread
 from millstream.program.value import UnknownRank, Value
 
 T = Types("T", *NUMBERS, *QUANTIZED)
@@ -94,12 +94,17 @@ def any_(
 
 @op("Mean", outputs="output")
 def mean(input: Tensor[T], reduction_indices: Known[Tensor[Tidx]], *, keep_dims: bool = False) -> Tensor[T]:
-    """Return the sum over the named axes divided by the number of elements; truncated for integers."""
+    """Return the sum over the named axes divided by the number of elements; truncated for integers.
+
+    The mean of nothing is NaN, and 0 for types that are not real numbers.
+    """
     axes = read_axes(input, reduction_indices, "Mean")
     narrow = input.dtype.is_integer and input.dtype.size < 8
     wide = e.convert(input, int64) if narrow else input
     count = scalar_size(product(input.shape[i] for i in axes), wide.dtype)
     total = r.reduce(wide, "sum", axes)
+    if input.dtype.is_integer or input.dtype.is_complex:
+        count = e.convert(e.maximum(e.convert(count, int64), constant(1, int64)), wide.dtype)
     quotient = total / spread(count, like=total, axes=range(total.rank))
     return keep(e.convert(quotient, input.dtype), input, axes, keep_dims)
 
@@ -180,7 +185,7 @@ def _reduction_cases(each: Op, **options: object) -> None:
 
 for _op in (sum_, mean, euclidean_norm):
     _reduction_cases(_op, dtypes=(*FLOATS, *COMPLEX), low=0.5, high=2)
-    _op.cases([((3, 4), (1,))], inputs=(None, [0]), dtypes=INTEGERS)
+    _op.cases([((3, 4), (1,)), ((0, 4), (1,))], inputs=(None, [0]), dtypes=INTEGERS)
 for _op in (product_,):
     _reduction_cases(_op, dtypes=(*FLOATS, *INTEGERS), low=0.5, high=2)
 for _op in (max_, min_):
