@@ -278,7 +278,8 @@ def ones(shape: Any, dtype: Any = dtypes.float32, name: str | None = None, layou
 
 
 def _like(input: Any, dtype: Any, number: int) -> Any:
-    tensor = to_tensor(input)
+    # A variable whose shape is known is not read.
+    tensor = input if isinstance(input, TensorType) else to_tensor(input)
     wanted = tensor.dtype if dtype is None else as_dtype(dtype)
     if tensor.shape.is_fully_defined():
         return _filled(tensor.shape, number, wanted)

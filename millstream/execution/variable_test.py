@@ -270,3 +270,15 @@ def test_a_convolution_sees_every_change_of_its_weights():
         for _ in range(3):
             np.testing.assert_array_equal(convolve().numpy(), fresh)
             np.testing.assert_array_equal(tf.nn.conv2d(x, weights, 1, "SAME").numpy(), fresh)
+
+
+def test_zeros_and_ones_like_a_variable_of_known_shape_do_not_read_it():
+    class Unread(type(tf.Variable(0.0))):
+        def value(self):
+            raise AssertionError("read")
+
+    v = Unread([1.0, 2.0])
+    assert tf.zeros_like(v).numpy().tolist() == [0, 0]
+    assert tf.function(lambda: tf.ones_like(v, tf.int32))().numpy().tolist() == [1, 1]
+    wide = tf.Variable([1.0, 2.0], shape=[None])
+    assert tf.zeros_like(wide).numpy().tolist() == tf.function(lambda: tf.zeros_like(wide))().numpy().tolist() == [0, 0]
