@@ -16,6 +16,7 @@ from millstream.api.reduction import reduce_mean, reduce_prod, reduce_std, reduc
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
+from millstream.execution.by_rank import takes_any_rank
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.static_value import static_value
@@ -202,7 +203,11 @@ def grayscale_to_rgb(images: Any, name: str | None = None) -> Any:
     >>> tf.image.grayscale_to_rgb(tf.zeros([2, 4, 1])).shape
     TensorShape([2, 4, 3])
     """
-    tensor = to_tensor(images)
+    return _threefold(to_tensor(images))
+
+
+@takes_any_rank("tf.image.grayscale_to_rgb")
+def _threefold(tensor: Any) -> Any:
     last = tensor.shape.as_list()[-1] if tensor.shape.rank else None
     if last not in (None, 1):
         raise ValueError(

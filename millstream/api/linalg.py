@@ -12,6 +12,7 @@ from millstream.api.math import conj
 from millstream.api.public import public
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
+from millstream.execution.by_rank import takes_any_rank
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.tensor import Tensor
@@ -127,10 +128,11 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Any:
     """Contract axes of a with axes of b: a number of last and first axes, or a list of axes of each."""
     a = to_tensor(a)
     b = to_tensor(b, None, a.dtype)
-    if a.shape.rank is None or b.shape.rank is None:
-        raise ValueError(explain("tf.tensordot needs tensors of known rank; give it with tf.ensure_shape."))
-    if isinstance(axes, Tensor):
-        axes = np.asarray(axes).tolist()
+    return _tensordot(a, b, np.asarray(axes).tolist() if isinstance(axes, Tensor) else axes)
+
+
+@takes_any_rank("tf.tensordot", 2)
+def _tensordot(a: Any, b: Any, axes: Any) -> Any:
     if isinstance(axes, (int, np.integer)):
         if axes < 0:
             raise ValueError(explain(f"`axes` must be at least 0. Received: {axes}."))

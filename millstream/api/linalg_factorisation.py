@@ -16,6 +16,7 @@ from millstream.api.reduction import reduce_max, reduce_sum
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import InvalidArgumentError, explain
+from millstream.execution.by_rank import takes_any_rank
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.static_value import static_value
@@ -235,19 +236,9 @@ def norm(tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: Any = 
         )
     if ord in ("fro", "euclidean", 2):
         if matrix and ord == 2:
-            rank = x.shape.rank
-            axes = [a % rank for a in axis]
-            order = [i for i in range(rank) if i not in axes] + axes
-            largest = reduce_max(abs_(svd(array.transpose(x, order), compute_uv=False)), -1, True)
-            if not keepdims:
-                return array.squeeze(largest, [-1])
-            wide = array.expand_dims(largest, -1)
-            return array.transpose(wide, [order.index(i) for i in range(rank)])
+            return _largest_singular_value(x, axis, keepdims)
         squares = multiply(x, apply(find("Conj"), x)) if x.dtype.is_complex else multiply(x, x)
-        root = apply(find("Sqrt"), reduce_sum(squares, axis, True))
-        root = cast(root, x.dtype.real_dtype)
-        around = list(range(x.shape.rank)) if axis is None else axis
-        return root if keepdims else array.squeeze(root, around)
+        return cast(apply(find("Sqrt"), reduce_sum(squares, axis, keepdims)), x.dtype.real_dtype)
     sizes = abs_(x)
     if ord == 1:
         if not matrix:
@@ -257,6 +248,18 @@ def norm(tensor: Any, ord: Any = "euclidean", axis: Any = None, keepdims: Any = 
         return _over(sizes, axis[1], axis[0], keepdims) if matrix else reduce_max(sizes, axis, keepdims)
     power = to_tensor(ord, sizes.dtype)
     return pow_(reduce_sum(pow_(sizes, power), axis, keepdims), apply(find("Reciprocal"), power))
+
+
+@takes_any_rank("tf.norm", dtype=lambda given: given.real_dtype)
+def _largest_singular_value(x: Any, axis: Any, keepdims: bool) -> Any:
+    rank = x.shape.rank
+    axes = [a % rank for a in axis]
+    order = [i for i in range(rank) if i not in axes] + axes
+    largest = reduce_max(abs_(svd(array.transpose(x, order), compute_uv=False)), -1, True)
+    if not keepdims:
+        return array.squeeze(largest, [-1])
+    wide = array.expand_dims(largest, -1)
+    return array.transpose(wide, [order.index(i) for i in range(rank)])
 
 
 @public("compat.v1.norm", "compat.v1.linalg.norm")
@@ -309,7 +312,11 @@ def _longer_side(a: Any, dtype: Any) -> Any:
 @public("linalg.pinv")
 def pinv(a: Any, rcond: Any = None, validate_args: bool = False, name: str | None = None) -> Any:
     """Return the Moore-Penrose inverses of matrices."""
-    a = to_tensor(a)
+    return _pinv(to_tensor(a), rcond)
+
+
+@takes_any_rank("tf.linalg.pinv")
+def _pinv(a: Any, rcond: Any) -> Any:
     if rcond is None:
         real_type = a.dtype.real_dtype
         rcond = _longer_side(a, real_type) * (10.0 * float(np.finfo(real_type.as_numpy_dtype).eps))

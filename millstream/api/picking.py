@@ -22,6 +22,7 @@ from millstream.api.public import public
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
+from millstream.execution.by_rank import takes_any_rank
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.ops import array, picking, unary
@@ -173,8 +174,12 @@ def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None =
     data = to_tensor(input)
     if axis is None:
         data, axis = reshape(data, [-1]), 0
+    return _repeated(data, to_tensor(repeats, None, dtypes.int32), axis)
+
+
+@takes_any_rank("tf.repeat", 2)
+def _repeated(data: Any, times: Any, axis: int) -> Any:
     axis = axis % data.shape.rank
-    times = to_tensor(repeats, None, dtypes.int32)
     if times.shape.rank == 1 and times.shape.as_list()[0] == 1:
         times = reshape(times, [])
     if times.shape.rank == 0:

@@ -10,6 +10,7 @@ from millstream.api.public import public
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
+from millstream.execution.by_rank import takes_any_rank
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.tensor import Tensor, eager_constant
@@ -45,18 +46,17 @@ def _negated(values: Any) -> Any:
     return apply(find("Neg"), values)
 
 
-def _sorted_places(values: Any, axis: int, direction: str, stable: bool) -> tuple[Any, Any]:
-    """Return sorted values and their places along an axis."""
+def _checked_order(axis: Any, direction: str) -> int:
     if direction not in ("ASCENDING", "DESCENDING"):
         raise ValueError(
             explain(f"Argument `direction` should be one of 'ASCENDING' or 'DESCENDING'. Received: {direction}")
         )
-    if not isinstance(axis, int):
-        axis = int(axis)
-    values = to_tensor(values)
+    return int(axis)
+
+
+def _sorted_places(values: Any, axis: int, direction: str) -> tuple[Any, Any]:
+    """Return sorted values and their places along an axis."""
     rank = values.shape.rank
-    if rank is None:
-        raise ValueError(explain("tf.sort needs a tensor of known rank; give the rank with tf.ensure_shape."))
     if not -rank <= axis < rank:
         raise ValueError(
             explain(
@@ -76,10 +76,20 @@ def _sorted_places(values: Any, axis: int, direction: str, stable: bool) -> tupl
     return (found, places) if last else (_turned(found, axis, rank), _turned(places, axis, rank))
 
 
+@takes_any_rank("tf.sort")
+def _sorted(values: Any, axis: int, direction: str) -> Any:
+    return _sorted_places(values, axis, direction)[0]
+
+
+@takes_any_rank("tf.argsort", dtype=lambda _: dtypes.int32)
+def _places(values: Any, axis: int, direction: str) -> Any:
+    return _sorted_places(values, axis, direction)[1]
+
+
 @public("sort")
 def sort(values: Any, axis: int = -1, direction: str = "ASCENDING", name: str | None = None) -> Any:
     """Return the elements sorted along an axis."""
-    return _sorted_places(values, axis, direction, False)[0]
+    return _sorted(to_tensor(values), _checked_order(axis, direction), direction)
 
 
 @public("argsort")
@@ -87,7 +97,7 @@ def argsort(
     values: Any, axis: int = -1, direction: str = "ASCENDING", stable: bool = False, name: str | None = None
 ) -> Any:
     """Return the places that sort the elements along an axis; equal ones keep their order."""
-    return _sorted_places(values, axis, direction, stable)[1]
+    return _places(to_tensor(values), _checked_order(axis, direction), direction)
 
 
 @public("searchsorted")

@@ -327,8 +327,7 @@ def _probed_row(probe: FuncGraph, leaf: Any) -> Any:
     if reader is not None:
         return reader()(constant_of(0, dtypes.int32))
     spec = spec_of(leaf)
-    assert spec.shape is not None
-    return probe.placeholder(spec.with_shape(spec.shape[1:]))
+    return probe.placeholder(spec if spec.shape is None else spec.with_shape(spec.shape[1:]))
 
 
 def _repeated(tensor: Any, count: int) -> Any:

@@ -286,3 +286,68 @@ def test_loops_over_elements_of_unknown_rank_collect():
     assert f(dataset((1, [1, 2]), ([1, 0], 1))).numpy().tolist() == [8, 6]
     assert f(dataset()).numpy() == 0
     assert [t.numpy().tolist() for t in g(iter(dataset((1, 2), ([5], [6]))))] == [2, [12]]
+
+
+ROWS = np.array([[3.0, 1.0, 2.0], [6.0, 5.0, 4.0]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("function", "value"),
+    [
+        (tf.norm, ROWS),
+        (lambda x: tf.norm(x, keepdims=True), ROWS),
+        (lambda x: tf.norm(x, ord=2, axis=[0, 1]), ROWS),
+        (lambda x: tf.norm(tf.complex(x, x)), ROWS),
+        (lambda x: tf.repeat(x, 2), ROWS),
+        (lambda x: tf.repeat(x, [1, 2], axis=0), ROWS),
+        (lambda x: tf.repeat(x, [1, 0, 2], axis=-1), ROWS),
+        (lambda x: tf.repeat(ROWS, tf.cast(x, tf.int32), axis=0), 2.0),
+        (tf.image.grayscale_to_rgb, ROWS[..., None]),
+        (lambda x: tf.vectorized_map(lambda row: row * 2.0 + tf.reduce_sum(row), x), ROWS),
+        (lambda x: tf.vectorized_map(lambda pair: pair[0] * pair[1], (x, x)), ROWS[0]),
+        (tf.sort, ROWS),
+        (lambda x: tf.sort(x, axis=0, direction="DESCENDING"), ROWS),
+        (lambda x: tf.argsort(x, axis=-2), ROWS),
+        (lambda x: tf.tensordot(x, ROWS[0], 1), ROWS),
+        (lambda x: tf.tensordot(x, x, [[0, 1], [0, 1]]), ROWS),
+        (tf.linalg.pinv, ROWS),
+    ],
+)
+def test_composites_take_tensors_of_unknown_rank(function, value):
+    traced = tf.function(function, input_signature=[tf.TensorSpec(None)])
+    expected = function(tf.constant(value))
+    found = traced(value)
+    assert found.dtype == expected.dtype == traced.get_concrete_function().outputs[0].dtype
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_gradients_of_composites_where_the_rank_is_open(inside):
+    def function(x):
+        return tf.reduce_sum(tf.sort(x) ** 2.0 * [1.0, 2.0, 3.0]) * tf.norm(tf.tensordot(x, x, 1))
+
+    def gradients(f, x):
+        with tf.GradientTape() as outer:
+            outer.watch(x)
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = f(x)
+            first = tape.gradient(y, x)
+            total = tf.reduce_sum(first * first)
+        return first, outer.gradient(total, x)
+
+    x = tf.constant(ROWS[0])
+    signature = [tf.TensorSpec(None)]
+    if inside:
+        found = tf.function(lambda x: gradients(function, x), input_signature=signature)(x)
+    else:
+        found = gradients(tf.function(function, input_signature=signature), x)
+    for have, want in zip(found, gradients(function, x), strict=True):
+        np.testing.assert_allclose(have, want, rtol=1e-4)
+
+
+def test_composites_of_unknown_rank_are_not_written_to_files(tmp_path):
+    module = tf.Module()
+    module.f = tf.function(tf.sort, input_signature=[tf.TensorSpec(None)])
+    with pytest.raises(tf.errors.UnimplementedError, match="ensure_shape"):
+        tf.saved_model.save(module, str(tmp_path))
