@@ -10,16 +10,24 @@ namespace {
 
 constexpr size_t most_entries = 4096;
 
+// Grows when plans must be made again: what a cache learnt before is then forgotten, when it is next called.
+uint64_t age = 0;
+
 struct CacheObject {
   PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* miss;
   Table* table;
+  uint64_t age;
 };
 
 CacheObject* cache_of(PyObject* self) { return reinterpret_cast<CacheObject*>(self); }
 
 PyObject* cache_call(PyObject* self, PyObject* const* arguments, size_t flags, PyObject* names) {
   CacheObject* cache = cache_of(self);
+  if (cache->age != age) {
+    cache->table->clear();
+    cache->age = age;
+  }
   const Py_ssize_t count = PyVectorcall_NARGS(flags);
   bool fast = !tracing && recording <= 0 && (!names || PyTuple_GET_SIZE(names) == 0);
   Key key;
@@ -64,6 +72,7 @@ PyObject* cache_new(PyTypeObject* type, PyObject* arguments, PyObject* keywords)
   made->vectorcall = cache_call;
   made->miss = Py_NewRef(miss);
   made->table = new Table(most_entries);
+  made->age = age;
   return reinterpret_cast<PyObject*>(made);
 }
 
@@ -150,6 +159,14 @@ PyObject* cache_clear(PyObject* self, PyObject*) {
   Py_RETURN_NONE;
 }
 
+PyObject* forget_plans(PyObject*, PyObject*) {
+  ++age;
+  Py_RETURN_NONE;
+}
+
+PyMethodDef functions[] = {{"forget_plans", forget_plans, METH_NOARGS, "Makes every CallCache forget its plans."},
+                           {nullptr, nullptr, 0, nullptr}};
+
 PyMethodDef methods[] = {{"add", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(cache_add)), METH_FASTCALL,
                           "add(args, plan, function_index, captures, single)"},
                          {"cache_size", cache_size, METH_NOARGS, "How many kinds of arguments it knows."},
@@ -175,7 +192,7 @@ bool add_call_cache_type(PyObject* module) {
   static PyType_Spec spec = {"millstream._runtime.CallCache", sizeof(CacheObject), 0,
                              Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL, slots};
   PyObject* type = PyType_FromSpec(&spec);
-  return type && PyModule_AddObjectRef(module, "CallCache", type) == 0;
+  return type && PyModule_AddObjectRef(module, "CallCache", type) == 0 && PyModule_AddFunctions(module, functions) == 0;
 }
 
 }  // namespace millstream::python

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 
 from millstream import _runtime as runtime
@@ -21,15 +20,8 @@ runtime.set_lapack(find_function)
 if flags().threads:
     runtime.set_thread_count(flags().threads)
 
-
-def _forget_plans() -> None:
-    """Make all functions compile again; ops that were called eagerly keep their plans."""
-    for item in gc.get_objects():
-        if type(item) is runtime.CallCache:
-            item.cache_clear()
-
-
-passes.when_changed.append(_forget_plans)
+# Functions compile again; ops that were called eagerly keep their plans.
+passes.when_changed.append(runtime.forget_plans)
 
 
 def load(program: Program, specs: Sequence[Spec]) -> runtime.Plan:
