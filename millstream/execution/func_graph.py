@@ -39,6 +39,7 @@ class FuncGraph(Graph):
         self.outer = outer
         self.serial = next(_serial)
         self.created: list[Any] = []
+        self.late: dict[int, Any] = {}
         self.by_reference = outer.by_reference if outer is not None else False
 
     def tensor(self, value: Value) -> SymbolicTensor:
@@ -78,7 +79,9 @@ class FuncGraph(Graph):
             given = self._given_handle(tensor)
             return self.capture(tensor) if given is None else given
         small = tensor._count <= LARGEST_INLINE_CONSTANT and tensor.dtype is not dtypes.variant
-        if small and not self.by_reference and not tensor._watched:
+        # Whole numbers say axes, sizes and algorithms, and no tape follows them.
+        by_reference = self.by_reference and (tensor.dtype.is_floating or tensor.dtype.is_complex)
+        if small and not by_reference and not tensor._watched:
             self._note_inlined(tensor)
             with building(self.program):
                 value = constant(
@@ -115,11 +118,16 @@ class FuncGraph(Graph):
             graph.inlined.add(tensor._id)
             graph = None if graph.creation is not None else graph.outer
 
-    def note_creation(self, variable: Any) -> None:
-        """Refuse a new variable where this is not the function's first trace."""
+    def function_graph(self) -> Any:
+        """Return the graph of the function that this is a part of; None where there is none."""
         graph: Any = self
         while graph is not None and graph.creation is None:
             graph = graph.outer
+        return graph
+
+    def note_creation(self, variable: Any) -> None:
+        """Refuse a new variable where this is not the function's first trace."""
+        graph = self.function_graph()
         if graph is None:
             return
         if graph.creation == "refused":

@@ -18,6 +18,7 @@ from millstream.base.tensor_specs import TensorSpec
 from millstream.base.type_specs import TypeSpec
 from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph, scopes
+from millstream.execution.control_flow import cond
 from millstream.execution.convert import to_tensor
 from millstream.execution.function_arguments import Arguments, Kind, accepts, differences, relaxed
 from millstream.execution.function_concrete import ConcreteFunction, trace
@@ -78,6 +79,7 @@ class Function(Trackable):
         self._exact: dict[Any, ConcreteFunction] = {}
         self._buckets: dict[Any, list[ConcreteFunction]] = {}
         self._tracing_count = 0
+        self._beginning: ConcreteFunction | None = None
         self._instances: weakref.WeakKeyDictionary[Any, Function] = weakref.WeakKeyDictionary()
         self._cache = runtime.CallCache(self._miss)
         self._read_parameters()
@@ -147,6 +149,8 @@ class Function(Trackable):
         arguments = self._arguments(args, kwargs)
         concrete = self._find(arguments)
         tensors = arguments.tensors
+        if concrete is self._beginning:
+            return self._begin(concrete, arguments)
         if _collected is not None and current_graph() is None:
             if not any(g is concrete._graph for g in _collected):
                 _collected.append(concrete._graph)
@@ -221,19 +225,42 @@ class Function(Trackable):
 
     def _find(self, arguments: Arguments) -> ConcreteFunction:
         key = arguments.full_key
-        found = self._exact.get(key)
+        found = self._exact.get(key) if self._beginning is None else None
         if found is not None and found.usable() and found.serves(arguments.tensors):
             return found
         with self._lock:
             bucket = self._buckets.setdefault(arguments.key, [])
+            first = self._beginning
+            if first is not None and not first.waits():
+                self._beginning = None
+            elif first is not None and first.after in bucket and accepts(first.kinds, arguments.kinds):
+                return first
             for known in reversed(bucket):
                 if accepts(known.kinds, arguments.kinds) and known.usable() and known.serves(arguments.tensors):
                     self._exact[key] = known
                     return known
-            made = self._trace(arguments, self._chosen_kinds(arguments, bucket), bucket)
+            kinds = self._chosen_kinds(arguments, bucket)
+            made = self._trace(arguments, kinds, bucket)
+            if made.creates:
+                # What the function does where its variables exist is another trace; this one is for the first call alone.
+                first, made = made, self._trace(arguments, kinds, bucket)
+                first.after = made
+                self._beginning = first if first.waits() else None
+            else:
+                first = None
             bucket.append(made)
             self._exact[key] = made
-            return made
+            return first if first is not None and self._beginning is first else made
+
+    def _begin(self, first: ConcreteFunction, arguments: Arguments) -> Any:
+        """Call the trace that gives its variables their values; in a graph, where they have none yet when that runs."""
+        after = first.after
+        assert after is not None
+        if current_graph() is not None:
+            tensors = arguments.tensors
+            return cond(first.has_begun(), lambda: after.call_flat(tensors), lambda: first.call_flat(tensors))
+        with self._lock:
+            return (first if first.waits() else after).call_flat(arguments.tensors)
 
     def _chosen_kinds(self, arguments: Arguments, bucket: Sequence[ConcreteFunction]) -> Sequence[Kind]:
         """Return the kinds to trace for: those of the signature, of this call, or relaxed where shapes keep varying."""
@@ -316,7 +343,15 @@ class Function(Trackable):
         """Return the trace for these arguments; specs may stand for tensors."""
         if self._input_signature is not None and not args and not kwargs:
             args = self._input_signature
-        return self._find(self._arguments(args, kwargs))
+        found = self._find(self._arguments(args, kwargs))
+        if found is self._beginning:
+            raise ValueError(
+                errors.explain(
+                    f"{self._name} makes a variable whose initial value depends on an argument, which its first call sets. "
+                    "Call the function once, then ask for its trace."
+                )
+            )
+        return found
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import weakref
 from collections.abc import Callable, Hashable, Sequence
@@ -18,8 +19,9 @@ from millstream.base.shapes import TensorShape
 from millstream.base.tensor_specs import TensorSpec
 from millstream.compiler import passes
 from millstream.execution import tape as tapes
-from millstream.execution.context import current_graph, graph_stack, trace_scope, tracing
+from millstream.execution.context import current_graph, graph_stack, init_scope, trace_scope, tracing
 from millstream.execution.convert import to_tensor
+from millstream.execution.dispatch import apply
 from millstream.execution.func_graph import FuncGraph
 from millstream.execution.function_arguments import Arguments, Kind, accepts, placeholder_specs
 from millstream.execution.function_text import SignatureText
@@ -33,6 +35,7 @@ from millstream.execution.tensor import EagerTensor, Tensor
 from millstream.execution.trackable import Trackable
 from millstream.execution.variable import Variable
 from millstream.execution.variable_scatter import tell_graphs
+from millstream.ops.comparison import logical_and
 from millstream.ops.declaration import runtime_name
 from millstream.program.primitives.control import HOST_CALL
 from millstream.program.value import Program
@@ -64,6 +67,8 @@ class ConcreteFunction(Trackable):
         self._fetched = runtime.CallCache(self._miss_fetched)
         self._inner_graphs = [g for g in (getattr(t, "graph", None) for t in self._captured) if g is not None]
         self._variables = [weakref.ref(v) for v in graph.variables]
+        self.creates = bool(graph.created)
+        self._late = list(graph.late.values())
         self._find_handles()
         graph.variables = []
 
@@ -95,6 +100,16 @@ class ConcreteFunction(Trackable):
             if self._fixed.get(i, number) != number or (i not in self._fixed and number in self._own_handles):
                 return False
         return True
+
+    def waits(self) -> bool:
+        """Return whether a variable that this trace makes has no value yet, because only a call can compute it."""
+        with init_scope():
+            return any(v is not None and not v.is_initialized() for v in (reference() for reference in self._late))
+
+    def has_begun(self) -> Any:
+        """Return, as a tensor of the graph, whether the variables that this trace makes have their values."""
+        made = [v.is_initialized() for v in (reference() for reference in self._late) if v is not None]
+        return functools.reduce(lambda a, b: apply(logical_and, a, b), made)
 
     @property
     def name(self) -> str:
@@ -178,6 +193,8 @@ class ConcreteFunction(Trackable):
         text = SignatureText(self._parameter_names, args, kwargs, self.structured_outputs, self._captured)
         return text.long() if verbose else text.short()
 
+    after: ConcreteFunction | None = None
+    """The trace that serves once the variables that this one makes exist; None where it makes none."""
     _scope: Hashable = None
     _parameter_names: Sequence[str] = ()
     _argument_parameters: Sequence[str] = ()

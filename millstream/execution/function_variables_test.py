@@ -177,3 +177,87 @@ def test_a_variable_has_the_class_that_tensorflow_gives_it():
     assert type(v).__name__ == "ResourceVariable"
     assert repr(v) == "<tf.Variable 'v:0' shape=(1,) dtype=float32, numpy=array([1.], dtype=float32)>"
     np.testing.assert_array_equal(v, [1.0])
+
+
+class Held:
+    """Keeps what a function makes in its first call."""
+
+    v = None
+
+
+def growing(initial, change, **options):
+    """Return a function that makes a variable in its first call and changes it in later ones, and what it keeps."""
+    held = Held()
+
+    @tf.function(**options)
+    def f(x):
+        if held.v is None:
+            held.v = tf.Variable(initial(x))
+        else:
+            change(held.v, x)
+        return held.v * x
+
+    return f, held
+
+
+@pytest.mark.parametrize(
+    ("initial", "expected"), [(lambda x: 2.0, [15.0, 36.0, 70.0]), (lambda x: x * 2.0, [18.0, 40.0, 75.0])]
+)
+def test_what_a_function_does_where_its_variables_exist_is_another_trace(initial, expected):
+    f, held = growing(initial, lambda v, x: v.assign_add(x))
+    assert [f(tf.constant(x)).numpy() for x in (3.0, 4.0, 5.0)] == expected
+    assert held.v.numpy() == expected[-1] / 5
+    assert f.experimental_get_tracing_count() == 2
+    assert len(f._list_all_concrete_functions()) == 1
+
+
+def test_an_initial_value_that_needs_an_argument_is_the_first_calls():
+    f, held = growing(lambda x: x * 2.0, lambda v, x: None, input_signature=[tf.TensorSpec([None])])
+    x = tf.constant([1.0, 2.0])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = f(x)
+    by_x, by_v = tape.gradient(y, [x, held.v])
+    assert (y.numpy().tolist(), by_x.numpy().tolist(), by_v.numpy().tolist()) == ([2, 8], [2, 4], [1, 2])
+    assert held.v.shape.as_list() == [None]
+    assert f(tf.constant([1.0, 3.0])).numpy().tolist() == [2, 12]
+
+
+def test_an_initial_value_may_come_of_a_variable_that_the_first_call_sets():
+    kept = []
+
+    @tf.function
+    def g(x):
+        if not kept:
+            kept.append(tf.Variable(x * 2.0))
+            kept.append(tf.Variable(kept[0] * 3.0))
+        return kept[0] + kept[1]
+
+    assert [g(tf.constant(x)).numpy() for x in (1.0, 5.0)] == [8.0, 8.0]
+
+
+def test_a_first_call_within_another_function_sets_variables_once():
+    f, _ = growing(lambda x: x * 2.0, lambda v, x: v.assign_add(x))
+    outer = tf.function(lambda x: f(x) + 1.0)
+    assert [outer(tf.constant(x)).numpy() for x in (3.0, 4.0, 5.0)] == [19.0, 41.0, 76.0]
+    assert f(tf.constant(1.0)).numpy() == 16.0
+
+
+def test_a_trace_is_not_given_before_the_first_call_has_set_its_variables():
+    f, _ = growing(lambda x: x * 2.0, lambda v, x: None)
+    with pytest.raises(ValueError, match="Call the function once"):
+        f.get_concrete_function(tf.TensorSpec([]))
+    assert f(tf.constant(3.0)).numpy() == 18.0
+    assert f.get_concrete_function(tf.TensorSpec([]))(tf.constant(2.0)).numpy() == 12.0
+
+
+def test_variables_made_at_each_call_are_refused_at_the_first():
+    made = []
+
+    @tf.function
+    def f(x):
+        made.append(tf.Variable(x))
+        return made[-1] + 1.0
+
+    with pytest.raises(ValueError, match="created on the first call"):
+        f(tf.constant(1.0))

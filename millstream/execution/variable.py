@@ -21,7 +21,7 @@ from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph, init_scope, outside_functions
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply, attributes_key, handle_of
-from millstream.execution.lifting import lifted
+from millstream.execution.lifting import lifted_or_late, set_in_first_call
 from millstream.execution.name_scope import named, scoped
 from millstream.execution.reference import Reference
 from millstream.execution.specs import DTYPE_OF_NUMBER, state_info
@@ -152,6 +152,8 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
             finally:
                 tapes.pause(-1)
         tell_graphs(self)
+        if isinstance(value, SymbolicTensor):
+            set_in_first_call(self, value)
 
     def _settings(
         self, trainable: Any, synchronization: Any, aggregation: Any, constraint: Any, name: str | None
@@ -172,15 +174,13 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
         self._constraint = constraint
 
     def _initial(self, given: Any, dtype: Any, shape: Any, full_name: str, name: str | None) -> Any:
-        """Return the initial value as an eager tensor; what is symbolic is computed at once where it needs no argument."""
+        """Return the initial value as an eager tensor; what is symbolic is so only where it needs an argument."""
         if callable(given) and not isinstance(given, TensorType):
             with named(f"{full_name}/Initializer/"):
                 given = given()
         if hasattr(given, "_checkpoint_position"):
             given = given.wrapped_value
         wanted = None if dtype is None else as_dtype(dtype)
-        if isinstance(given, SymbolicTensor):
-            given = lifted(given)
         if isinstance(given, Variable):
             given = given.value()
         try:
@@ -190,7 +190,7 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
                 raise ValueError(errors.explain(f"initial_value: {error}")) from None
             raise
         if isinstance(value, SymbolicTensor):
-            value = lifted(value)
+            value = lifted_or_late(value)
         if shape is not None and not TensorShape(shape).is_compatible_with(value.shape):
             raise ValueError(
                 errors.explain(
@@ -204,12 +204,13 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
         self._dtype = value.dtype
         self._shape = value.shape if shape is None else TensorShape(shape)
         sizes = None if self._shape.rank is None else tuple(self._shape.as_list())
-        self._handle = runtime.make_state(value._dtype, sizes, full_name)
+        self._handle = runtime.make_state(value.dtype.as_datatype_enum, sizes, full_name)
         self._sizes = sizes
         self._handle_name = full_name + ":0"
         self._unique_id = f"{full_name}_{next(_serial)}"
         self._read_key = read_key(self._dtype)
-        runtime.state_assign(self._handle, value)
+        if not isinstance(value, SymbolicTensor):
+            runtime.state_assign(self._handle, value)
         self._register()
 
     def _register(self) -> None:
