@@ -189,6 +189,7 @@ def test_control_c_comes_through_while_an_element_is_awaited(name: str, tmp_path
         f"""
 import os, signal, threading, time
 import millstream as tf
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs behind a shell's "&" ignores it otherwise
 def sleep(x):
     time.sleep(3)
     return x
