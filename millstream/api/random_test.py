@@ -99,3 +99,16 @@ def test_an_exported_plan_draws_new_numbers_at_each_run(tmp_path: Path) -> None:
     made = [plan.run(0, ())[0].numpy().tolist() for _ in range(2)]
     tf.random.set_seed(7)
     assert made == [draw().numpy().tolist() for _ in range(2)]
+
+
+def test_the_algorithm_may_be_known_only_when_the_function_runs() -> None:
+    @tf.function
+    def draw(alg: Any) -> Any:
+        seed = tf.constant([1, 2])
+        key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
+        return tf.raw_ops.StatelessRandomUniformV2(shape=[3], key=key, counter=counter, alg=alg)
+
+    for alg in (1, 3):
+        np.testing.assert_array_equal(draw(tf.constant(alg)), tf.random.stateless_uniform([3], [1, 2]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Unsupported algorithm id"):
+        draw(tf.constant(7))

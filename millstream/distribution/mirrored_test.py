@@ -200,3 +200,36 @@ def test_no_strategy_is_in_force_outside_of_scopes() -> None:
         assert tf.distribute.get_strategy() is strategy and tf.distribute.in_cross_replica_context()
         assert replica() is None
     assert not tf.distribute.has_strategy() and replica().num_replicas_in_sync == 1
+
+
+def test_a_generator_draws_other_numbers_in_each_replica() -> None:
+    strategy = mirrored()
+    with strategy.scope():
+        shared = tf.random.Generator.from_seed(1)
+    draw = tf.function(lambda: shared.normal([]))
+    with strategy.scope():
+        # Numbers of TensorFlow 2.21.
+        np.testing.assert_allclose(parts(strategy.run(lambda: shared.normal([]))), [-0.87930447, 0.020661574])
+        assert parts(strategy.run(lambda: shared.uniform([2], 0, 100, tf.int32))) == [[36, 82], [93, 31]]
+        np.testing.assert_allclose(parts(strategy.run(lambda: draw())), [-0.3431945, -1.400983], rtol=1e-6)
+        np.testing.assert_allclose(parts(strategy.run(lambda: draw())), [0.16718747, -0.35701847], rtol=1e-6)
+
+
+def test_what_was_traced_in_replicas_is_saved_with_one_copy(tmp_path: Any) -> None:
+    class Module(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.generator = tf.random.Generator.from_seed(0)
+
+        @tf.function
+        def __call__(self) -> Any:
+            return self.generator.normal([])
+
+    strategy = mirrored()
+    with strategy.scope():
+        module = Module()
+        np.testing.assert_allclose(parts(strategy.run(module)), [-1.4154755, -0.11388441], rtol=1e-6)
+    tf.saved_model.save(module, str(tmp_path))
+    loaded = tf.saved_model.load(str(tmp_path))
+    drawn = [strategy.run(module) for _ in range(2)]
+    np.testing.assert_allclose([loaded(), loaded()], [parts(d)[0] for d in drawn])

@@ -15,6 +15,7 @@ from millstream.distribution.contexts import Place, ReduceOp, ReplicaContext
 from millstream.distribution.options import InputReplicationMode
 from millstream.distribution.reduction import reduced_alike
 from millstream.distribution.values import DistributedValues, PerReplica, local_results
+from millstream.execution.generator import Generator
 
 
 class Extended:
@@ -238,6 +239,16 @@ publish("distribute.StrategyExtended", Extended)
 publish("distribute.ReduceOp", ReduceOp)
 publish("distribute.ReplicaContext", ReplicaContext)
 publish("distribute.DistributedValues", DistributedValues)
+
+
+def _placed() -> tuple[Strategy | None, int | None]:
+    strategy, replica = _place()
+    if strategy is _default:
+        return None, None
+    return strategy, None if replica is None else replica.replica_id_in_sync_group
+
+
+Generator.placed = staticmethod(_placed)
 
 
 @public("distribute.get_strategy")

@@ -85,7 +85,11 @@ class Generator(AutoTrackable):
     algorithm_number: Callable[[Any], Any]
     """How a name of an algorithm becomes its number; set by the public module."""
 
+    placed: Callable[[], tuple[Any, int | None]] = staticmethod(lambda: (None, None))
+    """The strategy in force, if there is one, and the number of the replica that runs; set by the strategies."""
+
     def __init__(self, copy_from: Any = None, state: Any = None, alg: Any = None) -> None:
+        self._strategy = type(self).placed()[0]
         if copy_from is not None:
             if state is not None or alg is not None:
                 raise ValueError(explain("copy_from stands alone: give no state and no alg beside it."))
@@ -177,7 +181,15 @@ class Generator(AutoTrackable):
         outputs = apply(find("Prod"), shape, axis)
         before = _cast(self.skip(outputs), dtypes.uint64)
         words = state_size(self._alg) - 1
-        return before[words : words + 1], before[:words], self._alg_tensor()
+        return self._key_here(before[words : words + 1]), before[:words], self._alg_tensor()
+
+    def _key_here(self, key: Any) -> Any:
+        """Return the key of the replica that runs: of a generator of several replicas, each draws other numbers."""
+        replica = None if self._strategy is None else type(self).placed()[1]
+        if replica is None:
+            return key
+        one, counter = to_tensor([1], dtypes.int32), to_tensor([replica, 0], dtypes.uint64)
+        return apply(stateless.uniform_full_int, one, key, counter, self._alg_tensor(), dtype=dtypes.uint64)
 
     def _scaled(self, op: Any, shape: Any, mean: Any, stddev: Any, dtype: Any) -> Any:
         dtype = as_dtype(dtype)

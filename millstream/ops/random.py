@@ -22,8 +22,9 @@ from millstream.base.dtypes import (
 from millstream.base.sizes import Size, is_known
 from millstream.ops.declaration import Known, Op, Tensor, Types, op
 from millstream.program import random_numbers
+from millstream.program.primitives.control import check
 from millstream.program.primitives.core import refuse
-from millstream.program.primitives.elementwise import RANDOM_GAMMA_GRADIENT, convert
+from millstream.program.primitives.elementwise import RANDOM_GAMMA_GRADIENT, compare, convert
 from millstream.program.primitives.indexing import gather
 from millstream.program.primitives.random import (
     random_distribution,
@@ -51,16 +52,22 @@ Rate = Types("Rtype", float16, float32, float64, int32, int64)
 Trials = Types("T", float16, float32, float64, int32, int64, default=float64)
 
 
+_ALGORITHMS = (random_numbers.PHILOX, random_numbers.AUTO_SELECT)
+
+
 def algorithm_of(alg: Value) -> int:
-    """Return the algorithm's number; it must be known when the call is compiled."""
+    """Return the algorithm's number; where only the run knows it, it is checked there: both that there are draw as Philox."""
     found = literal(alg)
     if found is None:
         known = alg.spec.value
         if not isinstance(known, int):
-            raise refuse("random op", "an alg known only when the program runs", "give 1 (philox) or 3 (auto_select)")
+            philox, auto = (convert(compare(alg, constant(n, alg.dtype), "EQ"), int32) for n in _ALGORITHMS)
+            there = compare(philox + auto, constant(1, int32), "EQ")
+            check(there, "Unsupported algorithm id; give 1 (philox) or 3 (auto_select):", data=[alg])
+            return random_numbers.PHILOX
         found = known
     number = int(found)
-    if number not in (random_numbers.PHILOX, random_numbers.AUTO_SELECT):
+    if number not in _ALGORITHMS:
         raise refuse("Unsupported algorithm id", str(number), "give 1 (philox) or 3 (auto_select)")
     return number
 

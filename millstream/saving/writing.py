@@ -97,7 +97,9 @@ class Writer:
     def _place(self, number: int, tracked: Any) -> None:
         """Learn which object owns which tensor."""
         if is_resource_variable(tracked):
-            self._nodes[id(tracked.handle)] = number
+            # Of the copies of a variable in several replicas one is saved; traces of the others use that one.
+            for copy in (tracked, *getattr(tracked, "_values", ())):
+                self._nodes[id(copy.handle)] = number
             self.main.variable(tracked)
         elif isinstance(tracked, ConstantNode):
             self._nodes[id(tracked.tensor)] = number
