@@ -30,6 +30,7 @@ _FAMILIES = {
     "strings": "strings",
     "test": "test",
     "train": "train",
+    "xla": "xla",
     "experimental_numpy": "experimental.numpy",
     "extension": "experimental",
 }
@@ -47,7 +48,7 @@ _ROOMS = {
     "train": "millstream.saving.checkpoint.names",
 }
 
-_OUTSIDE = ("experimental.dtensor", "experimental.tensorrt", "mlir", "quantization.experimental", "tpu", "xla")
+_OUTSIDE = ("experimental.dtensor", "experimental.tensorrt", "mlir", "quantization.experimental", "tpu")
 """Namespaces that only refuse."""
 
 

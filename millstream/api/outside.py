@@ -31,9 +31,6 @@ OUTSIDE = {
     mlir.experimental.tflite_to_tosa_bytecode(flatbuffer,bytecode,use_external_constant,ordered_input_arrays,ordered_output_arrays)
     mlir.experimental.write_bytecode(filename,mlir_txt)
     """,
-    "Millstream compiles every function itself; decorate it with tf.function": """
-    xla.experimental.compile(computation,inputs) xla.experimental.jit_scope(compile_ops,separate_compiled_gradients)
-    """,
     "models are quantised by TensorFlow's own converter, on saved models": """
     quantization.experimental.QuantizationComponentSpec quantization.experimental.QuantizationMethod
     quantization.experimental.QuantizationOptions quantization.experimental.TfRecordRepresentativeDatasetSaver
