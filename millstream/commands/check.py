@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from millstream.backends.cpu.device import checked
 from millstream.base import errors
 from millstream.commands.files import CHECKPOINT, GRAPH, KERAS, PLAN, File, graph_of, meta_graphs, open_file
-from millstream.commands.plan_text import PlanText
 from millstream.graph.reading import CALLS, NOTHING
 from millstream.graph.version_1 import ENTERS, EXITS, MERGES, NEXTS, SWITCHES
 from millstream.ops.registry import find
@@ -62,7 +62,7 @@ def complaints(file: File) -> Iterable[str]:
 
 def _plan_complaints(path: Path) -> Iterable[str]:
     try:
-        PlanText(path.read_bytes())
+        checked(path.read_bytes())
     except errors.OpError as error:
         yield f"{path}: {error.message}"
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from millstream.backends.cpu.plan_text import MAGIC
 from millstream.base import messages
 from millstream.base.errors import explain
 from millstream.bridge.keras import load_keras
-from millstream.commands.plan_text import MAGIC
 from millstream.execution.function_concrete import ConcreteFunction
 from millstream.graph.reading import name_of_input
 from millstream.ops.registry import find

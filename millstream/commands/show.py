@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from millstream.backends.cpu.device import checked
 from millstream.backends.cpu.target import CPU
 from millstream.base.dtypes import as_dtype
 from millstream.commands.files import (
@@ -25,7 +26,6 @@ from millstream.commands.files import (
     meta_graphs,
     open_file,
 )
-from millstream.commands.plan_text import PlanText
 from millstream.commands.signature_text import function_texts, signature_text
 from millstream.compiler.pipeline import lower
 from millstream.graph.attributes import shape_of
@@ -70,7 +70,7 @@ def stage_of(file: File, stage: str, signature: str | None, tags: str | None) ->
     if file.kind == PLAN:
         if stage != "plan":
             raise CommandError(f"A plan holds no {stage}: it is the last stage. Give --stage plan.")
-        return PlanText(Path(file.path).read_bytes()).text()
+        return checked(Path(file.path).read_bytes()).text()
     if file.kind == CHECKPOINT:
         raise CommandError("A checkpoint holds values and no graph; leave --stage out.")
     if stage == "graph" and file.kind in (SAVED_MODEL, GRAPH):
@@ -82,7 +82,7 @@ def stage_of(file: File, stage: str, signature: str | None, tags: str | None) ->
             raise CommandError(f"There is no signature {signature!r}; there are: {', '.join(sorted(functions))}.")
         functions = {signature: functions[signature]}
     if stage == "plan":
-        return PlanText(plan_of(functions)).text()
+        return checked(plan_of(functions)).text()
     texts = []
     for name, concrete in functions.items():
         program = concrete.graph.program
@@ -132,7 +132,7 @@ def _sizes(sizes: Any) -> str:
 def summary_of(file: File) -> str:
     """Return what a file is, what it offers and how large its parts are."""
     if file.kind == PLAN:
-        return PlanText(Path(file.path).read_bytes()).summary()
+        return checked(Path(file.path).read_bytes()).summary()
     if file.kind == CHECKPOINT:
         return "\n".join(["checkpoint", *checkpoint_lines(file.path)])
     if file.kind == GRAPH:
@@ -194,7 +194,7 @@ def saved_model_lines(folder: str) -> Iterable[str]:
         yield from checkpoint_lines(str(prefix))
     plan = Path(folder, PLAN_FILENAME)
     if plan.exists():
-        yield PlanText(plan.read_bytes()).summary()
+        yield checked(plan.read_bytes()).summary()
 
 
 def _tensor(info: Any) -> str:

@@ -14,7 +14,7 @@ from millstream.compiler import passes
 from millstream.compiler.expand import ExpandedProgram, expand
 from millstream.compiler.fuse import Group, fuse
 from millstream.compiler.memory import plan_memory
-from millstream.compiler.plan import CONSTANT, HEAP, INPUT, FunctionWriter, ModuleWriter
+from millstream.compiler.plan import INPUT, FunctionWriter, ModuleWriter
 from millstream.compiler.prune import prune
 from millstream.compiler.recompute import recompute
 from millstream.compiler.share import share
@@ -29,7 +29,7 @@ from millstream.program.value import Program
 def compile_program(
     program: Program, specs: Sequence[Spec], target: Target, *, show: frozenset[str] = frozenset()
 ) -> bytes:
-    """Return the plan of `program` for inputs of `specs` on `target`. `show` (graph, program, plan, memory) prints a stage."""
+    """Return the plan of `program` for inputs of `specs` on `target`. `show` (graph, program, memory) prints a stage."""
     module = ModuleWriter()
     add_function(module, program, specs, target, show=show)
     return module.bytes()
@@ -45,8 +45,6 @@ def add_function(
     if "program" in show:
         print(to_text(expanded), file=sys.stderr)
     index = write_function(module, expanded, target)
-    if "plan" in show:
-        print(describe(module.functions[index]), file=sys.stderr)
     if "memory" in show:
         from millstream.compiler.peak import describe_peak
 
@@ -122,17 +120,3 @@ def _write_group(group: Group, writer: FunctionWriter, target: Target) -> None:
         if value not in writer.places and (value.node is None or value.node.definition is not CONSTANT_PRIMITIVE):
             raise errors.InternalError(None, None, f"{node!r} reads {value!r}, which no instruction makes.")
     target.emit(node, writer)
-
-
-def describe(function: FunctionWriter) -> str:
-    """Return a plan's function as text: one line an instruction."""
-    names = {INPUT: "input", CONSTANT: "constant", HEAP: "heap", 0: "arena", 4: "alias"}
-    lines = [f"plan {function.name}, arena {function.arena_bytes} bytes"]
-    for i, slot in enumerate(function.slots):
-        lines.append(f"  %{i}: {slot.spec} {names[slot.storage]} {slot.location}")
-    for item in function.instructions:
-        outputs = ", ".join(f"%{i}" for i in item.outputs)
-        inputs = ", ".join(f"%{i}" for i in item.inputs)
-        lines.append(f"  {outputs} = {item.kernel}({inputs}) {item.attributes} # {item.source or ''}")
-    lines.append(f"  return {', '.join(f'%{i}' for i in function.outputs)}")
-    return "\n".join(lines)

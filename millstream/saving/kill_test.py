@@ -20,7 +20,7 @@ import pytest
 
 import millstream as tf
 from millstream import _runtime as runtime
-from millstream.commands.plan_text import PlanText
+from millstream.backends.cpu.device import checked
 from millstream.saving import export_plan
 from millstream.saving.bundle_reader import BundleReader
 
@@ -30,7 +30,7 @@ WRITER = Path(__file__).parent / "testdata" / "write_again_and_again.py"
 
 def _read_saved_model(path: Path) -> set[float]:
     loaded: Any = tf.saved_model.load(path)
-    PlanText((path / "model.plan").read_bytes())
+    checked((path / "model.plan").read_bytes())
     return {float(n) for v in loaded.read().values() for n in v.numpy()}
 
 

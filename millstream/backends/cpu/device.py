@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from millstream import _runtime as runtime
 from millstream.backends.cpu.lapack import find_function
+from millstream.backends.cpu.plan_text import PlanText
 from millstream.backends.cpu.target import CPU
 from millstream.base import errors
 from millstream.base.collecting import uncollected
@@ -27,4 +29,14 @@ passes.when_changed.append(runtime.forget_plans)
 def load(program: Program, specs: Sequence[Spec]) -> runtime.Plan:
     """Compile `program` for inputs of `specs` and load the plan."""
     with uncollected():
-        return runtime.Plan(compile_program(program, specs, CPU, show=flags().show))
+        data = compile_program(program, specs, CPU, show=flags().show)
+        plan = runtime.Plan(data)
+    if "plan" in flags().show:
+        print(PlanText(data).text(), file=sys.stderr)
+    return plan
+
+
+def checked(data: bytes) -> PlanText:
+    """Return a plan file in words; DataLossError where the runtime would not run it."""
+    runtime.Plan(data)
+    return PlanText(data)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from millstream import _runtime as runtime
 from millstream.base import errors
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
@@ -21,12 +20,11 @@ _SHOWN_ATTRIBUTES = 12
 
 
 class PlanText:
-    """A plan that the runtime has checked, in words."""
+    """A plan that the runtime has checked, in words; `device.checked` gives it of a file."""
 
     def __init__(self, data: bytes) -> None:
         if data[:8] != MAGIC:
             raise errors.DataLossError(None, None, explain("This is no plan: it does not begin with MILLPLAN."))
-        runtime.Plan(data)
         _, _, self.size, words_at, count, self._blob_at, self.blob_bytes, _ = struct.unpack_from("<IIQQQQQQ", data, 8)
         self._words = np.frombuffer(data, "<i8", count, words_at).tolist()
         self._data = data
