@@ -120,7 +120,7 @@ void test_wrong_plans_are_refused_with_a_reason() {
   refused(
       "an unknown kernel", [](P p) { p.functions[0].instructions[0].kernel = "no_such"; },
       "needs the kernel 'no_such'");
-  refused("an unknown type", [](P p) { p.functions[0].values[3].dtype = 13; }, "element type 13");
+  refused("an unknown type", [](P p) { p.functions[0].values[3].dtype = 99; }, "element type 99");
   refused("a rank of 13", [](P p) { p.functions[0].values[3].dims.assign(13, 1); }, "rank is 13");
   refused("a value past the arena", [](P p) { p.functions[0].values[3].location = 256; }, "outside the arena");
   refused("a value not aligned", [](P p) { p.functions[0].values[3].location = 8; }, "outside the arena");

@@ -32,7 +32,7 @@ def installed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("installed")
     run(sys.executable, "-m", "venv", folder / "venv")
     python = folder / "venv/bin/python"
-    run(python, "-m", "pip", "install", "-q", "-C", f"build-dir={ROOT}/build/wheel", ROOT)
+    run(python, "-m", "pip", "install", "-q", "--config-settings", f"build-dir={ROOT}/build/wheel", ROOT)
     return python, folder
 
 
