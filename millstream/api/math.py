@@ -14,6 +14,7 @@ from millstream.base import dtypes
 from millstream.base.composite import CompositeTensor
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
+from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply, execute, handle_of
 from millstream.execution.indexed_slices import IndexedSlices
@@ -186,6 +187,10 @@ def atan2(y: Any, x: Any, name: str | None = None) -> Any:
 @public("math.nextafter")
 def nextafter(x1: Any, x2: Any, name: str | None = None) -> Any:
     """Return the next number after x1 in the direction of x2, elementwise."""
+    alone = isinstance(x2, (int, float)) and current_graph() is None
+    if isinstance(x1, np.ndarray) and not isinstance(x2, Tensor) and not alone:
+        # An array has its own element type; a number, eagerly, that of numbers.
+        x1 = to_tensor(x1)
     return apply(find("NextAfter"), x1, x2)
 
 

@@ -150,8 +150,6 @@ def _ranks(
                 f"requires scalar value depth greater than {ragged_rank}"
             )
         )
-    if scalars is None and deepest < ragged_rank:
-        raise ValueError(explain(f"Invalid pylist={pylist!r}: incompatible with ragged_rank={ragged_rank}"))
     return ragged_rank, _inner_shape(_flat(pylist, ragged_rank))
 
 

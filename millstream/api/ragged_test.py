@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -216,3 +217,50 @@ def test_python_functions_take_and_give_ragged_tensors(traced: bool) -> None:
         return tf.py_function(lambda x: x * 2, [rows], tf.RaggedTensorSpec([None, None], tf.float32))
 
     assert (tf.function(doubled) if traced else doubled)(ROWS).to_list() == (ROWS * 2).to_list()
+
+
+def test_no_rows_are_mapped_while_tracing() -> None:
+    def none(depth: int) -> Any:
+        return tf.ragged.constant([], dtype=tf.float32, ragged_rank=depth)
+
+    total = tf.function(lambda r: tf.map_fn(tf.reduce_sum, r, fn_output_signature=tf.float32))
+    double = tf.function(lambda r: tf.map_fn(lambda row: row * 2.0, r))
+    for depth in (1, 2):
+        assert total(none(depth)).numpy().tolist() == []
+        assert double(none(depth)).to_list() == []
+    some = tf.ragged.constant([[1.0, 2.0], []])
+    assert total(some).numpy().tolist() == [3.0, 0.0]
+    assert double(some).to_list() == [[2.0, 4.0], []]
+
+
+def test_scalars_are_no_ragged_rows() -> None:
+    ragged = tf.ragged.constant([[1.0], [2.0, 3.0]])
+    with pytest.raises(ValueError, match="CountRows"):
+        tf.function(lambda r: tf.map_fn(tf.reduce_max, r))(ragged)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="CountRows"):
+        tf.map_fn(tf.reduce_max, ragged)
+
+
+@pytest.mark.parametrize("place", [[5, 1], [-1, 0], [1, 7]])
+def test_sparse_indices_out_of_bounds_are_not_split_and_are_in_no_set(place: list[int]) -> None:
+    wrong = tf.SparseTensor(sorted([[0, 0], place]), [1, 2], [2, 3])
+    right = tf.SparseTensor([[0, 0], [1, 1]], [1, 2], [2, 3])
+    for function in (
+        lambda: tf.sparse.split(wrong, 2, 0),
+        lambda: tf.sparse.split(wrong, 2, 1),
+        lambda: tf.sets.union(wrong, right),
+        lambda: tf.sets.difference(right, wrong),
+        lambda: tf.sets.intersection(tf.constant([[0, 1], [2, 3]]), wrong),
+        lambda: tf.sets.size(wrong),
+    ):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="out of bounds"):
+            function()
+
+
+def test_arrays_keep_their_element_type_in_nextafter() -> None:
+    wide = np.array([1.0, 2.0])
+    for function in (tf.math.nextafter, tf.function(lambda a, b: tf.math.nextafter(wide, [2.0, 1.0]))):
+        found = function(wide, [2.0, 1.0])
+        assert found.dtype == tf.float64
+        np.testing.assert_array_equal(found, np.nextafter(wide, [2.0, 1.0]))
+    assert tf.math.nextafter([1.0], np.array([2.0])).dtype == tf.float32

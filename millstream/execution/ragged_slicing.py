@@ -29,6 +29,12 @@ def get_item(value: Any, key: Key) -> Any:
     return _item(value, _without_ellipsis(keys, value.shape.rank))
 
 
+def row_at(value: Any, place: Any) -> Any:
+    """Return the row at a place that is none of Python's, and not negative; there may be no row at all."""
+    splits = value.row_splits
+    return get_cut(value.values, get_dense_item(splits, place), get_dense_item(splits, place + 1))
+
+
 def _without_ellipsis(keys: list[Key], rank: int | None) -> list[Key]:
     """Write `...` as whole slices."""
     places = [i for i, k in enumerate(keys) if k is Ellipsis]

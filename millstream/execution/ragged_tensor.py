@@ -16,7 +16,7 @@ from millstream.base.trace_types import install
 from millstream.execution.checking import assert_true
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
-from millstream.execution.ragged_slicing import get_item
+from millstream.execution.ragged_slicing import get_item, row_at
 from millstream.execution.ragged_structure import RaggedStructure, merge_dims
 from millstream.execution.row_partition import RowPartition, integer
 from millstream.execution.sparse_tensor import SparseTensor
@@ -57,7 +57,7 @@ class RaggedTensor(RaggedStructure):
 
     def _row_reader(self) -> Callable[[Any], Any]:
         """Return a function that gives row i: what tf.map_fn asks for."""
-        return lambda i: get_item(self, i)
+        return lambda i: row_at(self, i)
 
     @classmethod
     def from_tensor(

@@ -7,6 +7,7 @@ from millstream.base.sizes import Size
 from millstream.ops.declaration import Known, Op, Tensor, Types
 from millstream.program.primitives import elementwise as e
 from millstream.program.primitives.control import check
+from millstream.program.primitives.core import refuse
 from millstream.program.primitives.indexing import gather
 from millstream.program.primitives.reduction import cumulative, reduce_all
 from millstream.program.primitives.searching import search_sorted
@@ -122,6 +123,8 @@ def _check_below(numbers: Tensor[Splits], limit: Tensor[Splits], *, message: str
 
 def _count_rows(values: Tensor[Types("T")], *, out_type: Splits = dtypes.int64) -> Tensor["out_type"]:
     """Return the size of the first axis."""
+    if values.rank == 0:
+        raise refuse("CountRows", "a scalar", "give values of rank 1 or more, with one row each")
     return size(values.shape[0], out_type)
 
 

@@ -12,6 +12,7 @@ from millstream.ops.declaration import Known, Tensor, Types, op
 from millstream.ops.sparse_order import (
     all_of,
     check_ascending,
+    check_inside,
     columns,
     compare_number,
     depth_of,
@@ -65,6 +66,7 @@ def _sparse_sets(indices: Value, values: Value, shape: Value, validate: bool, wh
     if rank < 2:
         raise refuse(what, f"rank {rank}", "give sets of rank 2 or more")
     if validate:
+        check_inside(indices, shape, what)
         check_ascending(indices, what)
     return _rows(columns(indices, range(rank - 1)), values), values, slice_axis(shape, 0, 0, rank - 1)
 

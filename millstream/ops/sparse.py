@@ -10,6 +10,7 @@ from millstream.ops.sparse_order import (
     all_of,
     along_rows,
     check_ascending,
+    check_inside,
     column,
     compare_number,
     depth_of,
@@ -168,6 +169,7 @@ def sparse_split(
     if not -rank <= axis < rank:
         raise refuse("SparseSplit", f"split_dim {axis} for rank {rank}", f"give an axis in [{-rank}, {rank})")
     axis = int(axis) % rank
+    check_inside(indices, shape, "SparseSplit")
     whole = element(shape, axis)
     check(
         compare_number(whole, num_split, "GE"),
