@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <complex>
 #include <new>
+#include <numeric>
 #include <vector>
 
 #include "kernels/elementwise_types.h"
@@ -87,17 +88,44 @@ Status run_segment_reduce(const Call& call) try {
   if (y.count() == 0) return Status();
   char identity[16] = {};
   combine_identity(kinds[kind], x.dtype, identity);
-  fill_elements(y.as<char>(), y.count(), identity, width);
   const CombineRun combine = combine_run(kinds[kind], x.dtype);
   for (int64_t& target : targets) target *= target < 0 ? 1 : inner;
+  const auto fill = [&](int64_t first, int64_t past) {
+    fill_elements(y.as<char>() + first * inner * width, (past - first) * inner, identity, width);
+  };
+  const auto finish = [&](int64_t first, int64_t past) {
+    for (int64_t id = first; id < past; ++id) {
+      const int64_t count = counts[static_cast<size_t>(id)];
+      if (sorted && count == 0) std::memset(y.as<char>() + id * inner * width, 0, static_cast<size_t>(inner * width));
+      if (kind == mean && count > 1) divide(y, id * inner, inner, count);
+    }
+  };
+  const int64_t largest = counts.empty() ? rows : *std::max_element(counts.begin(), counts.end());
+  if (sorted && rows > 0 && largest * 4 <= rows) {
+    // Many segments, each of rows that lie together: whole segments are made in one go, while they are in the cache.
+    std::vector<int64_t> starts(counts.size());
+    std::exclusive_scan(counts.begin(), counts.end(), starts.begin(), int64_t{0});
+    const auto segment_at = [&](int64_t row) {
+      return row == rows ? segments : std::lower_bound(starts.begin(), starts.end(), row) - starts.begin();
+    };
+    parallel_for(rows, std::max<int64_t>(1, (128 << 10) / std::max<int64_t>(1, inner * width)),
+                 [&](int64_t begin, int64_t end) {
+                   const int64_t first = segment_at(begin), past = segment_at(end);
+                   if (first == past) return;
+                   fill(first, past);
+                   const int64_t from = starts[static_cast<size_t>(first)];
+                   const int64_t to = past == segments ? rows : starts[static_cast<size_t>(past)];
+                   const char* source = static_cast<const char*>(x.data) + from * inner * width;
+                   combine({y.data, targets.data() + from, to - from, source, inner, false}, 0, inner);
+                   finish(first, past);
+                 });
+    return Status();
+  }
+  fill(0, segments);
   const CombineRows work{y.data, targets.data(), rows, x.data, inner, false};
   parallel_for(inner, std::max<int64_t>(64, (128 << 10) / std::max<int64_t>(1, rows * width)),
                [&](int64_t begin, int64_t end) { combine(work, begin, end); });
-  for (int64_t id = 0; id < static_cast<int64_t>(counts.size()); ++id) {
-    const int64_t count = counts[static_cast<size_t>(id)];
-    if (sorted && count == 0) std::memset(y.as<char>() + id * inner * width, 0, static_cast<size_t>(inner * width));
-    if (kind == mean && count > 1) divide(y, id * inner, inner, count);
-  }
+  finish(0, static_cast<int64_t>(counts.size()));
   return Status();
 } catch (const std::bad_alloc&) {
   return out_of_memory("segment_reduce", call.in(1));
