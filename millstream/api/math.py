@@ -76,7 +76,6 @@ _PAIRS = {
     "maximum math.maximum": ("Maximum", "Return the larger of x and y elementwise; NaN where either is NaN."),
     "minimum math.minimum": ("Minimum", "Return the smaller of x and y elementwise; NaN where either is NaN."),
     "math.squared_difference": ("SquaredDifference", "Return (x - y) squared elementwise."),
-    "math.multiply_no_nan": ("MulNoNan", "Return x * y elementwise, 0 where y is 0 even if x is not finite."),
     "math.xdivy": ("Xdivy", "Return x / y elementwise, 0 where x is 0."),
     "math.xlogy": ("Xlogy", "Return x * log(y) elementwise, 0 where x is 0."),
     "math.xlog1py": ("Xlog1py", "Return x * log1p(y) elementwise, 0 where x is 0."),
@@ -111,8 +110,11 @@ def add(x: Any, y: Any, name: str | None = None) -> Any:
     """Return x + y elementwise, with broadcasting; strings are joined."""
     if x.__class__ is EagerTensor and x._dtype != _STRING:
         result = execute(_ADD_HANDLE, None, x, y)
-        return _add(x, y) if result is NotImplemented else result
-    x = x if isinstance(x, Tensor) else to_tensor(x, _dtype_of(y))
+        if result is not NotImplemented:
+            return result
+    # The first decides: a number alone has its own element type, whatever the second is.
+    x = to_tensor(x)
+    y = to_tensor(y, None, x.dtype)
     return (_add_strings if x.dtype is dtypes.string else _add)(x, y)
 
 
@@ -145,8 +147,18 @@ def divide(x: Any, y: Any, name: str | None = None) -> Any:
 @public("truediv", "math.truediv")
 def truediv(x: Any, y: Any, name: str | None = None) -> Any:
     """Return x / y as Python 3 has it: integers become floats first."""
-    x = to_tensor(x, None, _dtype_of(y))
+    x = to_tensor(x)
     return true_divide(x, to_tensor(y, None, x.dtype))
+
+
+_multiply_no_nan = call_of("MulNoNan")
+
+
+@public("math.multiply_no_nan")
+def multiply_no_nan(x: Any, y: Any, name: str | None = None) -> Any:
+    """Return x * y elementwise, 0 where y is 0 even if x is not finite."""
+    x = to_tensor(x)
+    return _multiply_no_nan(x, to_tensor(y, x.dtype))
 
 
 _divide_no_nan, _floor_divide = call_of("DivNoNan"), call_of("FloorDiv")
@@ -408,8 +420,8 @@ def polyval(coeffs: Any, x: Any, name: str | None = None) -> Any:
     x = to_tensor(x)
     if not coeffs:
         return apply(find("ZerosLike"), x)
-    result = to_tensor(coeffs[0], None, x.dtype)
-    for c in coeffs[1:]:
+    result, *rest = map(to_tensor, coeffs)
+    for c in rest:
         result = add(c, multiply(result, x))
     return result
 
