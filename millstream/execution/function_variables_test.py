@@ -261,3 +261,17 @@ def test_variables_made_at_each_call_are_refused_at_the_first():
 
     with pytest.raises(ValueError, match="created on the first call"):
         f(tf.constant(1.0))
+
+
+@pytest.mark.parametrize("called", [False, True])
+@pytest.mark.parametrize("factor", [lambda x: 1.0, lambda x: x])
+def test_random_initial_values_are_those_of_the_functions_seeds(called, factor):
+    tf.random.set_seed(1)
+
+    def initial(x):
+        return (lambda: tf.random.normal([2]) * factor(x)) if called else tf.random.normal([2]) * factor(x)
+
+    f, held = growing(initial, lambda v, x: None)
+    f(tf.constant(1.0))
+    assert held.v.numpy() == pytest.approx([0.30520469, 0.56713778], abs=1e-7)
+    assert tf.random.normal([1]).numpy() == pytest.approx([-1.1012203], abs=1e-6)

@@ -144,13 +144,16 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
         graph = current_graph()
         if graph is not None:
             graph.note_creation(self)
-        with init_scope():
-            tapes.pause(1)
-            try:
-                value = self._initial(initial_value, dtype, shape, full_name, name)
+        tapes.pause(1)
+        try:
+            if callable(initial_value) and not isinstance(initial_value, TensorType):
+                with named(f"{full_name}/Initializer/"):
+                    initial_value = initial_value()
+            with init_scope():
+                value = self._initial(initial_value, dtype, shape, name)
                 self._make(value, shape, full_name)
-            finally:
-                tapes.pause(-1)
+        finally:
+            tapes.pause(-1)
         tell_graphs(self)
         if isinstance(value, SymbolicTensor):
             set_in_first_call(self, value)
@@ -173,11 +176,8 @@ class Variable(ScatterMethods, Trackable, TensorType, CompositeTensor, metaclass
         self._aggregation = aggregation
         self._constraint = constraint
 
-    def _initial(self, given: Any, dtype: Any, shape: Any, full_name: str, name: str | None) -> Any:
+    def _initial(self, given: Any, dtype: Any, shape: Any, name: str | None) -> Any:
         """Return the initial value as an eager tensor; what is symbolic is so only where it needs an argument."""
-        if callable(given) and not isinstance(given, TensorType):
-            with named(f"{full_name}/Initializer/"):
-                given = given()
         if hasattr(given, "_checkpoint_position"):
             given = given.wrapped_value
         wanted = None if dtype is None else as_dtype(dtype)
