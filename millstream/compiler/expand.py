@@ -294,8 +294,7 @@ def _expand_branch(result: ExpandedProgram, inputs: Sequence[Value], attributes:
 def _check_ranks(branches: Sequence[Program]) -> None:
     """Refuse results of branches that differ in rank: in a plan each has one."""
     for given in zip(*(branch.outputs for branch in branches), strict=True):
-        shapes = [v.spec.shape for v in given]
-        if len({None if s is None else len(s) for s in shapes}) > 1:
+        if len({len(v.spec.shape) for v in given if v.spec.shape is not None}) > 1:
             raise UnimplementedError(
                 None,
                 None,

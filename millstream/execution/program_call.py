@@ -9,9 +9,10 @@ from typing import Any
 from millstream import _runtime as runtime
 from millstream.autodiff.control import CONTROL_RULES, reverse_call
 from millstream.autodiff.reverse import reverse
-from millstream.autodiff.split import Split, adjoint_spec, differentiable, parts
+from millstream.autodiff.split import Split, adjoint_spec, differentiable, inline, parts
 from millstream.backends.cpu.device import load
 from millstream.base import dtypes
+from millstream.base.errors import UnimplementedError
 from millstream.base.sizes import Size, Symbol, fresh_symbol
 from millstream.base.spec import Spec
 from millstream.compiler.expand import expand
@@ -25,7 +26,7 @@ from millstream.program.learned_sizes import free_symbols, unify
 from millstream.program.primitives.control import CALL, HOST_CALL
 from millstream.program.primitives.shaping import BIND_SIZES, SIZES
 from millstream.program.slices import Adjoint, Slices
-from millstream.program.value import Definition, Node, Program, Value, current_program
+from millstream.program.value import Definition, Node, Program, UnknownRank, Value, building, current_program
 
 
 class FunctionOp(Definition):
@@ -199,10 +200,28 @@ def _programs(node: Node) -> list[Program]:
     return found
 
 
+def _with(program: Program, fixed: Mapping[int, Value]) -> Program:
+    """Return a program that holds some of its inputs itself, as copies of these constants."""
+    if not fixed:
+        return program
+    result = Program(program.name)
+    with building(result):
+        inputs = [
+            result.emit(fixed[i].node.definition, (), fixed[i].node.attributes)[fixed[i].index]  # type: ignore[union-attr]
+            if i in fixed
+            else result.input(v.spec)
+            for i, v in enumerate(program.inputs)
+        ]
+        result.outputs = inline(program, inputs)
+    return result
+
+
 class Late:
     """A program cut where Python, or a branch, gives it tensors of unknown rank: what follows is compiled for what it gave."""
 
     def __init__(self, program: Program) -> None:
+        self.program = program
+        self._whole: dict[Any, FunctionOp | None] = {}
         whole = specialised(program, [v.spec for v in program.inputs], _no_function)
         at = next(i for i, n in enumerate(whole.nodes) if _gives_unknown_rank(n))
         self.node = whole.nodes[at]
@@ -229,8 +248,11 @@ class Late:
             second.nodes.insert(0, Node(BIND_SIZES, (value,), {"symbols": names}, ()))
         self.given = given
         self.before, self.after = FunctionOp(first), FunctionOp(second)
-        self.inner = {name: FunctionOp(p) for name, p in self.node.attributes.items() if isinstance(p, Program)}
-        self.branches = [FunctionOp(p) for p in self.node.attributes.get("branches", ())]
+        fixed = {i - 1: v for i, v in enumerate(self.node.inputs) if i and v in copied} if _chooses(self.node) else {}
+        self.passed = [i for i in range(len(self.node.inputs) - 1) if i not in fixed]
+        """Which inputs of a choice its branches take: constants, which may say axes and shapes, are their own."""
+        self.inner = {n: FunctionOp(_with(p, fixed)) for n, p in self.node.attributes.items() if isinstance(p, Program)}
+        self.branches = [FunctionOp(_with(p, fixed)) for p in self.node.attributes.get("branches", ())]
 
     def _run_node(self, inputs: Sequence[Any]) -> Sequence[Any]:
         """Call the Python function; of a branch or loop around it, run the programs one by one."""
@@ -247,15 +269,36 @@ class Late:
             return inputs
         if "f" in self.inner:
             return call_program(self.inner["f"], inputs)
+        passed = [inputs[1 + i] for i in self.passed]
         if self.branches:
             index = int(inputs[0])
             last = len(self.branches) - 1
-            return call_program(self.branches[index if 0 <= index <= last else last], inputs[1:])
-        chosen = "then_branch" if bool(inputs[0]) else "else_branch"
-        return call_program(self.inner[chosen], inputs[1:])
+            return call_program(self.branches[index if 0 <= index <= last else last], passed)
+        return call_program(self.inner["then_branch" if bool(inputs[0]) else "else_branch"], passed)
+
+    def _one_plan(self, specs: tuple[Spec, ...], wanted: tuple[int, ...]) -> FunctionOp | None:
+        """Return the whole program for inputs of these ranks, where they tell the ranks that what follows its branches needs."""
+        key = (specs, wanted)
+        if key not in self._whole:
+            whole = FunctionOp(self.program)
+            whole.late = None
+            try:
+                if wanted:
+                    whole.halves[key] = Halves(self.program, specs, wanted)
+                else:
+                    load(self.program, specs)
+            except (UnimplementedError, UnknownRank):
+                self._whole[key] = None
+            else:
+                self._whole[key] = whole
+        return self._whole[key]
 
     def run(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Run the parts in turn; tapes record each."""
+        if _chooses(self.node):
+            whole = self._one_plan(tuple(spec_of(t) for t in inputs), _followed(inputs))
+            if whole is not None:
+                return call_program(whole, inputs)
         place = dict(zip(self.inputs, inputs, strict=True))
         place.update(zip(self.before.program.outputs, call_program(self.before, inputs), strict=True))
         results = self._run_node([place[v] for v in self.node.inputs])
@@ -269,11 +312,13 @@ def call_program(op: FunctionOp, inputs: Sequence[Any]) -> tuple[Any, ...]:
         return graph.create(op, inputs, {})
     if op.late is not None:
         return op.late.run(inputs)
-    if tapes.recording():
-        wanted = tuple(i for i, t in enumerate(inputs) if tapes.follows(t))
-        if wanted:
-            return _call_recorded(op, inputs, wanted)
-    return call_eagerly(op, inputs)
+    wanted = _followed(inputs)
+    return _call_recorded(op, inputs, wanted) if wanted else call_eagerly(op, inputs)
+
+
+def _followed(inputs: Sequence[Any]) -> tuple[int, ...]:
+    """Return the positions of the inputs that a tape follows."""
+    return tuple(i for i, t in enumerate(inputs) if tapes.follows(t)) if tapes.recording() else ()
 
 
 def _call_recorded(op: FunctionOp, inputs: Sequence[Any], wanted: tuple[int, ...]) -> tuple[Any, ...]:

@@ -351,3 +351,25 @@ def test_composites_of_unknown_rank_are_not_written_to_files(tmp_path):
     module.f = tf.function(tf.sort, input_signature=[tf.TensorSpec(None)])
     with pytest.raises(tf.errors.UnimplementedError, match="ensure_shape"):
         tf.saved_model.save(module, str(tmp_path))
+
+
+def test_ranks_that_the_arguments_tell_need_no_cut_and_axes_stay_known():
+    @tf.function(input_signature=[tf.TensorSpec(None), tf.TensorSpec([], tf.bool)])
+    def f(x, p):
+        axis = tf.where(tf.rank(x) > 5, 0, tf.rank(x) - 1)
+        return tf.cond(p, lambda: tf.expand_dims(x, axis), lambda: tf.reshape(x, [1, -1, 2]))
+
+    assert f(tf.ones([3, 2]), True).shape == (3, 1, 2)
+    assert f(tf.ones([3, 2]), False).shape == (1, 3, 2)
+
+
+def test_branches_take_constants_that_say_axes_along():
+    @tf.function(input_signature=[tf.TensorSpec(None), tf.TensorSpec([], tf.bool)])
+    def f(x, p):
+        axis = tf.constant(0)
+        y = tf.cond(p, lambda: tf.expand_dims(x, axis), lambda: tf.reduce_sum(x, axis))
+        return tf.reduce_sum(y, axis)
+
+    x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
+    assert f(x, True).numpy().tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert f(x, False).numpy() == 10.0
