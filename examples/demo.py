@@ -94,6 +94,7 @@ def train(keras: Any, model: Any, images: ImageSet, epochs: int, batch: int) -> 
         images.train_labels,
         batch_size=batch,
         epochs=epochs,
+        verbose=1 if sys.stdout.isatty() else 2,
         validation_data=(images.test_images, images.test_labels),
         verbose=1,
     )
