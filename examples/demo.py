@@ -96,7 +96,6 @@ def train(keras: Any, model: Any, images: ImageSet, epochs: int, batch: int) -> 
         epochs=epochs,
         verbose=1 if sys.stdout.isatty() else 2,
         validation_data=(images.test_images, images.test_labels),
-        verbose=1,
     )
     history: dict[str, list[float]] = fitted.history
     return history
