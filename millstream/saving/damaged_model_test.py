@@ -50,6 +50,22 @@ def test_functions_whose_description_does_not_fit_are_refused(tmp_path: Path, da
         loaded.f(1.0)
 
 
+def test_a_table_without_the_function_that_makes_it_is_refused(tmp_path: Path) -> None:
+    root: Any = tf.Module()
+    values = tf.lookup.KeyValueTensorInitializer(["a"], [1])
+    root.table = tf.lookup.StaticHashTable(values, -1)
+    root.f = tf.function(root.table.lookup, input_signature=[tf.TensorSpec([None], tf.string)])
+    tf.saved_model.save(root, tmp_path / "m")
+    saved = read_saved_model(str(tmp_path / "m"))
+    for node in saved.meta_graphs[0].object_graph_def.nodes:
+        for child in node.children:
+            child.local_name = child.local_name.replace("_create_resource", "_lost")
+    (tmp_path / "m" / "saved_model.pb").write_bytes(saved.SerializeToString())
+    with pytest.raises(tf.errors.InvalidArgumentError, match="without the function that makes it"):
+        loaded: Any = tf.saved_model.load(tmp_path / "m")
+        loaded.f(["a"])
+
+
 def test_a_picture_that_says_it_is_enormous_is_refused() -> None:
     parts = [b"IHDR" + struct.pack(">IIBBBBB", 1 << 30, 1 << 20, 8, 2, 0, 0, 0), b"IDAT" + bytes(8), b"IEND"]
     chunks = [struct.pack(">I", len(p) - 4) + p + struct.pack(">I", zlib.crc32(p)) for p in parts]

@@ -45,6 +45,13 @@ class LoadedObject(AutoTrackable):
 class LoadedResource(TrackableResource):
     """A table, or another resource, of a saved model."""
 
+    def _create_resource(self) -> Any:
+        raise errors.InvalidArgumentError(
+            None,
+            None,
+            explain("The saved model is damaged: it has a table or resource without the function that makes it."),
+        )
+
     def _add_trackable_child(self, name: str, value: Any) -> None:
         if name in ("_create_resource", "_initialize", "_destroy_resource"):
             self.__dict__[name] = value
