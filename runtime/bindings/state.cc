@@ -190,7 +190,8 @@ PyObject* make_host(PyObject*, PyObject* callable) {
 PyObject* host_callable(PyObject*, PyObject* handle) {
   Host* host = is_tensor(handle) ? object_as<Host>(tensor_of(handle), ObjectKind::host) : nullptr;
   auto* made = dynamic_cast<PythonHost*>(host);
-  if (!made) return PyErr_Format(PyExc_TypeError, "Expected a handle of make_host, given %s.", Py_TYPE(handle)->tp_name);
+  if (!made)
+    return PyErr_Format(PyExc_TypeError, "Expected a handle of make_host, given %s.", Py_TYPE(handle)->tp_name);
   return Py_NewRef(made->callable());
 }
 
