@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from millstream.base.sizes import Size, evaluate, is_known
-from millstream.compiler.plan import ALIAS, ARENA, HEAP, FunctionWriter, Instruction
+from millstream.base.sizes import Size, evaluate
+from millstream.compiler.plan import ALIAS, ARENA, BINDING, HEAP, WITHOUT_BYTES, FunctionWriter, Instruction, Slot
 
 ALIGNMENT = 64
 CHANGES_FIRST = ("scatter_nd", "dynamic_update_slice")
@@ -28,18 +28,31 @@ def write_over_dying(function: FunctionWriter, last: dict[int, int]) -> None:
         for output, kind in zip(item.outputs, kinds, strict=True):
             slot = function.slots[output]
             if (
-                slot.storage != ARENA
+                not _has_own_bytes(slot)
                 or kind != STORE
                 or (item.kernel == "fused_reduce" and not slot.spec.dtype.is_floating)
             ):
                 continue
             for root, given in list(dying.items()):
-                spec = function.slots[given].spec
-                if spec.dtype == slot.spec.dtype and spec.shape == slot.spec.shape and root < output and given < output:
+                spec, held = function.slots[given].spec, function.slots[root]
+                if (
+                    spec.dtype == slot.spec.dtype
+                    and spec.shape == slot.spec.shape
+                    and held.storage == slot.storage
+                    and root < output
+                    and given < output
+                ):
                     slot.storage, slot.location = ALIAS, given
                     last[root] = max(last[root], last.pop(output, time))
                     del dying[root]
                     break
+
+
+def _has_own_bytes(slot: Slot) -> bool:
+    """Return whether a kernel gives this slot new bytes: no output that must last, nothing that may be shared as a variable's value is."""
+    if slot.storage == HEAP:
+        return not slot.spec.is_static and not slot.flags & BINDING and slot.spec.dtype not in WITHOUT_BYTES
+    return slot.storage == ARENA
 
 
 def _change_dying(function: FunctionWriter, item: Instruction, time: int, last: dict[int, int]) -> None:
@@ -65,18 +78,16 @@ def _change_dying(function: FunctionWriter, item: Instruction, time: int, last: 
 def _dying(function: FunctionWriter, item: Instruction, time: int, last: dict[int, int]) -> dict[int, int]:
     """Return the inputs, by their roots, that end with this instruction and are read once, densely."""
     roots = [function.root(i) for i in item.inputs]
-    rank, dims = item.attributes[1], []
+    rank = item.attributes[1]
     assert isinstance(rank, int)
     dims = item.attributes[8 : 8 + rank]
-    if not all(map(is_known, dims)):
-        return {}
     # What is reduced as it comes is read once more after the tile's results are stored.
     reduced = set(item.attributes[-3 * len(item.outputs) :: 3])
     found: dict[int, int] = {}
     for k, (given, root) in enumerate(zip(item.inputs, roots, strict=True)):
         at = 8 + rank + k * (2 + rank)
         if (
-            function.slots[root].storage == ARENA
+            _has_own_bytes(function.slots[root])
             and last.get(root) == time
             and roots.count(root) == 1
             and k not in reduced

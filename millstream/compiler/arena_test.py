@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from millstream.base import dtypes
+from millstream.base.sizes import Size, fresh_symbol
 from millstream.base.spec import Spec
 from millstream.compiler.memory import plan_memory
-from millstream.compiler.plan import ALIAS, ARENA, HEAP, INPUT, FunctionWriter, ModuleWriter
+from millstream.compiler.plan import ALIAS, ARENA, BINDING, HEAP, INPUT, FunctionWriter, ModuleWriter
 
 N = 64
 
@@ -38,6 +39,23 @@ def test_a_chain_writes_over_what_ends_with_it() -> None:
     plan_memory(f)
     assert [f.root(v) for v in (a, b, c)] == [a, a, a]
     assert f.arena_bytes == 2 * N * 4
+
+
+def test_values_of_sizes_known_only_when_it_runs_are_written_over_unless_they_may_be_a_variables() -> None:
+    for flags, shared in ((0, True), (BINDING, False)):
+        f = writer_of()
+        n = fresh_symbol("n")
+        open_spec = Spec(dtypes.float32, (n,))
+        a = f.slot(open_spec, HEAP, 0, flags)
+        b, c = f.slot(open_spec), f.slot(open_spec)
+        words: list[Size] = [*chain_words(1)]
+        words[8] = n
+        f.instruction("state_read" if flags else "dot", [], [a])
+        f.instruction("fused", [a], [b], words)
+        f.instruction("dot", [b], [c])
+        plan_memory(f)
+        assert (f.slots[b].storage == ALIAS) == shared
+        assert [item.releases for item in f.instructions] == ([[], [], [a, c]] if shared else [[], [a], [b, c]])
 
 
 def test_what_is_read_later_or_in_another_order_is_not_written_over() -> None:
