@@ -17,6 +17,10 @@ _build(_sys.modules[__name__])
 __version__ = "2.21.0"
 
 if _collecting:
+    if _gc.get_freeze_count() == 0:
+        # Counts all that is there as old, so that the next search does not begin with it.
+        _gc.freeze()
+        _gc.unfreeze()
     _gc.enable()
 
 

@@ -12,6 +12,7 @@ from millstream.api.public import LATER
 _NOT_NAMES = ("compat_v1_names", "load", "outside", "public", "refusal")
 _FAMILIES = {
     "audio": "audio",
+    "autograph": "autograph",
     "compat_v1": "compat.v1",
     "feature_column": "feature_column",
     "image": "image",

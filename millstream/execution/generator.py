@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from millstream.execution.variable import Variable
 from millstream.ops import random as stateless
 from millstream.ops import random_stateful as stateful
 from millstream.ops.registry import find
+from millstream.program.random_numbers import fresh
 
 STATE_SIZES = {1: 3, 2: 2, 3: 3}
 """Words of the state by algorithm: the counter, then the key."""
@@ -129,7 +129,7 @@ class Generator(AutoTrackable):
     def from_non_deterministic_state(cls, alg: Any = None) -> Generator:
         """Return a generator that begins anywhere."""
         number = 1 if alg is None else cls.algorithm_number(alg)
-        words = [secrets.randbits(64) - 2**63 for _ in range(state_size(number))]
+        words = [fresh(64) - 2**63 for _ in range(state_size(number))]
         return cls(state=eager_constant(np.array(words, np.int64), dtypes.int64), alg=number)
 
     @classmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import secrets
 import threading
 import weakref
 from typing import Any
@@ -16,6 +15,7 @@ from millstream.base.errors import explain
 from millstream.execution.context import current_graph
 from millstream.execution.tensor import eager_constant
 from millstream.program.primitives.random import forget_streams
+from millstream.program.random_numbers import fresh
 
 DEFAULT_SEED = 87654321
 """What stands for the global seed where only the op has one; TensorFlow's number."""
@@ -113,7 +113,7 @@ def take(name: Any, seed: Any, blocks: int) -> tuple[Any, Any]:
         found = _seeds.streams.get(stream)
         if found is None:
             if first is None or second is None:
-                found = _word(secrets.randbits(64)), secrets.randbits(128)
+                found = _word(fresh(64)), fresh(128)
             else:
                 found = _word(first), second << 64
         key, counter = found

@@ -148,17 +148,25 @@ class Op(Definition):
         self.rank_of_results: int | None = None
         self.case_list: list[Case] = []
         self.__doc__ = body.__doc__
-        self.inputs: list[Input] = []
-        self.attributes: dict[str, Attribute] = {}
-        self.types: dict[str, Types] = {}
-        self.results: list[Any] = []
         self._memo: dict[Any, tuple[Spec, ...]] = {}
-        self._read_signature(body)
-        self.structured = any(i.shape != "one" for i in self.inputs)
-        self.known_inputs = tuple(i for i, p in enumerate(self.inputs) if p.known)
         self.module = body.__module__
 
-    def _read_signature(self, body: Callable[..., Any]) -> None:
+    inputs: list[Input]
+    attributes: dict[str, Attribute]
+    types: dict[str, Types]
+    results: list[Any]
+    structured: bool
+    known_inputs: tuple[int, ...]
+
+    def __getattr__(self, name: str) -> Any:
+        # The signature is read when it is first asked for: most programs need few of the hundreds of ops.
+        if name not in Op.__annotations__:
+            raise AttributeError(f"The op {self.name} has no attribute {name!r}.", name=name, obj=self)
+        self.__dict__.update(self._read_signature(self.body))
+        return self.__dict__[name]
+
+    @staticmethod
+    def _read_signature(body: Callable[..., Any]) -> dict[str, Any]:
         # Not typing.get_type_hints: it compiles each annotation anew, a quarter of the time that an import takes.
         names = (
             {**body.__globals__, "Literal": Literal, **inspect.getclosurevars(body).nonlocals}
@@ -169,26 +177,37 @@ class Op(Definition):
             }
         )
         hints = {k: eval(_compiled(v), names) if isinstance(v, str) else v for k, v in body.__annotations__.items()}
+        inputs: list[Input] = []
+        attributes: dict[str, Attribute] = {}
+        types: dict[str, Types] = {}
         for parameter in inspect.signature(body).parameters.values():
             hint = hints[parameter.name]
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
                 allowed = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
                 if isinstance(hint, Types):
-                    self.types[parameter.name], allowed = hint, hint.allowed
-                self.attributes[parameter.name] = Attribute(parameter.name, hint, parameter.default, allowed)
+                    types[parameter.name], allowed = hint, hint.allowed
+                attributes[parameter.name] = Attribute(parameter.name, hint, parameter.default, allowed)
             else:
                 known, allowed = getattr(hint, "known", False), getattr(hint, "allowed", ())
                 count = getattr(hint, "count", "")
-                self.inputs.append(Input(parameter.name, hint.element, hint.shape, count, known, allowed))
+                inputs.append(Input(parameter.name, hint.element, hint.shape, count, known, allowed))
                 if isinstance(hint.element, Types):
-                    self.types[hint.element.name] = hint.element
+                    types[hint.element.name] = hint.element
         result = hints.get("return")
         if result is None or result is type(None):
-            self.results = []
+            results = []
         elif typing.get_origin(result) is tuple:
-            self.results = list(typing.get_args(result))
+            results = list(typing.get_args(result))
         else:
-            self.results = [result]
+            results = [result]
+        return {
+            "inputs": inputs,
+            "attributes": attributes,
+            "types": types,
+            "results": results,
+            "structured": any(i.shape != "one" for i in inputs),
+            "known_inputs": tuple(i for i, p in enumerate(inputs) if p.known),
+        }
 
     def gradient(self, rule: Callable[..., Any]) -> Callable[..., Any]:
         """State the op's own gradient: rule(dy, y, *inputs, **attributes) -> one adjoint or None an input.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -24,6 +23,8 @@ def to_text(program: Program, indent: str = "", constants: dict[str, np.ndarray]
 
 def content_hash(array: np.ndarray) -> str:
     """Return what a large constant is called: a hash of its element type, shape and bytes."""
+    import hashlib  # it loads OpenSSL, which few programs need
+
     data = repr(array.tolist()).encode() if array.dtype == object else np.ascontiguousarray(array).tobytes()
     return hashlib.sha256(f"{dtype_name(array)}{array.shape}".encode() + data).hexdigest()[:24]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import secrets
 import weakref
 from typing import Any
 
@@ -160,7 +159,7 @@ def forget_streams() -> None:
 def _next_meaning(delta: np.ndarray, origin: int, ordinal: int, seed: int, seed2: int) -> tuple[np.ndarray, np.ndarray]:
     name = (origin, ordinal, seed, seed2)
     if name not in _streams:
-        begin = (seed, seed2) if seed or seed2 else (secrets.randbits(64), secrets.randbits(64))
+        begin = (seed, seed2) if seed or seed2 else (numbers.fresh(64), numbers.fresh(64))
         _streams[name] = numbers.stateful_start(*begin)
     key, counter = _streams[name]
     _streams[name] = key, numbers.skip(counter, int(delta))
