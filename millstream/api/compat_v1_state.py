@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from millstream.api.public import public, publish, root
@@ -17,7 +16,6 @@ from millstream.execution.context import current_graph, outside_functions
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.graph import open_sizes
-from millstream.execution.name_scope import absolute, current_scope
 from millstream.ops.registry import find
 
 tf: Any = root()
@@ -98,21 +96,12 @@ def _collection(name: str) -> list[Any]:
     return [] if graph is None else graph.get_collection(name)
 
 
-def _group(operations: Sequence[Any], name: str) -> Any:
-    """Return an operation that does nothing itself, and waits for others."""
-    graph = current_graph()
-    if graph is None:
-        return None
-    with graph.control_dependencies(operations), absolute(f"{current_scope()}{name}/"):
-        return graph.run_named(find("NoOp"), [])
-
-
 @public("compat.v1.variables_initializer", "compat.v1.initializers.variables")
 def variables_initializer(var_list: Any, name: str = "init") -> Any:
     """Return an operation that gives variables their initial values."""
     if not var_list or current_graph() is None:
         return tf.compat.v1.no_op(name=name)
-    return _group([v.initializer for v in var_list], name)
+    return tf.group(*(v.initializer for v in var_list), name=name)
 
 
 @public("compat.v1.initialize_variables")
@@ -155,7 +144,7 @@ def tables_initializer(name: str = "init_all_tables") -> Any:
     if current_graph() is None:
         return tf.compat.v1.no_op(name=name)
     operations = _collection(TABLE_INITIALIZERS)
-    return _group(operations, name) if operations else tf.compat.v1.no_op(name=name)
+    return tf.group(*operations, name=name) if operations else tf.compat.v1.no_op(name=name)
 
 
 @public("compat.v1.initialize_all_tables")

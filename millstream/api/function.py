@@ -18,7 +18,7 @@ from millstream.base.errors import explain
 from millstream.base.spec import Spec
 from millstream.execution import context, function_types, host
 from millstream.execution.checking import assert_true
-from millstream.execution.dispatch import apply
+from millstream.execution.dispatch import apply, new_operation
 from millstream.execution.function import Function, functions_run_eagerly, run_functions_eagerly
 from millstream.execution.function_concrete import ConcreteFunction
 from millstream.execution.graph import Graph
@@ -182,6 +182,11 @@ def group(*inputs: Any, **kwargs: Any) -> Any:
                 f"'inputs' should be zero or more (nested) Tensors. Received '{item}' with type '{type(item)}'."
             )
         waited.append(item)
+    if name and name.endswith("/"):
+        # The name of a scope, as it is.
+        with graph.control_dependencies(waited):
+            graph.create(find("NoOp"), [], {}, label=name.removesuffix("/"))
+            return new_operation()
     with graph.control_dependencies(waited), absolute(f"{current_scope()}{name or 'group_deps'}/"):
         return graph.run_named(find("NoOp"), [])
 

@@ -13,7 +13,7 @@ from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
 from millstream.execution.host import HostFunction
 from millstream.execution.operation import label, operation_of
-from millstream.execution.reference_operations import imported
+from millstream.execution.reference_operations import imported, step_of
 from millstream.execution.tensor import Tensor
 from millstream.graph.attributes import kinds_of, shape_message, shape_of
 from millstream.graph.lowering import Lowering
@@ -196,7 +196,9 @@ class Importer:
             }
         elif node.op == "CountUpTo":
             attributes = {"limit": node.attr["limit"].i, "T": as_dtype(node.attr["T"].type)}
-        inputs = [reader.value(t) for t in node.input if not t.startswith("^")]
+        elif step_of(node.op) is not None:
+            attributes = reader.attributes_of(node, find(f"Resource{node.op}"))
+        inputs = reader.inputs_of(node)
         found = imported(self.graph, node.op, inputs, attributes)
         if found is None:
             read = [self.graph.tensor(v).read().value if self._refers(v) else v for v in inputs]

@@ -48,13 +48,15 @@ class ChangeReference(Definition):
     def __init__(self, name: str, op: str) -> None:
         self.name = name
         self.op = op
-        self.argument_names = ("ref", "indices", "updates") if name.startswith("Scatter") else ("ref", "value")
+        self.argument_names: tuple[str, ...] = (
+            ("ref", "indices", "updates") if name.startswith("Scatter") else ("ref", "value")
+        )
 
     def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
         return (inputs[0],)
 
     def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
-        find(self.op)(*inputs)
+        find(self.op)(*inputs, **attributes)
         return (inputs[0],)
 
     def written_as(self, node: Node) -> Written:
@@ -69,6 +71,24 @@ class ChangeReference(Definition):
     def reverse_rule(self, node: Node, flows: Sequence[Any], reached: set[Value], again: Any) -> list[Any]:
         """Give nothing: nothing flows through an assignment."""
         return [None] * len(node.inputs)
+
+
+class StepReference(ChangeReference):
+    """Take a step of an optimizer: ApplyAdam and the like, of a variable and its slots."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, f"Resource{name}")
+        self.argument_names = tuple(parameter.name for parameter in find(self.op).inputs)
+
+    def written_as(self, node: Node) -> Written:
+        """Return the attributes of a node."""
+        op = find(self.op)
+        given = op.complete(dict(node.attributes))
+        found: Written = {name: ("bool", given[name]) for name in op.attributes}
+        found["T"] = ("type", _held(node.inputs[0]))
+        if "indices" in self.argument_names:
+            found["Tindices"] = ("type", node.inputs[self.argument_names.index("indices")].dtype)
+        return found
 
 
 class ReadReference(Definition):
@@ -146,6 +166,19 @@ CHANGES = {
     }.items()
 }  # fmt: skip
 DEFINITIONS: dict[str, Definition] = {d.name: d for d in (MAKE, IS_SET, COUNT, *CHANGES.values())}
+_STEPS: dict[str, StepReference] = {}
+
+
+def step_of(op: str) -> StepReference | None:
+    """Return what takes the step `op`, ApplyAdam for instance, of variables that are references; None for other ops."""
+    if not op.startswith(("Apply", "SparseApply")):
+        return None
+    if op not in _STEPS:
+        try:
+            _STEPS[op] = StepReference(op)
+        except KeyError:
+            return None
+    return _STEPS[op]
 
 
 def imported(graph: Any, op: str, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Any:
@@ -153,7 +186,7 @@ def imported(graph: Any, op: str, inputs: Sequence[Value], attributes: Mapping[s
     refers = bool(inputs) and inputs[0].dtype.name == "resource"
     if op in ("VariableV2", "Variable"):
         return [graph.tensor(v) for v in graph.program.emit(MAKE, (), attributes)]
-    definition = READ if op == "Identity" else DEFINITIONS.get(op)
+    definition = READ if op == "Identity" else DEFINITIONS.get(op) or step_of(op)
     if definition is None or not refers:
         return None
     return [graph.tensor(v) for v in graph.program.emit(definition, inputs, attributes)]

@@ -7,12 +7,13 @@ from typing import Any
 from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape, from_spec_shape
 from millstream.execution.convert import to_tensor
-from millstream.execution.dispatch import apply_flat
+from millstream.execution.dispatch import apply, apply_flat
 from millstream.execution.graph import GraphTensor, open_sizes, reference_tensors
 from millstream.execution.graph_variable import GraphVariable
 from millstream.execution.name_scope import absolute, current_scope
 from millstream.execution.reference_operations import CHANGES, COUNT, IS_SET, MAKE, READ
 from millstream.execution.variable import kinds_in_graphs
+from millstream.ops.registry import find
 
 
 class ReferenceTensor(GraphTensor):
@@ -92,6 +93,14 @@ class RefVariable(GraphVariable):
         graph = self._graph
         with absolute(f"{current_scope()}Identity/"):
             return graph.run_named(READ, [self._handle]).outputs[0]
+
+    def sparse_read(self, indices: Any, name: str | None = None) -> Any:
+        """Return the rows `indices` of what the variable holds."""
+        return apply(find("GatherV2"), self._snapshot, indices, 0)
+
+    def gather_nd(self, indices: Any, name: str | None = None) -> Any:
+        """Return the parts of what the variable holds that the last axis of `indices` picks."""
+        return apply(find("GatherNd"), self._snapshot, indices)
 
     def is_initialized(self, name: str | None = None) -> Any:
         """Return whether the variable holds a value, as a tensor."""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import millstream as tf
-from millstream.version_1.testdata import metric_programs, programs
+from millstream.version_1.testdata import metric_programs, programs, state_programs
 
 RECORDED = json.loads(gzip.decompress((Path(__file__).parent / "testdata/libraries.json.gz").read_bytes()))
 
@@ -24,10 +24,27 @@ def same(given: Any, wanted: Any) -> bool:
     return bool(given == wanted)
 
 
-@pytest.mark.parametrize("kind", ["decays", "losses", "optimizers", "metrics", "recurrent"])
+PROGRAMS = {
+    run.__name__: run
+    for run in (
+        programs.decays,
+        programs.losses,
+        programs.optimizers,
+        metric_programs.metrics,
+        metric_programs.recurrent,
+        state_programs.references,
+        state_programs.averages,
+    )
+}
+
+
+def test_all_that_was_recorded_is_compared() -> None:
+    assert set(PROGRAMS) == set(RECORDED)
+
+
+@pytest.mark.parametrize("kind", PROGRAMS)
 def test_programs_give_what_tensorflow_gave(kind: str) -> None:
-    run = getattr(programs, kind, None) or getattr(metric_programs, kind)
-    found = run(tf)
+    found = PROGRAMS[kind](tf)
     assert list(found) == list(RECORDED[kind])
     different = [name for name, wanted in RECORDED[kind].items() if not same(found[name], wanted)]
     assert not different, [(name, found[name], RECORDED[kind][name]) for name in different[:2]]

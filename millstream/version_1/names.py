@@ -18,6 +18,7 @@ for _module in (
     "variables.partitioners",
     "variables.scope",
     "variables.templates",
+    "moving_averages",
     "optimizers.base",
     "optimizers.kinds",
     "optimizers.loss_scale",

@@ -9,8 +9,9 @@ from millstream.api.public import public, root
 from millstream.base import dtypes, nest
 from millstream.base.errors import explain
 from millstream.execution.context import current_graph, executing_eagerly, init_scope
-from millstream.execution.dispatch import apply, new_operation
+from millstream.execution.dispatch import apply, apply_flat, new_operation
 from millstream.execution.indexed_slices import IndexedSlices
+from millstream.execution.reference_operations import CHANGES, step_of
 from millstream.execution.trackable import Trackable
 from millstream.execution.variable import is_resource_variable
 from millstream.ops.registry import find
@@ -25,8 +26,13 @@ _VALID = (dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64)
 
 
 def step(op_name: str, handles: Sequence[Any], *numbers: Any, **attributes: Any) -> Any:
-    """Run a training op, and return its operation; None where ops run at once."""
-    apply(find(op_name), *(v.handle for v in handles), *numbers, **attributes)
+    """Run a training op of variables, ApplyAdam for instance, and return its operation; None where ops run at once."""
+    given = (*(v.handle for v in handles), *numbers)
+    by_reference = step_of(op_name) if getattr(handles[0], "is_reference_variable", False) else None
+    if by_reference is not None:
+        apply_flat(by_reference, given, attributes)
+    else:
+        apply(find(f"Resource{op_name}"), *given, **attributes)
     return new_operation()
 
 
@@ -68,6 +74,8 @@ class Optimizer(Trackable):
         self._use_own_namescope_for_non_slot_vars = use_own_namescope_for_non_slot_vars
         self._slots: dict[str, dict[Any, Any]] = {}
         self._non_slot_dict: dict[Any, Any] = {}
+        # By the name of a slot and what its variable is kept under: places in checkpoints that wait for it.
+        self._slots_to_restore: dict[tuple[str, Any], list[Any]] = {}
 
     def get_name(self) -> str:
         """Return the name."""
@@ -298,24 +306,40 @@ class Optimizer(Trackable):
         return sorted(own + kept, key=lambda v: v.name)
 
     def _get_or_make_slot(self, var: Any, val: Any, slot_name: str, op_name: str) -> Any:
-        found = self._slot_dict(slot_name)
-        if key_of(var) not in found:
-            found[key_of(var)] = slots.slot(var, val, op_name)
-        return found[key_of(var)]
+        return self._kept_or_made(var, slot_name, lambda: slots.slot(var, val, op_name))
 
     def _get_or_make_slot_with_initializer(
         self, var: Any, initializer: Any, shape: Any, dtype: Any, slot_name: str, op_name: str
     ) -> Any:
-        found = self._slot_dict(slot_name)
-        if key_of(var) not in found:
-            found[key_of(var)] = slots.slot_with_initializer(var, initializer, shape, dtype, op_name)
-        return found[key_of(var)]
+        return self._kept_or_made(
+            var, slot_name, lambda: slots.slot_with_initializer(var, initializer, shape, dtype, op_name)
+        )
 
     def _zeros_slot(self, var: Any, slot_name: str, op_name: str) -> Any:
-        found = self._slot_dict(slot_name)
-        if key_of(var) not in found:
-            found[key_of(var)] = slots.zeros_slot(var, op_name)
-        return found[key_of(var)]
+        return self._kept_or_made(var, slot_name, lambda: slots.zeros_slot(var, op_name))
+
+    def _kept_or_made(self, var: Any, slot_name: str, make: Callable[[], Any]) -> Any:
+        found, key = self._slot_dict(slot_name), key_of(var)
+        if key not in found:
+            found[key] = make()
+            for position in self._slots_to_restore.pop((slot_name, key), ()):
+                position.restore(found[key])
+        return found[key]
+
+    def _create_or_restore_slot_variable(self, slot_variable_position: Any, slot_name: str, variable: Any) -> Any:
+        """Return the slot that a checkpoint has something for; None where it is made later, and restored then."""
+        found = self.get_slot(variable, slot_name)
+        if found is None and executing_eagerly() and slot_variable_position.is_simple_variable():
+            (value,) = slot_variable_position.value_tensors().values()
+            return self._get_or_make_slot(variable, value, slot_name, self._name)
+        if found is None:
+            self._slots_to_restore.setdefault((slot_name, key_of(variable)), []).append(slot_variable_position)
+        return found
+
+    def _trackable_children(self, save_type: str = "checkpoint", cache: Any = None, **kwargs: Any) -> dict[str, Any]:
+        graph = None if executing_eagerly() else current_graph()
+        own = {name: v for (name, where), v in self._non_slot_dict.items() if where is graph}
+        return {**super()._trackable_children(save_type, cache, **kwargs), **dict(sorted(own.items()))}
 
     def _create_non_slot_variable(self, initial_value: Any, name: str, colocate_with: Any) -> Any:
         graph = getattr(colocate_with, "graph", None) if not executing_eagerly() else None
@@ -324,6 +348,7 @@ class Optimizer(Trackable):
             full = f"{self.get_name()}/{name}" if self._use_own_namescope_for_non_slot_vars else name
             found = tf.compat.v1.Variable(initial_value, name=full, trainable=False)
             self._non_slot_dict[name, graph] = found
+            self._handle_deferred_dependencies(name, found)
         return found
 
     def _get_non_slot_variable(self, name: str, graph: Any = None) -> Any:
@@ -342,8 +367,10 @@ def _counted(global_step: Any, one: Any, name: str) -> Any:
     if graph is None or graph.building_function or not getattr(global_step, "_in_graph_mode", False):
         global_step.assign_add(one, read_value=False)
         return new_operation()
-    definition = find("AssignAddVariableOp")
-    graph.create(definition, [global_step.handle, one], definition.complete({}), label=name.removesuffix("/"))  # type: ignore[attr-defined]
+    is_reference = getattr(global_step, "is_reference_variable", False)
+    definition: Any = CHANGES["AssignAdd"] if is_reference else find("AssignAddVariableOp")
+    attributes = {} if is_reference else definition.complete({})
+    graph.create(definition, [global_step.handle, one], attributes, label=name.removesuffix("/"))  # type: ignore[attr-defined]
     return new_operation()
 
 

@@ -66,7 +66,7 @@ class GradientDescentOptimizer(_Stepping):
         self._numbers = {"learning_rate": learning_rate}
 
     def _resource_apply_dense(self, grad: Any, handle: Any) -> Any:
-        return step("ResourceApplyGradientDescent", [handle], *self._of(handle, "learning_rate"), grad)
+        return step("ApplyGradientDescent", [handle], *self._of(handle, "learning_rate"), grad)
 
     def _resource_apply_sparse_duplicate_indices(self, grad: Any, handle: Any, indices: Any) -> Any:
         (rate,) = self._of(handle, "learning_rate")
@@ -104,12 +104,12 @@ class MomentumOptimizer(_Stepping):
     def _resource_apply_dense(self, grad: Any, handle: Any) -> Any:
         rate, momentum = self._of(handle, "learning_rate", "momentum")
         both = [handle, self.get_slot(handle, "momentum")]
-        return step("ResourceApplyMomentum", both, rate, grad, momentum, use_nesterov=self._use_nesterov)
+        return step("ApplyMomentum", both, rate, grad, momentum, use_nesterov=self._use_nesterov)
 
     def _resource_apply_sparse(self, grad: Any, handle: Any, indices: Any) -> Any:
         rate, momentum = self._of(handle, "learning_rate", "momentum")
         both = [handle, self.get_slot(handle, "momentum")]
-        return step("ResourceSparseApplyMomentum", both, rate, grad, indices, momentum, use_nesterov=self._use_nesterov)
+        return step("SparseApplyMomentum", both, rate, grad, indices, momentum, use_nesterov=self._use_nesterov)
 
 
 @public("compat.v1.train.AdamOptimizer")
@@ -154,7 +154,7 @@ class AdamOptimizer(_Stepping):
         powers = as_numbers(handle, *self._powers())
         numbers = self._of(handle, "learning_rate", "beta1", "beta2", "epsilon")
         held = [handle, self.get_slot(handle, "m"), self.get_slot(handle, "v")]
-        return step("ResourceApplyAdam", held, *powers, *numbers, grad)
+        return step("ApplyAdam", held, *powers, *numbers, grad)
 
     def _resource_apply_sparse(self, grad: Any, handle: Any, indices: Any) -> Any:
         power1, power2 = as_numbers(handle, *self._powers())
@@ -226,11 +226,11 @@ class AdagradOptimizer(_Stepping):
 
     def _resource_apply_dense(self, grad: Any, handle: Any) -> Any:
         both = [handle, self.get_slot(handle, "accumulator")]
-        return step("ResourceApplyAdagrad", both, *self._of(handle, "learning_rate"), grad)
+        return step("ApplyAdagrad", both, *self._of(handle, "learning_rate"), grad)
 
     def _resource_apply_sparse(self, grad: Any, handle: Any, indices: Any) -> Any:
         both = [handle, self.get_slot(handle, "accumulator")]
-        return step("ResourceSparseApplyAdagrad", both, *self._of(handle, "learning_rate"), grad, indices)
+        return step("SparseApplyAdagrad", both, *self._of(handle, "learning_rate"), grad, indices)
 
 
 def _positive(name: str, value: float) -> None:
@@ -288,11 +288,11 @@ class AdagradDAOptimizer(_Stepping):
 
     def _resource_apply_dense(self, grad: Any, handle: Any) -> Any:
         held, numbers, steps = self._arguments(handle)
-        return step("ResourceApplyAdagradDA", held, grad, *numbers, steps)
+        return step("ApplyAdagradDA", held, grad, *numbers, steps)
 
     def _resource_apply_sparse(self, grad: Any, handle: Any, indices: Any) -> Any:
         held, numbers, steps = self._arguments(handle)
-        return step("ResourceSparseApplyAdagradDA", held, grad, indices, *numbers, steps)
+        return step("SparseApplyAdagradDA", held, grad, indices, *numbers, steps)
 
 
 @public("compat.v1.train.AdadeltaOptimizer")
@@ -326,11 +326,11 @@ class AdadeltaOptimizer(_Stepping):
 
     def _resource_apply_dense(self, grad: Any, handle: Any) -> Any:
         numbers = self._of(handle, "lr", "rho", "epsilon")
-        return step("ResourceApplyAdadelta", self._held(handle), *numbers, grad)
+        return step("ApplyAdadelta", self._held(handle), *numbers, grad)
 
     def _resource_apply_sparse(self, grad: Any, handle: Any, indices: Any) -> Any:
         numbers = self._of(handle, "lr", "rho", "epsilon")
-        return step("ResourceSparseApplyAdadelta", self._held(handle), *numbers, grad, indices)
+        return step("SparseApplyAdadelta", self._held(handle), *numbers, grad, indices)
 
 
 @public("compat.v1.train.RMSPropOptimizer")
@@ -374,12 +374,12 @@ class RMSPropOptimizer(_Stepping):
 
     def _resource_apply_dense(self, grad: Any, handle: Any) -> Any:
         numbers = self._of(handle, "learning_rate", "decay", "momentum", "epsilon")
-        name = "ResourceApplyCenteredRMSProp" if self._centered else "ResourceApplyRMSProp"
+        name = "ApplyCenteredRMSProp" if self._centered else "ApplyRMSProp"
         return step(name, self._held(handle), *numbers, grad)
 
     def _resource_apply_sparse(self, grad: Any, handle: Any, indices: Any) -> Any:
         numbers = self._of(handle, "learning_rate", "decay", "momentum", "epsilon")
-        name = "ResourceSparseApplyCenteredRMSProp" if self._centered else "ResourceSparseApplyRMSProp"
+        name = "SparseApplyCenteredRMSProp" if self._centered else "SparseApplyRMSProp"
         return step(name, self._held(handle), *numbers, grad, indices)
 
 
@@ -456,11 +456,11 @@ class FtrlOptimizer(_Stepping):
 
     def _resource_apply_dense(self, grad: Any, handle: Any) -> Any:
         held, numbers = self._arguments(handle)
-        return step(f"ResourceApplyFtrl{'V2' if self._shrinks else ''}", held, grad, *numbers)
+        return step(f"ApplyFtrl{'V2' if self._shrinks else ''}", held, grad, *numbers)
 
     def _resource_apply_sparse(self, grad: Any, handle: Any, indices: Any) -> Any:
         held, numbers = self._arguments(handle)
-        return step(f"ResourceSparseApplyFtrl{'V2' if self._shrinks else ''}", held, grad, indices, *numbers)
+        return step(f"SparseApplyFtrl{'V2' if self._shrinks else ''}", held, grad, indices, *numbers)
 
 
 @public("compat.v1.train.ProximalAdagradOptimizer")
@@ -502,12 +502,12 @@ class ProximalAdagradOptimizer(_Stepping):
 
     def _resource_apply_dense(self, grad: Any, handle: Any) -> Any:
         both = [handle, self.get_slot(handle, "accumulator")]
-        return step("ResourceApplyProximalAdagrad", both, *self._of(handle, "learning_rate", "l1", "l2"), grad)
+        return step("ApplyProximalAdagrad", both, *self._of(handle, "learning_rate", "l1", "l2"), grad)
 
     def _resource_apply_sparse(self, grad: Any, handle: Any, indices: Any) -> Any:
         both = [handle, self.get_slot(handle, "accumulator")]
         numbers = self._of(handle, "learning_rate", "l1", "l2")
-        return step("ResourceSparseApplyProximalAdagrad", both, *numbers, grad, indices)
+        return step("SparseApplyProximalAdagrad", both, *numbers, grad, indices)
 
 
 @public("compat.v1.train.ProximalGradientDescentOptimizer")
@@ -539,8 +539,8 @@ class ProximalGradientDescentOptimizer(_Stepping):
 
     def _resource_apply_dense(self, grad: Any, handle: Any) -> Any:
         numbers = self._of(handle, "learning_rate", "l1", "l2")
-        return step("ResourceApplyProximalGradientDescent", [handle], *numbers, grad)
+        return step("ApplyProximalGradientDescent", [handle], *numbers, grad)
 
     def _resource_apply_sparse(self, grad: Any, handle: Any, indices: Any) -> Any:
         numbers = self._of(handle, "learning_rate", "l1", "l2")
-        return step("ResourceSparseApplyProximalGradientDescent", [handle], *numbers, grad, indices)
+        return step("SparseApplyProximalGradientDescent", [handle], *numbers, grad, indices)

@@ -27,7 +27,7 @@ def main() -> None:
         sys.modules[name] = package
     import tensorflow as tf
 
-    from millstream.version_1.testdata import metric_programs, programs
+    from millstream.version_1.testdata import metric_programs, programs, state_programs
 
     kinds = {
         "decays": programs.decays,
@@ -35,6 +35,8 @@ def main() -> None:
         "optimizers": programs.optimizers,
         "metrics": metric_programs.metrics,
         "recurrent": metric_programs.recurrent,
+        "references": state_programs.references,
+        "averages": state_programs.averages,
     }
     found = {kind: {name: rounded(v) for name, v in run(tf).items()} for kind, run in kinds.items()}
     with gzip.GzipFile(HERE / "libraries.json.gz", "wb", mtime=0) as file:
