@@ -10,7 +10,7 @@ from millstream.base import dtypes
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.errors import explain
 from millstream.execution.autotrackable import AutoTrackable
-from millstream.execution.context import init_scope
+from millstream.execution.context import current_graph, init_scope
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.lifting import lifted
@@ -183,10 +183,14 @@ class TextFileInitializer(TableInitializerBase):
         """
         self._check(table)
         key, value = self._columns
+        path, graph = self._file.asset_path, current_graph()
+        if graph is not None and not graph.building_function:
+            # What goes with a saved model of version 1.
+            graph.add_to_collection("asset_filepaths", path)
         return apply(
             ops.initialize_table_from_text_file,
             table.resource_handle,
-            self._file.asset_path,
+            path,
             key_index=key,
             value_index=value,
             vocab_size=-1 if self._vocab_size is None else self._vocab_size,

@@ -62,6 +62,13 @@ class Asset(Trackable):
 
     @property
     def asset_path(self) -> Any:
-        """The path, as a string tensor. Functions that are traced take it from outside: in a saved model it is another."""
+        """The path, as a string tensor. Functions that are traced take it from outside: in a saved model it is another.
+
+        In the graph of a session it is a constant, which is fed where the model is loaded.
+        """
         graph = current_graph()
-        return self._path if graph is None else graph.tensor(graph.capture(self._path))
+        if graph is None:
+            return self._path
+        if graph.building_function:
+            return graph.tensor(graph.capture(self._path))
+        return graph.add_constant(self._path, "asset_path")

@@ -193,8 +193,10 @@ class NodeWriter:
                 self._op(node, written)
             written.input.extend(f"^{self.names[n]}" for n in order.get(node, ()))
             if shapes:
-                for value in node.outputs:
-                    written.attr["_output_shapes"].list.shape.add().CopyFrom(shape_message(value.spec.shape))
+                # A reference has the shape of its variable.
+                held = getattr(node.definition, "gives_reference", False)
+                for spec in (v.spec.handle if held else v.spec for v in node.outputs):
+                    written.attr["_output_shapes"].list.shape.add().CopyFrom(shape_message(spec.shape))
             made.append(written)
         return made
 

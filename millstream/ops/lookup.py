@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from millstream.base import dtypes
 from millstream.base.dtypes import DType, int64
 from millstream.base.dtypes import resource as RESOURCE
+from millstream.base.spec import Spec
 from millstream.ops.declaration import Tensor, Types, op
 from millstream.ops.strings import text
 from millstream.program.primitives import lookup as t
@@ -23,19 +26,29 @@ Shape = tuple[int, ...] | None
 
 
 def _own(shared_name: str, what: str) -> None:
+    """Refuse sharing where there is no session: sessions make what nodes refer to by name themselves."""
     if shared_name:
         raise refuse(
             what, f"shared_name={shared_name!r}", "tables are not shared by name: hand the table itself around"
         )
 
 
-def _made(
-    key: DType, value: DType, shape: Shape, what: str, reserved: tuple[Value, ...] = (), once: bool = False
-) -> Value:
+def _sizes(shape: Shape, what: str) -> tuple[int, ...]:
     sizes = () if shape is None else tuple(-1 if n is None else int(n) for n in shape)
     if any(n < 0 for n in sizes):
         raise refuse(what, f"value_shape={list(sizes)}", "give all sizes of a value")
-    return t.new(reserved, key=key, value=value, shape=sizes, filled_once=once)
+    return sizes
+
+
+def _shared_spec(*reserved: Spec, value_dtype: DType, value_shape: Shape = (), **_: Any) -> Spec:
+    """Return the spec of a handle without running the body: a node in a graph may name what it shares."""
+    return Spec(RESOURCE, (), None, Spec(value_dtype, _sizes(value_shape, "a table")))
+
+
+def _made(
+    key: DType, value: DType, shape: Shape, what: str, reserved: tuple[Value, ...] = (), once: bool = False
+) -> Value:
+    return t.new(reserved, key=key, value=value, shape=_sizes(shape, what), filled_once=once)
 
 
 @op("HashTableV2", outputs="table_handle", stateful=True)
@@ -141,6 +154,10 @@ def _dense(empty: Value, deleted: Value, value: DType, shape: Shape, buckets: in
     if buckets < 1 or buckets & (buckets - 1):
         raise refuse(what, f"initial_num_buckets={buckets}", "Number of buckets must be at least 4 and a power of 2")
     return _made(empty.dtype, value, shape, what, (empty, deleted))
+
+
+for _made_by_name in (hash_table, mutable_hash_table, mutable_hash_table_of_tensors, mutable_dense_hash_table):
+    _made_by_name.shape(_shared_spec)
 
 
 @op("InitializeTableV2", outputs=(), stateful=True)
