@@ -8,18 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from millstream.api.older_names import either
 from millstream.api.public import public, root
 from millstream.base import dtypes
 from millstream.base.errors import explain
 
 tf: Any = root()
-
-
-def _one(new: Any, old: Any, new_name: str, old_name: str) -> Any:
-    """Return the one of two names' values that is given."""
-    if new is not None and old is not None:
-        raise ValueError(explain(f"Cannot specify both '{old_name}' and '{new_name}'."))
-    return old if new is None else new
 
 
 def _reduction(name: str) -> None:
@@ -33,8 +27,8 @@ def _reduction(name: str) -> None:
         reduction_indices: Any = None,
         keep_dims: Any = None,
     ) -> Any:
-        axes = _one(axis, reduction_indices, "axis", "reduction_indices")
-        return own(input_tensor, axes, bool(_one(keepdims, keep_dims, "keepdims", "keep_dims")), name)
+        axes = either(axis, reduction_indices, "axis", "reduction_indices")
+        return own(input_tensor, axes, bool(either(keepdims, keep_dims, "keepdims", "keep_dims")), name)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"See `tf.{name}`; `reduction_indices` and `keep_dims` are older names of `axis` and `keepdims`."
@@ -165,7 +159,7 @@ def verify_tensor_all_finite(
     t: Any = None, msg: str | None = None, name: str | None = None, x: Any = None, message: str | None = None
 ) -> Any:
     """See `tf.debugging.assert_all_finite`; `t` and `msg` are older names of `x` and `message`."""
-    return tf.debugging.assert_all_finite(_one(x, t, "x", "t"), _one(message, msg, "message", "msg") or "", name)
+    return tf.debugging.assert_all_finite(either(x, t, "x", "t"), either(message, msg, "message", "msg") or "", name)
 
 
 def _extreme(name: str) -> None:
@@ -174,7 +168,7 @@ def _extreme(name: str) -> None:
     def function(
         input: Any, axis: Any = None, name: str | None = None, dimension: Any = None, output_type: Any = dtypes.int64
     ) -> Any:
-        place = _one(axis, dimension, "axis", "dimension")
+        place = either(axis, dimension, "axis", "dimension")
         return own(input, 0 if place is None else place, output_type, name)
 
     def older(input: Any, dimension: Any, output_type: Any = dtypes.int64, name: str | None = None) -> Any:
@@ -194,7 +188,7 @@ _extreme("argmin")
 @public("compat.v1.expand_dims")
 def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any = None) -> Any:
     """See `tf.expand_dims`; `dim` is an older name of `axis`."""
-    place = _one(axis, dim, "axis", "dim")
+    place = either(axis, dim, "axis", "dim")
     if place is None:
         raise ValueError(explain("Must specify an axis argument to tf.expand_dims()"))
     return tf.expand_dims(input, place, name)
@@ -203,7 +197,7 @@ def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any 
 @public("compat.v1.squeeze")
 def squeeze(input: Any, axis: Any = None, name: str | None = None, squeeze_dims: Any = None) -> Any:
     """See `tf.squeeze`; `squeeze_dims` is an older name of `axis`."""
-    return tf.squeeze(input, _one(axis, squeeze_dims, "axis", "squeeze_dims"), name)
+    return tf.squeeze(input, either(axis, squeeze_dims, "axis", "squeeze_dims"), name)
 
 
 @public("compat.v1.where")
@@ -269,9 +263,9 @@ def count_nonzero(
 ) -> Any:
     """See `tf.math.count_nonzero`; `input_tensor`, `reduction_indices` and `keep_dims` are older names."""
     return tf.math.count_nonzero(
-        _one(input, input_tensor, "input", "input_tensor"),
-        _one(axis, reduction_indices, "axis", "reduction_indices"),
-        bool(_one(keepdims, keep_dims, "keepdims", "keep_dims")),
+        either(input, input_tensor, "input", "input_tensor"),
+        either(axis, reduction_indices, "axis", "reduction_indices"),
+        bool(either(keepdims, keep_dims, "keepdims", "keep_dims")),
         dtype,
         name,
     )
@@ -321,9 +315,9 @@ def reverse_sequence(
     batch_dim: Any = None,
 ) -> Any:
     """See `tf.reverse_sequence`; `seq_dim` and `batch_dim` are older names of `seq_axis` and `batch_axis`."""
-    sequence = _one(seq_axis, seq_dim, "seq_axis", "seq_dim")
+    sequence = either(seq_axis, seq_dim, "seq_axis", "seq_dim")
     return tf.reverse_sequence(
-        input, seq_lengths, sequence, _one(batch_axis, batch_dim, "batch_axis", "batch_dim"), name
+        input, seq_lengths, sequence, either(batch_axis, batch_dim, "batch_axis", "batch_dim"), name
     )
 
 
@@ -415,7 +409,7 @@ def cond(
     fn2: Any = None,
 ) -> Any:
     """See `tf.cond`; `fn1` and `fn2` are older names. A list of one tensor comes out as the tensor, unless `strict`."""
-    found = tf.cond(pred, _one(true_fn, fn1, "true_fn", "fn1"), _one(false_fn, fn2, "false_fn", "fn2"), name)
+    found = tf.cond(pred, either(true_fn, fn1, "true_fn", "fn1"), either(false_fn, fn2, "false_fn", "fn2"), name)
     return found[0] if not strict and isinstance(found, (list, tuple)) and len(found) == 1 else found
 
 
@@ -477,7 +471,9 @@ def convert_to_tensor(
     value: Any, dtype: Any = None, name: str | None = None, preferred_dtype: Any = None, dtype_hint: Any = None
 ) -> Any:
     """See `tf.convert_to_tensor`; `preferred_dtype` is an older name of `dtype_hint`."""
-    return tf.convert_to_tensor(value, dtype, _one(dtype_hint, preferred_dtype, "dtype_hint", "preferred_dtype"), name)
+    return tf.convert_to_tensor(
+        value, dtype, either(dtype_hint, preferred_dtype, "dtype_hint", "preferred_dtype"), name
+    )
 
 
 @public("compat.v1.executing_eagerly")
@@ -490,7 +486,7 @@ def _of_logits(name: str) -> None:
     own = getattr(tf.nn, name)
 
     def function(logits: Any, axis: Any = None, name: str | None = None, dim: Any = None) -> Any:
-        place = _one(axis, dim, "axis", "dim")
+        place = either(axis, dim, "axis", "dim")
         return own(logits, -1 if place is None else place, name)
 
     function.__name__ = function.__qualname__ = name

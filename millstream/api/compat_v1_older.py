@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from millstream.api.older_names import either
 from millstream.api.public import public, publish, root
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
@@ -19,13 +20,6 @@ from millstream.execution.variable import VariableAggregation
 tf: Any = root()
 
 publish("compat.v1.VariableAggregation", VariableAggregation)
-
-
-def _either(new: Any, old: Any, new_name: str, old_name: str) -> Any:
-    """Return the one of two names' values that is given."""
-    if new is not None and old is not None:
-        raise ValueError(explain(f"Cannot specify both '{old_name}' and '{new_name}'."))
-    return old if new is None else new
 
 
 @public("compat.v1.variable_creator_scope")
@@ -66,7 +60,7 @@ def batch_scatter_update(
 @public("compat.v1.batch_to_space")
 def batch_to_space(input: Any, crops: Any, block_size: Any, name: str | None = None, block_shape: Any = None) -> Any:
     """See `tf.batch_to_space`; both axes of an image have the same block."""
-    size = _either(block_shape, block_size, "block_shape", "block_size")
+    size = either(block_shape, block_size, "block_shape", "block_size")
     return tf.batch_to_space(input, [size, size] if isinstance(size, int) else size, crops, name=name)
 
 
@@ -81,7 +75,7 @@ def space_to_batch(
     input: Any, paddings: Any, block_size: Any = None, name: str | None = None, block_shape: Any = None
 ) -> Any:
     """See `tf.space_to_batch`; both axes of an image have the same block."""
-    size = _either(block_shape, block_size, "block_shape", "block_size")
+    size = either(block_shape, block_size, "block_shape", "block_size")
     return tf.space_to_batch(input, [size, size] if isinstance(size, int) else size, paddings, name=name)
 
 
@@ -160,7 +154,7 @@ def decode_raw(
     bytes: Any = None,
 ) -> Any:
     """See `tf.io.decode_raw`; `bytes` is an older name of `input_bytes`."""
-    given = _either(input_bytes, bytes, "input_bytes", "bytes")
+    given = either(input_bytes, bytes, "input_bytes", "bytes")
     if out_type is None:
         raise ValueError(explain("decode_raw_v1() missing 1 positional argument: 'out_type'"))
     return tf.io.decode_raw(given, out_type, little_endian, name=name)
@@ -170,6 +164,12 @@ def decode_raw(
 def parse_example(serialized: Any, features: Any, name: str | None = None, example_names: Any = None) -> Any:
     """See `tf.io.parse_example`."""
     return tf.io.parse_example(serialized, features, example_names, name)
+
+
+@public("compat.v1.parse_single_example", "compat.v1.io.parse_single_example")
+def parse_single_example(serialized: Any, features: Any, name: str | None = None, example_names: Any = None) -> Any:
+    """See `tf.io.parse_single_example`."""
+    return tf.io.parse_single_example(serialized, features, example_names, name)
 
 
 @public("compat.v1.serialize_sparse", "compat.v1.io.serialize_sparse")
@@ -204,7 +204,7 @@ def scalar_mul(scalar: Any, x: Any, name: str | None = None) -> Any:
     return tf.math.scalar_mul(scalar, x, name)
 
 
-@public("compat.v1.extract_image_patches")
+@public("compat.v1.extract_image_patches", "compat.v1.image.extract_image_patches")
 def extract_image_patches(
     images: Any,
     ksizes: Any = None,
@@ -215,7 +215,7 @@ def extract_image_patches(
     sizes: Any = None,
 ) -> Any:
     """See `tf.image.extract_patches`; `ksizes` is an older name of `sizes`."""
-    return tf.image.extract_patches(images, _either(sizes, ksizes, "sizes", "ksizes"), strides, rates, padding, name)
+    return tf.image.extract_patches(images, either(sizes, ksizes, "sizes", "ksizes"), strides, rates, padding, name)
 
 
 @public("compat.v1.sparse_matmul")
@@ -253,20 +253,6 @@ def _value_of(made: Any) -> Any:
     return RaggedTensorValue(_value_of(made.values), made.row_splits.numpy())
 
 
-@public("compat.v1.nn.avg_pool2d")
-def avg_pool2d(
-    value: Any,
-    ksize: Any,
-    strides: Any,
-    padding: Any,
-    data_format: str = "NHWC",
-    name: str | None = None,
-    input: Any = None,
-) -> Any:
-    """See `tf.nn.avg_pool2d`; `value` is an older name of `input`."""
-    return tf.nn.avg_pool2d(_either(input, value, "input", "value"), ksize, strides, padding, data_format, name)
-
-
 @public("compat.v1.nn.batch_norm_with_global_normalization")
 def batch_norm_with_global_normalization(
     t: Any = None,
@@ -283,9 +269,9 @@ def batch_norm_with_global_normalization(
 ) -> Any:
     """See `tf.nn.batch_norm_with_global_normalization`; `t`, `m` and `v` are older names of input, mean and variance."""
     return tf.nn.batch_norm_with_global_normalization(
-        _either(input, t, "input", "t"),
-        _either(mean, m, "mean", "m"),
-        _either(variance, v, "variance", "v"),
+        either(input, t, "input", "t"),
+        either(mean, m, "mean", "m"),
+        either(variance, v, "variance", "v"),
         beta,
         gamma,
         variance_epsilon,
@@ -307,7 +293,7 @@ def max_pool_with_argmax(
     include_batch_in_index: bool = False,
 ) -> Any:
     """See `tf.nn.max_pool_with_argmax`; `Targmax` is an older name of `output_dtype`."""
-    dtype = _either(output_dtype, Targmax, "output_dtype", "Targmax")
+    dtype = either(output_dtype, Targmax, "output_dtype", "Targmax")
     wanted = dtypes.int64 if dtype is None else dtype
     return tf.nn.max_pool_with_argmax(input, ksize, strides, padding, data_format, wanted, include_batch_in_index, name)
 
@@ -325,7 +311,7 @@ def pool(
     dilations: Any = None,
 ) -> Any:
     """See `tf.nn.pool`; `dilation_rate` is an older name of `dilations`."""
-    rates = _either(dilations, dilation_rate, "dilations", "dilation_rate")
+    rates = either(dilations, dilation_rate, "dilations", "dilation_rate")
     return tf.nn.pool(input, window_shape, pooling_type, strides, padding, data_format, rates, name)
 
 
@@ -344,8 +330,8 @@ def conv3d_transpose(
 ) -> Any:
     """See `tf.nn.conv3d_transpose`; `value` and `filter` are older names of `input` and `filters`."""
     return tf.nn.conv3d_transpose(
-        _either(input, value, "input", "value"),
-        _either(filters, filter, "filters", "filter"),
+        either(input, value, "input", "value"),
+        either(filters, filter, "filters", "filter"),
         output_shape,
         strides,
         padding,
@@ -389,7 +375,7 @@ def conv2d_backprop_input(
 ) -> Any:
     """Return the gradient of a convolution with respect to its input; `filter` is an older name of `filters`."""
     return tf.raw_ops.Conv2DBackpropInput(
-        input_sizes=input_sizes, filter=_either(filters, filter, "filters", "filter"), out_backprop=out_backprop,
+        input_sizes=input_sizes, filter=either(filters, filter, "filters", "filter"), out_backprop=out_backprop,
         strides=strides, **_padding(padding), use_cudnn_on_gpu=use_cudnn_on_gpu, data_format=data_format,
         dilations=list(dilations), name=name,
     )  # fmt: skip
@@ -483,7 +469,7 @@ def ctc_loss(
                 "use tf.nn.collapse_repeated on the labels, or leave long ones out."
             )
         )
-    given = _either(logits, inputs, "logits", "inputs")
+    given = either(logits, inputs, "logits", "inputs")
     return tf.nn.ctc_loss(labels, given, None, sequence_length, time_major, blank_index=-1)
 
 

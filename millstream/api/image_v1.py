@@ -189,20 +189,6 @@ def extract_glimpse(
     )
 
 
-@public("compat.v1.image.extract_image_patches")
-def extract_image_patches(
-    images: Any,
-    ksizes: Any = None,
-    strides: Any = None,
-    rates: Any = None,
-    padding: Any = None,
-    name: str | None = None,
-    sizes: Any = None,
-) -> Any:
-    """Return the windows of images as `tf.image.extract_patches` does; ksizes is the older name of sizes."""
-    return spaces.extract_patches(images, ksizes if sizes is None else sizes, strides, rates, padding)
-
-
 @public("compat.v1.image.sample_distorted_bounding_box")
 def sample_distorted_bounding_box(
     image_size: Any,

@@ -366,7 +366,7 @@ def run_plans(op: str, plans: Mapping[Any, _Plan], count: Size | None, inputs: l
     }
 
 
-@public("io.parse_single_example", "compat.v1.io.parse_single_example", "compat.v1.parse_single_example")
+@public("io.parse_single_example")
 def parse_single_example(serialized: Any, features: Any, example_names: Any = None, name: str | None = None) -> Any:
     """Read features of one `Example` message as tensors; see `tf.io.parse_example`.
 

@@ -11,6 +11,7 @@ from millstream.api.calls import unary
 from millstream.api.control_flow import cond
 from millstream.api.linalg import matmul
 from millstream.api.math import abs_, cast, multiply, pow_, real
+from millstream.api.older_names import either
 from millstream.api.public import public
 from millstream.api.reduction import reduce_max, reduce_sum
 from millstream.base import dtypes
@@ -272,9 +273,7 @@ def norm_v1(
     keep_dims: Any = None,
 ) -> Any:
     """Return what `tf.norm` returns; `keep_dims` is the old name of `keepdims`."""
-    if keepdims is not None and keep_dims is not None:
-        raise ValueError(explain("Cannot specify both 'keep_dims' and 'keepdims'."))
-    return norm(tensor, ord, axis, keep_dims if keepdims is None else keepdims)
+    return norm(tensor, ord, axis, either(keepdims, keep_dims, "keepdims", "keep_dims"))
 
 
 def _over(sizes: Any, summed: int, largest: int, keepdims: bool) -> Any:

@@ -387,14 +387,21 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Any:
     return cast(value, wanted)
 
 
-for _name in ("float32", "float64", "int32", "int64", "bfloat16", "complex64", "complex128"):
-    _short = {"float32": "to_float", "float64": "to_double"}.get(_name, f"to_{_name}")
+def _publish_cast(short: str, dtype: dtypes.DType) -> None:
+    """Publish a cast of version 1, to one element type."""
 
-    def _to(x: Any, name: str | None = None, _dtype: Any = as_dtype(_name)) -> Any:
-        return cast(x, _dtype)
+    def to(x: Any, name: str = f"To{short}") -> Any:
+        return cast(x, dtype, name=name)
 
-    _to.__name__, _to.__doc__ = _short, f"Return x as {_name}."
-    publish(f"compat.v1.{_short}", _to)
+    to.__name__ = to.__qualname__ = f"to_{short.lower()}"
+    to.__doc__ = f"Return x as {dtype.name}."
+    publish(f"compat.v1.{to.__name__}", to)
+
+
+for _short, _name in {"Float": "float32", "Double": "float64"}.items():
+    _publish_cast(_short, as_dtype(_name))
+for _short in ("Int32", "Int64", "BFloat16", "Complex64", "Complex128"):
+    _publish_cast(_short, as_dtype(_short.lower()))
 
 
 @public("clip_by_value")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from millstream.api import array
+from millstream.api.older_names import either
 from millstream.api.public import public
 from millstream.base import dtypes
 from millstream.base.errors import explain
@@ -446,11 +447,6 @@ def separable_conv2d(
     return _of_rank(2, middle, pointwise_filter, 1, "VALID", data_format or "NHWC", None)
 
 
-def older(value: Any, input: Any, filter: Any = None, filters: Any = None) -> tuple[Any, Any]:
-    """Return what version 1 calls value or input, and filter or filters."""
-    return (value if input is None else input), (filter if filters is None else filters)
-
-
 @public("compat.v1.nn.convolution")
 def convolution_v1(
     input: Any,
@@ -464,8 +460,8 @@ def convolution_v1(
     dilations: Any = None,
 ) -> Any:
     """Convolve with filters of [spatial axes…, channels, filters], in 1 to 3 spatial axes."""
-    gaps = dilation_rate if dilations is None else dilations
-    return convolution(input, older(None, None, filter, filters)[1], strides, padding, data_format, gaps)
+    gaps = either(dilations, dilation_rate, "dilations", "dilation_rate")
+    return convolution(input, either(filters, filter, "filters", "filter"), strides, padding, data_format, gaps)
 
 
 @public("compat.v1.nn.conv2d_transpose")
@@ -482,5 +478,5 @@ def conv2d_transpose_v1(
     dilations: Any = None,
 ) -> Any:
     """Return what conv2d's gradient gives for its input."""
-    x, weights = older(value, input, filter, filters)
+    x, weights = either(input, value, "input", "value"), either(filters, filter, "filters", "filter")
     return conv2d_transpose(x, weights, output_shape, strides, padding, data_format, dilations)

@@ -12,13 +12,13 @@ from millstream.api.nn_convolution import (
     LAYOUTS,
     expanded,
     is_first,
-    older,
     padding_attributes,
     spread_values,
     squeezed,
     two,
     two_pads,
 )
+from millstream.api.older_names import either
 from millstream.api.public import public
 from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
@@ -196,7 +196,7 @@ def with_space_to_batch(
     return batch_to_space(op(space_to_batch(x, rates, paddings), n, "VALID"), rates, crops)
 
 
-@public("compat.v1.nn.avg_pool")
+@public("compat.v1.nn.avg_pool", "compat.v1.nn.avg_pool2d")
 def avg_pool_v1(
     value: Any,
     ksize: Any,
@@ -207,7 +207,7 @@ def avg_pool_v1(
     input: Any = None,
 ) -> Any:
     """Return the mean of each window of an image."""
-    return avg_pool2d(older(value, input)[0], ksize, strides, padding, data_format)
+    return avg_pool2d(either(input, value, "input", "value"), ksize, strides, padding, data_format)
 
 
 @public("compat.v1.nn.max_pool")
@@ -221,4 +221,4 @@ def max_pool_v1(
     input: Any = None,
 ) -> Any:
     """Return the largest element of each window of an image."""
-    return max_pool2d(older(value, input)[0], ksize, strides, padding, data_format)
+    return max_pool2d(either(input, value, "input", "value"), ksize, strides, padding, data_format)

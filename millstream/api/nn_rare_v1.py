@@ -7,20 +7,12 @@ from typing import Any
 
 from millstream.api import nn, nn_convolution, nn_losses
 from millstream.api.linalg import matmul
-from millstream.api.nn_convolution import older
+from millstream.api.older_names import either
 from millstream.api.public import public
 from millstream.api.spaces import space_to_batch
-from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.ops.registry import find
-
-
-def _either(first: Any, second: Any, names: str) -> Any:
-    """Return the one of two arguments that is given; both mean the same."""
-    if first is not None and second is not None:
-        raise ValueError(explain(f"Cannot specify both {names}: give one of them."))
-    return second if first is None else first
 
 
 @public("compat.v1.nn.conv1d")
@@ -36,7 +28,7 @@ def conv1d(
     dilations: Any = None,
 ) -> Any:
     """Convolve sequences; see `tf.nn.conv1d`."""
-    x = _either(value, input, "'value' and 'input'")
+    x = either(value, input, "value", "input")
     return nn_convolution.conv1d(x, filters, stride, padding, data_format or "NWC", dilations)
 
 
@@ -53,8 +45,8 @@ def conv2d(
     filters: Any = None,
 ) -> Any:
     """Convolve images; see `tf.nn.conv2d`."""
-    x, weights = older(None, input, filter, filters)
-    return nn_convolution.conv2d(x, weights, 1 if strides is None else strides, padding, data_format, dilations)
+    weights = either(filters, filter, "filters", "filter")
+    return nn_convolution.conv2d(input, weights, 1 if strides is None else strides, padding, data_format, dilations)
 
 
 @public("compat.v1.nn.conv3d")
@@ -69,8 +61,8 @@ def conv3d(
     filters: Any = None,
 ) -> Any:
     """Convolve volumes; see `tf.nn.conv3d`."""
-    x, weights = older(None, input, filter, filters)
-    return nn_convolution.conv3d(x, weights, strides, padding, data_format, dilations)
+    weights = either(filters, filter, "filters", "filter")
+    return nn_convolution.conv3d(input, weights, strides, padding, data_format, dilations)
 
 
 @public("compat.v1.nn.depthwise_conv2d")
@@ -86,7 +78,7 @@ def depthwise_conv2d(
 ) -> Any:
     """Convolve each channel of images by itself; see `tf.nn.depthwise_conv2d`."""
     return nn_convolution.depthwise_conv2d(
-        input, filter, strides, padding, data_format, _either(dilations, rate, "'rate' and 'dilations'")
+        input, filter, strides, padding, data_format, either(dilations, rate, "dilations", "rate")
     )
 
 
@@ -103,7 +95,7 @@ def separable_conv2d(
     dilations: Any = None,
 ) -> Any:
     """Convolve each channel of images by itself, then mix them; see `tf.nn.separable_conv2d`."""
-    rates = _either(dilations, rate, "'rate' and 'dilations'")
+    rates = either(dilations, rate, "dilations", "rate")
     return nn_convolution.separable_conv2d(
         input, depthwise_filter, pointwise_filter, strides, padding, data_format, rates
     )
@@ -114,7 +106,7 @@ def moments(
     x: Any, axes: Any, shift: Any = None, name: str | None = None, keep_dims: Any = None, keepdims: Any = None
 ) -> Any:
     """Return mean and variance; see `tf.nn.moments`."""
-    return nn.moments(x, axes, keepdims=bool(_either(keepdims, keep_dims, "'keep_dims' and 'keepdims'")))
+    return nn.moments(x, axes, keepdims=bool(either(keepdims, keep_dims, "keepdims", "keep_dims")))
 
 
 @public("compat.v1.nn.weighted_moments")
@@ -122,7 +114,7 @@ def weighted_moments(
     x: Any, axes: Any, frequency_weights: Any, name: str | None = None, keep_dims: Any = None, keepdims: Any = None
 ) -> Any:
     """Return weighted mean and variance; see `tf.nn.weighted_moments`."""
-    keep = bool(_either(keepdims, keep_dims, "'keep_dims' and 'keepdims'"))
+    keep = bool(either(keepdims, keep_dims, "keepdims", "keep_dims"))
     return nn.weighted_moments(x, axes, frequency_weights, keepdims=keep)
 
 
@@ -131,7 +123,7 @@ def sufficient_statistics(
     x: Any, axes: Any, shift: Any = None, keep_dims: Any = None, name: str | None = None, keepdims: Any = None
 ) -> Any:
     """Return count, sum and sum of squares; see `tf.nn.sufficient_statistics`."""
-    keep = bool(_either(keepdims, keep_dims, "'keep_dims' and 'keepdims'"))
+    keep = bool(either(keepdims, keep_dims, "keepdims", "keep_dims"))
     return nn.sufficient_statistics(x, axes, shift, keepdims=keep)
 
 
@@ -149,7 +141,7 @@ def softmax_cross_entropy_with_logits_v2(
     labels: Any, logits: Any, axis: Any = None, name: str | None = None, dim: Any = None
 ) -> Any:
     """Return the cross entropy of softmax(logits) and labels; see `tf.nn.softmax_cross_entropy_with_logits`."""
-    chosen = _either(axis, dim, "'axis' and 'dim'")
+    chosen = either(axis, dim, "axis", "dim")
     return nn_losses.softmax_cross_entropy_with_logits(labels, logits, -1 if chosen is None else chosen)
 
 
@@ -171,7 +163,7 @@ def weighted_cross_entropy_with_logits(
 ) -> Any:
     """Return the cross entropy of sigmoid(logits) and labels, the positive ones weighted; see tf.nn."""
     return nn_losses.weighted_cross_entropy_with_logits(
-        _either(labels, targets, "'labels' and 'targets'"), logits, pos_weight
+        either(labels, targets, "labels", "targets"), logits, pos_weight
     )
 
 
@@ -198,6 +190,6 @@ def space_to_batch_v1(
     input: Any, paddings: Any, block_size: Any = None, name: str | None = None, block_shape: Any = None
 ) -> Any:
     """Move blocks of pixels to the batch; see `tf.space_to_batch`."""
-    block = _either(block_size, block_shape, "'block_size' and 'block_shape'")
+    block = either(block_size, block_shape, "block_size", "block_shape")
     shape = to_tensor(block)
     return space_to_batch(input, [block, block] if shape.shape.rank == 0 else block, paddings)

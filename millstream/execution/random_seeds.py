@@ -77,22 +77,22 @@ def drawn_seed() -> int:
         return _seeds.generator.randint(0, LARGEST)
 
 
-def op_seeds(seed: Any) -> tuple[int | None, int | None]:
-    """Return the two seeds of an op whose caller gave `seed`; None, None where any number will do."""
+def op_seeds(op_seed: Any) -> tuple[int | None, int | None]:
+    """Return the two seeds of an op whose caller gave `op_seed`; None, None where any number will do."""
     overall = global_seed()
     if overall is None:
-        if seed is None:
+        if op_seed is None:
             return None, None
-        seeds = DEFAULT_SEED, _number(seed) % LARGEST
+        seeds = DEFAULT_SEED, _number(op_seed) % LARGEST
     else:
-        if seed is None:
+        if op_seed is None:
             graph = current_graph()
             if graph is None:
-                seed = drawn_seed()
+                op_seed = drawn_seed()
             else:
-                seed = _seeds.graph_counts.get(graph, 0)
-                _seeds.graph_counts[graph] = seed + 1
-        seeds = int(overall) % LARGEST, _number(seed) % LARGEST
+                op_seed = _seeds.graph_counts.get(graph, 0)
+                _seeds.graph_counts[graph] = op_seed + 1
+        seeds = int(overall) % LARGEST, _number(op_seed) % LARGEST
     return (0, LARGEST) if seeds == (0, 0) else seeds
 
 

@@ -322,19 +322,23 @@ def linear_cosine_decay(
       ValueError: `global_step` is None.
     """
     _needed(global_step, "linear_cosine_decay")
-
-    def compute() -> Any:
-        cast = _Numbers(learning_rate)
-        steps = cast(decay_steps)
-        step = tf.minimum(cast(global_step), steps)
-        decayed = _under_cosine((steps - step) / steps, step / steps, cast, num_periods, alpha, beta)
-        return tf.multiply(cast.rate, decayed, name=name or "LinearCosineDecay")
-
-    return _now_or_called(compute)
+    numbers = (learning_rate, global_step, decay_steps, num_periods, alpha, beta)
+    return _now_or_called(functools.partial(_under_cosine, *numbers, name or "LinearCosineDecay"))
 
 
-def _under_cosine(linear: Any, passed: Any, cast: _Numbers, num_periods: Any, alpha: Any, beta: Any) -> Any:
-    return (cast(alpha) + linear) * _cosine_of(2.0 * cast(num_periods) * passed, cast) + cast(beta)
+def _under_cosine(
+    learning_rate: Any, global_step: Any, decay_steps: Any, num_periods: Any, alpha: Any, beta: Any, name: str,
+    noise: Callable[[Any, Any, _Numbers], Any] | None = None,
+) -> Any:  # fmt: skip
+    """Return the rate that falls linearly under a cosine; `noise` of the line, the step and the numbers is added to the line."""
+    cast = _Numbers(learning_rate)
+    steps = cast(decay_steps)
+    step = tf.minimum(cast(global_step), steps)
+    linear = (steps - step) / steps
+    if noise is not None:
+        linear = linear + noise(linear, step, cast)
+    wave = _cosine_of(2.0 * cast(num_periods) * (step / steps), cast)
+    return tf.multiply(cast.rate, (cast(alpha) + linear) * wave + cast(beta), name=name)
 
 
 @public("compat.v1.train.noisy_linear_cosine_decay")
@@ -349,35 +353,20 @@ def noisy_linear_cosine_decay(
     beta: Any = 0.001,
     name: str | None = None,
 ) -> Any:
-    """Return what `linear_cosine_decay` does, with noise on the linear part.
+    """Return what `linear_cosine_decay` does, with noise on the linear part; see there for the other arguments.
 
     Args:
-      learning_rate: the first rate.
-      global_step: how many steps were done.
-      decay_steps: how many steps it takes.
       initial_variance: the noise's variance at first.
       variance_decay: the variance is initial_variance / (1 + global_step) ** variance_decay.
-      num_periods: how many periods of the cosine there are.
-      alpha: what is added to the linear part.
-      beta: what is added in the end.
-      name: of the result.
-
-    Returns:
-      A tensor in a graph; else a function without arguments that gives one.
 
     Raises:
       ValueError: `global_step` is None.
     """
     _needed(global_step, "noisy_linear_cosine_decay")
 
-    def compute() -> Any:
-        cast = _Numbers(learning_rate)
-        steps = cast(decay_steps)
-        step = tf.minimum(cast(global_step), steps)
-        linear = (steps - step) / steps
+    def noise(linear: Any, step: Any, cast: _Numbers) -> Any:
         deviation = tf.sqrt(cast(initial_variance) / tf.pow(1.0 + step, cast(variance_decay)))
-        noisy = linear + tf.random.normal(linear.shape, stddev=deviation, dtype=linear.dtype)
-        decayed = _under_cosine(noisy, step / steps, cast, num_periods, alpha, beta)
-        return tf.multiply(cast.rate, decayed, name=name or "NoisyLinearCosineDecay")
+        return tf.random.normal(linear.shape, stddev=deviation, dtype=linear.dtype)
 
-    return _now_or_called(compute)
+    numbers = (learning_rate, global_step, decay_steps, num_periods, alpha, beta)
+    return _now_or_called(functools.partial(_under_cosine, *numbers, name or "NoisyLinearCosineDecay", noise))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from millstream.api.public import public, root
@@ -147,31 +150,70 @@ def compute_weighted_loss(
         return loss
 
 
-def _floats(*named: tuple[str, Any]) -> list[Any]:
-    for name, value in named:
+def _needed(**named: Any) -> None:
+    for name, value in named.items():
         if value is None:
             raise ValueError(explain(f"Argument `{name}` must not be None."))
-    return [tf.cast(value, dtypes.float32) for _, value in named]
+
+
+def _floats(**named: Any) -> list[Any]:
+    _needed(**named)
+    return [tf.cast(value, dtypes.float32) for value in named.values()]
 
 
 def _same_shape(first: Any, second: Any) -> None:
     first.shape.assert_is_compatible_with(second.shape)
 
 
-@public("compat.v1.losses.absolute_difference")
-def absolute_difference(
-    labels: Any,
-    predictions: Any,
-    weights: Any = 1.0,
-    scope: str | None = None,
-    loss_collection: Any = GraphKeys.LOSSES,
-    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
-) -> Any:
+def _parameter(name: str, default: Any, annotation: str) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=annotation)
+
+
+_WEIGHTS = _parameter("weights", 1.0, "Any")
+_REST = (
+    _parameter("scope", None, "str | None"),
+    _parameter("loss_collection", GraphKeys.LOSSES, "Any"),
+    _parameter("reduction", Reduction.SUM_BY_NONZERO_WEIGHTS, "str"),
+)
+
+
+def _weighted(title: str, floats: bool = True) -> Callable[[Any], Any]:
+    """Publish a formula of labels, predictions and options: with weights, a scope, a collection and a reduction besides.
+
+    It is given both as float32, or, without `floats`, predictions as they are and labels in their element type.
+    """
+
+    def declare(formula: Any) -> Any:
+        first, second, *options = inspect.signature(formula).parameters.values()
+        signature = inspect.Signature([first, second, _WEIGHTS, *options, *_REST], return_annotation="Any")
+
+        @functools.wraps(formula)
+        def loss(*args: Any, **kwargs: Any) -> Any:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            values = bound.arguments
+            labels, predictions, weights = values[first.name], values[second.name], values["weights"]
+            if floats:
+                labels, predictions = _floats(**{first.name: labels, second.name: predictions})
+            else:
+                _needed(**{first.name: labels, second.name: predictions})
+            with name_scope(values["scope"], title, (predictions, labels, weights)) as inner:
+                given = tf.convert_to_tensor(predictions)
+                wanted = tf.cast(labels, given.dtype)
+                _same_shape(given, wanted)
+                losses = formula(wanted, given, *(values[option.name] for option in options))
+                return compute_weighted_loss(losses, weights, inner, values["loss_collection"], values["reduction"])
+
+        loss.__signature__ = signature  # type: ignore[attr-defined]
+        return public(f"compat.v1.losses.{formula.__name__}")(loss)
+
+    return declare
+
+
+@_weighted("absolute_difference")
+def absolute_difference(labels: Any, predictions: Any) -> Any:
     """Return |predictions - labels|, weighted and reduced as `compute_weighted_loss` says."""
-    wanted, given = _floats(("labels", labels), ("predictions", predictions))
-    with name_scope(scope, "absolute_difference", (given, wanted, weights)) as inner:
-        _same_shape(given, wanted)
-        return compute_weighted_loss(tf.abs(given - wanted), weights, inner, loss_collection, reduction)
+    return tf.abs(predictions - labels)
 
 
 @public("compat.v1.losses.cosine_distance")
@@ -195,68 +237,33 @@ def cosine_distance(
     axis = dim if axis is None else axis
     if axis is None:
         raise ValueError(explain("You must specify argument `axis`."))
-    wanted, given = _floats(("labels", labels), ("predictions", predictions))
+    wanted, given = _floats(labels=labels, predictions=predictions)
     with name_scope(scope, "cosine_distance_loss", (given, wanted, weights)) as inner:
         _same_shape(given, wanted)
         losses = 1 - tf.reduce_sum(given * wanted, axis=(axis,), keepdims=True)
         return compute_weighted_loss(losses, weights, inner, loss_collection, reduction)
 
 
-@public("compat.v1.losses.hinge_loss")
-def hinge_loss(
-    labels: Any,
-    logits: Any,
-    weights: Any = 1.0,
-    scope: str | None = None,
-    loss_collection: Any = GraphKeys.LOSSES,
-    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
-) -> Any:
+@_weighted("hinge_loss")
+def hinge_loss(labels: Any, logits: Any) -> Any:
     """Return max(0, 1 - (2 labels - 1) logits), of labels 0 and 1; see `compute_weighted_loss`."""
-    wanted, given = _floats(("labels", labels), ("logits", logits))
-    with name_scope(scope, "hinge_loss", (given, wanted, weights)) as inner:
-        _same_shape(given, wanted)
-        ones = tf.ones_like(wanted)
-        losses = tf.nn.relu(ones - (2 * wanted - ones) * given)
-        return compute_weighted_loss(losses, weights, inner, loss_collection, reduction)
+    ones = tf.ones_like(labels)
+    return tf.nn.relu(ones - (2 * labels - ones) * logits)
 
 
-@public("compat.v1.losses.huber_loss")
-def huber_loss(
-    labels: Any,
-    predictions: Any,
-    weights: Any = 1.0,
-    delta: float = 1.0,
-    scope: str | None = None,
-    loss_collection: Any = GraphKeys.LOSSES,
-    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
-) -> Any:
+@_weighted("huber_loss")
+def huber_loss(labels: Any, predictions: Any, delta: float = 1.0) -> Any:
     """Return half the squared error up to `delta`, and a line beyond it; see `compute_weighted_loss`."""
-    wanted, given = _floats(("labels", labels), ("predictions", predictions))
-    with name_scope(scope, "huber_loss", (given, wanted, weights)) as inner:
-        _same_shape(given, wanted)
-        error = tf.abs(given - wanted)
-        near = tf.minimum(error, delta)
-        losses = tf.convert_to_tensor(0.5, near.dtype) * near * near + delta * (error - near)
-        return compute_weighted_loss(losses, weights, inner, loss_collection, reduction)
+    error = tf.abs(predictions - labels)
+    near = tf.minimum(error, delta)
+    return tf.convert_to_tensor(0.5, near.dtype) * near * near + delta * (error - near)
 
 
-@public("compat.v1.losses.log_loss")
-def log_loss(
-    labels: Any,
-    predictions: Any,
-    weights: Any = 1.0,
-    epsilon: float = 1e-7,
-    scope: str | None = None,
-    loss_collection: Any = GraphKeys.LOSSES,
-    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
-) -> Any:
+@_weighted("log_loss")
+def log_loss(labels: Any, predictions: Any, epsilon: float = 1e-7) -> Any:
     """Return -labels log(predictions) - (1 - labels) log(1 - predictions), away from log 0 by `epsilon`; see
     `compute_weighted_loss`."""
-    wanted, given = _floats(("labels", labels), ("predictions", predictions))
-    with name_scope(scope, "log_loss", (given, wanted, weights)) as inner:
-        _same_shape(given, wanted)
-        losses = -wanted * tf.math.log(given + epsilon) - (1 - wanted) * tf.math.log(1 - given + epsilon)
-        return compute_weighted_loss(losses, weights, inner, loss_collection, reduction)
+    return -labels * tf.math.log(predictions + epsilon) - (1 - labels) * tf.math.log(1 - predictions + epsilon)
 
 
 @public("compat.v1.losses.mean_pairwise_squared_error")
@@ -276,7 +283,7 @@ def mean_pairwise_squared_error(
       scope: put before names.
       loss_collection: where the result goes in a graph; None: nowhere.
     """
-    wanted, given = _floats(("labels", labels), ("predictions", predictions))
+    wanted, given = _floats(labels=labels, predictions=predictions)
     with name_scope(scope, "mean_pairwise_squared_error", (given, wanted, weights)):
         factors = tf.cast(weights, dtypes.float32)
         _same_shape(given, wanted)
@@ -295,73 +302,32 @@ def mean_pairwise_squared_error(
         return mean
 
 
-@public("compat.v1.losses.mean_squared_error")
-def mean_squared_error(
-    labels: Any,
-    predictions: Any,
-    weights: Any = 1.0,
-    scope: str | None = None,
-    loss_collection: Any = GraphKeys.LOSSES,
-    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
-) -> Any:
+@_weighted("mean_squared_error")
+def mean_squared_error(labels: Any, predictions: Any) -> Any:
     """Return (predictions - labels)², weighted and reduced as `compute_weighted_loss` says."""
-    wanted, given = _floats(("labels", labels), ("predictions", predictions))
-    with name_scope(scope, "mean_squared_error", (given, wanted, weights)) as inner:
-        _same_shape(given, wanted)
-        losses = tf.math.squared_difference(given, wanted)
-        return compute_weighted_loss(losses, weights, inner, loss_collection, reduction)
+    return tf.math.squared_difference(predictions, labels)
 
 
-@public("compat.v1.losses.sigmoid_cross_entropy")
-def sigmoid_cross_entropy(
-    multi_class_labels: Any,
-    logits: Any,
-    weights: Any = 1.0,
-    label_smoothing: float = 0,
-    scope: str | None = None,
-    loss_collection: Any = GraphKeys.LOSSES,
-    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
-) -> Any:
+@_weighted("sigmoid_cross_entropy_loss", floats=False)
+def sigmoid_cross_entropy(multi_class_labels: Any, logits: Any, label_smoothing: float = 0) -> Any:
     """Return the cross entropy of each label by itself, with labels moved by `label_smoothing` towards 1/2; see
     `compute_weighted_loss`."""
-    for name, value in (("multi_class_labels", multi_class_labels), ("logits", logits)):
-        if value is None:
-            raise ValueError(explain(f"Argument `{name}` must not be None."))
-    with name_scope(scope, "sigmoid_cross_entropy_loss", (logits, multi_class_labels, weights)) as inner:
-        given = tf.convert_to_tensor(logits)
-        wanted = tf.cast(multi_class_labels, given.dtype)
-        _same_shape(given, wanted)
-        if label_smoothing > 0:
-            wanted = wanted * (1 - label_smoothing) + 0.5 * label_smoothing
-        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=wanted, logits=given, name="xentropy")
-        return compute_weighted_loss(losses, weights, inner, loss_collection, reduction)
+    labels = multi_class_labels
+    if label_smoothing > 0:
+        labels = labels * (1 - label_smoothing) + 0.5 * label_smoothing
+    return tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits, name="xentropy")
 
 
-@public("compat.v1.losses.softmax_cross_entropy")
-def softmax_cross_entropy(
-    onehot_labels: Any,
-    logits: Any,
-    weights: Any = 1.0,
-    label_smoothing: float = 0,
-    scope: str | None = None,
-    loss_collection: Any = GraphKeys.LOSSES,
-    reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
-) -> Any:
+@_weighted("softmax_cross_entropy_loss", floats=False)
+def softmax_cross_entropy(onehot_labels: Any, logits: Any, label_smoothing: float = 0) -> Any:
     """Return the cross entropy of classes, with labels moved by `label_smoothing` towards even ones; see
     `compute_weighted_loss`."""
-    for name, value in (("onehot_labels", onehot_labels), ("logits", logits)):
-        if value is None:
-            raise ValueError(explain(f"Argument `{name}` must not be None."))
-    with name_scope(scope, "softmax_cross_entropy_loss", (logits, onehot_labels, weights)) as inner:
-        given = tf.convert_to_tensor(logits)
-        wanted = tf.cast(onehot_labels, given.dtype)
-        _same_shape(given, wanted)
-        if label_smoothing > 0:
-            classes = tf.cast(tf.shape(wanted)[-1], given.dtype)
-            wanted = wanted * (1.0 - label_smoothing) + label_smoothing / classes
-        wanted = tf.stop_gradient(wanted, name="labels_stop_gradient")
-        losses = tf.nn.softmax_cross_entropy_with_logits(labels=wanted, logits=given, name="xentropy")
-        return compute_weighted_loss(losses, weights, inner, loss_collection, reduction)
+    labels = onehot_labels
+    if label_smoothing > 0:
+        classes = tf.cast(tf.shape(labels)[-1], logits.dtype)
+        labels = labels * (1.0 - label_smoothing) + label_smoothing / classes
+    labels = tf.stop_gradient(labels, name="labels_stop_gradient")
+    return tf.nn.softmax_cross_entropy_with_logits(labels=labels, logits=logits, name="xentropy")
 
 
 @public("compat.v1.losses.sparse_softmax_cross_entropy")
@@ -374,9 +340,7 @@ def sparse_softmax_cross_entropy(
     reduction: str = Reduction.SUM_BY_NONZERO_WEIGHTS,
 ) -> Any:
     """Return the cross entropy of classes that are given by their numbers; see `compute_weighted_loss`."""
-    for name, value in (("labels", labels), ("logits", logits)):
-        if value is None:
-            raise ValueError(explain(f"Argument `{name}` must not be None."))
+    _needed(labels=labels, logits=logits)
     with name_scope(scope, "sparse_softmax_cross_entropy_loss", (logits, labels, weights)) as inner:
         wanted, given = squeezed(labels, logits, 1)
         factors = weights if isinstance(weights, float) else fitted(weights, wanted)

@@ -58,40 +58,32 @@ def _running(kind: str, labels: Any, ids: Any, k: int | None, class_id: int | No
         return tf.convert_to_tensor(variable), added(variable, total, "update")
 
 
-def _top(
-    kind: str,
-    wrong: str,
-    labels: Any,
-    ids: Any,
-    k: int | None,
-    class_id: int | None,
-    weights: Any,
-    where: Any,
-    name: Any,
-) -> Metric:
-    refuse_at_once(f"{kind}_at_top_k")
-    with name_scope(name, _name(kind, k, class_id), (ids, labels, weights)) as scope:
-        ids = tf.cast(ids, dtypes.int64)
-        labels = _with_last_axis(labels, ids)
-        right = _running("true_positive", labels, ids, k, class_id, weights)
-        false = _running(wrong, labels, ids, k, class_id, weights)
-        value = tf.divide(right[0], tf.add(right[0], false[0]), name=scope)
-        update = tf.divide(right[1], tf.add(right[1], false[1]), name="update")
-        return collected(value, update, *where)
+def _at_top_k(kind: str, wrong: str, says: str) -> Any:
+    """Publish right / (right + wrong) of the predicted classes of each row."""
+    full = f"{kind}_at_top_k"
 
+    def ratio(
+        labels: Any,
+        predictions_idx: Any,
+        k: int | None = None,
+        class_id: int | None = None,
+        weights: Any = None,
+        metrics_collections: Any = None,
+        updates_collections: Any = None,
+        name: str | None = None,
+    ) -> Metric:
+        refuse_at_once(full)
+        with name_scope(name, _name(kind, k, class_id), (predictions_idx, labels, weights)) as scope:
+            ids = tf.cast(predictions_idx, dtypes.int64)
+            labels = _with_last_axis(labels, ids)
+            right = _running("true_positive", labels, ids, k, class_id, weights)
+            false = _running(wrong, labels, ids, k, class_id, weights)
+            value = tf.divide(right[0], tf.add(right[0], false[0]), name=scope)
+            update = tf.divide(right[1], tf.add(right[1], false[1]), name="update")
+            return collected(value, update, metrics_collections, updates_collections)
 
-@public("compat.v1.metrics.recall_at_top_k")
-def recall_at_top_k(
-    labels: Any,
-    predictions_idx: Any,
-    k: int | None = None,
-    class_id: int | None = None,
-    weights: Any = None,
-    metrics_collections: Any = None,
-    updates_collections: Any = None,
-    name: str | None = None,
-) -> Metric:
-    """Return which part of the labels so far is among the predicted classes.
+    ratio.__name__ = ratio.__qualname__ = full
+    ratio.__doc__ = f"""Return which part of {says}.
 
     Args:
       labels: class numbers, dense or sparse; their last axis is the labels of one row.
@@ -109,79 +101,49 @@ def recall_at_top_k(
     Raises:
       RuntimeError: outside of graphs.
     """
-    where = (metrics_collections, updates_collections)
-    return _top("recall", "false_negative", labels, predictions_idx, k, class_id, weights, where, name)
+    return public(f"compat.v1.metrics.{full}")(ratio)
 
 
-@public("compat.v1.metrics.precision_at_top_k")
-def precision_at_top_k(
-    labels: Any,
-    predictions_idx: Any,
-    k: int | None = None,
-    class_id: int | None = None,
-    weights: Any = None,
-    metrics_collections: Any = None,
-    updates_collections: Any = None,
-    name: str | None = None,
-) -> Metric:
-    """Return which part of the predicted classes so far is among the labels; see `recall_at_top_k`."""
-    where = (metrics_collections, updates_collections)
-    return _top("precision", "false_positive", labels, predictions_idx, k, class_id, weights, where, name)
+_BY_CLASSES = {
+    "recall": _at_top_k("recall", "false_negative", "the labels so far is among the predicted classes"),
+    "precision": _at_top_k("precision", "false_positive", "the predicted classes so far is among the labels"),
+}
 
 
 def _best(predictions: Any, k: int) -> Any:
     return tf.math.top_k(predictions, k)[1]
 
 
-@public("compat.v1.metrics.recall_at_k")
-def recall_at_k(
-    labels: Any,
-    predictions: Any,
-    k: int,
-    class_id: int | None = None,
-    weights: Any = None,
-    metrics_collections: Any = None,
-    updates_collections: Any = None,
-    name: str | None = None,
-) -> Metric:
-    """Return which part of the labels so far is among the k classes of the largest predictions; see `recall_at_top_k`."""
-    refuse_at_once("recall_at_k")
-    with name_scope(name, _name("recall", k, class_id), (predictions, labels, weights)) as scope:
-        best = _best(predictions, k)
-        return recall_at_top_k(labels, best, k, class_id, weights, metrics_collections, updates_collections, scope)
+def _at_k(kind: str, says: str, *names: str) -> None:
+    """Publish a metric of the k best classes by their predictions, under some names."""
+
+    def ratio(
+        labels: Any,
+        predictions: Any,
+        k: int,
+        class_id: int | None = None,
+        weights: Any = None,
+        metrics_collections: Any = None,
+        updates_collections: Any = None,
+        name: str | None = None,
+    ) -> Metric:
+        refuse_at_once(names[-1])
+        with name_scope(name, _name(kind, k, class_id), (predictions, labels, weights)) as scope:
+            where = (metrics_collections, updates_collections)
+            return _BY_CLASSES[kind](labels, _best(predictions, k), k, class_id, weights, *where, scope)  # type: ignore[no-any-return]
+
+    ratio.__name__ = ratio.__qualname__ = names[0]
+    ratio.__doc__ = f"Return which part of {says}; see `{kind}_at_top_k`."
+    public(*(f"compat.v1.metrics.{name}" for name in names))(ratio)
 
 
-@public("compat.v1.metrics.precision_at_k")
-def precision_at_k(
-    labels: Any,
-    predictions: Any,
-    k: int,
-    class_id: int | None = None,
-    weights: Any = None,
-    metrics_collections: Any = None,
-    updates_collections: Any = None,
-    name: str | None = None,
-) -> Metric:
-    """Return which part of the k classes of the largest predictions so far is among the labels; see `recall_at_top_k`."""
-    refuse_at_once("sparse_precision_at_k")
-    with name_scope(name, _name("precision", k, class_id), (predictions, labels, weights)) as scope:
-        best = _best(predictions, k)
-        return precision_at_top_k(labels, best, k, class_id, weights, metrics_collections, updates_collections, scope)
-
-
-@public("compat.v1.metrics.sparse_precision_at_k")
-def sparse_precision_at_k(
-    labels: Any,
-    predictions: Any,
-    k: int,
-    class_id: int | None = None,
-    weights: Any = None,
-    metrics_collections: Any = None,
-    updates_collections: Any = None,
-    name: str | None = None,
-) -> Metric:
-    """Return `tf.compat.v1.metrics.precision_at_k` of the same arguments: an older name of it."""
-    return precision_at_k(labels, predictions, k, class_id, weights, metrics_collections, updates_collections, name)
+_at_k("recall", "the labels so far is among the k classes of the largest predictions", "recall_at_k")
+_at_k(
+    "precision",
+    "the k classes of the largest predictions so far is among the labels",
+    "precision_at_k",
+    "sparse_precision_at_k",
+)
 
 
 def _tiled(labels: Any, k: int) -> Any:
@@ -200,7 +162,7 @@ def _label_count(labels: Any, k: int) -> Any:
     return tf.fill(shape[:-1], tf.minimum(shape[-1], k))
 
 
-@public("compat.v1.metrics.average_precision_at_k")
+@public("compat.v1.metrics.average_precision_at_k", "compat.v1.metrics.sparse_average_precision_at_k")
 def average_precision_at_k(
     labels: Any,
     predictions: Any,
@@ -233,17 +195,3 @@ def average_precision_at_k(
         value = tf.math.divide_no_nan(total, tf.maximum(most, 0), name="mean")
         update = tf.math.divide_no_nan(update_total, tf.maximum(update_most, 0), name=scope)
         return collected(value, update, metrics_collections, updates_collections)
-
-
-@public("compat.v1.metrics.sparse_average_precision_at_k")
-def sparse_average_precision_at_k(
-    labels: Any,
-    predictions: Any,
-    k: int,
-    weights: Any = None,
-    metrics_collections: Any = None,
-    updates_collections: Any = None,
-    name: str | None = None,
-) -> Metric:
-    """Return `tf.compat.v1.metrics.average_precision_at_k` of the same arguments: an older name of it."""
-    return average_precision_at_k(labels, predictions, k, weights, metrics_collections, updates_collections, name)

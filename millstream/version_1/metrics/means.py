@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from millstream.api.public import public, root
@@ -118,52 +119,42 @@ def percentage_below(
     return _running(below, weights, (metrics_collections, updates_collections), name or "percentage_below_threshold")
 
 
-@public("compat.v1.metrics.accuracy")
-def accuracy(
-    labels: Any,
-    predictions: Any,
-    weights: Any = None,
-    metrics_collections: Any = None,
-    updates_collections: Any = None,
-    name: str | None = None,
-) -> Metric:
-    """Return which part of all predictions so far equals the labels; see `mean`."""
-    refuse_at_once("accuracy")
-    predictions, labels, weights = beside(predictions, labels, weights)
-    right = as_floats(tf.equal(tf.cast(predictions, labels.dtype), labels))
-    return _running(right, weights, (metrics_collections, updates_collections), name or "accuracy")
+def _mean_beside(kind: str, says: str, measure: Callable[[Any, Any], Any]) -> Any:
+    """Publish the mean of what `measure` gives for predictions and labels."""
+
+    def metric(
+        labels: Any,
+        predictions: Any,
+        weights: Any = None,
+        metrics_collections: Any = None,
+        updates_collections: Any = None,
+        name: str | None = None,
+    ) -> Metric:
+        refuse_at_once(kind)
+        predictions, labels, weights = beside(predictions, labels, weights)
+        where = (metrics_collections, updates_collections)
+        return _running(measure(predictions, labels), weights, where, name or kind)
+
+    metric.__name__ = metric.__qualname__ = kind
+    metric.__doc__ = f"Return {says} so far; see `mean`."
+    return public(f"compat.v1.metrics.{kind}")(metric)
 
 
-@public("compat.v1.metrics.mean_absolute_error")
-def mean_absolute_error(
-    labels: Any,
-    predictions: Any,
-    weights: Any = None,
-    metrics_collections: Any = None,
-    updates_collections: Any = None,
-    name: str | None = None,
-) -> Metric:
-    """Return the mean of |predictions - labels| so far; see `mean`."""
-    refuse_at_once("mean_absolute_error")
-    predictions, labels, weights = beside(predictions, labels, weights)
-    errors = tf.abs(predictions - labels)
-    return _running(errors, weights, (metrics_collections, updates_collections), name or "mean_absolute_error")
-
-
-@public("compat.v1.metrics.mean_squared_error")
-def mean_squared_error(
-    labels: Any,
-    predictions: Any,
-    weights: Any = None,
-    metrics_collections: Any = None,
-    updates_collections: Any = None,
-    name: str | None = None,
-) -> Metric:
-    """Return the mean of (predictions - labels)² so far; see `mean`."""
-    refuse_at_once("mean_squared_error")
-    predictions, labels, weights = beside(predictions, labels, weights)
-    errors = tf.math.squared_difference(labels, predictions)
-    return _running(errors, weights, (metrics_collections, updates_collections), name or "mean_squared_error")
+_mean_beside(
+    "accuracy",
+    "which part of all predictions equals the labels",
+    lambda predictions, labels: as_floats(tf.equal(tf.cast(predictions, labels.dtype), labels)),
+)
+_mean_beside(
+    "mean_absolute_error",
+    "the mean of |predictions - labels|",
+    lambda predictions, labels: tf.abs(predictions - labels),
+)
+mean_squared_error = _mean_beside(
+    "mean_squared_error",
+    "the mean of (predictions - labels)²",
+    lambda predictions, labels: tf.math.squared_difference(labels, predictions),
+)
 
 
 @public("compat.v1.metrics.root_mean_squared_error")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -309,6 +310,21 @@ def _shuffling_queue(
     return make, summary
 
 
+def _keeping_all(name: str, maybe: Any, says: str) -> None:
+    """Publish what `maybe` does where every tensor is kept: without its parameter `keep_input`."""
+    signature = inspect.signature(maybe)
+    signature = signature.replace(parameters=[p for p in signature.parameters.values() if p.name != "keep_input"])
+
+    def batches(*args: Any, **kwargs: Any) -> Any:
+        given = signature.bind(*args, **kwargs).arguments
+        return maybe(**{**given, "name": given.get("name") or name}, keep_input=True)
+
+    batches.__name__ = batches.__qualname__ = name
+    batches.__doc__ = says
+    batches.__signature__ = signature  # type: ignore[attr-defined]
+    public(f"compat.v1.train.{name}")(batches)
+
+
 @public("compat.v1.train.maybe_batch")
 def maybe_batch(
     tensors: Any,
@@ -331,19 +347,9 @@ def maybe_batch(
     )  # fmt: skip
 
 
-@public("compat.v1.train.batch")
-def batch(
-    tensors: Any,
-    batch_size: Any,
-    num_threads: int = 1,
-    capacity: int = 32,
-    enqueue_many: bool = False,
-    shapes: Any = None,
-    dynamic_pad: bool = False,
-    allow_smaller_final_batch: bool = False,
-    shared_name: str | None = None,
-    name: str | None = None,
-) -> Any:
+_keeping_all(
+    "batch",
+    maybe_batch,
     """Return batches of what tensors are at each run, by way of a queue that threads fill.
 
     Args:
@@ -364,11 +370,8 @@ def batch(
     Raises:
       RuntimeError: ops run at once.
       ValueError: there are no tensors, or their shapes are not known.
-    """
-    return maybe_batch(
-        tensors, True, batch_size, num_threads, capacity, enqueue_many, shapes, dynamic_pad, allow_smaller_final_batch,
-        shared_name, name or "batch",
-    )  # fmt: skip
+    """,
+)
 
 
 @public("compat.v1.train.maybe_batch_join")
@@ -392,23 +395,11 @@ def maybe_batch_join(
     )  # fmt: skip
 
 
-@public("compat.v1.train.batch_join")
-def batch_join(
-    tensors_list: Sequence[Any],
-    batch_size: Any,
-    capacity: int = 32,
-    enqueue_many: bool = False,
-    shapes: Any = None,
-    dynamic_pad: bool = False,
-    allow_smaller_final_batch: bool = False,
-    shared_name: str | None = None,
-    name: str | None = None,
-) -> Any:
-    """Return what `batch` does, from several lists of tensors, each of which has a thread."""
-    return maybe_batch_join(
-        tensors_list, True, batch_size, capacity, enqueue_many, shapes, dynamic_pad, allow_smaller_final_batch,
-        shared_name, name or "batch_join",
-    )  # fmt: skip
+_keeping_all(
+    "batch_join",
+    maybe_batch_join,
+    "Return what `batch` does, from several lists of tensors, each of which has a thread.",
+)
 
 
 @public("compat.v1.train.maybe_shuffle_batch")
@@ -434,25 +425,11 @@ def maybe_shuffle_batch(
     )  # fmt: skip
 
 
-@public("compat.v1.train.shuffle_batch")
-def shuffle_batch(
-    tensors: Any,
-    batch_size: Any,
-    capacity: int,
-    min_after_dequeue: int,
-    num_threads: int = 1,
-    seed: int | None = None,
-    enqueue_many: bool = False,
-    shapes: Any = None,
-    allow_smaller_final_batch: bool = False,
-    shared_name: str | None = None,
-    name: str | None = None,
-) -> Any:
-    """Return batches drawn from a queue that keeps at least `min_after_dequeue` elements to draw from; see `batch`."""
-    return maybe_shuffle_batch(
-        tensors, batch_size, capacity, min_after_dequeue, True, num_threads, seed, enqueue_many, shapes,
-        allow_smaller_final_batch, shared_name, name or "shuffle_batch",
-    )  # fmt: skip
+_keeping_all(
+    "shuffle_batch",
+    maybe_shuffle_batch,
+    "Return batches drawn from a queue that keeps at least `min_after_dequeue` elements to draw from; see `batch`.",
+)
 
 
 @public("compat.v1.train.maybe_shuffle_batch_join")
@@ -477,21 +454,8 @@ def maybe_shuffle_batch_join(
     )  # fmt: skip
 
 
-@public("compat.v1.train.shuffle_batch_join")
-def shuffle_batch_join(
-    tensors_list: Sequence[Any],
-    batch_size: Any,
-    capacity: int,
-    min_after_dequeue: int,
-    seed: int | None = None,
-    enqueue_many: bool = False,
-    shapes: Any = None,
-    allow_smaller_final_batch: bool = False,
-    shared_name: str | None = None,
-    name: str | None = None,
-) -> Any:
-    """Return what `shuffle_batch` does, from several lists of tensors, each of which has a thread."""
-    return maybe_shuffle_batch_join(
-        tensors_list, batch_size, capacity, min_after_dequeue, True, seed, enqueue_many, shapes,
-        allow_smaller_final_batch, shared_name, name or "shuffle_batch_join",
-    )  # fmt: skip
+_keeping_all(
+    "shuffle_batch_join",
+    maybe_shuffle_batch_join,
+    "Return what `shuffle_batch` does, from several lists of tensors, each of which has a thread.",
+)
