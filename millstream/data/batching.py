@@ -22,15 +22,17 @@ from millstream.data.leaves import (
     stack,
     stack_ragged,
 )
-from millstream.data.methods import DatasetMethods, positive, whole
+from millstream.data.methods import DatasetMethods, whole
 from millstream.data.native import NativeReader, following, handle_of, is_stackable
 from millstream.data.sources import SliceReader
 from millstream.data.stage import (
     AUTOTUNE,
+    CALLS,
     INFINITE,
     UNKNOWN,
     Counting,
     Element,
+    Limit,
     Reader,
     Run,
     Stage,
@@ -43,13 +45,14 @@ from millstream.execution.static_value import shape_from_tensor
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import EagerTensor, eager_constant
 
-NOT_POSITIVE = "Batch size must be greater than zero."
+BATCH_SIZE = Limit(1, "Batch size must be greater than zero.")
 
 
 class Batch(Stage):
     """`size` elements as one."""
 
     name = "Batch"
+    limits = {"size": BATCH_SIZE, "calls": CALLS}
 
     def __init__(self, before: Stage, spec: Any, size: Any, drop: bool, values: dict[str, Any] | None = None) -> None:
         super().__init__(spec, [before], {"size": size, **(values or {})})
@@ -68,11 +71,7 @@ class Batch(Stage):
         )
 
     def reader(self, run: Run) -> Reader:
-        before = self.input.reader(run)
-        size = self.number("size")
-        if size <= 0:
-            raise refused(NOT_POSITIVE)
-        return self._reader(before, size, run)
+        return self._reader(self.input.reader(run), self.number("size"), run)
 
     def _reader(self, before: Reader, size: int, run: Run) -> Reader:
         if type(self) is not Batch or not is_stackable(self.input.spec):
@@ -259,13 +258,14 @@ class Rebatch(Stage):
     """The rows of batches in batches of other sizes, which take turns."""
 
     name = "Rebatch"
+    limits = {"sizes": BATCH_SIZE}
 
     def __init__(self, before: Stage, spec: Any, sizes: list[Any], drop: bool) -> None:
         super().__init__(spec, [before], {"sizes": sizes})
         self.drop = drop
 
     def reader(self, run: Run) -> Reader:
-        sizes = [int(s) if isinstance(s, int) else int(s.numpy()) for s in self.values["sizes"]]
+        sizes = [self._number("sizes", s) for s in self.values["sizes"]]
         rows = Unbatch(self.input)
         before = rows.reader(run)
         if is_stackable(self.input.spec):
@@ -320,10 +320,8 @@ class BatchingMethods(DatasetMethods):
         >>> [b.tolist() for b in tf.data.Dataset.range(5).batch(2).as_numpy_iterator()]
         [[0, 1], [2, 3], [4]]
         """
-        size = positive(batch_size, NOT_POSITIVE)
-        calls = None if num_parallel_calls is None else whole(num_parallel_calls)
-        if isinstance(calls, int) and calls < 1 and calls != AUTOTUNE:
-            raise refused("num_parallel_calls must be greater than zero.")
+        size = whole(batch_size, BATCH_SIZE)
+        calls = None if num_parallel_calls is None else whole(num_parallel_calls, CALLS)
         drop = bool(drop_remainder)
         spec = nest.map_structure(lambda s: batched_spec(s, _lead(size, drop)), self._stage.spec)
         stage = Batch(self._stage, spec, size, drop, {} if calls is None else {"calls": calls})
@@ -355,7 +353,7 @@ class BatchingMethods(DatasetMethods):
         >>> [b.tolist() for b in rows.as_numpy_iterator()]
         [[[1, 0], [2, 2]], [[3, 3, 3]]]
         """
-        size = positive(batch_size, NOT_POSITIVE)
+        size = whole(batch_size, BATCH_SIZE)
         spec = self._stage.spec
         specs: list[Any] = leaf_specs(spec)
         for s in specs:
@@ -391,7 +389,7 @@ class BatchingMethods(DatasetMethods):
         >>> next(iter(rows)).to_list()
         [[1], [2, 2], [3, 3, 3]]
         """
-        size, drop = positive(batch_size, NOT_POSITIVE), bool(drop_remainder)
+        size, drop = whole(batch_size, BATCH_SIZE), bool(drop_remainder)
         lead = _lead(size, drop)
 
         def joined(spec: Any) -> Any:
@@ -430,7 +428,7 @@ class BatchingMethods(DatasetMethods):
         )
         sizes = [-1 if n is None else n for n in shape.as_list()]
         out = SparseTensorSpec(TensorShape([None]).concatenate(shape), spec.dtype)
-        size = positive(batch_size, NOT_POSITIVE)
+        size = whole(batch_size, BATCH_SIZE)
         return self._then(SparseBatch(self._stage, out, size, False, {"row_shape": to_tensor(sizes, dtypes.int64)}))
 
     def unbatch(self, name: str | None = None) -> Any:
@@ -461,7 +459,7 @@ class BatchingMethods(DatasetMethods):
         many = isinstance(batch_size, (list, tuple)) or (not isinstance(batch_size, int) and np.ndim(batch_size) > 0)
         if many and (np.ndim(batch_size) > 1 or len(batch_size) == 0):
             raise ValueError(f"Invalid `batch_sizes`: {batch_size}. Give a whole number, or a vector of at least one.")
-        sizes = [positive(s, NOT_POSITIVE) for s in (list(np.asarray(batch_size)) if many else [batch_size])]
+        sizes = [whole(s, BATCH_SIZE) for s in (list(np.asarray(batch_size)) if many else [batch_size])]
         rows = nest.map_structure(row_spec, self._stage.spec)
         lead = _rebatched_lead(self._stage.spec, sizes, drop)
         return self._then(Rebatch(self._stage, nest.map_structure(lambda s: batched_spec(s, lead), rows), sizes, drop))

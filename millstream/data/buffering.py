@@ -9,7 +9,7 @@ from millstream import _runtime as runtime
 from millstream.base import errors
 from millstream.data.methods import DatasetMethods, whole
 from millstream.data.native import NativeReader, Turns, TurnsReader, following
-from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage, refused
+from millstream.data.stage import AUTOTUNE, Element, Limit, Reader, Run, Stage
 from millstream.data.storage import ElementWriter, read_elements
 from millstream.execution.symbolic import SymbolicTensor
 
@@ -21,6 +21,7 @@ class Prefetch(Stage):
     """Elements made ahead in a thread."""
 
     name = "Prefetch"
+    limits = {"buffer": Limit(0, "buffer_size must be >= 0 or set buffer_size to be -1 for auto-tuning", AUTOTUNE)}
 
     def __init__(self, before: Stage, buffer: Any) -> None:
         super().__init__(before.spec, [before], {"buffer": buffer})
@@ -162,9 +163,7 @@ class BufferingMethods(DatasetMethods):
         >>> list(tf.data.Dataset.range(3).prefetch(2).as_numpy_iterator())
         [0, 1, 2]
         """
-        size = whole(AUTOTUNE if buffer_size is None else buffer_size)
-        if isinstance(size, int) and size < AUTOTUNE:
-            raise refused("buffer_size must be >= 0 or set buffer_size to be -1 for auto-tuning")
+        size = whole(AUTOTUNE if buffer_size is None else buffer_size, Prefetch.limits["buffer"])
         return self._then(Prefetch(self._stage, size))
 
     def cache(self, filename: Any = "", name: str | None = None) -> Any:

@@ -11,7 +11,7 @@ from millstream.base import errors
 from millstream.data.methods import DatasetMethods, whole
 from millstream.data.native import NestedReader
 from millstream.data.nesting import DatasetSpec
-from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage, is_ordered, refused
+from millstream.data.stage import AUTOTUNE, Element, Limit, Reader, Run, Stage, is_ordered, refused
 from millstream.data.traced import Traced
 
 
@@ -30,6 +30,12 @@ class FlatMap(Stage):
 class Interleave(Stage):
     """The elements of several datasets at a time, in blocks that take turns."""
 
+    limits = {
+        "cycle": Limit(1, "`cycle_length` must be > 0 but is {}", AUTOTUNE),
+        "block": Limit(1, "`block_length` must be > 0 but is {}"),
+        "calls": Limit(1, "`num_parallel_calls` must be > 0 but is {}", AUTOTUNE),
+    }
+
     def __init__(
         self, before: Stage, function: Traced, cycle: Any, block: Any, calls: Any, deterministic: bool | None
     ) -> None:
@@ -42,12 +48,21 @@ class Interleave(Stage):
 
     def reader(self, run: Run) -> Reader:
         calls, cycle = self.number("calls") if "calls" in self.values else 1, self.number("cycle")
+        _refuse_more_calls(calls, cycle)
         cycle = max(calls, os.cpu_count() or 1) if cycle == AUTOTUNE else cycle
         block = self.number("block")
         if calls == 1 or cycle == 1:
             return _nested(self, run, runtime.read_nested, cycle, block)
         ordered = is_ordered(self.deterministic, run)
         return _nested(self, run, runtime.read_nested_by_threads, cycle, block, max(calls, 0), ordered)
+
+
+def _refuse_more_calls(calls: int, cycle: int) -> None:
+    if 0 < cycle < calls:
+        raise refused(
+            "If `cycle_length` is set to a fixed value, `num_parallel_calls` must be either `tf.data.AUTOTUNE` or a value less "
+            f"than or equal to `cycle_length`; they are {calls} and {cycle}."
+        )
 
 
 def _nested(stage: Stage, run: Run, make: Callable[..., Any], cycle: int, *more: Any) -> Reader:
@@ -115,19 +130,11 @@ class CombiningMethods(DatasetMethods):
         >>> list(mixed.as_numpy_iterator())
         [1, 1, 2, 2, 1, 2, 3, 3, 3]
         """
-        cycle = AUTOTUNE if cycle_length is None else whole(cycle_length)
-        block = 1 if block_length is None else whole(block_length)
-        calls = None if num_parallel_calls is None else whole(num_parallel_calls)
-        if isinstance(cycle, int) and cycle <= 0 and cycle != AUTOTUNE:
-            raise refused(f"`cycle_length` must be > 0 but is {cycle}")
-        if isinstance(block, int) and block <= 0:
-            raise refused(f"`block_length` must be > 0 but is {block}")
-        if isinstance(calls, int) and calls <= 0 and calls != AUTOTUNE:
-            raise refused(f"`num_parallel_calls` must be > 0 but is {calls}")
-        if isinstance(cycle, int) and isinstance(calls, int) and 0 < cycle < calls:
-            raise refused(
-                "If `cycle_length` is set to a fixed value, `num_parallel_calls` must be either `tf.data.AUTOTUNE` or a value "
-                f"less than or equal to `cycle_length`; they are {calls} and {cycle}."
-            )
+        limits = Interleave.limits
+        cycle = AUTOTUNE if cycle_length is None else whole(cycle_length, limits["cycle"])
+        block = 1 if block_length is None else whole(block_length, limits["block"])
+        calls = None if num_parallel_calls is None else whole(num_parallel_calls, limits["calls"])
+        if isinstance(cycle, int) and isinstance(calls, int):
+            _refuse_more_calls(calls, cycle)
         traced = _gives_dataset(map_func, self._stage, "interleave")
         return self._then(Interleave(self._stage, traced, cycle, block, calls, deterministic))

@@ -12,12 +12,14 @@ from millstream.data.consuming import reduced
 from millstream.data.leaves import leaf_specs, normalized, relaxed, spec_of
 from millstream.data.methods import DatasetMethods, whole
 from millstream.data.native import following, function_of, parts_of
-from millstream.data.stage import AUTOTUNE, Element, Reader, Run, Stage, is_ordered
+from millstream.data.stage import AUTOTUNE, CALLS, Element, Reader, Run, Stage, is_ordered
 from millstream.data.traced import Traced
 
 
 class Map(Stage):
     """A function of each element."""
+
+    limits = {"calls": CALLS}
 
     def __init__(
         self, before: Stage, function: Traced, calls: Any, deterministic: bool | None, name: str = "Map"
@@ -226,9 +228,7 @@ class MappingMethods(DatasetMethods):
             raise ValueError(
                 "`synchronous` is not supported with `num_parallel_calls`, but `num_parallel_calls` was given."
             )
-        calls = None if num_parallel_calls is None else whole(num_parallel_calls)
-        if isinstance(calls, int) and calls < 1 and calls != AUTOTUNE:
-            raise errors.InvalidArgumentError(None, None, "num_parallel_calls must be greater than zero.")
+        calls = None if num_parallel_calls is None else whole(num_parallel_calls, CALLS)
         return self._then(Map(self._stage, Traced(map_func, self._stage.spec, "map"), calls, deterministic))
 
     def filter(self, predicate: Callable[..., Any], name: str | None = None) -> Any:

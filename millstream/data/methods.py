@@ -8,7 +8,7 @@ from millstream.base import dtypes
 from millstream.base.errors import explain
 from millstream.base.trace_types import installed
 from millstream.data.options import Options
-from millstream.data.stage import Stage, refused
+from millstream.data.stage import Limit, Stage
 from millstream.execution.convert import to_tensor
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import EagerTensor
@@ -40,19 +40,13 @@ def dataset(stage: Stage) -> Any:
     return installed("dataset_from_stage")(stage)
 
 
-def whole(value: Any, dtype: Any = dtypes.int64) -> Any:
-    """Return a whole number, or the tensor of a trace that will be one."""
+def whole(value: Any, limit: Limit | None = None) -> Any:
+    """Return a whole number, or the tensor of a trace that will be one; InvalidArgumentError beyond the limit."""
     if isinstance(value, bool):
         raise TypeError(explain(f"Cannot convert {value!r} to a whole number."))
-    if isinstance(value, int):
-        return value
-    tensor = value if isinstance(value, (SymbolicTensor, EagerTensor)) else to_tensor(value, dtype)
-    return tensor if isinstance(tensor, SymbolicTensor) else int(tensor.numpy())
-
-
-def positive(value: Any, message: str) -> Any:
-    """Return a whole number above zero, or the tensor of a trace; InvalidArgumentError with `message` otherwise."""
-    number = whole(value)
-    if isinstance(number, int) and number <= 0:
-        raise refused(message)
-    return number
+    if not isinstance(value, int):
+        tensor = value if isinstance(value, (SymbolicTensor, EagerTensor)) else to_tensor(value, dtypes.int64)
+        if isinstance(tensor, SymbolicTensor):
+            return tensor
+        value = int(tensor.numpy())
+    return value if limit is None else limit.checked(value)

@@ -10,7 +10,7 @@ from millstream.base.specs import TensorSpec
 from millstream.data.leaves import relaxed
 from millstream.data.methods import DatasetMethods, dataset, whole
 from millstream.data.native import NativeReader, Turns, TurnsReader, following, handle_of
-from millstream.data.stage import INFINITE, UNKNOWN, Counting, Element, Reader, Run, Stage, refused
+from millstream.data.stage import INFINITE, UNKNOWN, Counting, Element, Limit, Reader, Run, Stage, refused
 
 
 class Take(Stage):
@@ -62,6 +62,7 @@ class Shard(Stage):
     """Every n-th element."""
 
     name = "Shard"
+    limits = {"shards": Limit(1, "Number of shards must be greater than zero (currently num_shards = {}).")}
 
     def __init__(self, before: Stage, shards: Any, index: Any) -> None:
         super().__init__(before.spec, [before], {"shards": shards, "index": index})
@@ -74,7 +75,14 @@ class Shard(Stage):
         return self.number("shards") == 1
 
     def reader(self, run: Run) -> Reader:
-        return following(runtime.read_skipped, self, run, self.number("index"), self.number("shards") - 1)
+        shards, index = self.number("shards"), self.number("index")
+        _refuse_outside(index, shards)
+        return following(runtime.read_skipped, self, run, index, shards - 1)
+
+
+def _refuse_outside(index: int, shards: int) -> None:
+    if not 0 <= index < shards:
+        raise refused(f"Index must be between 0 and {shards - 1} (currently index = {index}).")
 
 
 class Concatenate(Stage):
@@ -216,11 +224,9 @@ class OrderingMethods(DatasetMethods):
         >>> list(tf.data.Dataset.range(7).shard(3, 1).as_numpy_iterator())
         [1, 4]
         """
-        shards, at = whole(num_shards), whole(index)
-        if isinstance(shards, int) and shards < 1:
-            raise refused(f"Number of shards must be greater than zero (currently num_shards = {shards}).")
-        if isinstance(shards, int) and isinstance(at, int) and not 0 <= at < shards:
-            raise refused(f"Index must be between 0 and {shards - 1} (currently index = {at}).")
+        shards, at = whole(num_shards, Shard.limits["shards"]), whole(index)
+        if isinstance(shards, int) and isinstance(at, int):
+            _refuse_outside(at, shards)
         return self._then(Shard(self._stage, shards, at))
 
     def concatenate(self, dataset: Any, name: str | None = None) -> Any:

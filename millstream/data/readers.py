@@ -16,7 +16,7 @@ from millstream.data.dataset import Dataset
 from millstream.data.methods import whole
 from millstream.data.native import following
 from millstream.data.sources import SourceMethods
-from millstream.data.stage import AUTOTUNE, Reader, Run, Stage, refused
+from millstream.data.stage import AUTOTUNE, Limit, Reader, Run, Stage, refused
 from millstream.execution.convert import to_tensor
 from millstream.execution.tensor import eager_constant
 
@@ -77,6 +77,11 @@ class FixedLength(Records):
 
     name = "FixedLengthRecord"
     kind = 2
+    limits = {
+        "length": Limit(1, "`record_bytes` must be > 0"),
+        "header": Limit(0, "`header_bytes` must be >= 0"),
+        "footer": Limit(0, "`footer_bytes` must be >= 0"),
+    }
 
     def __init__(self, names: Stage, compression: str, length: Any, header: Any, footer: Any) -> None:
         super().__init__(names, _STRING_SCALAR, compression)
@@ -246,9 +251,8 @@ class FixedLengthRecordDataset(_FileDataset):
         name: str | None = None,
     ) -> None:
         how = _compression(compression_type)
-        length, header, footer = whole(record_bytes), whole(header_bytes or 0), whole(footer_bytes or 0)
-        if isinstance(length, int) and length <= 0:
-            raise refused("record_bytes must be positive.")
+        given = {"length": record_bytes, "header": header_bytes, "footer": footer_bytes}
+        length, header, footer = (whole(0 if v is None else v, FixedLength.limits[n]) for n, v in given.items())
         super().__init__(lambda names: FixedLength(names, how, length, header, footer), filenames, num_parallel_reads)
 
 
@@ -292,6 +296,8 @@ class CsvDataset(Dataset):
     ) -> None:
         if select_cols is not None and exclude_cols is not None:
             raise refused("Either select_cols or exclude_cols should be given, not both.")
+        if len(field_delim.encode()) != 1:
+            raise refused(f"field_delim should be only 1 char, given {field_delim!r}.")
         columns = [_column(d) for d in record_defaults]
         types, defaults = [t for t, _ in columns], [d for _, d in columns]
         picked = None if select_cols is None else [int(i) for i in select_cols]

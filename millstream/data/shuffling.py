@@ -8,13 +8,14 @@ from millstream import _runtime as runtime
 from millstream.data.methods import DatasetMethods, whole
 from millstream.data.native import NativeReader, Turns, TurnsReader, handle_of
 from millstream.data.randomness import SeedSource
-from millstream.data.stage import INFINITE, UNKNOWN, Reader, Run, Stage, refused
+from millstream.data.stage import INFINITE, UNKNOWN, Limit, Reader, Run, Stage
 
 
 class Shuffle(Stage):
     """Elements in random order, each drawn from a buffer."""
 
     name = "Shuffle"
+    limits = {"buffer": Limit(1, "buffer_size must be greater than zero or UNKNOWN_CARDINALITY", UNKNOWN)}
 
     def __init__(self, before: Stage, buffer: Any, source: SeedSource) -> None:
         super().__init__(before.spec, [before], {"buffer": buffer})
@@ -122,9 +123,7 @@ class ShufflingMethods(DatasetMethods):
         >>> list(tf.data.Dataset.range(5).shuffle(5, seed=1, reshuffle_each_iteration=False).as_numpy_iterator())
         [2, 4, 0, 3, 1]
         """
-        size = whole(buffer_size)
-        if isinstance(size, int) and size <= 0 and size != UNKNOWN:
-            raise refused("buffer_size must be greater than zero or UNKNOWN_CARDINALITY")
+        size = whole(buffer_size, Shuffle.limits["buffer"])
         again = reshuffle_each_iteration is None or bool(reshuffle_each_iteration)
         return self._then(Shuffle(self._stage, size, SeedSource.of(seed, again)))
 

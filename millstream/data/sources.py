@@ -28,7 +28,7 @@ from millstream.data.native import NativeReader, is_stackable
 from millstream.data.optional import NoneTensorSpec
 from millstream.data.randomness import SeedSource
 from millstream.data.randomness import Words as Random
-from millstream.data.stage import INFINITE, UNKNOWN, Element, Reader, Run, Stage
+from millstream.data.stage import INFINITE, UNKNOWN, Element, Reader, Run, Stage, refused
 from millstream.execution.convert import to_tensor
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import EagerTensor, eager_constant, eager_from_array
@@ -137,6 +137,11 @@ class SliceReader(Reader):
         self.at = state
 
 
+def _refuse_standing(step: int) -> None:
+    if step == 0:
+        raise refused("step must be a non-zero integer.")
+
+
 class Range(Stage):
     """Numbers from start to stop in steps."""
 
@@ -145,12 +150,14 @@ class Range(Stage):
     def __init__(self, start: Any, stop: Any, step: Any, dtype: Any) -> None:
         super().__init__(TensorSpec([], dtype), values={"start": start, "stop": stop, "step": step})
         self.dtype = dtype
-        if isinstance(step, int) and step == 0:
-            raise errors.InvalidArgumentError(None, None, errors.explain("step must be a non-zero integer."))
+        if isinstance(step, int):
+            _refuse_standing(step)
 
     def numbers(self) -> range:
         """Return what is gone through."""
-        return range(self.number("start"), self.number("stop"), self.number("step"))
+        step = self.number("step")
+        _refuse_standing(step)
+        return range(self.number("start"), self.number("stop"), step)
 
     def size(self, counts: list[int]) -> int:
         return len(self.numbers())

@@ -10,7 +10,7 @@ import copy
 import itertools
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from millstream import _runtime as runtime
 from millstream.base import errors, nest
@@ -104,10 +104,31 @@ class Counting:
         setattr(self, self.progress, state[1])
 
 
+class Limit(NamedTuple):
+    """What a whole number may be that decides elements."""
+
+    least: int
+    message: str
+    """The error otherwise; `{}` in it is what was given."""
+    besides: int | None = None
+    """A number below the least that has a meaning of its own."""
+
+    def checked(self, number: int) -> int:
+        """Return a number; InvalidArgumentError where it is not allowed."""
+        if number < self.least and number != self.besides:
+            raise refused(self.message.format(number))
+        return number
+
+
+CALLS = Limit(1, "num_parallel_calls must be greater than zero.", AUTOTUNE)
+
+
 class Stage:
     """One transformation or source, with all that decides its elements."""
 
     name = "Dataset"
+    limits: ClassVar[dict[str, Limit]] = {}
+    """What the whole numbers among the values may be."""
 
     def __init__(
         self,
@@ -152,9 +173,12 @@ class Stage:
         return result
 
     def number(self, name: str) -> int:
-        """Return a value that is a whole number."""
-        value = self.values[name]
-        return value if isinstance(value, int) else int(value.numpy())
+        """Return a value that is a whole number; those of a trace are checked here, when they are known."""
+        return self._number(name, self.values[name])
+
+    def _number(self, name: str, value: Any) -> int:
+        number = value if isinstance(value, int) else int(value.numpy())
+        return self.limits[name].checked(number) if name in self.limits else number
 
     def count(self) -> int:
         """Return the number of elements, INFINITE or UNKNOWN."""

@@ -12,10 +12,10 @@ from millstream.base import dtypes, errors, nest
 from millstream.base.shapes import TensorShape
 from millstream.base.specs import TensorSpec
 from millstream.data.leaves import leaf_specs
-from millstream.data.methods import DatasetMethods, dataset, positive
+from millstream.data.methods import DatasetMethods, dataset, whole
 from millstream.data.nesting import DatasetSpec
 from millstream.data.optional import NoneTensorSpec
-from millstream.data.stage import INFINITE, UNKNOWN, Element, Reader, Run, Stage, refused
+from millstream.data.stage import INFINITE, UNKNOWN, Element, Limit, Reader, Run, Stage, refused
 from millstream.data.traced import Traced
 from millstream.execution.convert import to_tensor
 from millstream.execution.tensor import eager_from_array
@@ -58,6 +58,7 @@ class Window(Stage):
     """Neighbouring elements as datasets: for each leaf one."""
 
     name = "Window"
+    limits = {n: Limit(1, f"Window {n} must be greater than zero.") for n in ("size", "shift", "stride")}
 
     def __init__(self, before: Stage, size: Any, shift: Any, stride: Any, drop: bool) -> None:
         spec = nest.map_structure(lambda s: s if isinstance(s, NoneTensorSpec) else DatasetSpec(s), before.spec)
@@ -234,9 +235,9 @@ class WindowMethods(DatasetMethods):
         >>> [list(w.as_numpy_iterator()) for w in windows]
         [[0, 1, 2], [2, 3, 4], [4]]
         """
-        length = positive(size, "Window size must be greater than zero.")
-        step = length if shift is None else positive(shift, "Window shift must be greater than zero.")
-        apart = positive(stride, "Window stride must be greater than zero.")
+        length = whole(size, Window.limits["size"])
+        step = length if shift is None else whole(shift, Window.limits["shift"])
+        apart = whole(stride, Window.limits["stride"])
         return self._then(Window(self._stage, length, step, apart, bool(drop_remainder)))
 
     def group_by_window(

@@ -9,12 +9,6 @@
 namespace millstream {
 namespace {
 
-std::string brackets(const Tensor& tensor) {
-  std::string text = "[";
-  for (int axis = 0; axis < tensor.rank; ++axis) text += (axis ? "," : "") + std::to_string(tensor.dims[axis]);
-  return text + "]";
-}
-
 // One component of the batch that is being made. Strings are kept until all are there.
 class Column {
  public:
@@ -27,6 +21,7 @@ class Column {
     is_text_ = first.dtype == DType::string;
     rows_ = 0;
     capacity_ = 0;
+    texts_.clear();  // of a batch that was not finished
     if (!is_text_) reserve(capacity);
   }
 
@@ -35,12 +30,7 @@ class Column {
            row.dtype == result_.dtype;
   }
 
-  std::string sizes() const {
-    Tensor row;
-    row.rank = result_.rank - 1;
-    std::copy(result_.dims + 1, result_.dims + result_.rank, row.dims);
-    return brackets(row);
-  }
+  std::string sizes() const { return shape_text(result_.rank - 1, result_.dims + 1); }
 
   void add(Tensor&& row) {
     if (is_text_) {
@@ -104,7 +94,14 @@ class Columns {
     columns_.resize(row.size());
     rows_ = 0;
     wrong_.clear();
-    for (size_t i = 0; i < row.size(); ++i) columns_[i].begin(row[i], capacity);
+    for (size_t i = 0; i < row.size(); ++i) {
+      if (row[i].rank < max_rank) {
+        columns_[i].begin(row[i], capacity);
+      } else if (wrong_.empty()) {
+        wrong_ = "Component " + std::to_string(i) + " of a batch would have " + std::to_string(max_rank + 1) +
+                 " axes; tensors have at most " + std::to_string(max_rank) + ".";
+      }
+    }
   }
 
   // After a row that does not fit, others are not looked at.
@@ -116,7 +113,7 @@ class Columns {
       }
       wrong_ = "Cannot batch tensors with different shapes in component " + std::to_string(i) +
                ". First element had shape " + columns_[i].sizes() + " and element " + std::to_string(rows_) +
-               " had shape " + brackets(row[i]) + ".";
+               " had shape " + shape_text(row[i].rank, row[i].dims) + ".";
     }
     ++rows_;
   }

@@ -3,6 +3,7 @@
 
 #include "data/window.h"
 #include "memory/crc32c.h"
+#include "memory/objects.h"
 
 namespace millstream {
 
@@ -29,8 +30,12 @@ Found FileRecords::next(Element& out, Failure& failure) {
     Element name;
     const Found found = names_->next(name, failure);
     if (found != Found::element) return found;
-    const auto* ends = name[0].as<const int64_t>();
-    path_.assign(name[0].as<const char>() + 16, static_cast<size_t>(ends[1] - ends[0]));
+    if (name[0].dtype != DType::string || name[0].rank) {
+      failure = failure_of(invalid("The name of a file is a string, a scalar; given one of shape " +
+                                   shape_text(name[0].rank, name[0].dims) + "."));
+      return Found::failure;
+    }
+    path_ = text_of(name[0]);
     if (!begin(failure)) return Found::failure;
   }
 }
@@ -50,7 +55,7 @@ bool FileRecords::restore(Marks& marks) {
   if (!marks.take(index_) || !marks.take(open)) return false;
   if (!open) return true;
   if (!marks.take(path) || path.dtype != DType::string || path.rank || !marks.take(count)) return false;
-  path_.assign(path.as<const char>() + 16, static_cast<size_t>(path.as<const int64_t>()[1]));
+  path_ = text_of(path);
   Failure failure;
   Element passed;
   if (!begin(failure)) return false;
@@ -167,8 +172,8 @@ class Files final : public FileRecords {
       while (!window_->ended()) {
         if (!window_->more(failure)) return Found::failure;
       }
-      const auto size = static_cast<int64_t>(window_->size()), body = size - sizes_.header - sizes_.footer;
-      if (body < 0 || body % sizes_.length) {
+      const auto size = static_cast<int64_t>(window_->size()), body = size - sizes_.header;
+      if (body < 0 || body < sizes_.footer || (body - sizes_.footer) % sizes_.length) {
         failure = failure_of(invalid("Excepted that file " + path() +
                                      " has a size that is a multiple of the record length " + std::to_string(length) +
                                      " between its header (" + std::to_string(sizes_.header) + " bytes) and footer (" +

@@ -13,15 +13,6 @@ void save_item(const Item& item, Marks& marks) {
   marks.put(item.failure.in_function);
 }
 
-namespace {
-
-std::string text_of(const Tensor& scalar) {
-  if (scalar.dtype != DType::string || scalar.rank) return "";
-  return std::string(scalar.as<const char>() + 16, static_cast<size_t>(scalar.as<const int64_t>()[1]));
-}
-
-}  // namespace
-
 bool restore_item(Item& item, Marks& marks) {
   int64_t good = 0, code = 0, in_function = 0;
   Tensor message, stage;

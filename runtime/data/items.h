@@ -1,9 +1,17 @@
 // What readers with threads share: elements on their way from one thread to another, and what the host holds of them.
 #pragma once
 
+#include <chrono>
+
 #include "data/reader.h"
 
 namespace millstream {
+
+using Clock = std::chrono::steady_clock;
+
+inline int64_t since(Clock::time_point began) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - began).count();
+}
 
 // Elements, ends and failures on their way from one thread to another.
 struct Item {

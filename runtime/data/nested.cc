@@ -1,6 +1,5 @@
 // Elements of the readers that elements stand for: several at a time, in blocks that take turns; by threads, in the same order.
 #include <algorithm>
-#include <chrono>
 #include <deque>
 
 #include "data/items.h"
@@ -8,12 +7,6 @@
 
 namespace millstream {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-int64_t since(Clock::time_point began) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - began).count();
-}
 
 // One of the readers under way, and the element that it was made of.
 struct Place {
@@ -250,9 +243,9 @@ class NestedLine final : public Wakeable, private Turning {
   }
 
   int64_t room() const {
-    constexpr int64_t bytes = 64 << 10, most = 256;
+    constexpr int64_t bytes = 64 << 10, most = 256, most_blocks = int64_t{1} << 32;
     const int64_t small = element_bytes_ ? std::min(most, bytes / element_bytes_) : 0;
-    return std::max(2 * block_ + 1, small);
+    return std::max(2 * std::min(block_, most_blocks) + 1, small);
   }
 
   void ask(Place& place) {
@@ -289,8 +282,7 @@ class NestedLine final : public Wakeable, private Turning {
   }
 
   void start_threads() {
-    while (threads_ < wanted_ && !stopped_) {
-      ++threads_;
+    for (; threads_ < wanted_ && !stopped_; ++threads_) {
       start_reader_thread(shared_from_this(),
                           [self = std::static_pointer_cast<NestedLine>(shared_from_this())] { self->serve(); });
     }

@@ -8,12 +8,6 @@
 namespace millstream {
 namespace {
 
-std::string brackets(const int64_t* sizes, int rank) {
-  std::string text = "[";
-  for (int axis = 0; axis < rank; ++axis) text += (axis ? "," : "") + std::to_string(sizes[axis]);
-  return text + "]";
-}
-
 void fill(char* to, int64_t count, const char* value, size_t bytes) {
   if (count <= 0) return;
   if (std::all_of(value, value + bytes, [](char byte) { return byte == 0; })) {
@@ -74,13 +68,16 @@ void join_numbers(const std::vector<Tensor>& rows, const int64_t* full, const Te
   }
 }
 
-void join_texts(const std::vector<Tensor>& rows, const int64_t* full, const Tensor& value, Tensor& out) {
+Status join_texts(const std::vector<Tensor>& rows, const int64_t* full, const Tensor& value, Tensor& out) {
   const int64_t count = product(full, rows[0].rank), total = count * static_cast<int64_t>(rows.size());
   const int64_t filler = value.as<const int64_t>()[1] - value.as<const int64_t>()[0];
   int64_t size = 0;
   for (const Tensor& row : rows) {
     const int64_t own = row.count();
-    size += row.as<const int64_t>()[own] - row.as<const int64_t>()[0] + (count - own) * filler;
+    int64_t filled = 0;
+    if (__builtin_mul_overflow(count - own, filler, &filled) || __builtin_add_overflow(size, filled, &size) ||
+        __builtin_add_overflow(size, row.as<const int64_t>()[own] - row.as<const int64_t>()[0], &size))
+      return exhausted();
   }
   out.buffer = Buffer::allocate(static_cast<size_t>((total + 1) * 8 + size));
   out.data = out.buffer->data();
@@ -105,6 +102,7 @@ void join_texts(const std::vector<Tensor>& rows, const int64_t* full, const Tens
           }
         });
   }
+  return Status();
 }
 
 class PaddedBatches final : public Reader {
@@ -145,7 +143,10 @@ class PaddedBatches final : public Reader {
  private:
   static Status join(const std::vector<Tensor>& rows, const Padding& padding, size_t component, Tensor& out) {
     const auto rank = static_cast<int>(padding.shape.size());
-    if (rank + 1 > static_cast<int>(std::size(out.dims))) return invalid("A batch would have too many axes.");
+    if (rank >= max_rank) {
+      return invalid("Component " + std::to_string(component) + " of a batch would have " + std::to_string(rank + 1) +
+                     " axes; tensors have at most " + std::to_string(max_rank) + ".");
+    }
     out.dtype = rows[0].dtype;
     out.rank = rank + 1;
     out.dims[0] = static_cast<int64_t>(rows.size());
@@ -165,17 +166,20 @@ class PaddedBatches final : public Reader {
         } else if (row.dims[axis] > full[axis]) {
           return Status(Code::data_loss,
                         "Attempted to pad to a smaller size than the input element: an element of component " +
-                            std::to_string(component) + " has shape " + brackets(row.dims, rank) +
-                            ", the padded shape is " + brackets(padding.shape.data(), rank) + ".");
+                            std::to_string(component) + " has shape " + shape_text(rank, row.dims) +
+                            ", the padded shape is " + shape_text(rank, padding.shape.data()) + ".");
         }
       }
     }
-    if (out.dtype == DType::string) {
-      join_texts(rows, full, padding.value, out);
-    } else {
-      allocate_data(out);
-      join_numbers(rows, full, padding.value, out);
+    // Of strings, the places of their ends.
+    int64_t bytes = static_cast<int64_t>(std::max(element_bytes(out.dtype), sizeof(int64_t)));
+    for (int axis = 0; axis <= rank; ++axis) {
+      if (__builtin_mul_overflow(bytes, out.dims[axis], &bytes))
+        return invalid("A padded batch of shape " + shape_text(out.rank, out.dims) + " has too many elements.");
     }
+    if (out.dtype == DType::string) return join_texts(rows, full, padding.value, out);
+    allocate_data(out);
+    join_numbers(rows, full, padding.value, out);
     return Status();
   }
 

@@ -3,8 +3,10 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <ctime>
 #include <map>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "data/compiled.h"
@@ -104,11 +106,17 @@ void start_reader_thread(const std::shared_ptr<Wakeable>& owner, std::function<v
     std::lock_guard lock(threads().mutex);
     ++threads().running;
   }
-  std::thread([work = std::move(work)]() mutable {
-    const Running running;
-    work();
-    work = nullptr;  // what it held goes while the host still serves this thread
-  }).detach();
+  try {
+    std::thread([work = std::move(work)]() mutable {
+      const Running running;
+      work();
+      work = nullptr;  // what it held goes while the host still serves this thread
+    }).detach();
+  } catch (const std::system_error&) {
+    std::lock_guard lock(threads().mutex);
+    --threads().running;
+    throw;
+  }
 }
 
 void stop_readers(double seconds) {
@@ -126,15 +134,29 @@ void stop_readers(double seconds) {
   threads().ended.wait_for(lock, std::chrono::duration<double>(seconds), [] { return threads().running == 0; });
 }
 
+namespace {
+
+// Of a clock that costs a few nanoseconds where there is one.
+int64_t about_now_ms() {
+#ifdef CLOCK_MONOTONIC_COARSE
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
+#else
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+#endif
+}
+
+}  // namespace
+
 bool interrupted(Failure& failure) {
-  constexpr auto between = std::chrono::milliseconds(50);
-  constexpr int64_t calls_between = 64;
-  thread_local int64_t calls = 0;
-  thread_local auto asked = std::chrono::steady_clock::now();
-  if (is_reader_thread || !reader_hooks.interrupted || ++calls % calls_between) return false;
-  const auto now = std::chrono::steady_clock::now();
-  if (now - asked < between) return false;
-  asked = now;
+  constexpr int64_t between_ms = 50;
+  thread_local int64_t asked_ms = 0;
+  if (is_reader_thread || !reader_hooks.interrupted) return false;
+  const int64_t now_ms = about_now_ms();
+  if (now_ms - asked_ms < between_ms) return false;
+  asked_ms = now_ms;
   return reader_hooks.interrupted(failure);
 }
 
@@ -225,6 +247,12 @@ int64_t bytes_of(const Element& element) {
     bytes += static_cast<int64_t>(tensor.data ? held_bytes(tensor) : 0) + static_cast<int64_t>(sizeof(Tensor));
   }
   return bytes;
+}
+
+std::string text_of(const Tensor& scalar) {
+  if (scalar.dtype != DType::string || scalar.rank) return "";
+  const auto* ends = scalar.as<const int64_t>();
+  return std::string(scalar.as<const char>() + 16 + ends[0], static_cast<size_t>(ends[1] - ends[0]));
 }
 
 Tensor text_scalar(const char* data, size_t size) {

@@ -234,5 +234,7 @@ ReaderRef read_ahead(ReaderRef before, int64_t size, bool tuned, BudgetRef budge
 int64_t bytes_of(const Element& element);
 // A string scalar.
 Tensor text_scalar(const char* data, size_t size);
+// What a string scalar says; nothing of other tensors.
+std::string text_of(const Tensor& scalar);
 
 }  // namespace millstream

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "data/reader.h"
 #include "memory/objects.h"
@@ -117,6 +118,78 @@ void test_parts_of_other_shapes_are_refused_by_name() {
   EXPECT(failure.status.message().find("First element had shape [] and element 1 had shape [2]") != std::string::npos);
 }
 
+// Elements of one tensor; a tensor of no type stands for a failure.
+class Given final : public Reader {
+ public:
+  explicit Given(std::vector<Tensor> tensors) : tensors_(std::move(tensors)) {}
+  Found next(Element& out, Failure& failure) override {
+    if (at_ == tensors_.size()) return Found::end;
+    out.assign(1, tensors_[at_++]);
+    if (out[0].dtype != DType::invalid) return Found::element;
+    failure = failure_of(invalid("There is no such element."));
+    return Found::failure;
+  }
+  void save(Marks&) override {}
+  bool restore(Marks&) override { return true; }
+
+ private:
+  std::vector<Tensor> tensors_;
+  size_t at_ = 0;
+};
+
+ReaderRef given(std::vector<Tensor> tensors) { return std::make_shared<Given>(std::move(tensors)); }
+
+void test_texts_of_a_batch_that_failed_do_not_come_into_the_next() {
+  const ReaderRef batches = read_batches(
+      given({text_scalar("lost", 4), Tensor(), text_scalar("a", 1), text_scalar("bc", 2)}), {2}, false, "");
+  Element element;
+  Failure failure;
+  EXPECT(batches->next(element, failure) == Found::failure);
+  EXPECT(batches->next(element, failure) == Found::element);
+  EXPECT(element[0].dims[0] == 2 && text_of(row_of(element[0], 0)) == "a" && text_of(row_of(element[0], 1)) == "bc");
+}
+
+Tensor ones(int rank) {
+  Tensor tensor;
+  tensor.dtype = DType::int64;
+  tensor.rank = rank;
+  std::fill(tensor.dims, tensor.dims + rank, 1);
+  allocate_data(tensor);
+  std::memset(tensor.data, 0, tensor.bytes());
+  return tensor;
+}
+
+void test_batches_have_no_more_axes_or_elements_than_tensors() {
+  const std::vector<int64_t> wide(2, int64_t{1} << 32), deep(max_rank, -1);
+  for (const ReaderRef& batches :
+       {read_batches(given({ones(max_rank)}), {2}, false, "Batch"),
+        read_mapped_by_threads(read_groups(given({ones(max_rank)}), 2, false), joining(), "Batch", {}),
+        read_padded_batches(given({ones(max_rank)}), 2, false, {{deep, ones(0)}}, "Batch"),
+        read_padded_batches(given({ones(2)}), 2, false, {{wide, ones(0)}}, "Batch")}) {
+    Element element;
+    Failure failure;
+    EXPECT(batches->next(element, failure) == Found::failure && failure.stage == "Batch");
+    EXPECT(failure.status.code() == Code::invalid_argument);
+  }
+}
+
+void test_predicates_that_give_no_bool_are_refused() {
+  class Vector final : public MappedFunction {
+    bool call(const Element&, Element& out, Failure&) override { return out.assign(1, ones(1)), true; }
+  };
+  Element element;
+  Failure failure;
+  const ReaderRef filtered = read_filtered(numbers(3), std::make_shared<Vector>(), "Filter", false);
+  EXPECT(filtered->next(element, failure) == Found::failure && failure.stage == "Filter" && failure.index == 0);
+}
+
+void test_a_name_of_a_file_that_is_no_text_is_refused() {
+  const OpenFile open = [](const std::string&, Failure&) -> BlocksRef { std::abort(); };
+  Element element;
+  Failure failure;
+  EXPECT(read_files(numbers(1), open, FileKind::lines, {}, "TextLine")->next(element, failure) == Found::failure);
+}
+
 // 1, 1 2, 1 2 3 … as vectors.
 ReaderRef growing(int64_t count) {
   auto at = std::make_shared<int64_t>(0);
@@ -192,6 +265,11 @@ void test_threads_take_the_turns_that_one_takes() {
   }
 }
 
+void test_blocks_of_any_size_take_turns() {
+  const int64_t block = INT64_MAX;
+  EXPECT(numbers_of(*read_nested_by_threads(numbers(30), spans(), 2, block, 2, true)).size() == 85);
+}
+
 void test_groups_joined_by_threads_are_batches() {
   const auto budget = std::make_shared<Budget>(1 << 20);
   const ReaderRef joined = read_mapped_by_threads(read_groups(numbers(1000), 7, false), joining(), "ParallelBatch",
@@ -238,9 +316,14 @@ int main() {
   test_states_go_on_where_they_were();
   test_damaged_states_are_refused();
   test_parts_of_other_shapes_are_refused_by_name();
+  test_texts_of_a_batch_that_failed_do_not_come_into_the_next();
+  test_batches_have_no_more_axes_or_elements_than_tensors();
+  test_predicates_that_give_no_bool_are_refused();
+  test_a_name_of_a_file_that_is_no_text_is_refused();
   test_rows_are_padded_and_cut_apart_again();
   test_batches_larger_than_memory_are_failures_of_threads_too();
   test_threads_take_the_turns_that_one_takes();
+  test_blocks_of_any_size_take_turns();
   test_groups_joined_by_threads_are_batches();
   test_a_cache_is_shared_when_it_is_whole();
   test_damaged_states_of_nests_and_caches_are_refused();

@@ -2,7 +2,6 @@
 //
 // Threads share a state with their reader and outlive it where they are busy; nobody waits for them.
 #include <algorithm>
-#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -13,15 +12,10 @@
 namespace millstream {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr int64_t worth_a_thread_ns = 20'000;  // a call that is quicker is better made in the reader's thread
 constexpr int64_t slow_call_ns = 500'000;      // two of these are enough to judge by
 constexpr int judged_calls = 16;               // where a quarter of so many calls is worth one, threads make them
 constexpr int64_t tuned_most_ahead = 64;
-
-int64_t since(Clock::time_point began) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - began).count();
-}
 
 class Line : public Wakeable {
  public:
@@ -183,8 +177,7 @@ class MapLine final : public Line {
 
   void start_threads() {
     if (ended_ || retiring_) return;
-    while (threads_ < wanted_ && !stopped_) {
-      ++threads_;
+    for (; threads_ < wanted_ && !stopped_; ++threads_) {
       start_reader_thread(shared_from_this(),
                           [self = std::static_pointer_cast<MapLine>(shared_from_this())] { self->serve(); });
     }
@@ -278,9 +271,9 @@ class AheadLine final : public Line {
     {
       std::unique_lock lock(mutex_);
       if (!started_ && !ended_ && !stopped_) {
-        started_ = true;
         start_reader_thread(shared_from_this(),
                             [self = std::static_pointer_cast<AheadLine>(shared_from_this())] { self->serve(); });
+        started_ = true;
       }
       if (items_.empty() && !ended_) {
         if (tuned_ && was_full_) grow();

@@ -48,6 +48,12 @@ class Filtered final : public Mapped {
       ++index_;
       Element answer;
       if (!call(out, answer, failure)) return Found::failure;
+      if (answer.size() != 1 || answer[0].dtype != DType::boolean || answer[0].rank) {
+        failure = failure_of(invalid("A predicate of elements must give one bool, a scalar."));
+        failure.stage = stage_;
+        failure.index = index_;
+        return Found::failure;
+      }
       if (*answer[0].as<bool>()) return Found::element;
       done_ = stops_;
       if (interrupted(failure)) return Found::failure;
