@@ -88,7 +88,7 @@ def test_threads_end_with_the_iterator_that_they_work_for() -> None:
     assert len(started) >= 3
     del iterator
     gc.collect()
-    for _ in range(100):
+    for _ in range(1000):
         if not started & threads():
             break
         time.sleep(0.02)

@@ -191,7 +191,7 @@ import os, signal, threading, time
 import millstream as tf
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs behind a shell's "&" ignores it otherwise
 def sleep(x):
-    time.sleep(3)
+    time.sleep(60)
     return x
 def sleeping(x):
     return tf.numpy_function(sleep, [x], tf.int64)
@@ -203,8 +203,8 @@ def send():
     time.sleep(0.3)
     sent.append(time.perf_counter())
     os.kill(os.getpid(), signal.SIGINT)
-threading.Thread(target=send).start()
 try:
+    threading.Thread(target=send).start()
     next(iterator)
 except KeyboardInterrupt:
     print(time.perf_counter() - sent[0])
@@ -213,30 +213,34 @@ assert [int(x) for x in tf.data.Dataset.range(6).prefetch(1).batch(2, num_parall
     )
     ran = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stderr
-    assert float(ran.stdout) < 0.5  # 0.1 s on a machine that is not busy
+    assert float(ran.stdout) < 20  # 0.1 s on a machine that is not busy; what is awaited takes a minute
 
 
 def test_threads_of_tuned_stages_follow_what_is_waited_for_and_their_bytes_stay_in_the_budget() -> None:
-    def slow(x: np.ndarray) -> np.ndarray:
-        time.sleep(0.004)
-        return x
+    def calls_at_once(budget: int) -> int:
+        running, most, lock = 0, 0, threading.Lock()
 
-    def grown(budget: int) -> tuple[int, float]:
+        def slow(x: np.ndarray) -> np.ndarray:
+            nonlocal running, most
+            with lock:
+                running += 1
+                most = max(most, running)
+            time.sleep(0.004)
+            with lock:
+                running -= 1
+            return x
+
         options = tf.data.Options()
         options.autotune.ram_budget = budget
         wide = tf.data.Dataset.range(150).map(
             lambda x: tf.fill([50_000], tf.numpy_function(slow, [x], tf.int64)), tf.data.AUTOTUNE
         )
-        _end_threads()
-        before, began, most = _native_threads(), time.perf_counter(), 0
-        for _ in wide.with_options(options):
-            most = max(most, _native_threads() - before)
-        return most, time.perf_counter() - began
+        assert sum(1 for _ in wide.with_options(options)) == 150
+        return most
 
-    held, _ = grown(100_000)  # less than one element: no thread is added
-    free, seconds = grown(1 << 30)
-    assert held <= 2 < free
-    assert seconds < 0.004 * 150 / 2 + 0.5
+    assert calls_at_once(100_000) <= 2  # less than one element: no thread is added
+    most = 2 * runtime.thread_count()
+    assert min(most, 3) <= calls_at_once(1 << 30) <= most
 
 
 @pytest.mark.parametrize(
