@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from millstream.base.sizes import evaluate
-from millstream.compiler.plan import ARENA, HEAP, FunctionWriter, Instruction
+from millstream.compiler.plan import ARENA, HEAP, FunctionWriter, Instruction, bytes_of
 
 MOST_LINES = 40
 
@@ -14,7 +13,7 @@ def describe_peak(function: FunctionWriter) -> str:
     Values of sizes that only running tells count as nothing; inputs and constants, which are there anyway, are left out.
     """
     made, read = _lifetimes(function)
-    sizes = {slot: _bytes(function, slot) for slot in made}
+    sizes = {slot: bytes_of(function.slots[slot].spec) for slot in made}
     held = [0] * (len(function.instructions) + 1)
     for slot, size in sizes.items():
         for time in range(made[slot], read[slot] + 1):
@@ -54,11 +53,6 @@ def _lifetimes(function: FunctionWriter) -> tuple[dict[int, int], dict[int, int]
         if root in made:
             read[root] = len(function.instructions)
     return made, read
-
-
-def _bytes(function: FunctionWriter, slot: int) -> int:
-    spec = function.slots[slot].spec
-    return evaluate(spec.count or 0) * spec.dtype.size if spec.is_static else 0
 
 
 def _name(function: FunctionWriter, time: int) -> str:

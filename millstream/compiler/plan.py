@@ -13,7 +13,7 @@ import numpy as np
 
 from millstream.base import dtypes
 from millstream.base.dtypes import DType
-from millstream.base.sizes import Expression, Operation, Size, Sum, Symbol, is_known
+from millstream.base.sizes import Expression, Operation, Size, Sum, Symbol, evaluate
 from millstream.base.spec import Spec
 from millstream.program.primitives.shaping import CONSTANT as CONSTANT_PRIMITIVE
 from millstream.program.value import Program, Value
@@ -326,6 +326,6 @@ class _FunctionEncoder:
         ]
 
 
-def is_plain(spec: Spec) -> bool:
-    """Return whether a value is plain bytes of a literal size."""
-    return spec.is_static and spec.dtype not in WITHOUT_BYTES and all(is_known(n) for n in spec.shape or ())
+def bytes_of(spec: Spec) -> int:
+    """Return how many bytes a value takes; 0 of texts and handles, and where only running tells."""
+    return evaluate(spec.count or 0) * spec.dtype.size if spec.is_static and spec.dtype not in WITHOUT_BYTES else 0

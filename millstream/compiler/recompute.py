@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from itertools import accumulate
 
-from millstream.base import dtypes
-from millstream.base.sizes import evaluate
+from millstream.compiler.plan import bytes_of
 from millstream.program.primitives.shaping import BROADCAST, CONSTANT, RESHAPE
 from millstream.program.value import Node, Program, Value
 
@@ -52,9 +51,7 @@ def _bytes(value: Value) -> int:
     node = value.node
     if node is not None and node.definition in (BROADCAST, CONSTANT, RESHAPE):
         return 0
-    if not value.spec.is_static or value.dtype in (dtypes.string, dtypes.resource, dtypes.variant):
-        return 0
-    return evaluate(value.spec.count or 0) * value.dtype.size
+    return bytes_of(value.spec)
 
 
 class _Recomputing:
