@@ -1,8 +1,5 @@
 # -DMS_TESTS=ON: each runtime/**/*_test.cc is a program of its own that fails by its exit status.
 file(GLOB_RECURSE MS_TEST_FILES CONFIGURE_DEPENDS runtime/*_test.cc)
-add_library(millstream_tested STATIC ${MS_DOOR_SOURCES} ${MS_OBJECTS})
-target_include_directories(millstream_tested PUBLIC runtime)
-target_link_libraries(millstream_tested PUBLIC ${MS_LINK})
 foreach(file ${MS_TEST_FILES})
   file(RELATIVE_PATH name ${CMAKE_CURRENT_SOURCE_DIR}/runtime ${file})
   string(REGEX REPLACE "\\.cc$" "" name ${name})

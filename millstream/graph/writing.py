@@ -193,10 +193,8 @@ class NodeWriter:
                 self._op(node, written)
             written.input.extend(f"^{self.names[n]}" for n in order.get(node, ()))
             if shapes:
-                # A reference has the shape of its variable.
-                held = getattr(node.definition, "gives_reference", False)
-                for spec in (v.spec.handle if held else v.spec for v in node.outputs):
-                    written.attr["_output_shapes"].list.shape.add().CopyFrom(shape_message(spec.shape))
+                for value in node.outputs:
+                    written.attr["_output_shapes"].list.shape.add().CopyFrom(shape_message(_shape(node, value)))
             made.append(written)
         return made
 
@@ -251,6 +249,14 @@ class NodeWriter:
                 self.place[value] = f"{name}:{part}:{i - at}"
             else:
                 self.place[value] = f"{name}:{i}" if i else name
+
+
+def _shape(node: Node, value: Value) -> Any:
+    """Return the shape of what a node gives; that of its variable for a reference."""
+    if getattr(node.definition, "gives_reference", False):
+        assert value.spec.handle is not None
+        return value.spec.handle.shape
+    return value.spec.shape
 
 
 def _sizes(value: Value) -> Any:

@@ -139,7 +139,7 @@ def _version_1_branches(tf: Any, keras: Any, folder: str) -> Calls:
             v1.saved_model.simple_save(session, folder, {"x": x, "n": n}, {"y": y})
     finally:
         v1.enable_control_flow_v2()
-    return [("signature:serving_default", [{"x": np.float32([1.5, -0.5]), "n": np.int32(k)}]) for k in (0, 1, 4)]
+    return [("signature:serving_default", [{"x": np.array([1.5, -0.5], np.float32), "n": np.int32(k)}]) for k in (0, 1, 4)]
 
 
 def _of_saving(name: str) -> Callable[[Any, Any, str], Calls]:
@@ -161,7 +161,7 @@ MODELS: dict[str, Callable[[Any, Any, str], Calls]] = {
     "attention": _attention,
     "trainer": _trainer,
     "version_1": _version_1("simple", np.ones((2, 3), np.float32)),
-    "version_1_tables": _version_1("flow", {"x": np.float32([1.0, 2.0]), "words": np.array([b"b", b"q"])}),
+    "version_1_tables": _version_1("flow", {"x": np.array([1.0, 2.0], np.float32), "words": np.array([b"b", b"q"])}),
     "version_1_branches": _version_1_branches,
     **{name: _of_saving(name) for name in module("saved_model_cases").CASES},
 }
