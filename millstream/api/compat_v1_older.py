@@ -519,18 +519,6 @@ def to_code(
     return str(tf.autograph.to_code(entity, recursive, experimental_optional_features))
 
 
-@public("compat.v1.wrap_function")
-def wrap_function(fn: Any, signature: Any, name: str | None = None) -> Any:
-    """Return a function as one that is traced once, for tensors of `signature`.
-
-    Args:
-      fn: a function.
-      signature: a specification for each argument, tf.TensorSpec.
-      name: of the graph.
-    """
-    return tf.function(fn, input_signature=list(signature)).get_concrete_function()
-
-
 @public("compat.v1.add_check_numerics_ops")
 def add_check_numerics_ops() -> Any:
     """Return an operation that fails where a tensor of the graph, of floating elements, is not a number or infinite.

@@ -33,17 +33,21 @@ def quantize_v2(
     return quantize(input, min_range, max_range, T, mode, round_mode, name, narrow_range, axis, ensure_minimum_range)
 
 
-@public("compat.v1.nn.quantized_avg_pool")
-def quantized_avg_pool(
-    input: Any,
-    min_input: Any,
-    max_input: Any,
-    ksize: Sequence[int],
-    strides: Sequence[int],
-    padding: str,
-    name: str | None = None,
-) -> Any:
-    """Return the mean of each window of quantised images, and their range.
+def _pool(kind: str, says: str, op: Any) -> None:
+    def pool(
+        input: Any,
+        min_input: Any,
+        max_input: Any,
+        ksize: Sequence[int],
+        strides: Sequence[int],
+        padding: str,
+        name: str | None = None,
+    ) -> Any:
+        windows = {"ksize": tuple(ksize), "strides": tuple(strides), "padding": padding}
+        return named(op, input, min_input, max_input, **windows)
+
+    pool.__name__ = pool.__qualname__ = kind
+    pool.__doc__ = f"""Return {says} of each window of quantised images, and their range.
 
     Args:
       input: quantised numbers of shape [batch, height, width, channels].
@@ -52,35 +56,11 @@ def quantized_avg_pool(
       padding: "SAME" or "VALID".
       name: accepted and not used.
     """
-    return named(
-        ops.quantized_avg_pool, input, min_input, max_input, ksize=tuple(ksize), strides=tuple(strides),
-        padding=padding,
-    )  # fmt: skip
+    public(f"compat.v1.nn.{kind}")(pool)
 
 
-@public("compat.v1.nn.quantized_max_pool")
-def quantized_max_pool(
-    input: Any,
-    min_input: Any,
-    max_input: Any,
-    ksize: Sequence[int],
-    strides: Sequence[int],
-    padding: str,
-    name: str | None = None,
-) -> Any:
-    """Return the largest of each window of quantised images, and their range.
-
-    Args:
-      input: quantised numbers of shape [batch, height, width, channels].
-      min_input, max_input: their range.
-      ksize, strides: sizes and steps of the windows, one for each axis.
-      padding: "SAME" or "VALID".
-      name: accepted and not used.
-    """
-    return named(
-        ops.quantized_max_pool, input, min_input, max_input, ksize=tuple(ksize), strides=tuple(strides),
-        padding=padding,
-    )  # fmt: skip
+_pool("quantized_avg_pool", "the mean", ops.quantized_avg_pool)
+_pool("quantized_max_pool", "the largest", ops.quantized_max_pool)
 
 
 @public("compat.v1.nn.quantized_conv2d")

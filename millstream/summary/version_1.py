@@ -428,6 +428,11 @@ class FileWriter:
         self._seen_plugins: set[str] = set()
         if graph is not None or graph_def is not None:
             self.add_graph(graph, graph_def=graph_def)
+            definition = graph.as_graph_def(add_shapes=True) if graph is not None else graph_def
+            meta_graph = message("MetaGraphDef")()
+            meta_graph.meta_info_def.tensorflow_version = tf.__version__
+            meta_graph.graph_def.MergeFromString(definition.SerializeToString())
+            self.add_meta_graph(meta_graph)
 
     def __enter__(self) -> FileWriter:
         return self

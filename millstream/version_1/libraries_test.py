@@ -34,6 +34,7 @@ PROGRAMS = {
         metric_programs.recurrent,
         state_programs.references,
         state_programs.averages,
+        state_programs.hooks,
     )
 }
 

@@ -12,7 +12,8 @@ from millstream.base import dtypes
 from millstream.base.errors import explain
 from millstream.execution.context import executing_eagerly
 from millstream.version_1.variables.keys import GraphKeys, add_to_collection, get_collection
-from millstream.version_1.weights import check_weights, fitted, name_scope, spread_weights, squeezed
+from millstream.version_1.variables.name_scope import name_scope
+from millstream.version_1.weights import check_weights, fitted, spread_weights, squeezed
 
 tf: Any = root()
 

@@ -18,8 +18,8 @@ from millstream.version_1.variables.keys import (
     moving_average_variables,
     trainable_variables,
 )
+from millstream.version_1.variables.name_scope import name_scope
 from millstream.version_1.variables.scope import get_variable, variable_scope
-from millstream.version_1.weights import name_scope
 
 tf: Any = root()
 

@@ -14,6 +14,7 @@ for _module in (
     "metrics.means",
     "metrics.thresholds",
     "variables.keys",
+    "variables.name_scope",
     "variables.other_forms",
     "variables.partitioners",
     "variables.scope",
@@ -32,6 +33,6 @@ for _module in (
     "sessions.supervisor",
     "training_steps",
     "warm_starting",
-    "weights",
+    "wrapped_functions",
 ):
     importlib.import_module(f"millstream.version_1.{_module}")

@@ -119,6 +119,7 @@ def step_read(graph: Any = None) -> Any:
     if step is None:
         return None
     with graph.as_default(), tf.name_scope(""), tf.name_scope(f"{step.op.name}/"):
-        value = tf.identity(step.read_value() if is_resource_variable(step) else step)
+        # What was read where the variable was made comes before all steps: hooks count on the number before theirs.
+        value = tf.identity(getattr(step, "_graph_element", step))
     graph.add_to_collection("global_step_read_op_cache", value)
     return value

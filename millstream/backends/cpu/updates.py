@@ -12,7 +12,7 @@ from millstream.compiler.plan import ALIAS, ARENA, HEAP, FunctionWriter, Instruc
 
 
 def update_in_place(function: FunctionWriter) -> None:
-    """Turn read, fused arithmetic and write into an edit where nobody sees the difference."""
+    """Turn read, fused arithmetic or changed rows, and write into an edit where nobody sees the difference."""
     if not any(item.kernel == "state_write" for item in function.instructions):
         return
     uses: dict[int, list[int]] = defaultdict(list)
@@ -43,7 +43,7 @@ def _edits(
         return False
     maker = function.instructions[maker_time]
     touches = [t for t in uses[handle] if t <= time]
-    if maker.kernel != "fused" or len(touches) < 2:
+    if maker.kernel not in ("fused", "scatter_nd") or len(touches) < 2:
         return False
     read_time = touches[-2]
     read = function.instructions[read_time]
@@ -51,8 +51,11 @@ def _edits(
         return False
     old = read.outputs[0]
     spec = function.slots[old].spec
+    # Rows are changed in what comes first; it cannot be what they are changed by, too.
+    first = maker.inputs if maker.kernel == "fused" else maker.inputs[:1]
     if (
-        old not in maker.inputs
+        old not in first
+        or (maker.kernel == "scatter_nd" and old in map(function.root, maker.inputs[1:]))
         or spec != function.slots[value].spec
         or not spec.is_static
         or uses[old][-1] > maker_time

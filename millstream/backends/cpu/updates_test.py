@@ -144,3 +144,31 @@ def test_what_two_readings_of_a_variable_lead_to_is_computed_once():
     tf.function(update, autograph=False)()
     np.testing.assert_allclose(a, np.float32([1.0, 2.0]) * (1 - np.exp(np.float32(3))), rtol=1e-6)
     np.testing.assert_allclose(b, [[1 - np.exp(np.float32(3))]], rtol=1e-6)
+
+
+def test_changed_rows_go_straight_into_the_variable_and_its_slot():
+    w, m = tf.Variable([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), tf.Variable(tf.zeros([3, 2]))
+
+    def step():
+        rows = {"lr": 0.5, "grad": [[1.0, 1.0]], "indices": [1], "momentum": 0.9}
+        tf.raw_ops.ResourceSparseApplyMomentum(var=w.handle, accum=m.handle, **rows)
+
+    used = kernels(step)
+    assert used.count("state_edit") == 2 and "state_write" not in used and "state_read" not in used
+    before = w.value()
+    tf.function(step, autograph=False)()
+    assert w.numpy().tolist() == [[1.0, 2.0], [2.5, 3.5], [5.0, 6.0]]
+    assert m.numpy().tolist() == [[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]]
+    assert before.numpy().tolist() == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
+
+
+def test_rows_that_are_changed_by_the_variable_itself_are_not_edited():
+    v = tf.Variable([0, 2, 1])
+
+    def step():
+        old = v.value()
+        v.assign(tf.tensor_scatter_nd_update(old, tf.reshape(old, [3, 1]), [5, 6, 7]))
+
+    assert "state_write" in kernels(step)
+    tf.function(step, autograph=False)()
+    assert v.numpy().tolist() == [5, 7, 6]

@@ -9,7 +9,8 @@ from millstream.base import dtypes
 from millstream.execution.sparse_tensor import SparseTensor
 from millstream.version_1.metrics.means import Metric
 from millstream.version_1.metrics.parts import added, collected, metric_variable, refuse_at_once
-from millstream.version_1.weights import name_scope, spread_weights
+from millstream.version_1.variables.name_scope import name_scope
+from millstream.version_1.weights import spread_weights
 
 tf: Any = root()
 

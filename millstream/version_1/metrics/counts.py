@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from millstream.api.public import public, root
@@ -23,18 +24,10 @@ from millstream.version_1.weights import fitted
 tf: Any = root()
 
 
-def _counted(values: Any, weights: Any, where: Any) -> Metric:
-    """Return how often `values` was true so far, each with its weight."""
-    count = metric_variable([], dtypes.float32, "count")
-    numbers = as_floats(values)
-    if weights is not None:
-        numbers = numbers * spread(fitted(weights, numbers), numbers)
-    value = tf.identity(count)
-    return collected(value, added(count, tf.reduce_sum(numbers)), *where)
+def _of_truth(kind: str, says: str, measure: Callable[[Any, Any, Any], Metric]) -> Any:
+    """Publish what `measure` gives for labels and predictions, true or false, and their weights."""
 
-
-def _count(kind: str, label: bool, prediction: bool) -> Any:
-    def count(
+    def metric(
         labels: Any,
         predictions: Any,
         weights: Any = None,
@@ -45,15 +38,24 @@ def _count(kind: str, label: bool, prediction: bool) -> Any:
         refuse_at_once(kind)
         with variable_scope(name, kind, (predictions, labels, weights)):
             predictions, labels, weights = beside(predictions, labels, weights, as_bools)
-            hits = tf.logical_and(tf.equal(labels, label), tf.equal(predictions, prediction))
-            return _counted(hits, weights, (metrics_collections, updates_collections))
+            return collected(*measure(labels, predictions, weights), metrics_collections, updates_collections)
 
-    count.__name__ = count.__qualname__ = kind
-    count.__doc__ = (
-        f"Return how often the label was {label} and the prediction {prediction} so far, each with its weight; see "
-        "`tf.compat.v1.metrics.mean`."
-    )
-    return public(f"compat.v1.metrics.{kind}")(count)
+    metric.__name__ = metric.__qualname__ = kind
+    metric.__doc__ = f"Return {says} so far; see `tf.compat.v1.metrics.mean`."
+    return public(f"compat.v1.metrics.{kind}")(metric)
+
+
+def _count(kind: str, label: bool, prediction: bool) -> Any:
+    def measure(labels: Any, predictions: Any, weights: Any) -> Metric:
+        hits = as_floats(tf.logical_and(tf.equal(labels, label), tf.equal(predictions, prediction)))
+        count = metric_variable([], dtypes.float32, "count")
+        if weights is not None:
+            hits = hits * spread(fitted(weights, hits), hits)
+        value = tf.identity(count)
+        return value, added(count, tf.reduce_sum(hits))
+
+    says = f"how often the label was {label} and the prediction {prediction}, each with its weight,"
+    return _of_truth(kind, says, measure)
 
 
 true_positives = _count("true_positives", True, True)
@@ -62,31 +64,16 @@ false_positives = _count("false_positives", False, True)
 false_negatives = _count("false_negatives", True, False)
 
 
-def _ratio(name: str, other_kind: Any, says: str) -> Any:
-    kind = name
+def _ratio(kind: str, other: Callable[..., Metric], says: str) -> None:
+    def measure(labels: Any, predictions: Any, weights: Any) -> Metric:
+        right, wrong = true_positives(labels, predictions, weights), other(labels, predictions, weights)
+        value, update = (
+            tf.where(tf.greater(r + w, 0), tf.divide(r, r + w), 0.0, name=n)
+            for r, w, n in zip(right, wrong, ("value", "update_op"), strict=True)
+        )
+        return value, update
 
-    def ratio(
-        labels: Any,
-        predictions: Any,
-        weights: Any = None,
-        metrics_collections: Any = None,
-        updates_collections: Any = None,
-        name: str | None = None,
-    ) -> Metric:
-        refuse_at_once(kind)
-        with variable_scope(name, kind, (predictions, labels, weights)):
-            predictions, labels, weights = beside(predictions, labels, weights, as_bools)
-            right = true_positives(labels, predictions, weights)
-            wrong = other_kind(labels, predictions, weights)
-            value, update = (
-                tf.where(tf.greater(r + w, 0), tf.divide(r, r + w), 0.0, name=n)
-                for r, w, n in zip(right, wrong, ("value", "update_op"), strict=True)
-            )
-            return collected(value, update, metrics_collections, updates_collections)
-
-    ratio.__name__ = ratio.__qualname__ = name
-    ratio.__doc__ = f"Return which part of {says} so far; see `tf.compat.v1.metrics.mean`."
-    return public(f"compat.v1.metrics.{name}")(ratio)
+    _of_truth(kind, f"which part of {says}", measure)
 
 
 _ratio("precision", false_positives, "what was predicted to be true was true")

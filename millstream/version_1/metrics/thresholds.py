@@ -160,11 +160,12 @@ def _interpolated(tp: Any, fp: Any, fn: Any) -> Any:
     return tf.reduce_sum(tf.math.divide_no_nan(pieces, tf.maximum(tp[1:] + fn[1:], 0)), name="interpolate_pr_auc")
 
 
-def _at_thresholds(kind: str) -> None:
-    name, label, prediction = _KINDS[kind]
-    full = f"{name}_at_thresholds"
+def _at_thresholds(
+    full: str, scope: str, kinds: Sequence[str], says: str, pick: Callable[[dict[str, Any], str], Any]
+) -> None:
+    """Publish what `pick` gives of the counts of some kinds at each threshold, and the name of the result."""
 
-    def count(
+    def metric(
         labels: Any,
         predictions: Any,
         thresholds: Any,
@@ -174,48 +175,32 @@ def _at_thresholds(kind: str) -> None:
         name: str | None = None,
     ) -> Metric:
         refuse_at_once(full)
-        with variable_scope(name, _KINDS[kind][0], (predictions, labels, weights)):
-            values, updates = _counts(labels, predictions, thresholds, weights, (kind,))
-            return collected(values[kind], updates[kind], metrics_collections, updates_collections)
+        with variable_scope(name, scope, (predictions, labels, weights)):
+            values, updates = _counts(labels, predictions, thresholds, weights, kinds)
+            value, update = pick(values, "value"), pick(updates, "update_op")
+            return collected(value, update, metrics_collections, updates_collections)
 
-    count.__name__ = count.__qualname__ = full
-    count.__doc__ = (
-        f"Return for each threshold how often the label was {label} and the prediction {'above' if prediction else 'not above'} "
-        "it so far; see `tf.compat.v1.metrics.mean`."
-    )
-    public(f"compat.v1.metrics.{full}")(count)
+    metric.__name__ = metric.__qualname__ = full
+    metric.__doc__ = f"Return for each threshold {says} so far; see `tf.compat.v1.metrics.mean`."
+    public(f"compat.v1.metrics.{full}")(metric)
 
 
-for _kind in _KINDS:
-    _at_thresholds(_kind)
+def _count_at_thresholds(kind: str) -> None:
+    name, label, prediction = _KINDS[kind]
+    says = f"how often the label was {label} and the prediction {'above' if prediction else 'not above'} it"
+    _at_thresholds(f"{name}_at_thresholds", name, (kind,), says, lambda counts, _: counts[kind])
 
 
 def _ratio_at_thresholds(kind: str, other: str, says: str) -> None:
+    def ratio(counts: dict[str, Any], name: str) -> Any:
+        return tf.divide(counts["tp"], _SMALL + counts["tp"] + counts[other], name=f"{kind}_{name}")
+
     full = f"{kind}_at_thresholds"
-
-    def ratio(
-        labels: Any,
-        predictions: Any,
-        thresholds: Any,
-        weights: Any = None,
-        metrics_collections: Any = None,
-        updates_collections: Any = None,
-        name: str | None = None,
-    ) -> Metric:
-        refuse_at_once(full)
-        with variable_scope(name, full, (predictions, labels, weights)):
-            found = _counts(labels, predictions, thresholds, weights, ("tp", other))
-            value, update = (
-                tf.divide(counts["tp"], _SMALL + counts["tp"] + counts[other], name=f"{kind}_{n}")
-                for counts, n in zip(found, ("value", "update_op"), strict=True)
-            )
-            return collected(value, update, metrics_collections, updates_collections)
-
-    ratio.__name__ = ratio.__qualname__ = full
-    ratio.__doc__ = f"Return for each threshold which part of {says} so far; see `tf.compat.v1.metrics.mean`."
-    public(f"compat.v1.metrics.{full}")(ratio)
+    _at_thresholds(full, full, ("tp", other), f"which part of {says}", ratio)
 
 
+for _kind in _KINDS:
+    _count_at_thresholds(_kind)
 _ratio_at_thresholds("precision", "fp", "what was above it was true")
 _ratio_at_thresholds("recall", "fn", "what was true was above it")
 

@@ -17,8 +17,8 @@ from millstream.execution.variable import is_resource_variable
 from millstream.ops.registry import find
 from millstream.version_1 import slots
 from millstream.version_1.variables.keys import GraphKeys, get_collection_ref, trainable_variables, unique
+from millstream.version_1.variables.name_scope import name_scope
 from millstream.version_1.variables.partitioners import PartitionedVariable
-from millstream.version_1.weights import name_scope
 
 tf: Any = root()
 
@@ -204,7 +204,11 @@ class Optimizer(Trackable):
         return _VALID
 
     def apply_gradients(
-        self, grads_and_vars: Iterable[tuple[Any, Any]], global_step: Any = None, name: str | None = None
+        self,
+        grads_and_vars: Iterable[tuple[Any, Any]],
+        global_step: Any = None,
+        name: str | None = None,
+        skip_gradients_aggregation: bool = False,
     ) -> Any:
         """Change variables by gradients.
 
@@ -212,6 +216,7 @@ class Optimizer(Trackable):
           grads_and_vars: gradients with their variables; those of None are left out.
           global_step: a variable to which 1 is added when all are done.
           name: of the operation.
+          skip_gradients_aggregation: a hint: gradients are those of this process alone.
 
         Returns:
           An operation; None where ops run at once.

@@ -233,6 +233,10 @@ class AdagradOptimizer(_Stepping):
         return step("SparseApplyAdagrad", both, *self._of(handle, "learning_rate"), grad, indices)
 
 
+def _regular(learning_rate: Any, l1: Any, l2: Any) -> dict[str, Any]:
+    return {"learning_rate": learning_rate, "l1": l1, "l2": l2}
+
+
 def _positive(name: str, value: float) -> None:
     if value <= 0.0:
         raise ValueError(explain(f"{name} must be positive: {value}"))
@@ -268,11 +272,7 @@ class AdagradDAOptimizer(_Stepping):
         _positive("initial_gradient_squared_accumulator_value", initial_gradient_squared_accumulator_value)
         super().__init__(use_locking, name)
         self._initial, self._global_step = initial_gradient_squared_accumulator_value, global_step
-        self._numbers = {
-            "learning_rate": learning_rate,
-            "l1": float(l1_regularization_strength),
-            "l2": float(l2_regularization_strength),
-        }
+        self._numbers = _regular(learning_rate, l1_regularization_strength, l2_regularization_strength)
 
     def _create_slots(self, var_list: Sequence[Any]) -> None:
         for variable in var_list:
@@ -434,9 +434,7 @@ class FtrlOptimizer(_Stepping):
         self._initial, self._names = initial_accumulator_value, (accum_name or name, linear_name or name)
         self._shrinks = l2_shrinkage_regularization_strength > 0
         self._numbers = {
-            "learning_rate": learning_rate,
-            "l1": l1_regularization_strength,
-            "l2": l2_regularization_strength,
+            **_regular(learning_rate, l1_regularization_strength, l2_regularization_strength),
             "l2_shrinkage": l2_shrinkage_regularization_strength,
             "power": learning_rate_power,
             "beta": self._beta,
@@ -491,11 +489,7 @@ class ProximalAdagradOptimizer(_Stepping):
         _positive("initial_accumulator_value", initial_accumulator_value)
         super().__init__(use_locking, name)
         self._initial = initial_accumulator_value
-        self._numbers = {
-            "learning_rate": learning_rate,
-            "l1": l1_regularization_strength,
-            "l2": l2_regularization_strength,
-        }
+        self._numbers = _regular(learning_rate, l1_regularization_strength, l2_regularization_strength)
 
     def _create_slots(self, var_list: Sequence[Any]) -> None:
         self._filled(var_list, self._initial, "accumulator")
@@ -531,11 +525,7 @@ class ProximalGradientDescentOptimizer(_Stepping):
         name: str = "ProximalGradientDescent",
     ) -> None:
         super().__init__(use_locking, name)
-        self._numbers = {
-            "learning_rate": learning_rate,
-            "l1": l1_regularization_strength,
-            "l2": l2_regularization_strength,
-        }
+        self._numbers = _regular(learning_rate, l1_regularization_strength, l2_regularization_strength)
 
     def _resource_apply_dense(self, grad: Any, handle: Any) -> Any:
         numbers = self._of(handle, "learning_rate", "l1", "l2")

@@ -195,7 +195,11 @@ class MixedPrecisionLossScaleOptimizer(Optimizer):
         return value * tf.cast(factor, value.dtype)
 
     def apply_gradients(
-        self, grads_and_vars: Iterable[tuple[Any, Any]], global_step: Any = None, name: str | None = None
+        self,
+        grads_and_vars: Iterable[tuple[Any, Any]],
+        global_step: Any = None,
+        name: str | None = None,
+        skip_gradients_aggregation: bool = False,
     ) -> Any:
         """Change variables by gradients, where all of them are finite; see `Optimizer.apply_gradients`."""
         pairs = tuple(grads_and_vars)

@@ -13,7 +13,7 @@ from millstream.execution.context import executing_eagerly
 from millstream.execution.sparse_tensor import SparseTensor
 from millstream.version_1.sessions.queue_runners import QueueRunner, add_queue_runner
 from millstream.version_1.variables.keys import GraphKeys
-from millstream.version_1.weights import name_scope
+from millstream.version_1.variables.name_scope import name_scope
 
 tf: Any = root()
 

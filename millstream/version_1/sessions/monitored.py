@@ -16,6 +16,7 @@ from millstream.version_1.sessions.hooks import SessionRunArgs, SessionRunContex
 from millstream.version_1.sessions.manager import SessionManager
 from millstream.version_1.sessions.saving_hooks import CheckpointSaverHook, SummarySaverHook
 from millstream.version_1.variables.keys import GraphKeys, add_to_collection, get_collection
+from millstream.version_1.variables.store import parameters_of
 
 tf: Any = root()
 log = logging.getLogger("millstream")
@@ -323,6 +324,7 @@ class _Watched:
                 if key in feeds:
                     raise RuntimeError(explain(f"Same tensor is fed by two hooks, or by a hook and the caller: {key}."))
                 feeds[key] = request.feed_dict[key]
+            options = _both(options, request.options)
         metadata = run_metadata or tf.compat.v1.RunMetadata()
         results = self.session.run(wanted, feeds or None, options=options, run_metadata=metadata)
         for hook in self.hooks:
@@ -337,6 +339,21 @@ class _Watched:
             self.coordinator.join(stop_grace_period_secs=self.grace_seconds, ignore_live_threads=True)
         finally:
             self.session.close()
+
+
+def _both(options: Any, more: Any) -> Any:
+    """Return RunOptions that ask for what either of two asks for."""
+    if options is None or more is None:
+        return more if options is None else options
+    made = tf.compat.v1.RunOptions()
+    made.CopyFrom(options)
+    made.trace_level = max(options.trace_level, more.trace_level)
+    made.timeout_in_ms = max(options.timeout_in_ms, more.timeout_in_ms)
+    made.inter_op_thread_pool = max(options.inter_op_thread_pool, more.inter_op_thread_pool)
+    made.output_partition_graphs = options.output_partition_graphs or more.output_partition_graphs
+    oom = "report_tensor_allocations_upon_oom"
+    setattr(made, oom, getattr(options, oom) or getattr(more, oom))
+    return made
 
 
 class _Monitored:
@@ -390,8 +407,6 @@ class _Monitored:
         Raises:
           ValueError: the function has other parameters than `step_context` (and `self`).
         """
-        from millstream.version_1.variables.store import parameters_of
-
         names, _ = parameters_of(step_fn)
         if "step_context" not in names or [n for n in names if n not in ("self", "step_context")]:
             raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Sequence
@@ -77,15 +78,20 @@ class CheckpointSaverHook(SessionRunHook):
         self._steps_per_run = 1
 
     def begin(self) -> None:
+        self._writer = tf.compat.v1.summary.FileWriterCache.get(self._folder)
         self._step = needed_step(self)
         for listener in self._listeners:
             listener.begin()
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         step = int(session.run(self._step))
+        graph = tf.compat.v1.get_default_graph()
         if self._writes_graph:
-            graph = tf.compat.v1.get_default_graph()
             tf.io.write_graph(graph.as_graph_def(add_shapes=True), self._folder, "graph.pbtxt")
+        self._writer.add_graph(graph)
+        self._writer.add_meta_graph(
+            tf.compat.v1.train.export_meta_graph(graph=graph, saver_def=self._get_saver().saver_def)
+        )
         self._save(session, step)
         self._timer.update_last_triggered_step(step)
 
@@ -113,6 +119,8 @@ class CheckpointSaverHook(SessionRunHook):
         for listener in self._listeners:
             listener.before_save(session, step)
         self._get_saver().save(session, self._path, global_step=step, write_meta_graph=self._writes_graph)
+        kind = tf.compat.v1.SessionLog
+        self._writer.add_session_log(kind(status=kind.CHECKPOINT, checkpoint_path=self._path), step)
         stops = False
         for listener in self._listeners:
             if listener.after_save(session, step):
@@ -184,7 +192,7 @@ class SummarySaverHook(SessionRunHook):
     def after_run(self, run_context: SessionRunContext, run_values: Any) -> None:
         if self._writer is None:
             return
-        step = int(run_values.results["global_step"])
+        step = int(run_values.results["global_step"]) + 1
         if self._next is None or self._due:
             step = int(run_context.session.run(self._step))
         if self._next is None:
@@ -212,7 +220,16 @@ class SummarySaverHook(SessionRunHook):
 
 @public("compat.v1.train.ProfilerHook")
 class ProfilerHook(SessionRunHook):
-    """Writes a profile of one run every so many steps or seconds into `output_dir`, as `tf.profiler.experimental` does.
+    """Writes `timeline-<step>.json`, a trace that chrome://tracing shows, of one run every so many steps or seconds.
+
+    A run is one plan, so there is one entry for it, with the names of what ran; the run's metadata go to the events, too.
+
+    Args:
+      save_steps: after how many steps.
+      save_secs: after how many seconds.
+      output_dir: the folder.
+      show_dataflow: a hint: one entry has no arrows to others.
+      show_memory: must be False.
 
     Raises:
       NotImplementedError: `show_memory`: sizes are not measured by the run.
@@ -229,6 +246,7 @@ class ProfilerHook(SessionRunHook):
         if show_memory:
             raise NotImplementedError(explain("show_memory is not supported; profile with tf.profiler.experimental."))
         self._folder, self._timer = output_dir, SecondOrStepTimer(save_secs, save_steps)
+        self._writer = tf.compat.v1.summary.FileWriterCache.get(output_dir)
         self._next: int | None = None
 
     def begin(self) -> None:
@@ -236,16 +254,42 @@ class ProfilerHook(SessionRunHook):
 
     def before_run(self, run_context: SessionRunContext) -> Any:
         self._due = self._next is not None and self._timer.should_trigger_for_step(self._next)
-        if self._due:
-            tf.profiler.experimental.start(self._folder or ".")
-        return SessionRunArgs({"global_step": self._step})
+        kind = tf.compat.v1.RunOptions
+        return SessionRunArgs(
+            {"global_step": self._step}, options=kind(trace_level=kind.FULL_TRACE) if self._due else None
+        )
 
     def after_run(self, run_context: SessionRunContext, run_values: Any) -> None:
-        step = int(run_values.results["global_step"])
+        stale = int(run_values.results["global_step"])
         if self._next is None:
-            self._timer.update_last_triggered_step(step)
+            self._timer.update_last_triggered_step(stale)
+        step = stale + 1
         if self._due:
-            tf.profiler.experimental.stop()
             step = int(run_context.session.run(self._step))
             self._timer.update_last_triggered_step(step)
+            with open(os.path.join(self._folder, f"timeline-{step}.json"), "w", encoding="utf-8") as file:
+                json.dump(chrome_trace(run_values.run_metadata.step_stats), file)
+            self._writer.add_run_metadata(run_values.run_metadata, f"step_{step}")
         self._next = step + 1
+
+
+def chrome_trace(step_stats: Any) -> dict[str, Any]:
+    """Return StepStats as what chrome://tracing reads: a process for each device, and an entry for each thing that ran."""
+    events: list[dict[str, Any]] = []
+    for number, device in enumerate(step_stats.dev_stats):
+        events.append({"name": "process_name", "ph": "M", "pid": number, "args": {"name": f"{device.device} Compute"}})
+        for node in device.node_stats:
+            label = node.timeline_label or node.node_name
+            events.append(
+                {
+                    "ph": "X",
+                    "cat": "Op",
+                    "name": node.node_name,
+                    "pid": number,
+                    "tid": node.thread_id,
+                    "ts": node.all_start_micros,
+                    "dur": node.all_end_rel_micros,
+                    "args": {"name": label},
+                }
+            )
+    return {"traceEvents": events}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -83,6 +84,7 @@ class Supervisor:
         self._summary_seconds, self._model_seconds = save_summaries_secs, save_model_secs
         self._feeds, self._init_fn = init_feed_dict, init_fn
         self._coordinator = tf.train.Coordinator()
+        self._has_written_graph = False
         v1 = tf.compat.v1
         with self._graph.as_default():
             self._ready_op = _item(ready_op, GraphKeys.READY_OP, v1.report_uninitialized_variables)
@@ -206,12 +208,26 @@ class Supervisor:
                 init_feed_dict=self._feeds,
                 init_fn=self._init_fn,
             )
+            self._write_graph()
             if start_standard_services:
                 self.start_standard_services(session)
-        self.start_queue_runners(session)
+        if start_standard_services:
+            self.start_queue_runners(session)
         return session
 
-    PrepareSession = prepare_or_wait_for_session
+    def _write_graph(self) -> None:
+        if self._logdir:
+            tf.io.write_graph(self._graph.as_graph_def(add_shapes=True), self._logdir, "graph.pbtxt")
+        if self._writer is not None and not self._has_written_graph:
+            self._writer.add_graph(self._graph)
+            self._writer.add_meta_graph(tf.compat.v1.train.export_meta_graph(graph=self._graph))
+            self._has_written_graph = True
+
+    def _log(self, status: str, sess: Any = None, **more: Any) -> None:
+        """Write down that the session begins, is saved or ends; with its step, while there is one to ask."""
+        kind = tf.compat.v1.SessionLog
+        step = None if sess is None else tf.compat.v1.train.global_step(sess, self._global_step)
+        self._writer.add_session_log(kind(status=getattr(kind, status), **more), step)
 
     def start_standard_services(self, sess: Any) -> list[Any]:
         """Start the threads that save and summarise, and return them.
@@ -226,23 +242,26 @@ class Supervisor:
         if not self._logdir:
             log.warning("Standard services need a 'logdir' passed to the SessionManager")
             return []
-        tf.io.write_graph(self._graph.as_graph_def(add_shapes=True), self._logdir, "graph.pbtxt")
-        looper: Any = tf.compat.v1.train.LooperThread
+        counts = self._global_step is not None and self._writer is not None
+        if counts:
+            self._log("START", sess)
         threads: list[Any] = []
-        if self._summary_op is not None and self._writer is not None and self._summary_seconds:
-            threads.append(
-                looper.loop(self._coordinator, self._summary_seconds, target=self.summary_computed_now, args=(sess,))
-            )
+        if self._writer is not None and self._summary_seconds:
+            if self._summary_op is not None:
+                threads.append(self.loop(self._summary_seconds, self._summarise_now, (sess,)))
+            if counts:
+                threads.append(self.loop(self._summary_seconds, _StepCounter(self, sess)))
         if self._saver is not None and self._model_seconds:
-            threads.append(looper.loop(self._coordinator, self._model_seconds, target=self._save_now, args=(sess,)))
+            threads.append(self.loop(self._model_seconds, self._save_now, (sess,)))
         return threads
 
-    def summary_computed_now(self, sess: Any) -> None:
-        """Write all summaries."""
+    def _summarise_now(self, sess: Any) -> None:
         self.summary_computed(sess, sess.run(self._summary_op))
 
     def _save_now(self, sess: Any) -> None:
         self._saver.save(sess, self._path, global_step=self._global_step)
+        if self._writer is not None and self._global_step is not None:
+            self._log("CHECKPOINT", sess, checkpoint_path=self._path)
 
     def start_queue_runners(self, sess: Any, queue_runners: Iterable[Any] | None = None) -> list[Any]:
         """Start the threads of QueueRunners, those of the graph without any."""
@@ -277,7 +296,9 @@ class Supervisor:
             self._coordinator.join(threads, stop_grace_period_secs=self._grace, ignore_live_threads=ignore_live_threads)
         finally:
             if close_summary_writer and self._writer is not None:
+                self._log("STOP")
                 self._writer.close()
+                self._has_written_graph = False
 
     def request_stop(self, ex: Any = None) -> None:
         """Ask the threads to stop."""
@@ -304,6 +325,7 @@ class Supervisor:
         close_summary_writer: bool = True,
     ) -> Iterator[Any]:
         """Give a session, and stop and close all when what is inside ends."""
+        session = None
         try:
             session = self.prepare_or_wait_for_session(master, config, start_standard_services=start_standard_services)
             yield session
@@ -313,8 +335,36 @@ class Supervisor:
             try:
                 self.stop(close_summary_writer=close_summary_writer)
             finally:
-                if "session" in locals():
+                if session is not None:
                     session.close()
+
+    PrepareSession = prepare_or_wait_for_session
+    StartStandardServices = start_standard_services
+    StartQueueRunners = start_queue_runners
+    SummaryComputed = summary_computed
+    Loop, Stop, RequestStop, ShouldStop = loop, stop, request_stop, should_stop
+    StopOnException, WaitForStop = stop_on_exception, wait_for_stop
+
+
+class _StepCounter:
+    """Writes how many steps were done each second since it was last called."""
+
+    def __init__(self, supervisor: Supervisor, session: Any) -> None:
+        self._supervisor, self._session = supervisor, session
+        self._tag = f"{supervisor.global_step.op.name}/sec"
+        self._seconds, self._step = time.monotonic(), self._now()
+
+    def _now(self) -> int:
+        return int(tf.compat.v1.train.global_step(self._session, self._supervisor.global_step))
+
+    def __call__(self) -> None:
+        step, seconds = self._now(), time.monotonic()
+        passed = seconds - self._seconds
+        rate = (step - self._step) / passed if passed > 0 else float("inf")
+        self._seconds, self._step = seconds, step
+        value = tf.compat.v1.Summary.Value(tag=self._tag, simple_value=rate)
+        self._supervisor.summary_writer.add_summary(tf.compat.v1.Summary(value=[value]), step)
+        log.debug("%s: %g", self._tag, rate)
 
 
 def _item(given: Any, key: str, make: Callable[[], Any]) -> Any:

@@ -203,6 +203,37 @@ def test_a_supervisor_restores_saves_and_stops(tmp_path: Path) -> None:
     assert v1.train.latest_checkpoint(str(tmp_path)).endswith("model.ckpt-6")
 
 
+def test_a_supervisor_says_when_it_begins_and_ends(tmp_path: Path) -> None:
+    with tf.Graph().as_default():
+        step = v1.train.get_or_create_global_step()
+        supervisor = v1.train.Supervisor(logdir=str(tmp_path), save_model_secs=0, save_summaries_secs=0)
+        with supervisor.managed_session() as session:
+            assert session.run(step) == 0
+        assert supervisor.ShouldStop() and supervisor.Loop.__func__ is supervisor.loop.__func__
+    (name,) = (f for f in os.listdir(tmp_path) if "events" in f)
+    events = list(v1.train.summary_iterator(str(tmp_path / name)))
+    kinds = ["file_version", "graph_def", "meta_graph_def", "session_log", "session_log"]
+    assert [e.WhichOneof("what") for e in events] == kinds
+    assert [e.session_log.status for e in events[3:]] == [v1.SessionLog.START, v1.SessionLog.STOP]
+
+
+def test_hooks_ask_for_options_of_runs() -> None:
+    class Tracing(v1.train.SessionRunHook):  # type: ignore[misc, name-defined]
+        def before_run(self, run_context: Any) -> Any:
+            return v1.train.SessionRunArgs(None, options=v1.RunOptions(trace_level=v1.RunOptions.FULL_TRACE))
+
+        def after_run(self, run_context: Any, run_values: Any) -> None:
+            self.entries = len(run_values.run_metadata.step_stats.dev_stats)
+            self.partitions = len(run_values.run_metadata.partition_graphs)
+
+    hook = Tracing()
+    with tf.Graph().as_default():
+        one = tf.constant(1.0) + v1.placeholder_with_default(1.0, [])
+        with v1.train.SingularMonitoredSession([hook]) as session:
+            assert session.run(one, options=v1.RunOptions(output_partition_graphs=True)) == 2.0
+    assert (hook.entries, hook.partitions) == (1, 1)
+
+
 def test_variables_become_constants_in_frozen_graphs() -> None:
     with tf.Graph().as_default() as graph, v1.Session() as session:
         x = v1.placeholder(tf.float32, [None, 2], name="x")

@@ -37,6 +37,7 @@ def main() -> None:
         "recurrent": metric_programs.recurrent,
         "references": state_programs.references,
         "averages": state_programs.averages,
+        "hooks": state_programs.hooks,
     }
     found = {kind: {name: rounded(v) for name, v in run(tf).items()} for kind, run in kinds.items()}
     with gzip.GzipFile(HERE / "libraries.json.gz", "wb", mtime=0) as file:

@@ -1,7 +1,9 @@
-"""Optimizers on variables that are references, and moving averages: more programs for record.py and libraries_test.py."""
+"""Optimizers on variables that are references, moving averages and hooks: more programs for record.py and libraries_test.py."""
 
 from __future__ import annotations
 
+import os
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -58,4 +60,56 @@ def averages(tf: Any) -> Found:
             held, names = average.average(weights), [v.name for v in v1.global_variables()]
             moved = [v.name for v in v1.moving_average_variables()]
             found[name] = [plain(session.run(held)), move.name, names, moved, sorted(average.variables_to_restore())]
+    return found
+
+
+def _events(tf: Any, folder: str) -> list[Any]:
+    """What was written into a folder: its events in their order, and the names of the other files."""
+    found: list[Any] = []
+    for name in sorted(os.listdir(folder)):
+        if "events" not in name:
+            found.append(name)
+            continue
+        for event in tf.compat.v1.train.summary_iterator(os.path.join(folder, name)):
+            tags = [value.tag for value in event.summary.value]
+            found.append(
+                [event.WhichOneof("what"), event.step, tags, event.session_log.status, event.tagged_run_metadata.tag]
+            )
+    return found
+
+
+def hooks(tf: Any) -> Found:
+    """What hooks and supervisors write."""
+    v1, found = tf.compat.v1, {}
+    train = v1.train
+    for every in (2, 3):
+        with tempfile.TemporaryDirectory() as folder:
+            with tf.Graph().as_default():
+                step = train.get_or_create_global_step()
+                add = v1.assign_add(step, 1)
+                summary = v1.summary.scalar("x", tf.cast(step, tf.float32))
+                made = [
+                    train.ProfilerHook(save_steps=every, output_dir=folder),
+                    train.SummarySaverHook(save_steps=every, output_dir=folder, summary_op=summary),
+                    train.StopAtStepHook(8),
+                ]
+                with train.MonitoredSession(hooks=made) as session:
+                    while not session.should_stop():
+                        session.run(add)
+            v1.summary.FileWriterCache.clear()
+            found[f"profiles and summaries every {every}"] = _events(tf, folder)
+    for resources in (True, False):
+        with tempfile.TemporaryDirectory() as folder:
+            with tf.Graph().as_default(), v1.variable_scope("", use_resource=resources):
+                step = train.get_or_create_global_step()
+                weight = v1.get_variable("w", initializer=1.0)
+                v1.summary.scalar("loss", weight * weight)
+                move = train.MomentumOptimizer(0.1, 0.9).minimize(weight * weight, step)
+                options: dict[str, Any] = {"save_checkpoint_steps": 3, "save_summaries_steps": 3}
+                options.update(checkpoint_dir=folder, log_step_count_steps=None, hooks=[train.StopAtStepHook(7)])
+                with train.MonitoredTrainingSession(**options) as session:
+                    while not session.should_stop():
+                        last = session.run([move, weight])[1]
+            v1.summary.FileWriterCache.clear()
+            found[f"training, resources {resources}"] = [_events(tf, folder), plain(last)]
     return found

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from millstream.api.public import public
@@ -92,6 +93,16 @@ def outermost_graph() -> Graph:
     if _at_once.graph is None:
         _at_once.graph = Graph("collections")
     return _at_once.graph
+
+
+@contextmanager
+def collecting_apart() -> Iterator[None]:
+    """Where ops run at once, keep collections, scopes and variables by name that are made inside apart from all others."""
+    before, _at_once.graph = _at_once.graph, None
+    try:
+        yield
+    finally:
+        _at_once.graph = before
 
 
 def _graph_of(name: Any) -> Graph:
