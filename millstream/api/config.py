@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +11,9 @@ from millstream import _runtime as runtime
 from millstream.api.config_devices import cpu_count
 from millstream.api.public import public
 from millstream.base import errors
+from millstream.base.device_names import device_text, parts_of, processor
 from millstream.compiler import passes
-from millstream.execution.context import current_graph
+from millstream.execution.context import current_graph, placement, soft_placement
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.ops.picking import dynamic_update_slice as _update_op
@@ -35,7 +35,7 @@ def set_intra_op_parallelism_threads(num_threads: int) -> None:
     runtime.set_thread_count(num_threads)
 
 
-_settings = {"determinism": False, "soft_placement": True, "tensor_float_32": True}
+_settings = {"determinism": False, "tensor_float_32": True}
 _chosen: dict[str, Any] = {"synchronous": True, "device_policy": "silent", "jit": "", "threads_between": 0}
 _options: dict[str, bool] = {"disable_model_pruning": False, "disable_meta_optimizer": False}
 _OPTIONS = (
@@ -171,18 +171,13 @@ def is_op_determinism_enabled() -> bool:
 @public("config.set_soft_device_placement")
 def set_soft_device_placement(enabled: bool) -> None:
     """Accept ops on devices that do not exist, by running them on the cpu."""
-    _settings["soft_placement"] = enabled
+    placement.soft = bool(enabled)
 
 
 @public("config.get_soft_device_placement")
 def get_soft_device_placement() -> bool:
     """Return whether soft placement is on."""
-    return _settings["soft_placement"]
-
-
-_DEVICE_PARTS = re.compile(
-    r"(job):([a-z_]\w*)|(replica):(\d+)|(task):(\d+)|(?:device:([a-z]\w*)|(cpu|gpu|tpu))(?::(\d+|\*))?", re.I
-)
+    return soft_placement()
 
 
 @public("device")
@@ -194,25 +189,13 @@ def device(device_name: str | None) -> Iterator[None]:
         with graph.device(device_name):
             yield
         return
-    if device_name is not None and not isinstance(device_name, str) and not callable(device_name):
-        raise ValueError(errors.explain(f"Expecting a string device name. Got {type(device_name)}({device_name})"))
     if callable(device_name):
         raise RuntimeError(errors.explain("tf.device does not support functions."))
-    for part in filter(None, (device_name or "").split("/")):
-        found = _DEVICE_PARTS.fullmatch(part)
-        if found is None:
-            attribute = part.partition(":")[0]
-            raise ValueError(
-                errors.explain(
-                    f"Unknown attribute '{attribute}' is encountered while parsing the device spec: '{device_name}'."
-                )
-            )
-        kind = found[7] or found[8]
-        elsewhere = (found[2] or "localhost") != "localhost" or int(found[4] or 0) + int(found[6] or 0) > 0
-        other = kind is not None and (kind.upper() != "CPU" or int((found[9] or "0").replace("*", "0")) >= cpu_count())
-        if elsewhere or (other and not get_soft_device_placement()):
+    if device_name is not None:
+        name = device_text(device_name)
+        if processor(parts_of(name), cpu_count(), soft_placement()) is None:
             raise errors.InvalidArgumentError(
-                None, None, errors.explain(f"{device_name} unknown device. Choose '/device:CPU:0'.")
+                None, None, errors.explain(f"{name} unknown device. Choose '/device:CPU:0'.")
             )
     yield
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from millstream import _runtime as runtime
 from millstream.api.public import public, publish
 from millstream.base import errors
+from millstream.execution.context import placement
 
 
 class PhysicalDevice(NamedTuple):
@@ -56,11 +57,12 @@ _state = _State()
 def reset_devices() -> None:
     """Forget how the cpu was divided, and that its devices were listed."""
     _state.__init__()  # type: ignore[misc]
+    placement.processors = 1
 
 
 def cpu_count() -> int:
     """Return how many logical devices the cpu is."""
-    return len(_state.configurations or ()) or 1
+    return placement.processors
 
 
 @public("config.list_physical_devices", "config.experimental.list_physical_devices")
@@ -136,6 +138,7 @@ def set_logical_device_configuration(device: Any, logical_devices: Sequence[Logi
     if _state.used and (len(wanted) or 1) != cpu_count():
         raise RuntimeError(errors.explain("Virtual devices cannot be modified after being initialized"))
     _state.configurations = wanted
+    placement.processors = len(wanted) or 1
 
 
 @public("config.experimental.get_memory_growth")

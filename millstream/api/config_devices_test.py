@@ -88,3 +88,18 @@ def test_options_of_the_optimizer_switch_passes():
         everything = {"constant_folding": True, "disable_model_pruning": False, "disable_meta_optimizer": False}
         tf.config.optimizer.set_experimental_options(everything)
     assert not passes.settings().off
+
+
+@pytest.mark.parametrize("asked", ["/device:cpu", "/foo:1", "/cpu:x", "/task:x", "/cpu:0/gpu:1", 3])
+def test_names_that_are_no_devices_are_refused(asked):
+    with pytest.raises(ValueError, match=r"device|int"), tf.device(asked):
+        pass
+
+
+def test_a_device_is_named_in_any_way_that_tensorflow_knows():
+    spec = tf.DeviceSpec(device_type="CPU", device_index=0)
+    for asked in (None, "", "cpu", "/gpu:*", "//cpu:0/", spec, tf.config.list_logical_devices("CPU")[0]):
+        with tf.device(asked):
+            assert float(tf.constant(1.0)) == 1.0
+    with pytest.raises(tf.errors.InvalidArgumentError, match="unknown device"), tf.device("/job:a b"):
+        pass

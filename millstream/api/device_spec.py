@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from millstream.api.public import public
-from millstream.base.errors import explain
-
-_KINDS = ("CPU", "GPU", "TPU")
+from millstream.base.device_names import kind_name, merged, name_of, parts_of
 
 
 @public("DeviceSpec")
@@ -33,8 +31,7 @@ class DeviceSpec:
         self._job = None if job is None else str(job)
         self._replica = None if replica is None else int(replica)
         self._task = None if task is None else int(task)
-        kind = None if device_type is None else str(device_type)
-        self._device_type = kind.upper() if kind is not None and kind.upper() in _KINDS else kind
+        self._device_type = None if device_type is None else kind_name(str(device_type))
         self._device_index = None if device_index is None else int(device_index)
 
     @property
@@ -69,7 +66,7 @@ class DeviceSpec:
         Raises:
           ValueError: where a part is unknown, or the kind of device stands there twice.
         """
-        return cls(**_parts(spec))
+        return cls(**parts_of(spec))
 
     def parse_from_string(self, spec: str) -> DeviceSpec:
         """Return the parts of a name; this object stays as it is."""
@@ -77,16 +74,11 @@ class DeviceSpec:
 
     def to_string(self) -> str:
         """Return the name."""
-        text = "" if self._job is None else f"/job:{self._job}"
-        text += "" if self._replica is None else f"/replica:{self._replica}"
-        text += "" if self._task is None else f"/task:{self._task}"
-        if self._device_type is not None:
-            text += f"/device:{self._device_type}:{'*' if self._device_index is None else self._device_index}"
-        return text
+        return name_of(self._fields())
 
     def make_merged_spec(self, dev: DeviceSpec) -> DeviceSpec:
         """Return the parts of `dev`, and those of this where `dev` has none."""
-        return self.replace(**{k: v for k, v in dev._fields().items() if v is not None})
+        return type(self)(**merged(self._fields(), dev._fields()))
 
     def replace(self, **kwargs: Any) -> DeviceSpec:
         """Return the same with other parts."""
@@ -119,8 +111,9 @@ class DeviceSpecV1(DeviceSpec):
 
     def parse_from_string(self, spec: str) -> DeviceSpec:
         """Take the parts of a name; return this object."""
+        parts = parts_of(spec)
         for name in DeviceSpec.__slots__:
-            setattr(self, name, _parts(spec).get(name.removeprefix("_")))
+            setattr(self, name, parts.get(name.removeprefix("_")))
         return self
 
     def merge_from(self, dev: DeviceSpec) -> None:
@@ -128,29 +121,3 @@ class DeviceSpecV1(DeviceSpec):
         for name, value in dev._fields().items():
             if value is not None:
                 setattr(self, f"_{name}", value)
-
-
-def _parts(spec: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for part in spec.split("/"):
-        words = part.split(":")
-        count = len(words)
-        kind = None
-        if count == 2 and words[0] in ("job", "replica", "task"):
-            found[words[0]] = words[1] if words[0] == "job" else int(words[1])
-        elif count in (1, 2) and words[0].upper() in _KINDS:
-            kind, index = words[0].upper(), words[1] if count == 2 else "*"
-        elif count == 3 and words[0] == "device":
-            kind, index = words[1], words[2]
-        elif words[0]:
-            raise ValueError(
-                explain(f"Unknown attribute '{words[0]}' is encountered while parsing the device spec: '{spec}'.")
-            )
-        if kind is not None:
-            if "device_type" in found:
-                raise ValueError(
-                    explain(f"Multiple device types are not allowed while parsing the device spec: {spec}.")
-                )
-            found["device_type"] = kind
-            found["device_index"] = None if index == "*" else int(index)
-    return found

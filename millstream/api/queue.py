@@ -22,8 +22,8 @@ from millstream.execution.host import call_host
 from millstream.execution.name_scope import scoped
 from millstream.execution.queue_store import PaddingStore, PriorityStore, RandomStore, Store
 from millstream.execution.random_seeds import op_seeds
-from millstream.execution.session_step import running_session
 from millstream.execution.static_value import static_value
+from millstream.execution.stopping import running_session
 from millstream.execution.tensor import eager_constant
 from millstream.ops.registry import find
 

@@ -18,7 +18,8 @@ from millstream.execution.context import current_graph, tracing
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import new_operation
 from millstream.execution.name_scope import scoped
-from millstream.execution.session_step import Step, running_session
+from millstream.execution.session_step import Step
+from millstream.execution.stopping import running_session
 from millstream.program.primitives.control import HOST_CALL
 
 _numbers = itertools.count()

@@ -23,6 +23,27 @@ class _Context(threading.local):
 
 _context = _Context()
 
+
+class Placement:
+    """The devices that ops may be put on, for all threads."""
+
+    soft: bool | None = None
+    """Whether the processor stands in for other devices, as it was set."""
+    processors = 1
+    """How many devices the processor is."""
+
+
+placement = Placement()
+
+
+def soft_placement() -> bool:
+    """Return whether the processor stands in for other devices: where nothing was set, but in the graphs of sessions."""
+    if placement.soft is not None:
+        return placement.soft
+    graph = current_graph()
+    return graph is None or bool(graph.building_function)
+
+
 _make_default: list[Callable[[], FuncGraph]] = []
 """Makes the graph that ops go to outside of all others, where they do not run at once; empty where they do."""
 

@@ -14,6 +14,7 @@ from millstream.base.errors import explain
 from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
 from millstream.execution.host import call_host
+from millstream.execution.stopping import wait
 
 _numbers = itertools.count()
 
@@ -30,7 +31,8 @@ class _Lock:
         """Wait until no other thread is inside. What this thread left open by a failed run is taken over."""
         me = threading.get_ident()
         with self._changed:
-            self._changed.wait_for(lambda: self._owner in (None, me))
+            while self._owner not in (None, me):
+                wait(self._changed, "Lock")
             self._owner = me
 
     def leave(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from millstream.base import dtypes, errors
+from millstream.base.device_names import device_text, merged, name_of, parts_of
 from millstream.base.errors import explain
 from millstream.base.spec import Spec
 from millstream.execution.graph_view import GraphView
@@ -84,6 +84,7 @@ class Graph(GraphView):
         """The names of the gradients of ops that are made now, where these are not their own."""
         self._unnamed: list[Node] = []
         self._next_waits: list[Node] = []
+        self.devices = {}
         self.last_named: Any = None
         """The call that named the last node whose name was asked for, its scope, the name, and what the node is without it."""
         self.edits = 0
@@ -260,7 +261,7 @@ class Graph(GraphView):
         if waits:
             self.waits_for[node] = waits
         if self._places.names:
-            self.__dict__.setdefault("devices", {})[node] = self._places.of(lambda: operation_of_node(self, node))
+            self.devices[node] = self._places.of(lambda: operation_of_node(self, node))
 
     def name_new_nodes(self) -> None:
         """Name the nodes that have no name yet: those that something put into the program itself, as gradients do."""
@@ -468,19 +469,6 @@ class _Controls(threading.local):
             self.blocks = kept
 
 
-_SHORT_DEVICE = re.compile(r"/(cpu|gpu|tpu):(\d+|\*)", re.IGNORECASE)
-
-
-def whole_device(name: str) -> dict[str, str]:
-    """Return the parts of a device's name: job, replica, task and device."""
-    text = _SHORT_DEVICE.sub(lambda found: f"/device:{found[1].upper()}:{found[2]}", name)
-    parts = [part.partition(":") for part in text.split("/") if part]
-    unknown = [kind for kind, _, _ in parts if kind not in ("job", "replica", "task", "device")]
-    if unknown:
-        raise ValueError(f"Unknown attribute '{unknown[0]}' is encountered while parsing the device spec: '{name}'.")
-    return {kind: f"/{kind}:{rest.upper() if kind == 'device' else rest}" for kind, _, rest in parts}
-
-
 class _Places(threading.local):
     """The devices that are asked for on a thread."""
 
@@ -489,17 +477,17 @@ class _Places(threading.local):
 
     def of(self, make_operation: Callable[[], Any]) -> str:
         """Return the device that a new operation is to be on: what inner blocks say stands before what outer ones say."""
-        parts: dict[str, str] = {}
+        parts: dict[str, Any] = {}
         for asked in self.names:
             name = asked(make_operation()) if callable(asked) else asked
-            parts = {} if name is None else {**parts, **whole_device(str(name))}
-        return "".join(parts[kind] for kind in ("job", "replica", "task", "device") if kind in parts)
+            parts = {} if name is None else merged(parts, parts_of(device_text(name)))
+        return name_of(parts)
 
     @contextmanager
     def within(self, name: Any) -> Iterator[None]:
         """Ask for a device."""
-        if isinstance(name, str):
-            whole_device(name)
+        if name is not None and not callable(name):
+            parts_of(device_text(name))
         self.names.append(name)
         try:
             yield

@@ -24,6 +24,8 @@ class GraphView:
     is_control_flow_graph = False
     finalized = False
     seed: int | None = None
+    devices: dict[Any, str] = {}
+    """The devices that were asked for, by nodes."""
 
     @contextmanager
     def as_default(self) -> Iterator[Any]:

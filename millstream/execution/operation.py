@@ -106,8 +106,7 @@ class Operation:
     @property
     def device(self) -> str:
         """The device that was asked for."""
-        found = self._graph.__dict__.get("devices", {}).get(self._node, "")
-        return str(found)
+        return str(self._graph.devices.get(self._node, ""))
 
     def colocation_groups(self) -> list[bytes]:
         """Return the name of the group that is placed together: this alone."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from millstream.base import errors
 from millstream.base.errors import explain
+from millstream.execution.stopping import wait
 from millstream.program.random_numbers import philox_bits, skip, stateful_start
 
 Element = tuple[Any, ...]
@@ -74,7 +75,7 @@ class Store:
                             raise errors.CancelledError(None, None, explain(f"{self.title} is closed."))
                         if self._enqueuing[0] is ticket and len(self.elements) < self.capacity:
                             break
-                        self._changed.wait()
+                        wait(self._changed, "Enqueue")
                     self.put(element)
                     self._changed.notify_all()
             finally:
@@ -101,7 +102,6 @@ class Store:
                             if up_to and taken:
                                 break
                             found = len(taken)
-                            self.give_back(taken)
                             raise errors.OutOfRangeError(
                                 None,
                                 None,
@@ -110,7 +110,11 @@ class Store:
                                     f"{found})"
                                 ),
                             )
-                    self._changed.wait()
+                    wait(self._changed, "Dequeue")
+            except BaseException:
+                # Ended while it waits: what it has taken so far goes back.
+                self.give_back(taken)
+                raise
             finally:
                 self._leave(self._dequeuing, ticket)
         return taken
@@ -132,7 +136,7 @@ class Store:
             ticket = self._join(self._enqueuing)
             try:
                 while self._enqueuing[0] is not ticket:
-                    self._changed.wait()
+                    wait(self._changed, "Close")
                 self.closed = True
             finally:
                 self._leave(self._enqueuing, ticket)

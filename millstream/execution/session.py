@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,8 +15,10 @@ from millstream.execution.context import current_graph, default_graph, runs_at_o
 from millstream.execution.graph import Graph
 from millstream.execution.operation import Operation
 from millstream.execution.session_fetches import Fetches, feeds_of, flat_feeds
+from millstream.execution.session_options import SessionOptions
 from millstream.execution.session_state import SessionState
 from millstream.execution.session_step import Step, array_of, feeder
+from millstream.execution.stopping import Stop, run_within
 from millstream.execution.tensor import Tensor
 from millstream.program.value import Node, Program, Value
 
@@ -38,25 +40,23 @@ class BaseSession:
             graph = current_graph() or _graph_by_default()
         elif not isinstance(graph, Graph):
             raise TypeError(f'Argument `graph` must be a tf.Graph, but got "{type(graph).__name__}"')
-        if target is not None and not isinstance(target, (str, bytes)):
-            raise TypeError(f'Argument `target` must be a string, but got "{type(target).__name__}"')
-        if target not in ("", b"", None, "local"):
-            raise errors.UnimplementedError(
-                None,
-                None,
-                explain(f"Sessions run in this process: target={target!r} is not supported; leave it empty."),
-            )
+        _check_target(target)
         self._graph = graph
         self._target = target
         self._config = config
+        self._options = SessionOptions(config)
         self._state = SessionState()
         self._closed = False
-        self._opened = False
+        self._was_reset = False
+        self._placed = 0
+        """How many nodes of the graph are known to be on devices that are there."""
+        self.stop = Stop(self)
+        """Ends what runs, when this is closed."""
         self._ready: dict[Any, _Ready] = {}
         self._steps: dict[Any, Step] = {}
-        self._lock = threading.Lock()
         self.streams = Program("session")
         """What the random streams of this session belong to."""
+        _sessions.add(self)
 
     @property
     def graph(self) -> Any:
@@ -139,25 +139,27 @@ class BaseSession:
         ready = self._prepare(Fetches(self._graph, fetches), keys)
         try:
             kind = fetches.__class__
-            if simple and len({id(k) for k in keys}) == len(feed_dict or {}):
+            if simple and not self._options.limit_ms and len({id(k) for k in keys}) == len(feed_dict or {}):
                 plain = (kind, *fetches) if kind is list or kind is tuple else fetches
                 self._ready[plain if not feed_dict else (plain, None, *feed_dict)] = ready
         except TypeError:
             pass
         tensors = [feed(value) for feed, (_, value) in zip(ready.feeds, items, strict=True)]
         values = [value for _, value in items]
-        return self._traced(lambda: ready.build(ready.step.run(tensors), values), options, run_metadata, ready.step)
+        return self._observed(lambda: ready.build(ready.step.run(tensors), values), options, run_metadata, ready.step)
 
-    def _traced(self, run: Callable[[], Any], options: Any, run_metadata: Any, step: Step) -> Any:
+    def _observed(self, run: Callable[[], Any], options: Any, run_metadata: Any, step: Step) -> Any:
+        """Call `run` as RunOptions say, and fill in a RunMetadata message."""
+        limit = self._options.time_limit(options)
+        within = (lambda: run_within(limit, self.stop, run)) if limit else run
         if run_metadata is None:
-            return run()
+            return within()
         from millstream.execution.session_metadata import recorded
 
-        return recorded(run, options, run_metadata, step)
+        return recorded(within, options, run_metadata, step)
 
     def _check_open(self) -> None:
-        if self._closed:
-            raise RuntimeError("Attempted to use a closed Session.")
+        self._check_usable()
         if not self._graph.program.nodes:
             raise RuntimeError("The Session graph is empty. Add operations to the graph before calling run().")
 
@@ -197,8 +199,17 @@ class BaseSession:
         key = (tuple(fetched), tuple(operations), tuple(fed))
         found = self._steps.get(key)
         if found is None or found.edits != self._graph.edits:
-            found = self._steps[key] = Step(self, fetched, operations, fed)
+            found = Step(self, fetched, operations, fed)
+            self._place(found.program.nodes)
+            self._steps[key] = found
         return found
+
+    def _place(self, needed: Sequence[Node]) -> None:
+        """Look whether the devices that nodes are to be on are there."""
+        nodes = self._graph.program.nodes
+        new = needed if self._options.places_what_runs else nodes[self._placed :]
+        self._options.place(new, self._graph.devices)
+        self._placed = len(nodes)
 
     def make_callable(self, fetches: Any, feed_list: Any = None, accept_options: bool = False) -> Any:
         """Return a function of the values of `feed_list`, in order, that computes `fetches`.
@@ -221,8 +232,7 @@ class BaseSession:
 
         def run(*values: Any) -> Any:
             nonlocal step
-            if self._closed:
-                raise RuntimeError("Attempted to use a closed Session.")
+            self._check_usable()
             if len(values) != len(feeds):
                 raise errors.InvalidArgumentError(
                     None,
@@ -236,13 +246,13 @@ class BaseSession:
             tensors = [feed(value) for feed, value in zip(feeds, values, strict=True)]
             return build(step.run(tensors), values)
 
-        if not accept_options:
+        if not accept_options and not self._options.limit_ms:
             return run
 
         def run_with_options(*values: Any, options: Any = None, run_metadata: Any = None) -> Any:
-            return self._traced(lambda: run(*values), options, run_metadata, step)
+            return self._observed(lambda: run(*values), options, run_metadata, step)
 
-        return run_with_options
+        return run_with_options if accept_options else lambda *values: run_with_options(*values)
 
     def partial_run_setup(self, fetches: Any, feeds: Any = None) -> Any:
         """Raise tf.errors.UnimplementedError: a run is one program; call `run` once with all fetches, or several times."""
@@ -257,16 +267,19 @@ class BaseSession:
         from millstream.execution.session_metadata import devices
 
         self._check_usable()
-        return devices()
+        return devices(self._options.devices)
 
     def _check_usable(self) -> None:
+        if self._was_reset:
+            raise errors.CancelledError(None, None, explain("Session has been closed."))
         if self._closed:
             raise RuntimeError("Attempted to use a closed Session.")
 
     def close(self) -> None:
-        """Forget the state; later runs are refused."""
+        """Forget the state and end what runs, with tf.errors.CancelledError there; later runs are refused."""
         if not self._closed:
             self._closed = True
+            self.stop.set()
             self._ready.clear()
             self._steps.clear()
             self._state.clear()
@@ -282,6 +295,20 @@ class BaseSession:
             if not stack or stack[-1] is not self:
                 raise AssertionError(f"Nesting violated for default stack of {type(self)} objects")
             stack.pop()
+
+
+_sessions: weakref.WeakSet[BaseSession] = weakref.WeakSet()
+
+
+def _check_target(target: Any) -> None:
+    if target is not None and not isinstance(target, (str, bytes)):
+        raise TypeError(f'Argument `target` must be a string, but got "{type(target).__name__}"')
+    if target not in ("", b"", None, "local"):
+        raise errors.UnimplementedError(
+            None,
+            None,
+            explain(f"Sessions run in this process: target={target!r} is not supported; leave it empty."),
+        )
 
 
 def _read(element: Any) -> Any:
@@ -362,7 +389,17 @@ class Session(BaseSession):
 
     @staticmethod
     def reset(target: str, containers: Any = None, config: Any = None) -> None:
-        """Do nothing: no state outlives its session."""
+        """Close all sessions of this process: what is run in them later raises tf.errors.CancelledError.
+
+        Args:
+          target: empty: sessions run in this process.
+          containers: accepted: no container outlives its session.
+          config: accepted and not used.
+        """
+        _check_target(target)
+        for session in list(_sessions):
+            session._was_reset = session._was_reset or not session._closed
+            session.close()
 
 
 class InteractiveSession(BaseSession):

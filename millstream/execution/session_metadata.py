@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from millstream.base.device_names import HERE
 from millstream.base.messages import message
 
-DEVICE = "/job:localhost/replica:0/task:0/device:CPU:0"
 _MEMORY_LIMIT = 268435456
 
 DeviceAttributes = namedtuple("DeviceAttributes", ["name", "device_type", "memory_limit_bytes", "incarnation"])
 """A device of a session."""
 
 
-def devices() -> list[DeviceAttributes]:
-    """Return the devices of this machine that sessions run on: its processor."""
-    return [DeviceAttributes(DEVICE, "CPU", _MEMORY_LIMIT, 1)]
+def devices(names: Iterable[str]) -> list[DeviceAttributes]:
+    """Return what is known of devices of a session: all are this machine's processor."""
+    return [DeviceAttributes(name, "CPU", _MEMORY_LIMIT, number) for number, name in enumerate(names, 1)]
 
 
 def recorded(run: Callable[[], Any], options: Any, run_metadata: Any, step: Any) -> Any:
@@ -31,7 +31,7 @@ def recorded(run: Callable[[], Any], options: Any, run_metadata: Any, step: Any)
     took = time.time_ns() - began
     made = message("RunMetadata")()
     if options is not None and options.trace_level:
-        device = made.step_stats.dev_stats.add(device=DEVICE)
+        device = made.step_stats.dev_stats.add(device=f"{HERE}/device:CPU:0")
         names = ",".join(dict.fromkeys(node.label for node in step.program.nodes if node.label))
         device.node_stats.add(
             node_name=step.program.name,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,31 +15,9 @@ from millstream.execution.context import tracing
 from millstream.execution.program_call import FunctionOp
 from millstream.execution.session_program import Part
 from millstream.execution.specs import spec_of
+from millstream.execution.stopping import running
 from millstream.execution.tensor import EagerTensor, eager_constant, eager_from_array
 from millstream.program.value import Node, Value
-
-
-class _Running(threading.local):
-    def __init__(self) -> None:
-        self.sessions: list[Any] = []
-
-
-_running = _Running()
-
-
-def running_session() -> Any:
-    """Return the session that is running on this thread: for functions in Python that a graph calls. None outside of runs."""
-    return _running.sessions[-1] if _running.sessions else None
-
-
-@contextmanager
-def in_session(session: Any) -> Iterator[None]:
-    """Let functions in Python that run inside know their session."""
-    _running.sessions.append(session)
-    try:
-        yield
-    finally:
-        _running.sessions.pop()
 
 
 class Step:
@@ -58,7 +34,7 @@ class Step:
         self.session = session
         self.held = (*(session.state_of(node) for node in part.state), *part.captured)
         self.op = FunctionOp(self.program)
-        self.cache = runtime.CallCache(self._miss)
+        self.cache = runtime.CallCache(self._miss, session.stop.flag)
 
     def _miss(self, *tensors: Any) -> tuple[Any, ...]:
         inputs = (*tensors, *self.held)
@@ -70,15 +46,15 @@ class Step:
 
     def run(self, tensors: Sequence[Any]) -> Sequence[Any]:
         """Run outside of all graphs and tapes, wherever it is called."""
-        session = self.session
-        _running.sessions.append(session)
+        session, stops = self.session, running.stops
+        stops.append(stops[-1] if stops and stops[-1].session is session else session.stop)
         try:
             if runtime.tracing() or runtime.recording() or self.op.late is not None:
                 with tracing(None), tapes.fresh():
                     return self.cache(*tensors)  # type: ignore[no-any-return]
             return self.cache(*tensors)  # type: ignore[no-any-return]
         finally:
-            _running.sessions.pop()
+            stops.pop()
 
 
 def array_of(tensor: Any) -> Any:

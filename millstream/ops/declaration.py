@@ -7,7 +7,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -129,6 +129,20 @@ class Case:
     gradient: bool = True
 
 
+_Part = TypeVar("_Part")
+
+
+class _FromSignature(Generic[_Part]):
+    """A part of an op's signature, which is read when one is first asked for: most programs need few of the hundreds of ops."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, op: Op, owner: type) -> _Part:
+        op.__dict__.update(op.read_signature(op.body))
+        return op.__dict__[self.name]  # type: ignore[no-any-return]
+
+
 class Op(Definition):
     """An op as declared: signature, body, optional own gradient, optional shape rule, test cases."""
 
@@ -151,22 +165,15 @@ class Op(Definition):
         self._memo: dict[Any, tuple[Spec, ...]] = {}
         self.module = body.__module__
 
-    inputs: list[Input]
-    attributes: dict[str, Attribute]
-    types: dict[str, Types]
-    results: list[Any]
-    structured: bool
-    known_inputs: tuple[int, ...]
-
-    def __getattr__(self, name: str) -> Any:
-        # The signature is read when it is first asked for: most programs need few of the hundreds of ops.
-        if name not in Op.__annotations__:
-            raise AttributeError(f"The op {self.name} has no attribute {name!r}.", name=name, obj=self)
-        self.__dict__.update(self._read_signature(self.body))
-        return self.__dict__[name]
+    inputs = _FromSignature[list[Input]]()
+    attributes = _FromSignature[dict[str, Attribute]]()
+    types = _FromSignature[dict[str, Types]]()
+    results = _FromSignature[list[Any]]()
+    structured = _FromSignature[bool]()
+    known_inputs = _FromSignature[tuple[int, ...]]()
 
     @staticmethod
-    def _read_signature(body: Callable[..., Any]) -> dict[str, Any]:
+    def read_signature(body: Callable[..., Any]) -> dict[str, Any]:
         # Not typing.get_type_hints: it compiles each annotation anew, a quarter of the time that an import takes.
         names = (
             {**body.__globals__, "Literal": Literal, **inspect.getclosurevars(body).nonlocals}

@@ -1,9 +1,9 @@
 // CallCache: the fast path of a traced function, from argument types and sizes to a plan with its captures.
-#include "bindings/python.h"
-
+#include <nanobind/nanobind.h>
 #include <structmember.h>
 
 #include "bindings/python.h"
+#include "program/stopping.h"
 
 namespace millstream::python {
 namespace {
@@ -16,6 +16,8 @@ uint64_t age = 0;
 struct CacheObject {
   PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* miss;
+  PyObject* stop;  // what ends its runs, or nullptr
+  const StopFlag* flag;
   Table* table;
   uint64_t age;
 };
@@ -28,6 +30,7 @@ PyObject* cache_call(PyObject* self, PyObject* const* arguments, size_t flags, P
     cache->table->clear();
     cache->age = age;
   }
+  const Stoppable within(cache->flag);
   const Py_ssize_t count = PyVectorcall_NARGS(flags);
   bool fast = !tracing && recording <= 0 && (!names || PyTuple_GET_SIZE(names) == 0);
   Key key;
@@ -64,13 +67,17 @@ PyObject* cache_call(PyObject* self, PyObject* const* arguments, size_t flags, P
 }
 
 PyObject* cache_new(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
-  static const char* names[] = {"miss", nullptr};
-  PyObject* miss;
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O", const_cast<char**>(names), &miss)) return nullptr;
+  static const char* names[] = {"miss", "stop", nullptr};
+  PyObject *miss, *stop = nullptr;
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|O", const_cast<char**>(names), &miss, &stop)) return nullptr;
+  if (stop && !nanobind::isinstance<StopFlag>(stop))
+    return PyErr_Format(PyExc_TypeError, "stop is a StopFlag, given %s.", Py_TYPE(stop)->tp_name);
   CacheObject* made = cache_of(type->tp_alloc(type, 0));
   if (!made) return nullptr;
   made->vectorcall = cache_call;
   made->miss = Py_NewRef(miss);
+  made->stop = Py_XNewRef(stop);
+  made->flag = stop ? nanobind::inst_ptr<StopFlag>(stop) : nullptr;
   made->table = new Table(most_entries);
   made->age = age;
   return reinterpret_cast<PyObject*>(made);
@@ -80,6 +87,7 @@ int cache_traverse(PyObject* self, visitproc visit, void* arg) {
   CacheObject* cache = cache_of(self);
   Py_VISIT(Py_TYPE(self));
   Py_VISIT(cache->miss);
+  Py_VISIT(cache->stop);
   if (cache->table) {
     for (Entry* entry = cache->table->oldest(); entry; entry = entry->newer) {
       Py_VISIT(entry->held);
@@ -102,6 +110,7 @@ void cache_dealloc(PyObject* self) {
   PyObject_GC_UnTrack(self);
   delete cache->table;
   Py_XDECREF(cache->miss);
+  Py_XDECREF(cache->stop);
   type->tp_free(self);
   Py_DECREF(type);
 }
@@ -187,7 +196,8 @@ bool add_call_cache_type(PyObject* module) {
       {Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
       {Py_tp_methods, methods},
       {Py_tp_members, members},
-      {Py_tp_doc, const_cast<char*>("CallCache(miss): runs a plan where the arguments are known, else calls miss.")},
+      {Py_tp_doc, const_cast<char*>("CallCache(miss, stop=StopFlag()): runs a plan where the arguments are known, else "
+                                    "calls miss. A stop that is set ends what runs.")},
       {0, nullptr}};
   static PyType_Spec spec = {"millstream._runtime.CallCache", sizeof(CacheObject), 0,
                              Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL, slots};

@@ -8,6 +8,7 @@
 #include "kernels/random_operands.h"
 #include "memory/allocator.h"
 #include "memory/crc32c.h"
+#include "program/stopping.h"
 #include "tracing/trace.h"
 
 namespace millstream::python {
@@ -94,6 +95,21 @@ NB_MODULE(_runtime, m) {
       nb::arg("data"), nb::arg("start") = 0, "CRC-32C of bytes, going on from the sum of those before.");
   mp::add_readers(m);
   mp::add_pixels(m);
+  nb::class_<ms::StopFlag>(m, "StopFlag", "Ends what runs on the threads that are under it, once it is set.")
+      .def(nb::init<>())
+      .def("set", &ms::StopFlag::set)
+      .def("is_set", &ms::StopFlag::is_set);
+  m.def(
+      "under_stop",
+      [](const ms::StopFlag& flag, nb::callable run) {
+        struct Restore {
+          const ms::StopFlag* before;
+          ~Restore() { ms::set_stop_flag(before); }
+        };
+        const Restore restore{ms::set_stop_flag(&flag)};
+        return run();
+      },
+      nb::arg("flag"), nb::arg("run"), "Calls run() under a flag.");
   m.def("thread_count", &ms::thread_count);
   m.def("set_thread_count", &ms::set_thread_count, "0: as many as the process may use.");
   m.def("memory_stats", [] {

@@ -4,14 +4,18 @@
 #include <mutex>
 #include <random>
 #include <unordered_map>
+#include <utility>
 
 #include "kernels/operands.h"
 #include "memory/objects.h"
 #include "program/executor.h"
 #include "program/kept_hosts.h"
+#include "program/stopping.h"
 
 namespace millstream {
 namespace {
+
+thread_local const StopFlag* thread_flag = nullptr;
 
 Status accept(const Call&) { return Status(); }
 
@@ -46,7 +50,9 @@ Status run_loop(const Call& call) {
   for (size_t i = 0; i < carried; ++i) moved[i] = handed[i];
   Tensor answer;
   Tensor* answers[1] = {&answer};
+  const StopFlag* flag = stop_flag();
   for (;;) {
+    if (flag && flag->is_set()) return stopped();
     MS_RETURN_IF_ERROR(call.executor->call(call.attributes[0], inputs.data(), call.input_count, answers, 1));
     if (!*answer.as<bool>()) break;
     for (size_t i = 0; i < carried; ++i) outputs[i] = &next[i];
@@ -157,6 +163,7 @@ Status check_host_call(const Call& call) {
 Status run_host_call(const Call& call) {
   Host* host = object_as<Host>(call.in(0), ObjectKind::host);
   if (!host) return invalid("host_call was given a handle that is no host object.");
+  if (const StopFlag* flag = stop_flag(); flag && flag->is_set()) return stopped();
   std::vector<Tensor> inputs(static_cast<size_t>(call.input_count - 1));
   std::vector<const Tensor*> pointers(inputs.size());
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -276,6 +283,9 @@ const Kernel kernel_state_is_set{"state_is_set", check_state_is_set, run_state_i
 const Kernel kernel_check{"check", check_check, run_check};
 
 }  // namespace
+
+const StopFlag* stop_flag() { return thread_flag; }
+const StopFlag* set_stop_flag(const StopFlag* flag) { return std::exchange(thread_flag, flag); }
 
 int64_t keep_host(Ref<Object> host) {
   static int64_t next = first_kept();
