@@ -73,9 +73,9 @@ def absolute(prefix: str) -> Iterator[None]:
         _names.prefix = before
 
 
-def has_opened(frame: FrameType) -> bool:
-    """Return whether a call opened a scope that is open: what it was asked to name is the scope."""
-    return any(opener is frame for opener in _names.openers)
+def scope_openers() -> list[FrameType]:
+    """Return the calls on this thread that opened the scopes which are open."""
+    return _names.openers
 
 
 class NameScope:

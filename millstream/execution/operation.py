@@ -7,12 +7,13 @@ import sys
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
 from millstream.execution.context import default_session
-from millstream.execution.name_scope import current_scope, has_opened
+from millstream.execution.name_scope import current_scope, scope_openers
 from millstream.ops.declaration import Op, Types
 from millstream.program.value import Node, Value
 
@@ -263,6 +264,20 @@ def label(graph: Any, node: Node) -> str:
 
 _PACKAGE = str(Path(__file__).parents[1])
 _API = str(Path(_PACKAGE, "api"))
+_IN_USERS_CODE, _INSIDE, _IN_API = range(3)
+_places: dict[str, int] = {}
+"""Where files of code are: asked for each frame of each node that is made."""
+
+
+def _place_of(path: str) -> int:
+    """Say where code is, and remember it."""
+    place = _INSIDE
+    if not path.startswith(_PACKAGE) or path.endswith("_test.py"):
+        place = _IN_USERS_CODE
+    elif path.startswith(_API):
+        place = _IN_API
+    _places[path] = place
+    return place
 
 
 def _asked_for() -> tuple[str | None, Any]:
@@ -270,20 +285,22 @@ def _asked_for() -> tuple[str | None, Any]:
 
     Looked up on the stack, so that eager calls, which have no names, pay nothing for it.
     """
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
+    opened = scope_openers()
     found, call = None, None
     while frame is not None:
         code = frame.f_code
-        if not code.co_filename.startswith(_PACKAGE) or code.co_filename.endswith("_test.py") or has_opened(frame):
-            return found, call
-        if (
-            code.co_filename.startswith(_API)
-            and "name" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-        ):
+        place = _places.get(code.co_filename)
+        if place is None:
+            place = _place_of(code.co_filename)
+        # What a call was asked to name that opened a scope is the scope.
+        if place == _IN_USERS_CODE or frame in opened:
+            break
+        if place == _IN_API and "name" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
             name = frame.f_locals.get("name")
             if isinstance(name, str) and name:
                 found, call = name, frame
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return found, call
 
 
