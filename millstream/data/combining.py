@@ -24,7 +24,7 @@ class FlatMap(Stage):
         super().__init__(function.spec.element_spec, [before], functions=[function])
 
     def reader(self, run: Run) -> Reader:
-        return _nested(self, run, runtime.read_nested, 1, 1)
+        return _nested(self, run, 1, lambda before, opened: runtime.read_nested(before, opened, 1, 1))
 
 
 class Interleave(Stage):
@@ -52,9 +52,14 @@ class Interleave(Stage):
         cycle = max(calls, os.cpu_count() or 1) if cycle == AUTOTUNE else cycle
         block = self.number("block")
         if calls == 1 or cycle == 1:
-            return _nested(self, run, runtime.read_nested, cycle, block)
-        ordered = is_ordered(self.deterministic, run)
-        return _nested(self, run, runtime.read_nested_by_threads, cycle, block, max(calls, 0), ordered)
+            return _nested(self, run, cycle, lambda before, opened: runtime.read_nested(before, opened, cycle, block))
+        threads, ordered = max(calls, 0), is_ordered(self.deterministic, run)
+        return _nested(
+            self,
+            run,
+            cycle,
+            lambda before, opened: runtime.read_nested_by_threads(before, opened, cycle, block, threads, ordered),
+        )
 
 
 def _refuse_more_calls(calls: int, cycle: int) -> None:
@@ -65,7 +70,7 @@ def _refuse_more_calls(calls: int, cycle: int) -> None:
         )
 
 
-def _nested(stage: Stage, run: Run, make: Callable[..., Any], cycle: int, *more: Any) -> Reader:
+def _nested(stage: Stage, run: Run, cycle: int, make: Callable[..., Any]) -> Reader:
     function = stage.begun()[0]
 
     def opened(element: Element, index: int) -> Reader:
@@ -74,8 +79,7 @@ def _nested(stage: Stage, run: Run, make: Callable[..., Any], cycle: int, *more:
         except errors.OpError as error:
             raise stage.failed(error, index, function=True) from error
 
-    before = stage.input.reader(run)
-    return NestedReader(make, before, (stage.input.spec, stage.spec), opened, cycle, *more)
+    return NestedReader(make, stage, stage.input.reader(run), stage.input.spec, opened, cycle)
 
 
 def _gives_dataset(function: Callable[..., Any], before: Stage, stage: str) -> Traced:

@@ -17,7 +17,7 @@ from millstream.data.fingerprint import fingerprint_of
 from millstream.data.iterator import OwnedIterator
 from millstream.data.mapping import MappingMethods
 from millstream.data.nesting import DatasetSpec, publish_class
-from millstream.data.options import Options
+from millstream.data.options import UNSET, Options
 from millstream.data.ordering import OrderingMethods
 from millstream.data.sampling import SamplingMethods
 from millstream.data.shuffling import ShufflingMethods
@@ -77,7 +77,7 @@ class Dataset(
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._options = Options()
+        self._options = UNSET
         self._ticket: Any = None
 
     @property
@@ -142,7 +142,7 @@ class Dataset(
         return size_given(self._stage)
 
     def options(self) -> Options:
-        """Return the options in force."""
+        """Return the options in force, which may not be changed: `with_options` sets others."""
         return self._options
 
     def with_options(self, options: Options, name: str | None = None) -> Any:
@@ -154,7 +154,7 @@ class Dataset(
         False
         """
         result = self._then(self._stage)
-        result._options = self._options.merge(options)
+        result._options = self._options.merge(options).fixed()
         return result
 
     def apply(self, transformation_func: Callable[[Any], Any]) -> Any:

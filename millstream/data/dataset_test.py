@@ -170,6 +170,24 @@ def test_optionals_are_carried_by_loops_that_say_late_what_they_hold() -> None:
     assert turns.numpy() == 0 and not last.has_value()
 
 
+def test_options_of_a_dataset_are_not_changed() -> None:
+    given = tf.data.Options()
+    plain, slow = Dataset.range(3), Dataset.range(3).with_options(given)
+    for options in (
+        plain.options(),
+        slow.batch(2).options(),
+        Dataset.zip(plain, slow).options(),
+        plain.options().autotune,
+    ):
+        with pytest.raises(ValueError, match="with_options"):
+            options.enabled = options.deterministic = True
+    assert plain.options() == tf.data.Options()
+    given.deterministic = False
+    changed = plain.options().merge(given)
+    changed.autotune.enabled = True
+    assert slow.options().deterministic is None
+
+
 def test_options_have_types_defaults_and_other_names() -> None:
     options = tf.data.Options()
     assert options.experimental_distribute.auto_shard_policy is tf.data.experimental.AutoShardPolicy.AUTO

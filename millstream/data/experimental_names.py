@@ -20,11 +20,11 @@ from millstream.data.dataset import Dataset
 from millstream.data.iterator import OwnedIterator
 from millstream.data.leaves import leaf_specs, normalized, relaxed
 from millstream.data.methods import whole
+from millstream.data.native import Elements
 from millstream.data.optional import Optional, spec_of_element, zeros_of
 from millstream.data.ordering import AssertCardinality
 from millstream.data.readers import COMPRESSIONS, CsvDataset
 from millstream.data.stage import INFINITE, UNKNOWN, refused
-from millstream.data.windows import Elements
 from millstream.execution.convert import to_tensor
 
 Transformation = Callable[[Any], Any]
@@ -120,7 +120,7 @@ def from_list(elements: Any, name: str | None = None) -> Any:
             raise ValueError(
                 f"The elements of a list differ in their types: {spec_of_element(row)} and {dataset.element_spec}."
             )
-    return Dataset(Elements(spec, [tuple(nest.flatten(row)) for row in rows]))
+    return Dataset(Elements.of(spec, [tuple(nest.flatten(row)) for row in rows]))
 
 
 @public("data.experimental.get_structure")

@@ -92,6 +92,33 @@ def test_a_predicate_whose_shape_is_unknown_must_give_a_scalar(answer: list[Any]
             next(iter(dataset))
 
 
+@pytest.mark.parametrize("kind", ["key", "size"])
+def test_keys_and_sizes_of_windows_whose_shape_is_unknown_must_be_scalars(kind: str) -> None:
+    def odd(x: Any) -> Any:
+        return tf.numpy_function(lambda _: np.array([1, 2]), [x], tf.int64)
+
+    numbers = tf.data.Dataset.range(3)
+    wrong = (
+        numbers.group_by_window(odd, lambda k, w: w, 2)
+        if kind == "key"
+        else numbers.group_by_window(lambda x: x, lambda k, w: w, window_size_func=odd)
+    )
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"GroupByWindowDataset, element 0.*must return a scalar int64"
+    ):
+        next(iter(wrong))
+
+
+@pytest.mark.parametrize(
+    ("size", "shift", "stride"), [(2**62, 1, 4), (2, 2**62, 1), (2, 1, 2**62), (2**62, 2**62, 2**62)]
+)
+def test_windows_may_have_any_numbers(size: int, shift: int, stride: int) -> None:
+    windows = tf.data.Dataset.range(5).window(size, shift, stride)
+    rows = list(range(5))
+    expected = [rows[i::stride][:size] for i in range(0, 5, shift)]
+    assert [[int(x) for x in w] for w in windows] == expected
+
+
 def test_a_batch_of_texts_that_failed_leaves_nothing_in_the_next() -> None:
     texts = tf.data.Dataset.range(6).map(
         lambda x: tf.strings.as_string(tf.debugging.check_numerics(1 / (tf.cast(x, tf.float32) - 1), "one"))

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millstream import _runtime as runtime
-from millstream.base import dtypes, errors
+from millstream.base import dtypes, errors, nest
 from millstream.base.specs import TensorSpec
 from millstream.data.leaves import component_specs, components, leaf_specs, leaves_of
+from millstream.data.methods import dataset
 from millstream.data.nesting import DatasetSpec
 from millstream.data.optional import OptionalSpec
 from millstream.data.stage import Element, Reader, Run, Stage, failed_in
@@ -55,9 +56,15 @@ class Parts:
         at, leaves = 0, []
         for spec, count in zip(self.specs, self.counts, strict=True):
             given = tensors[at : at + count]
-            leaves.append(runtime.opaque_value(given[0]) if _is_opaque(spec) else leaves_of([spec], given)[0])
+            leaves.append(_held_in(given[0], spec) if _is_opaque(spec) else leaves_of([spec], given)[0])
             at += count
         return tuple(leaves)
+
+
+def _held_in(tensor: Any, spec: Any) -> Any:
+    """Return the leaf that a variant of the runtime holds: elements are a dataset of theirs."""
+    found = runtime.opaque_value(tensor)
+    return dataset(Elements(spec.element_spec, found)) if isinstance(found, runtime.Elements) else found
 
 
 def parts_of(spec: Any) -> Parts | None:
@@ -91,7 +98,7 @@ class NativeReader(Reader):
 
     def _marks(self) -> list[Any]:
         marks: list[Any] = self.handle.marks()
-        if any(not isinstance(m, int) and m.dtype in _HANDLES for m in marks):
+        if any(not isinstance(m, int) and m.dtype in _HANDLES for m in nest.flatten(marks)):
             raise errors.UnimplementedError(
                 None,
                 None,
@@ -111,6 +118,28 @@ class NativeReader(Reader):
             reader.restore(part)
         if not self.handle.restore(state[1]):
             raise errors.DataLossError(None, None, "The state of an iterator is that of another pipeline.")
+
+
+class Elements(Stage):
+    """Elements that the runtime has at hand."""
+
+    name = "Window"
+
+    def __init__(self, spec: Any, held: Any) -> None:
+        super().__init__(spec)
+        self.held = held
+
+    @classmethod
+    def of(cls, spec: Any, rows: Sequence[Element]) -> Elements:
+        """Return a stage of these elements."""
+        parts = parts_of(spec)
+        return cls(spec, runtime.Elements([row if parts is None else tuple(parts.flat(row)) for row in rows]))
+
+    def count(self) -> int:
+        return len(self.held)
+
+    def reader(self, run: Run) -> Reader:
+        return NativeReader(runtime.read_held(self.held), self.spec)
 
 
 class Turns:
@@ -154,26 +183,30 @@ class TurnsReader(NativeReader):
 
 
 class NestedReader(NativeReader):
-    """Reads what elements stand for. `open_nested(element, index)` makes those readers; `cycle` of them are under way."""
+    """Reads what is made of elements, or of what a reader of the runtime made of them: `given_spec`.
+
+    `open_nested(given, index)` makes those readers, of which `cycle` are under way; `make` takes the handle of the reader before
+    and what opens them.
+    """
 
     def __init__(
         self,
-        make: Callable[..., Any],
+        make: Callable[[Any, Callable[..., Any]], Any],
+        stage: Stage,
         before: Reader,
-        specs: tuple[Any, Any],
+        given_spec: Any,
         open_nested: Callable[[Element, int], Reader],
         cycle: int,
-        *more: Any,
     ) -> None:
         nested: list[Reader | None] = [None] * cycle
-        given, (before_spec, spec) = parts_of(specs[0]), specs
+        given = parts_of(given_spec)
 
         def opened(place: int, index: int, *tensors: Any) -> Any:
             reader = open_nested(tensors if given is None else given.packed(tensors), index)
             nested[place] = reader
-            return handle_of(reader, spec)
+            return handle_of(reader, stage.spec)
 
-        super().__init__(make(handle_of(before, before_spec), opened, cycle, *more), spec, [before])
+        super().__init__(make(handle_of(before, stage.input.spec), opened), stage.spec, [before])
         self.nested = nested
 
     def state(self) -> Any:
@@ -205,16 +238,16 @@ def handle_of(reader: Reader, spec: Any) -> Any:
     return runtime.read_python(reader.__next__ if parts is None else lambda: parts.flat(reader.__next__()))
 
 
-def function_of(stage: Stage, spec: Any = None) -> Any:
-    """Return the only function of a stage for readers of the runtime: its plans, or where it has none itself.
+def function_of(stage: Stage, spec: Any = None, number: int = 0) -> Any:
+    """Return a function of a stage for readers of the runtime: its plans, or where it has none itself.
 
     It takes the elements of the input, or where it is given leaves of `spec`.
     """
-    function = stage.functions[0]
+    function = stage.functions[number]
     found = function.mapped(stage.scope)
     if found is not None:
         return found
-    call, given, made = stage.begun()[0], parts_of(spec or stage.input.spec), parts_of(function.spec)
+    call, given, made = stage.begun()[number], parts_of(spec or stage.input.spec), parts_of(function.spec)
 
     def called(*tensors: Any) -> Sequence[Any]:
         result = call(tensors if given is None else given.packed(tensors))

@@ -40,6 +40,7 @@ class OptionsGroup:
     types: dict[str, Any] = {}
     defaults: dict[str, Any] = {}
     aliases: dict[str, str] = {}
+    _fixed = False
 
     def __init__(self) -> None:
         for name, kind in self.types.items():
@@ -51,7 +52,21 @@ class OptionsGroup:
             return getattr(self, type(self).aliases[name])
         raise AttributeError(f"{type(self).__name__} has no property {name!r}; choose one of {', '.join(self.types)}.")
 
+    def fixed(self) -> Any:
+        """Return these settings, which may not be changed from now on: those of a dataset."""
+        object.__setattr__(self, "_fixed", True)
+        for name in self.types:
+            value = getattr(self, name)
+            if isinstance(value, OptionsGroup):
+                value.fixed()
+        return self
+
     def __setattr__(self, name: str, value: Any) -> None:
+        if self._fixed:
+            raise ValueError(
+                "Mutating `tf.data.Options()` returned by `tf.data.Dataset.options()` has no effect. Use "
+                "`tf.data.Dataset.with_options(options)` to set or update dataset options."
+            )
         name = self.aliases.get(name, name)
         if name not in self.types:
             raise AttributeError(
@@ -63,7 +78,7 @@ class OptionsGroup:
         object.__setattr__(self, name, value)
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
+        return type(self) is type(other) and all(getattr(self, n) == getattr(other, n) for n in self.types)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -165,3 +180,7 @@ class Options(OptionsGroup):
         "threading": ThreadingOptions,
     }
     aliases = {"experimental_deterministic": "deterministic", "experimental_threading": "threading"}
+
+
+UNSET: Options = Options().fixed()
+"""The options of datasets that were given none."""

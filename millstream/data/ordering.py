@@ -275,7 +275,7 @@ class OrderingMethods(DatasetMethods):
         spec = nest.pack_sequence_as(structure, [d.element_spec for d in flat])
         made = dataset(Zip(spec, [d._stage for d in flat]))
         for d in flat:
-            made._options = made._options.merge(d._options)
+            made._options = made._options.merge(d._options).fixed()
         return made
 
     def enumerate(self, start: Any = 0, name: str | None = None) -> Any:

@@ -115,6 +115,17 @@ _PIPELINES: dict[str, Callable[[], Any]] = {
     "parallel batch": lambda: tf.data.Dataset.range(40).batch(3, num_parallel_calls=2),
     "cache": lambda: tf.data.Dataset.range(20).shuffle(20, seed=3).cache(),
     "cache read twice": lambda: tf.data.Dataset.range(7).cache().repeat(2),
+    "window": lambda: (
+        tf.data.Dataset.range(20).shuffle(5, seed=2).window(4, 3, 2).flat_map(lambda w: w.batch(4))  # type: ignore[no-any-return]
+    ),
+    "group_by_window": lambda: tf.data.Dataset.range(20).group_by_window(
+        lambda x: x % 3, lambda k, w: w.shuffle(4, seed=1), 4
+    ),
+    "bucket_by_sequence_length": lambda: (
+        tf.data.Dataset.range(20)
+        .map(lambda n: tf.fill([n % 6], n))
+        .bucket_by_sequence_length(tf.size, [2, 4], [2, 3, 2])
+    ),
     "scan": lambda: tf.data.Dataset.range(20).scan(np.int64(0), lambda s, x: (s + x, s * x)),
 }
 
@@ -171,6 +182,9 @@ def test_rows_of_unequal_numbers_are_refused_by_name() -> None:
 
 
 _WAITING = {
+    "window": "tf.data.Dataset.range(2**60).window(2**59)",
+    "window shift": "tf.data.Dataset.range(2**60).window(1, 2**59).skip(1)",
+    "group_by_window": "tf.data.Dataset.range(2**60).group_by_window(lambda x: x, lambda k, w: w, 2).take(1)",
     "prefetch": "slow().prefetch(2)",
     "map": "tf.data.Dataset.range(8).map(sleeping, num_parallel_calls=4)",
     "interleave": "tf.data.Dataset.range(4).interleave(lambda n: slow(), 2, 1, 2)",

@@ -7,51 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from millstream import _runtime as runtime
 from millstream.api.public import PUBLIC
-from millstream.base import dtypes, errors, nest
+from millstream.base import dtypes, nest
 from millstream.base.shapes import TensorShape
 from millstream.base.specs import TensorSpec
 from millstream.data.leaves import leaf_specs
-from millstream.data.methods import DatasetMethods, dataset, whole
+from millstream.data.methods import DatasetMethods, whole
+from millstream.data.native import NestedReader, Parts, following, function_of
 from millstream.data.nesting import DatasetSpec
 from millstream.data.optional import NoneTensorSpec
-from millstream.data.stage import INFINITE, UNKNOWN, Element, Limit, Reader, Run, Stage, refused
+from millstream.data.stage import INFINITE, UNKNOWN, Element, Limit, Reader, Run, Stage
 from millstream.data.traced import Traced
 from millstream.execution.convert import to_tensor
-from millstream.execution.tensor import eager_from_array
-
-
-class Elements(Stage):
-    """Elements that are at hand."""
-
-    name = "Window"
-
-    def __init__(self, spec: Any, elements: list[Element]) -> None:
-        super().__init__(spec)
-        self.elements = elements
-
-    def count(self) -> int:
-        return len(self.elements)
-
-    def reader(self, run: Run) -> Reader:
-        return _ElementsReader(self.elements)
-
-
-class _ElementsReader(Reader):
-    def __init__(self, elements: list[Element]) -> None:
-        self.elements, self.at = elements, 0
-
-    def __next__(self) -> Element:
-        if self.at >= len(self.elements):
-            raise StopIteration
-        self.at += 1
-        return self.elements[self.at - 1]
-
-    def state(self) -> Any:
-        return self.at
-
-    def restore(self, state: Any) -> None:
-        self.at = state
 
 
 class Window(Stage):
@@ -75,52 +43,12 @@ class Window(Stage):
         return -(-count // shift)
 
     def reader(self, run: Run) -> Reader:
-        return _WindowReader(self, self.input.reader(run))
+        widths = Parts(leaf_specs(self.input.spec)).counts
+        sizes = [self.number(n) for n in ("size", "shift", "stride")]
+        return following(runtime.read_windows, self, run, widths, *sizes, self.drop)
 
 
-class _WindowReader(Reader):
-    def __init__(self, stage: Window, before: Reader) -> None:
-        self.stage, self.before, self.ended = stage, before, False
-        self.size, self.shift, self.stride = stage.number("size"), stage.number("shift"), stage.number("stride")
-        self.buffer: list[Element] = []
-        self.skip = 0
-        self.specs = leaf_specs(stage.input.spec)
-
-    def __next__(self) -> Element:
-        reach = (self.size - 1) * self.stride + 1
-        while not self.ended and self.skip:
-            if next(self.before, None) is None:
-                self.ended = True
-            self.skip -= 1
-        while not self.ended and len(self.buffer) < reach:
-            found = next(self.before, None)
-            if found is None:
-                self.ended = True
-            else:
-                self.buffer.append(found)
-        if not self.buffer or (self.stage.drop and len(self.buffer) < reach):
-            self.buffer = []
-            raise StopIteration
-        rows = self.buffer[: reach : self.stride]
-        if self.shift < len(self.buffer):
-            self.buffer = self.buffer[self.shift :]
-        else:
-            self.skip = self.shift - len(self.buffer)
-            self.buffer = []
-        return tuple(
-            [
-                None if isinstance(s, NoneTensorSpec) else dataset(Elements(s, [(r[i],) for r in rows]))
-                for i, s in enumerate(self.specs)
-            ]
-        )
-
-    def state(self) -> Any:
-        return [self.before.state(), [list(e) for e in self.buffer], self.skip, self.ended]
-
-    def restore(self, state: Any) -> None:
-        self.before.restore(state[0])
-        self.buffer = [tuple(e) for e in state[1]]
-        self.skip, self.ended = state[2], state[3]
+KEY = TensorSpec([], dtypes.int64)
 
 
 class GroupByWindow(Stage):
@@ -135,83 +63,17 @@ class GroupByWindow(Stage):
         return INFINITE if counts[0] == INFINITE else UNKNOWN
 
     def reader(self, run: Run) -> Reader:
-        return _GroupReader(self, self.input.reader(run), run)
+        key, size = function_of(self), function_of(self, KEY, 2)
+        reduce = self.begun()[1]
 
+        def make(before: Any, opened: Callable[..., Any]) -> Any:
+            return runtime.read_grouped(before, opened, key, size, self.name)
 
-class _GroupReader(Reader):
-    def __init__(self, stage: GroupByWindow, before: Reader, run: Run) -> None:
-        self.stage, self.before, self.run = stage, before, run
-        self.key, self.reduce, self.window_size = stage.begun()
-        self.groups: dict[int, list[Element]] = {}
-        self.sizes: dict[int, int] = {}
-        self.inner: Reader | None = None
-        self.opened: tuple[int, list[Element]] = (0, [])
-        self.ended, self.index = False, -1
+        def opened(given: Element, index: int) -> Reader:
+            return reduce(given)[0]._stage.reader(run)  # type: ignore[no-any-return]
 
-    def _number(self, found: Element) -> int:
-        return int(found[0].numpy())
-
-    def __next__(self) -> Element:
-        while True:
-            if self.inner is not None:
-                try:
-                    return self.inner.__next__()
-                except StopIteration:
-                    self.inner = None
-            if self.ended:
-                if not self.groups:
-                    raise StopIteration
-                self._open(min(self.groups))
-                continue
-            element = next(self.before, None)
-            if element is None:
-                self.ended = True
-                continue
-            self.index += 1
-            try:
-                self._take(element)
-            except errors.OpError as error:
-                raise self.stage.failed(error, self.index, function=True) from error
-
-    def _take(self, element: Element) -> None:
-        key = self._number(self.key(element))
-        group = self.groups.setdefault(key, [])
-        if not group:
-            size = self._number(self.window_size((_key(key),)))
-            if size <= 0:
-                raise refused(f"Window size must be greater than zero, but got {size}.")
-            self.sizes[key] = size
-        group.append(element)
-        if len(group) == self.sizes[key]:
-            self._open(key)
-
-    def _open(self, key: int) -> None:
-        self._reduce(key, self.groups.pop(key))
-
-    def _reduce(self, key: int, rows: list[Element]) -> None:
-        self.opened = key, rows
-        window = dataset(Elements(self.stage.input.spec, rows))
-        self.inner = self.reduce((_key(key), window))[0]._stage.reader(self.run)
-
-    def state(self) -> Any:
-        groups = [[k, [list(e) for e in rows], self.sizes[k]] for k, rows in self.groups.items()]
-        inner = None if self.inner is None else [self.opened[0], [list(e) for e in self.opened[1]], self.inner.state()]
-        return [self.before.state(), groups, inner, self.ended, self.index]
-
-    def restore(self, state: Any) -> None:
-        self.before.restore(state[0])
-        self.groups = {k: [tuple(e) for e in rows] for k, rows, _ in state[1]}
-        self.sizes = {k: size for k, _, size in state[1]}
-        self.inner = None
-        if state[2] is not None:
-            self._reduce(state[2][0], [tuple(e) for e in state[2][1]])
-            assert self.inner is not None
-            self.inner.restore(state[2][2])
-        self.ended, self.index = state[3], state[4]
-
-
-def _key(number: int) -> Any:
-    return eager_from_array(np.asarray(number, np.int64), dtypes.int64)
+        window = (KEY, DatasetSpec(self.input.spec))
+        return NestedReader(make, self, self.input.reader(run), window, opened, 1)
 
 
 class WindowMethods(DatasetMethods):
@@ -267,24 +129,24 @@ class WindowMethods(DatasetMethods):
         if (window_size is None) == (window_size_func is None):
             raise ValueError("Either the `window_size` argument or the `window_size_func` argument must be specified.")
         size_of = window_size_func if window_size_func is not None else lambda key: to_tensor(window_size, dtypes.int64)
-        spec, number = self._stage.spec, TensorSpec([], dtypes.int64)
+        spec = self._stage.spec
 
         def whole_number(function: Callable[..., Any]) -> Callable[..., Any]:
             return lambda *given: to_tensor(function(*given), dtypes.int64)
 
         key = Traced(whole_number(key_func), spec, "group_by_window")
-        if not number.is_compatible_with(key.spec):
+        if not KEY.is_compatible_with(key.spec):
             raise ValueError(
                 "Invalid `key_func`. `key_func` must return a single `tf.int64` scalar tensor but its return type is "
                 f"{key.spec}."
             )
-        size = Traced(whole_number(size_of), number, "group_by_window")
-        if not number.is_compatible_with(size.spec):
+        size = Traced(whole_number(size_of), KEY, "group_by_window")
+        if not KEY.is_compatible_with(size.spec):
             raise ValueError(
                 "Invalid `window_size_func`. `window_size_func` must return a single `tf.int64` scalar tensor but its return "
                 f"type is {size.spec}."
             )
-        reduce = Traced(reduce_func, (number, DatasetSpec(spec)), "group_by_window")
+        reduce = Traced(reduce_func, (KEY, DatasetSpec(spec)), "group_by_window")
         if not isinstance(reduce.spec, DatasetSpec):
             raise TypeError(
                 "Invalid `reduce_func`. `reduce_func` must return a single `tf.data.Dataset` object but its return type is "

@@ -1,255 +1,13 @@
 // Readers of datasets as Python objects; what they ask of Python while they read: elements, plans, files, turns.
-#include "bindings/python.h"
+#include "bindings/reader_hosts.h"
 
-#include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include "data/compiled.h"
 #include "memory/crc32c.h"
 
 namespace millstream::python {
 namespace {
-
-namespace nb = nanobind;
-using Held = std::shared_ptr<PyObject>;
-
-struct Lock {
-  Lock() : state(PyGILState_Ensure()) {}
-  ~Lock() { PyGILState_Release(state); }
-  PyGILState_STATE state;
-};
-
-struct Unlock {
-  Unlock() : state(PyEval_SaveThread()) {}
-  ~Unlock() { PyEval_RestoreThread(state); }
-  PyThreadState* state;
-};
-
-Held held(PyObject* object) {
-  return Held(Py_NewRef(object), [](PyObject* last) {
-    if (!Py_IsInitialized()) return;
-    const Lock lock;
-    Py_DECREF(last);
-  });
-}
-
-// Takes the exception that is set.
-Failure python_failure() {
-  PyObject *type, *error, *trace;
-  PyErr_Fetch(&type, &error, &trace);
-  PyErr_NormalizeException(&type, &error, &trace);
-  if (error && trace) PyException_SetTraceback(error, trace);
-  Failure failure;
-  failure.status = Status(Code::unknown, "Python raised an exception.");
-  if (error) {
-    failure.exception = held(error);
-    if (PyObject* text = PyObject_Str(error)) {
-      if (const char* message = PyUnicode_AsUTF8(text)) failure.status = Status(Code::unknown, message);
-      Py_DECREF(text);
-    }
-    PyErr_Clear();
-  }
-  Py_XDECREF(type);
-  Py_XDECREF(error);
-  Py_XDECREF(trace);
-  return failure;
-}
-
-void capture(Failure& failure) {
-  if (!exception_kept()) return;
-  const Lock lock;
-  raise_status(failure.status);
-  failure.exception = python_failure().exception;
-}
-
-// A thread keeps its Python state from the first call to the last.
-struct PythonThread {
-  PyGILState_STATE state;
-  PyThreadState* thread;
-};
-
-void* thread_begins() {
-  auto* made = new PythonThread;
-  made->state = PyGILState_Ensure();
-  made->thread = PyEval_SaveThread();
-  return made;
-}
-
-void thread_ends(void* given) {
-  auto* made = static_cast<PythonThread*>(given);
-  PyEval_RestoreThread(made->thread);
-  PyGILState_Release(made->state);
-  delete made;
-}
-
-bool stop_was_asked(Failure& failure) {
-  const Lock lock;
-  if (PyErr_CheckSignals() == 0) return false;
-  failure = python_failure();
-  return true;
-}
-
-PyObject* decorate = nullptr;  // (error, stage, index, in_function) -> error
-
-// Raises a failure as an exception of Python.
-void raise_failure(const Failure& failure) {
-  nb::object error;
-  if (failure.exception) {
-    error = nb::borrow(static_cast<PyObject*>(failure.exception.get()));
-  } else {
-    raise_status(failure.status, failure.source);
-    const Failure made = python_failure();
-    error = nb::borrow(static_cast<PyObject*>(made.exception.get()));
-  }
-  if (!failure.stage.empty() && decorate) {
-    error = nb::handle(decorate)(error, failure.stage, failure.index, failure.in_function);
-  }
-  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(error.ptr())), error.ptr());
-  throw nb::python_error();
-}
-
-bool element_of(PyObject* given, Element& out) {
-  PyObject* items = PySequence_Fast(given, "An element is a tuple of tensors.");
-  if (!items) return false;
-  const Py_ssize_t count = PySequence_Fast_GET_SIZE(items);
-  out.clear();
-  out.reserve(static_cast<size_t>(count));
-  for (Py_ssize_t i = 0; i < count; ++i) {
-    PyObject* item = PySequence_Fast_GET_ITEM(items, i);
-    if (!is_tensor(item)) {
-      PyErr_Format(PyExc_TypeError, "An element is a tuple of tensors; part %zd is %s.", i, Py_TYPE(item)->tp_name);
-      Py_DECREF(items);
-      return false;
-    }
-    out.push_back(tensor_of(item));
-  }
-  Py_DECREF(items);
-  return true;
-}
-
-nb::object tuple_of(Element&& element) {
-  PyObject* tuple = PyTuple_New(static_cast<Py_ssize_t>(element.size()));
-  for (size_t i = 0; tuple && i < element.size(); ++i) {
-    PyObject* tensor = wrap(std::move(element[i]));
-    if (!tensor) Py_CLEAR(tuple);
-    if (tuple) PyTuple_SET_ITEM(tuple, static_cast<Py_ssize_t>(i), tensor);
-  }
-  if (!tuple) throw nb::python_error();
-  return nb::steal(tuple);
-}
-
-// Flags of the thread belong to the code around a call of Python.
-PyObject* call_python(PyObject* callable, PyObject* arguments) {
-  const int outer_recording = std::exchange(recording, 0);
-  const bool outer_tracing = std::exchange(tracing, false);
-  PyObject* result = arguments ? PyObject_CallObject(callable, arguments) : PyObject_CallNoArgs(callable);
-  recording = outer_recording;
-  tracing = outer_tracing;
-  return result;
-}
-
-class PythonReader final : public Reader {
- public:
-  explicit PythonReader(Held following) : following_(std::move(following)) {}
-  Found next(Element& out, Failure& failure) override {
-    const Lock lock;
-    PyObject* result = call_python(following_.get(), nullptr);
-    if (!result && PyErr_ExceptionMatches(PyExc_StopIteration)) {
-      PyErr_Clear();
-      return Found::end;
-    }
-    const bool good = result && element_of(result, out);
-    Py_XDECREF(result);
-    if (!good) failure = python_failure();
-    return good ? Found::element : Found::failure;
-  }
-  void save(Marks&) override {}
-  bool restore(Marks&) override { return true; }
-
- private:
-  Held following_;
-};
-
-class PythonFunction final : public MappedFunction {
- public:
-  explicit PythonFunction(Held compiler) : compiler_(std::move(compiler)) {}
-
- protected:
-  std::shared_ptr<const Compiled> compile(const Element& in, Failure& failure) override {
-    const Lock lock;
-    auto made = std::make_shared<Compiled>();
-    PyObject* arguments = PyTuple_New(static_cast<Py_ssize_t>(in.size()));
-    for (size_t i = 0; i < in.size(); ++i) {
-      PyTuple_SET_ITEM(arguments, static_cast<Py_ssize_t>(i), wrap(Tensor(in[i])));
-    }
-    PyObject* answer = call_python(compiler_.get(), arguments);
-    Py_DECREF(arguments);
-    bool good = answer != nullptr;
-    if (good && (!PyTuple_Check(answer) || PyTuple_GET_SIZE(answer) != 2 ||
-                 !Py_IS_TYPE(PyTuple_GET_ITEM(answer, 0), plan_type))) {
-      PyErr_SetString(PyExc_TypeError, "The compiler of a mapped function gives a Plan and what it captured.");
-      good = false;
-    }
-    if (good) {
-      auto* plan = reinterpret_cast<PlanObject*>(PyTuple_GET_ITEM(answer, 0));
-      made->module = Ref<Module>::share(plan->module);
-      made->function = plan->module->functions[0].get();
-      good = element_of(PyTuple_GET_ITEM(answer, 1), made->captures);
-    }
-    Py_XDECREF(answer);
-    if (good) return made;
-    failure = python_failure();
-    return nullptr;
-  }
-
- private:
-  Held compiler_;
-};
-
-// A function in which Python takes part in every call.
-class PythonCall final : public MappedFunction {
- public:
-  explicit PythonCall(Held callable) : callable_(std::move(callable)) { calls_host = true; }
-
-  bool call(const Element& in, Element& out, Failure& failure) override {
-    const Lock lock;
-    PyObject* arguments = PyTuple_New(static_cast<Py_ssize_t>(in.size()));
-    for (size_t i = 0; i < in.size(); ++i) {
-      PyTuple_SET_ITEM(arguments, static_cast<Py_ssize_t>(i), wrap(Tensor(in[i])));
-    }
-    PyObject* answer = call_python(callable_.get(), arguments);
-    Py_DECREF(arguments);
-    const bool good = answer && element_of(answer, out);
-    Py_XDECREF(answer);
-    if (!good) failure = python_failure();
-    return good;
-  }
-
- private:
-  Held callable_;
-};
-
-class PythonBlocks final : public Blocks {
- public:
-  explicit PythonBlocks(Held read) : read_(std::move(read)) {}
-  bool more(std::string& data, Failure& failure) override {
-    const Lock lock;
-    PyObject* block = call_python(read_.get(), nullptr);
-    const bool good = block && PyBytes_Check(block);
-    if (good) {
-      data.append(PyBytes_AS_STRING(block), static_cast<size_t>(PyBytes_GET_SIZE(block)));
-    } else {
-      if (block) PyErr_SetString(PyExc_TypeError, "A block of a file is bytes.");
-      failure = python_failure();
-    }
-    Py_XDECREF(block);
-    return good;
-  }
-
- private:
-  Held read_;
-};
 
 // What Python holds. It goes without Python's lock: threads that wait for the lock may hold the reader's.
 struct Handle {
@@ -277,6 +35,10 @@ class Opaque final : public Host {
 
 struct FunctionHandle {
   FunctionRef function;
+};
+
+struct ElementsHandle {
+  Ref<HeldElements> held;
 };
 
 struct CacheHandle {
@@ -325,6 +87,29 @@ nb::list read_many(Handle& handle, int64_t count) {
   return list;
 }
 
+// Marks show windows as lists of elements.
+nb::object shown(Tensor&& tensor) {
+  const auto* held = dynamic_cast<const HeldElements*>(tensor.object.get());
+  if (!held) return nb::steal(wrap(std::move(tensor)));
+  nb::list rows;
+  for (const Element& element : held->elements) {
+    nb::list row;
+    for (const Tensor& part : element) row.append(shown(Tensor(part)));
+    rows.append(row);
+  }
+  return rows;
+}
+
+Tensor taken(nb::handle given) {
+  if (is_tensor(given.ptr())) return tensor_of(given.ptr());
+  std::vector<Element> elements;
+  for (nb::handle row : nb::cast<nb::list>(given)) {
+    Element& element = elements.emplace_back();
+    for (nb::handle part : nb::cast<nb::list>(row)) element.push_back(taken(part));
+  }
+  return window_of(std::move(elements));
+}
+
 nb::list marks_of(Handle& handle) {
   Marks marks;
   {
@@ -333,7 +118,7 @@ nb::list marks_of(Handle& handle) {
   }
   nb::list list;
   for (Marks::Mark& mark : marks.marks) {
-    list.append(mark.is_tensor ? nb::steal(wrap(std::move(mark.tensor))) : nb::int_(mark.number));
+    list.append(mark.is_tensor ? shown(std::move(mark.tensor)) : nb::int_(mark.number));
   }
   return list;
 }
@@ -341,30 +126,14 @@ nb::list marks_of(Handle& handle) {
 bool restore(Handle& handle, const nb::list& list) {
   Marks marks;
   for (nb::handle item : list) {
-    if (is_tensor(item.ptr())) {
-      marks.put(tensor_of(item.ptr()));
-    } else {
+    if (nb::isinstance<nb::int_>(item)) {
       marks.put(nb::cast<int64_t>(item));
+    } else {
+      marks.put(taken(item));
     }
   }
   const Unlock unlock;
   return handle.reader->restore(marks) && marks.at == marks.marks.size();
-}
-
-OpenFile opener(const nb::object& open) {
-  return [open = held(open.ptr())](const std::string& name, Failure& failure) -> BlocksRef {
-    const Lock lock;
-    PyObject* arguments = Py_BuildValue("(y#)", name.data(), static_cast<Py_ssize_t>(name.size()));
-    PyObject* read = arguments ? call_python(open.get(), arguments) : nullptr;
-    Py_XDECREF(arguments);
-    if (!read) {
-      failure = python_failure();
-      return nullptr;
-    }
-    auto made = std::make_shared<PythonBlocks>(held(read));
-    Py_DECREF(read);
-    return made;
-  };
 }
 
 // The handle that Python gave, or nothing where it gave None; false where it failed.
@@ -433,10 +202,17 @@ std::vector<Tensor> tensors_of(const nb::handle& given) {
   return element;
 }
 
+nb::object opaque_value(const nb::object& tensor) {
+  Object* object = is_tensor(tensor.ptr()) ? tensor_of(tensor.ptr()).object.get() : nullptr;
+  if (const auto* made = dynamic_cast<const Opaque*>(object)) return nb::borrow(made->value.get());
+  if (auto* held = dynamic_cast<HeldElements*>(object)) return nb::cast(ElementsHandle{Ref<HeldElements>::share(held)});
+  throw nb::type_error("opaque_value takes what opaque made.");
+}
+
 }  // namespace
 
 void add_readers(nb::module_& m) {
-  reader_hooks = {thread_begins, thread_ends, capture, stop_was_asked};
+  reader_hooks = python_hooks();
   nb::class_<Handle>(m, "ReaderHandle", "A reader of the runtime. Private to millstream.data.")
       .def("next", following, "The next element as a tuple of tensors; StopIteration at the end.")
       .def("read", read_many, "At most so many elements.")
@@ -459,22 +235,17 @@ void add_readers(nb::module_& m) {
   m.def(
       "make_mapped_function",
       [](const nb::object& compiler, int64_t random_scope, bool calls_host) {
-        auto made = std::make_shared<PythonFunction>(held(compiler.ptr()));
+        FunctionRef made = python_function(compiler.ptr());
         made->random_scope = random_scope;
         made->calls_host = calls_host;
         return FunctionHandle{std::move(made)};
       },
       "compiler(*tensors) -> (Plan, captures) for tensors of these types and sizes");
   m.def(
-      "make_called_function",
-      [](const nb::object& callable) { return FunctionHandle{std::make_shared<PythonCall>(held(callable.ptr()))}; },
+      "make_called_function", [](const nb::object& callable) { return FunctionHandle{python_call(callable.ptr())}; },
       "callable(*tensors) -> tensors, called for each element");
   m.def(
-      "set_reader_failure",
-      [](const nb::object& function) {
-        Py_XDECREF(decorate);
-        decorate = Py_NewRef(function.ptr());
-      },
+      "set_reader_failure", [](const nb::object& function) { name_failures_by(function.ptr()); },
       "function(error, stage, index, in_function) -> the error that names them");
   m.def(
       "opaque",
@@ -485,19 +256,30 @@ void add_readers(nb::module_& m) {
         return nb::steal(wrap(std::move(tensor)));
       },
       "A variant tensor that holds an object of Python.");
-  m.def("opaque_value", [](const nb::object& tensor) {
-    const auto* found =
-        is_tensor(tensor.ptr()) ? dynamic_cast<const Opaque*>(tensor_of(tensor.ptr()).object.get()) : nullptr;
-    if (!found) throw nb::type_error("opaque_value takes what opaque made.");
-    return nb::borrow(found->value.get());
+  m.def("opaque_value", opaque_value, "What `opaque` was given, or the elements that a window holds.");
+  nb::class_<ElementsHandle>(m, "Elements", "Elements that are at hand. Private to millstream.data.")
+      .def("__init__",
+           [](ElementsHandle* made, const nb::list& rows) {
+             std::vector<Element> elements;
+             for (nb::handle row : rows) elements.push_back(tensors_of(row));
+             new (made) ElementsHandle{Ref<HeldElements>::adopt(new HeldElements(std::move(elements)))};
+           })
+      .def("__len__", [](ElementsHandle& handle) { return handle.held->elements.size(); });
+  m.def("read_held", [](ElementsHandle& handle) { return handle_of(read_held(handle.held)); });
+  m.def("read_windows",
+        [](Handle& before, const std::vector<int64_t>& widths, int64_t size, int64_t shift, int64_t stride, bool drop) {
+          return handle_of(read_windows(before.reader, widths, {size, shift, stride, drop}));
+        });
+  m.def("read_grouped", [](Handle& before, const nb::object& open, FunctionHandle& key, FunctionHandle& size,
+                           const std::string& stage) {
+    return handle_of(read_grouped(before.reader, key.function, size.function, nested_opener(open), stage));
   });
   m.def("framed_record", framed_record, "Bytes as a record of a TFRecord file.");
   m.def("stop_readers", [](double seconds) {
     const Unlock unlock;
     stop_readers(seconds);
   });
-  m.def("read_python",
-        [](const nb::object& next) { return handle_of(std::make_shared<PythonReader>(held(next.ptr()))); });
+  m.def("read_python", [](const nb::object& next) { return handle_of(python_reader(next.ptr())); });
   m.def("read_range", [](int dtype, int64_t start, int64_t step, int64_t count) {
     return handle_of(read_range(static_cast<DType>(dtype), start, step, count));
   });

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "memory/tensor.h"
+#include "memory/objects.h"
 #include "program/status.h"
 
 namespace millstream {
@@ -220,6 +220,25 @@ ReaderRef read_nested(ReaderRef before, OpenNested open, int64_t cycle, int64_t 
 // The same order by several threads; without `ordered`, whatever is there first.
 ReaderRef read_nested_by_threads(ReaderRef before, OpenNested open, int64_t cycle, int64_t block, int64_t threads,
                                  bool ordered);
+
+// windows.cc
+// What a window holds, as a variant tensor shows it to the host.
+class HeldElements final : public Host {
+ public:
+  explicit HeldElements(std::vector<Element> given) : elements(std::move(given)) {}
+  Status call(const Tensor* const*, int, Tensor* const*, int) override;
+  const std::vector<Element> elements;
+};
+Tensor window_of(std::vector<Element> elements);
+ReaderRef read_held(Ref<HeldElements> held);
+struct WindowSizes {
+  int64_t size = 1, shift = 1, stride = 1;
+  bool drop = false;  // windows of fewer elements
+};
+// An element becomes a window for each of `widths`, which says how many of its tensors are there.
+ReaderRef read_windows(ReaderRef before, std::vector<int64_t> widths, WindowSizes sizes);
+// `open` takes a key and the window of its elements.
+ReaderRef read_grouped(ReaderRef before, FunctionRef key, FunctionRef size, OpenNested open, std::string stage);
 
 // threads.cc
 struct Calls {

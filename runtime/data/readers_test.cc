@@ -285,11 +285,48 @@ void test_a_cache_is_shared_when_it_is_whole() {
   EXPECT(numbers_of(*read_cached(numbers(3), cache)).size() == 5);
 }
 
+// Numbers by their rest of 3, in windows of 4.
+ReaderRef grouped() {
+  class Rest final : public MappedFunction {
+    bool call(const Element& in, Element& out, Failure&) override {
+      return out.assign(1, number(*in[0].as<const int64_t>() % 3)), true;
+    }
+  };
+  class Four final : public MappedFunction {
+    bool call(const Element&, Element& out, Failure&) override { return out.assign(1, number(4)), true; }
+  };
+  const OpenNested open = [](int64_t, int64_t, const Element& given, ReaderRef& opened, Failure&) {
+    opened = read_held(Ref<HeldElements>::share(dynamic_cast<HeldElements*>(given[1].object.get())));
+    return true;
+  };
+  return read_grouped(numbers(14), std::make_shared<Rest>(), std::make_shared<Four>(), open, "GroupByWindow");
+}
+
+void test_windows_come_by_their_keys() {
+  EXPECT((numbers_of(*grouped()) == std::vector<int64_t>{0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11, 12, 13}));
+}
+
+void test_windows_hold_neighbours() {
+  const ReaderRef windows = read_windows(numbers(7), {1}, {3, 2, 2, false});
+  const std::vector<std::vector<int64_t>> expected{{0, 2, 4}, {2, 4, 6}, {4, 6}, {6}};
+  Element element;
+  Failure failure;
+  for (const std::vector<int64_t>& rows : expected) {
+    EXPECT(windows->next(element, failure) == Found::element);
+    const auto held = Ref<HeldElements>::share(dynamic_cast<HeldElements*>(element[0].object.get()));
+    EXPECT(numbers_of(*read_held(held)) == rows && numbers_of(*read_held(held)) == rows);
+  }
+  EXPECT(windows->next(element, failure) == Found::end);
+  EXPECT(windows->next(element, failure) == Found::end);
+}
+
 void test_damaged_states_of_nests_and_caches_are_refused() {
   const auto makers = std::vector<std::function<ReaderRef()>>{
       [] { return read_nested(numbers(9), spans(), 3, 2); },
       [] { return read_cached(numbers(9), std::make_shared<Cache>()); },
       [] { return read_unbatched(read_batches(numbers(9), {4}, false, "Batch"), "Unbatch"); },
+      [] { return read_windows(numbers(90), {1}, {5, 3, 2, false}); },
+      grouped,
   };
   for (const auto& make : makers) {
     const ReaderRef reader = make();
@@ -326,6 +363,8 @@ int main() {
   test_blocks_of_any_size_take_turns();
   test_groups_joined_by_threads_are_batches();
   test_a_cache_is_shared_when_it_is_whole();
+  test_windows_come_by_their_keys();
+  test_windows_hold_neighbours();
   test_damaged_states_of_nests_and_caches_are_refused();
   std::puts("ok");
   return 0;
