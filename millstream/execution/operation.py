@@ -264,7 +264,8 @@ def label(graph: Any, node: Node) -> str:
 
 _PACKAGE = str(Path(__file__).parents[1])
 _API = str(Path(_PACKAGE, "api"))
-_IN_USERS_CODE, _INSIDE, _IN_API = range(3)
+_VARIABLES = str(Path(_PACKAGE, "execution", "variable"))
+_IN_USERS_CODE, _INSIDE, _IN_API, _IN_METHODS = range(4)
 _places: dict[str, int] = {}
 """Where files of code are: asked for each frame of each node that is made."""
 
@@ -276,12 +277,14 @@ def _place_of(path: str) -> int:
         place = _IN_USERS_CODE
     elif path.startswith(_API):
         place = _IN_API
+    elif path.startswith(_VARIABLES) or path.endswith(("graph_variable.py", "reference_variable.py", "slicing.py")):
+        place = _IN_METHODS
     _places[path] = place
     return place
 
 
 def _asked_for() -> tuple[str | None, Any]:
-    """Return the argument `name` of the public function that the user called, None where there is none, and this call.
+    """Return the argument `name` of the public function or method that the user called, None where there is none, and this call.
 
     Looked up on the stack, so that eager calls, which have no names, pay nothing for it.
     """
@@ -296,7 +299,8 @@ def _asked_for() -> tuple[str | None, Any]:
         # What a call was asked to name that opened a scope is the scope.
         if place == _IN_USERS_CODE or frame in opened:
             break
-        if place == _IN_API and "name" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
+        public = place == _IN_API or (place == _IN_METHODS and not code.co_name.startswith("_"))
+        if public and "name" in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
             name = frame.f_locals.get("name")
             if isinstance(name, str) and name:
                 found, call = name, frame

@@ -56,14 +56,16 @@ class ChangeReference(Definition):
         return (inputs[0],)
 
     def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
-        find(self.op)(*inputs, **attributes)
+        op = find(self.op)
+        op(*inputs, **op.body_attributes(attributes))
         return (inputs[0],)
 
     def written_as(self, node: Node) -> Written:
         """Return the attributes of a node."""
-        found: Written = {"T": ("type", _held(node.inputs[0])), "use_locking": ("bool", True)}
+        locks = node.attributes.get("use_locking", self.name == "Assign")
+        found: Written = {"T": ("type", _held(node.inputs[0])), "use_locking": ("bool", locks)}
         if self.name == "Assign":
-            found["validate_shape"] = ("bool", True)
+            found["validate_shape"] = ("bool", node.attributes.get("validate_shape", True))
         if self.name.startswith("Scatter"):
             found["Tindices"] = ("type", node.inputs[1].dtype)
         return found

@@ -61,7 +61,8 @@ class RefVariable(GraphVariable):
         attributes = {"container": graph.container_name, "shared_name": "", "dtype": self._dtype, "shape": sizes}
         self._handle = graph.add_named(MAKE, attributes, full_name)
         with absolute(f"{full_name}/Assign/"):
-            self._initializer_op = graph.run_named(CHANGES["Assign"], [self._handle, value])
+            known = {"validate_shape": self._shape.is_fully_defined(), "use_locking": True}
+            self._initializer_op = graph.run_named(CHANGES["Assign"], [self._handle, value], known)
         with absolute(f"{full_name}/read/"):
             self._graph_element = self._snapshot = graph.run_named(READ, [self._handle]).outputs[0]
 
@@ -110,8 +111,8 @@ class RefVariable(GraphVariable):
         """Return what the variable holds in a session: this one, or the default one."""
         return self._handle.eval(session=session)
 
-    def _reference_op(self, name: str, *given: Any) -> Any:
-        return apply_flat(CHANGES[name], [self._handle, *given], {})
+    def _reference_op(self, op: str, *given: Any, use_locking: Any = False, **attributes: Any) -> Any:
+        return apply_flat(CHANGES[op], [self._handle, *given], {"use_locking": bool(use_locking), **attributes})
 
     def _checked(self, value: Any) -> Any:
         tensor = to_tensor(value, self._dtype)
@@ -125,19 +126,19 @@ class RefVariable(GraphVariable):
 
     def assign(self, value: Any, use_locking: Any = False, name: str | None = None, read_value: bool = True) -> Any:
         """Make the variable hold `value`."""
-        return self._result(self._reference_op("Assign", self._checked(value)), read_value)
+        return self._result(self._reference_op("Assign", self._checked(value), use_locking=use_locking), read_value)
 
-    def assign_any_shape(self, value: Any) -> Any:
+    def assign_any_shape(self, value: Any, use_locking: Any = True) -> Any:
         """Make the variable hold a value of another shape, which it may where it was made with `validate_shape=False`."""
-        return self.assign(value)
+        return self._reference_op("Assign", self._checked(value), use_locking=use_locking, validate_shape=False)
 
     def assign_add(self, delta: Any, use_locking: Any = False, name: str | None = None, read_value: bool = True) -> Any:
         """Add `delta` to what the variable holds."""
-        return self._result(self._reference_op("AssignAdd", self._checked(delta)), read_value)
+        return self._result(self._reference_op("AssignAdd", self._checked(delta), use_locking=use_locking), read_value)
 
     def assign_sub(self, delta: Any, use_locking: Any = False, name: str | None = None, read_value: bool = True) -> Any:
         """Subtract `delta` from what the variable holds."""
-        return self._result(self._reference_op("AssignSub", self._checked(delta)), read_value)
+        return self._result(self._reference_op("AssignSub", self._checked(delta), use_locking=use_locking), read_value)
 
     @staticmethod
     def _result(tensor: Any, read_value: bool) -> Any:

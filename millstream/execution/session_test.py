@@ -245,3 +245,31 @@ def test_gradients_may_be_those_that_were_registered() -> None:
         found = v1.Session().run([y, *slopes], {x: [2.0, -1.0, 3.0]})
     assert [f.tolist() for f in found] == [[2.0, 0.0, 3.0], [20.0, 0.0, 0.0], [1.0, 0.0, 1.0]]
     assert y.op.type == "Relu" and "Relu" in {n.op for n in graph.as_graph_def().node if n.name == "Relu"}
+
+
+@pytest.mark.parametrize("resource", [False, True])
+def test_changes_of_variables_have_the_names_that_were_asked_for(resource: bool) -> None:
+    with tf.Graph().as_default():
+        v = v1.get_variable("v", initializer=[1.0, 2.0], use_resource=resource)
+        row = tf.IndexedSlices(tf.constant([1.0]), tf.constant([0]))
+        made = {
+            "set": v.assign([1.0, 1.0], name="set"),
+            "add": v.assign_add([1.0, 1.0], name="add"),
+            "sub": v.assign_sub([1.0, 1.0], name="sub", read_value=False),
+            "scatter": v.scatter_add(row, name="scatter"),
+            "asked": v.is_initialized(name="asked"),
+            "rows": v.sparse_read([0], name="rows"),
+        }
+    assert {name: getattr(item, "op", item).name for name, item in made.items()} == {name: name for name in made}
+
+
+def test_assignments_that_let_shapes_change_say_so_in_files() -> None:
+    with tf.Graph().as_default() as graph:
+        v = v1.Variable([1.0], use_resource=False, name="v")
+        w = v1.Variable([1.0], validate_shape=False, use_resource=False, name="w")
+        v1.assign(v, [2.0], use_locking=True, name="strict")
+        v.assign([2.0], name="open")
+        v1.assign(w, [1.0, 2.0], validate_shape=False, name="loose")
+    found = {n.name: (n.attr["validate_shape"].b, n.attr["use_locking"].b) for n in graph.as_graph_def().node}
+    wanted = {"v/Assign": (True, True), "w/Assign": (False, True), "strict": (True, True), "open": (True, False)}
+    assert {name: found[name] for name in (*wanted, "loose")} == {**wanted, "loose": (False, True)}
