@@ -3,7 +3,7 @@
 add_executable(fuzz tests/fuzz/fuzz.cc tests/fuzz/targets.cc)
 # What is looked at are the readers, not who shows them files.
 set_source_files_properties(tests/fuzz/fuzz.cc PROPERTIES
-  COMPILE_OPTIONS "-O2;-fno-sanitize-coverage=trace-pc;-fno-sanitize=all")
+  COMPILE_OPTIONS "-O2;-fno-omit-frame-pointer;-fno-sanitize-coverage=trace-pc;-fno-sanitize=all")
 target_include_directories(fuzz PRIVATE tests)
 target_link_libraries(fuzz PRIVATE millstream_tested millstream_warnings)
 file(GLOB MS_FUZZ_SEEDS CONFIGURE_DEPENDS tests/fuzz/seeds/*)

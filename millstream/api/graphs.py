@@ -95,6 +95,8 @@ def import_graph_def(
     name: str | None = None,
     op_dict: Any = None,
     producer_op_list: Any = None,
+    *,
+    allow_file_ops: bool = False,
 ) -> Any:
     """Add the nodes of a GraphDef to the graph being traced.
 
@@ -106,6 +108,7 @@ def import_graph_def(
       op_dict: accepted and not used.
       producer_op_list: an OpList of the ops of who wrote it: attributes that are not known here are left out where they
         have the defaults stated there.
+      allow_file_ops: our own: whether the graph's ops may read and write files; without it, they may not.
 
     Returns:
       A list of tensors and operations; None without `return_elements`.
@@ -114,6 +117,7 @@ def import_graph_def(
       TypeError: `graph_def` is no GraphDef.
       ValueError: a name is not in it, or its nodes do not fit together.
       tf.errors.NotFoundError: it has an op that is not declared here.
+      tf.errors.PermissionDeniedError: it has an op that writes or lists files, or, when it runs, one that reads a file.
       RuntimeError: no graph is being traced.
 
     >>> graph = tf.Graph()
@@ -129,5 +133,7 @@ def import_graph_def(
         graph_definition,
         reference_variable,  # noqa: F401  (variables that are no resources)
     )
+    from millstream.graph.file_ops import allowed_files
 
-    return graph_definition.import_graph_def(graph_def, input_map, return_elements, name, producer_op_list)
+    files = allowed_files((), allow_file_ops)
+    return graph_definition.import_graph_def(graph_def, input_map, return_elements, name, producer_op_list, files)

@@ -11,15 +11,13 @@ from typing import Any
 from millstream.backends.cpu.device import checked
 from millstream.base import errors
 from millstream.commands.files import CHECKPOINT, GRAPH, KERAS, PLAN, File, graph_of, meta_graphs, open_file
+from millstream.graph.file_ops import SAVING
 from millstream.graph.reading import CALLS, NOTHING
 from millstream.graph.version_1 import ENTERS, EXITS, MERGES, NEXTS, SWITCHES
 from millstream.ops.registry import find
 from millstream.saving.bundle_reader import BundleReader
 from millstream.saving.constants import PLAN_FILENAME, VARIABLES_DIRECTORY, VARIABLES_FILENAME
 from millstream.saving.version_1 import OLDER_OPS
-
-_SAVING = ("SaveV2", "RestoreV2", "MergeV2Checkpoints", "ShardedFilename", "Save", "Restore")
-"""What graphs carry for restoring: done here by reading the checkpoint, so that they need no ops."""
 
 _CONTROL = (*SWITCHES, *MERGES, *ENTERS, *EXITS, *NEXTS, "LoopCond")
 
@@ -126,7 +124,11 @@ def _scopes(graph_def: Any, place: str) -> Iterable[tuple[str, Any, set[str]]]:
 
 
 def _is_known(op: str, functions: set[str]) -> bool:
-    if op in functions or op in (*NOTHING, *CALLS, *_SAVING, *_CONTROL, *OLDER_OPS) or op.startswith("Placeholder"):
+    if (
+        op in functions
+        or op in (*NOTHING, *CALLS, *SAVING, "ShardedFilename", *_CONTROL, *OLDER_OPS)
+        or op.startswith("Placeholder")
+    ):
         return True
     try:
         find(op)

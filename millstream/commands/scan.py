@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from millstream.commands.files import SAVED_MODEL, CommandError, meta_graphs, open_file
+from millstream.graph.file_ops import NAMING, REFUSED, SAVING
 
-REACHING = (
-    "ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "PyFuncStateless", "EagerPyFunc", "PrintV2", "SaveV2Custom",
-)  # fmt: skip
+_REACHING = {"ReadFile", "PrintV2", *NAMING, *REFUSED}.difference(SAVING)
+"""What loading refuses or guards, and what may print to a file; without what every saved model has for its own files."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def run(given: argparse.Namespace) -> int:
     file = open_file(path)
     if file.kind != SAVED_MODEL:
         raise CommandError(f"{path!r} is a {file.kind}; scan takes a saved model's folder.")
-    wanted = set(given.op_denylist.split(",")) if given.op_denylist else set(REACHING)
+    wanted = set(given.op_denylist.split(",")) if given.op_denylist else _REACHING
     graphs = [
         g
         for g in meta_graphs(file.path)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from millstream.base import errors
+from millstream.base.device_names import merged, name_of, parts_of
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
 from millstream.base.messages import message
@@ -51,6 +52,9 @@ def graph_def_of(graph: Any, add_shapes: bool = False) -> Any:
             placed.attr["_output_shapes"].list.shape.add().CopyFrom(shape_message(old.spec.shape))
         writer.place[new] = name
     made.node.extend(writer.write(program.nodes, add_shapes, _order(graph, program) if in_session else None))
+    places = {node.label: place for node, place in graph.devices.items()}
+    for written in made.node:
+        written.device = places.get(written.name, "")
     if library.message.function:
         made.library.CopyFrom(library.message)
     versions(made)
@@ -77,8 +81,12 @@ def import_graph_def(
     return_elements: Sequence[str] | None = None,
     name: str | None = None,
     producer_op_list: Any = None,
+    allowed_files: frozenset[bytes] | None = frozenset(),
 ) -> list[Any] | None:
-    """Add the nodes of a GraphDef to the graph being traced; return the tensors and operations asked for."""
+    """Add the nodes of a GraphDef to the graph being traced; return the tensors and operations asked for.
+
+    Its ops may read `allowed_files` alone; any file where that is None.
+    """
     if not hasattr(graph_def, "node") or not hasattr(graph_def, "library"):
         raise TypeError(explain("Argument `graph_def` must be a GraphDef proto."))
     graph = current_graph()
@@ -96,6 +104,7 @@ def import_graph_def(
         f"{graph.own_name(graph.get_name_scope() + '/' + scope if graph.get_name_scope() else scope)}/" if scope else ""
     )
     importer = Importer(graph, own, prefix, input_map or {})
+    importer.library.allowed_files = allowed_files
     importer.read()
     return None if return_elements is None else [importer.element(text) for text in return_elements]
 
@@ -149,12 +158,24 @@ class Importer:
     def _label(self, name: str) -> str:
         if self._in_session:
             node = self.graph.program.nodes[-1]
-            self._made[name] = node
+            self._note(name, node)
             texts = self._named[name].input if name in self._named else ()
             before = [self._made[t[1:]] for t in texts if t.startswith("^") and t[1:] in self._made]
+            if name in self.reader.guards:
+                compares = self.reader.guards[name]
+                compares.label = self.graph.own_name(f"{self.prefix}{name}/allowed")
+                before.append(compares)
             if before:
                 self.graph.add_control_inputs(node, before)
         return str(self.graph.own_name(self.prefix + name))
+
+    def _note(self, name: str, node: Node) -> None:
+        """Remember which node one of the file became, and put it where the file says."""
+        self._made[name] = node
+        place = self._named[name].device if name in self._named else ""
+        if place:
+            devices = self.graph.devices
+            devices[node] = name_of(merged(parts_of(devices.get(node, "")), parts_of(place)))
 
     def read_other(self, reader: NodeReader, node: Any) -> list[Value] | None:
         """Add what only graphs have: inputs, and nodes that do nothing but wait."""
@@ -164,7 +185,7 @@ class Importer:
             shape = shape_of(node.attr["shape"].shape) if "shape" in node.attr else None
             tensor = self.graph.placeholder(spec_of_shape(node.attr["dtype"].type, shape), self.prefix + node.name)
             if self._in_session:
-                self._made[node.name] = tensor.value.node
+                self._note(node.name, tensor.value.node)
             return [self._mapped.get(node.name, tensor.value)]
         if self._in_session:
             found = self._reference(reader, node)

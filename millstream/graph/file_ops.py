@@ -1,8 +1,9 @@
-"""Ops that touch files, in graphs that were loaded: refused, or held to the files that came with the model."""
+"""Ops that touch files, in graphs that were loaded or imported: refused, or held to the files that came with the model."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,24 +14,45 @@ from millstream.base.spec import Spec
 from millstream.ops.registry import find
 from millstream.program.primitives.control import check
 from millstream.program.primitives.shaping import constant
-from millstream.program.value import Definition, Value, current_program
+from millstream.program.value import Definition, Node, Value, current_program
 
 READING = {"ReadFile": 0, "InitializeTableFromTextFileV2": 1, "InitializeTableFromTextFile": 1}
 """Ops that read one file, and which of their inputs names it."""
 
+NAMING = {"FixedUnigramCandidateSampler": "vocab_file", "Skipgram": "filename"}
+"""Ops that read a file where an attribute names one."""
+
+SAVING = ("SaveV2", "RestoreV2", "MergeV2Checkpoints", "Save", "SaveSlices", "Restore", "RestoreSlice")
+"""Ops that graphs carry for their checkpoints. Loading reads these itself, so that the ops are not run."""
+
 REFUSED = (
-    "WriteFile", "MatchingFiles", "SaveV2", "RestoreV2", "Save", "SaveSlices", "Restore", "RestoreSlice", "MergeV2Checkpoints",
+    *SAVING, "WriteFile", "MatchingFiles", "DistributedSave", "LoadAndRemapMatrix", "GenerateVocabRemapping", "ImmutableConst", "RecordInput",
     "TFRecordDataset", "TFRecordDatasetV2", "TextLineDataset", "FixedLengthRecordDataset", "FixedLengthRecordDatasetV2",
+    "CSVDataset", "CSVDatasetV2", "LMDBDataset", "SqlDataset", "MatchingFilesDataset", "CacheDataset", "CacheDatasetV2",
+    "SaveDataset", "SaveDatasetV2", "LoadDataset", "SnapshotDataset", "SnapshotDatasetV2", "SnapshotDatasetReader",
+    "SnapshotChunkDataset", "SnapshotNestedDatasetReader", "ListSnapshotChunksDataset", "DatasetToTFRecord",
+    "ExperimentalCSVDataset", "ExperimentalLMDBDataset", "ExperimentalSqlDataset", "ExperimentalMatchingFilesDataset",
+    "ExperimentalDatasetToTFRecord",
     "TFRecordReader", "TFRecordReaderV2", "TextLineReader", "TextLineReaderV2", "WholeFileReader", "WholeFileReaderV2",
-    "FixedLengthRecordReader", "FixedLengthRecordReaderV2", "DebugIdentityV2", "PrintV2File", "PyFunc", "PyFuncStateless",
-    "EagerPyFunc", "CreateSummaryFileWriter", "CreateSummaryDbWriter", "LookupTableExportToFile",
+    "FixedLengthRecordReader", "FixedLengthRecordReaderV2", "LMDBReader", "FileSystemSetConfiguration",
+    "DebugIdentity", "DebugIdentityV2", "DebugIdentityV3", "DebugNanCount", "DebugNumericSummary",
+    "CreateSummaryFileWriter", "CreateSummaryDbWriter", "PyFunc", "PyFuncStateless", "EagerPyFunc",
 )  # fmt: skip
 """Ops that write, list or read files at will, or run code of the machine that saved them."""
 
 
-def everything_is_allowed() -> bool:
-    """Return whether MILLSTREAM_ALLOW_FILES says that loaded graphs may touch any file."""
-    return flags().allow_files
+def allowed_files(assets: Iterable[str], allow_file_ops: bool) -> frozenset[bytes] | None:
+    """Return the files that ops of a graph may read which was loaded with these assets; None for any.
+
+    Any is what the caller allows, or MILLSTREAM_ALLOW_FILES=1.
+    """
+    return None if allow_file_ops or flags().allow_files else frozenset(map(os.fsencode, assets))
+
+
+_HOW_TO_ALLOW = (
+    "Where you trust the graph, load it with allow_file_ops=True (an argument of tf.import_graph_def, and of "
+    "tf.saved_model.LoadOptions), or set MILLSTREAM_ALLOW_FILES=1."
+)
 
 
 class FileGuard(Definition):
@@ -42,8 +64,7 @@ class FileGuard(Definition):
         self.name = f"{op}Guard"
         self.allowed = allowed
         self.message = (
-            f"{what} is {op}, and would read a file that is not among the model's assets; where you trust the model, load it "
-            "with tf.saved_model.LoadOptions(allow_file_ops=True), or set MILLSTREAM_ALLOW_FILES=1. The file is"
+            f"{what} is {op}, and would read a file that is not among the model's assets. {_HOW_TO_ALLOW} The file is"
         )
 
     def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
@@ -57,21 +78,26 @@ class FileGuard(Definition):
         return ()
 
 
-def guard(node: Any, place: str, inputs: Sequence[Value], allowed: frozenset[bytes]) -> None:
+def guard(node: Any, place: str, inputs: Sequence[Value], allowed: frozenset[bytes]) -> Node | None:
     """Refuse a node that touches files, or make the graph compare what it reads with the files that it may read.
+
+    Returns:
+      The node that compares, for which the one that reads must wait; None where there is nothing to compare.
 
     Raises:
       PermissionDeniedError: it does more than read one file.
     """
-    if node.op in REFUSED:
+    named = NAMING.get(node.op)
+    if node.op in REFUSED or (named is not None and node.attr[named].s):
         raise errors.PermissionDeniedError(
             None,
             None,
             f"{node.name} in {place} is {node.op}, which reaches outside of the model; graphs that are loaded may read the "
-            "model's own assets only. Where you trust the file, load it with "
-            "tf.saved_model.LoadOptions(allow_file_ops=True), or set MILLSTREAM_ALLOW_FILES=1.",
+            f"model's own assets only. {_HOW_TO_ALLOW}",
         )
     position = READING.get(node.op)
     if position is None or position >= len(inputs) or inputs[position].dtype != dtypes.string:
-        return
-    current_program().emit(FileGuard(node.op, f"{node.name} in {place}", allowed), [inputs[position]], {})
+        return None
+    program = current_program()
+    program.emit(FileGuard(node.op, f"{node.name} in {place}", allowed), [inputs[position]], {})
+    return program.nodes[-1]

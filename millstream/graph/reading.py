@@ -14,7 +14,7 @@ from millstream.graph.file_ops import guard
 from millstream.ops.declaration import Op
 from millstream.ops.registry import find
 from millstream.program.primitives.shaping import constant
-from millstream.program.value import Definition, Program, Value, building, from_source
+from millstream.program.value import Definition, Node, Program, Value, building, from_source
 
 MOST_TURNS = 8
 """So often a loop's body is read again with sizes left open that a turn changed."""
@@ -109,6 +109,8 @@ class NodeReader:
         """What stands for outputs of nodes in place of these, by `name` or `name:index`."""
         self.keeps_sharing = False
         """Whether what nodes share by name keeps these names: in graphs of sessions."""
+        self.guards: dict[str, Node] = {}
+        """By names of nodes: what must run before them, because they read files."""
         self.label: Callable[[str], str] = str
         """What a node is called in the program."""
         self._values: dict[str, list[Value]] = {}
@@ -182,7 +184,9 @@ class NodeReader:
 
     def _add_op(self, node: Any) -> None:
         if self.library.allowed_files is not None:
-            guard(node, self.place, self.inputs_of(node), self.library.allowed_files)
+            compares = guard(node, self.place, self.inputs_of(node), self.library.allowed_files)
+            if compares is not None:
+                self.guards[node.name] = compares
         definition = declared(node, self.place)
         inputs = self.inputs_of(node)
         if self.library.custom is not None and "_gradient_op_type" in node.attr:

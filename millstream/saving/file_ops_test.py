@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 import millstream as tf
+from millstream.graph.file_ops import NAMING, READING, REFUSED
 from millstream.saving.files import read_saved_model
+
+import opdef_compare
 
 
 class Reader(tf.Module):
@@ -97,3 +100,92 @@ def test_a_table_of_another_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "one" / "saved_model.pb").write_bytes(saved.SerializeToString())
     with pytest.raises(tf.errors.PermissionDeniedError, match="not among the model's assets"):
         tf.saved_model.load(tmp_path / "one")
+
+
+def _reading_graph(path: Path) -> Any:
+    """Return a GraphDef that reads the file whose path is fed to `path`, or `path` itself."""
+    with tf.Graph().as_default() as graph:
+        given = tf.compat.v1.placeholder_with_default(tf.constant(str(path)), [], name="path")
+        tf.identity(tf.io.read_file(given), name="content")
+    return graph.as_graph_def()
+
+
+def _content(definition: Any, **options: Any) -> bytes:
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        (content,) = tf.import_graph_def(definition, return_elements=["content:0"], name="", **options)
+        found: bytes = session.run(content)
+        return found
+
+
+def test_an_imported_graph_reads_files_only_where_that_is_allowed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"secret\0")
+    definition = _reading_graph(tmp_path / "secret")
+    with pytest.raises(tf.errors.PermissionDeniedError, match=r"allow_file_ops=True.*\n?.*secret"):
+        _content(definition)
+    assert _content(definition, allow_file_ops=True) == b"secret\0"
+
+    @tf.function
+    def read() -> Any:
+        return tf.import_graph_def(definition, return_elements=["content:0"])[0]
+
+    with pytest.raises(tf.errors.PermissionDeniedError, match="allow_file_ops=True"):
+        read()
+
+
+def test_an_imported_graph_writes_no_files(tmp_path: Path) -> None:
+    with tf.Graph().as_default() as graph:
+        tf.io.write_file(str(tmp_path / "new"), "text")
+    with tf.Graph().as_default(), pytest.raises(tf.errors.PermissionDeniedError, match="WriteFile"):
+        tf.import_graph_def(graph.as_graph_def())
+
+
+def test_what_compares_paths_is_not_written_with_an_imported_graph(tmp_path: Path) -> None:
+    definition = _reading_graph(tmp_path)
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(definition, name="")
+    assert [(n.op, list(n.input)) for n in graph.as_graph_def().node] == [
+        (n.op, list(n.input)) for n in definition.node
+    ]
+
+
+def test_a_session_that_loads_a_model_reads_its_assets_alone(tmp_path: Path) -> None:
+    v1: Any = tf.compat.v1
+    (tmp_path / "words.txt").write_text("a\nb\n")
+    with tf.Graph().as_default(), v1.Session() as session:
+        path = tf.constant(str(tmp_path / "words.txt"), name="asset")
+        v1.add_to_collection(v1.GraphKeys.ASSET_FILEPATHS, path)
+        content = tf.io.read_file(path)
+        v1.saved_model.simple_save(session, str(tmp_path / "m"), {"path": path}, {"content": content})
+    for asset, allowed in (("words.txt", True), ("other.txt", False)):
+        file = tmp_path / "m" / "assets" / asset
+        file.write_text("text")
+        with tf.Graph().as_default(), v1.Session() as session:
+            v1.saved_model.load(session, ["serve"], str(tmp_path / "m"))
+            if allowed:
+                assert session.run(content.name, {path.name: str(file)}) == b"text"
+            else:
+                with pytest.raises(tf.errors.PermissionDeniedError, match="not among the model's assets"):
+                    session.run(content.name, {path.name: str(file)})
+
+
+def test_a_file_that_an_attribute_names_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "words.csv").write_text("a,1\nb,2\n")
+    root: Any = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([1, 1], tf.int64)], autograph=False)
+    def sample(classes: Any) -> Any:
+        return tf.random.fixed_unigram_candidate_sampler(
+            classes, 1, 1, True, 2, vocab_file=str(tmp_path / "words.csv")
+        )[0]
+
+    root.sample = sample
+    tf.saved_model.save(root, tmp_path / "m")
+    loaded: Any = tf.saved_model.load(tmp_path / "m")
+    with pytest.raises(tf.errors.PermissionDeniedError, match="FixedUnigramCandidateSampler"):
+        loaded.sample([[0]])
+
+
+def test_ops_that_touch_files_are_ops() -> None:
+    published = opdef_compare.published()
+    assert [name for name in (*READING, *NAMING, *REFUSED) if name not in published] == []
+    assert [name for name, attribute in NAMING.items() if attribute not in published[name]["attributes"]] == []

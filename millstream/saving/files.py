@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 from typing import Any
 
 from millstream.api.public import public
-from millstream.base import messages
+from millstream.base import errors, messages
 from millstream.base.errors import explain
 from millstream.saving import constants
 
@@ -26,6 +27,29 @@ def contains_saved_model(export_dir: Any) -> bool:
     """
     folder = Path(os.fspath(export_dir))
     return (folder / constants.FILENAME_PB).exists() or (folder / constants.FILENAME_PBTXT).exists()
+
+
+def asset_path(folder: str, asset: Any) -> str:
+    """Return where the file of an AssetFileDef lies.
+
+    Raises:
+      tf.errors.InvalidArgumentError: its name leads out of the model's folder.
+    """
+    name = asset.filename
+    if os.path.isabs(name) or ".." in Path(name).parts:
+        raise errors.InvalidArgumentError(
+            None, None, f"The saved model names the file {name!r}, which is not inside of its own folder."
+        )
+    return os.path.join(folder, constants.ASSETS_DIRECTORY, name)
+
+
+def name_asset(path: str, names: dict[str, str]) -> str:
+    """Return the name of a file in a model, none that another file has; `names` are those by paths, and learns it."""
+    if path not in names:
+        base, taken = os.path.basename(path), set(names.values())
+        numbered = (base if number == 0 else f"{base}_{number}" for number in itertools.count())
+        names[path] = next(name for name in numbered if name not in taken)
+    return names[path]
 
 
 def read_saved_model(folder: str) -> Any:

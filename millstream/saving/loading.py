@@ -21,12 +21,12 @@ from millstream.execution.function import Function
 from millstream.execution.tensor import Tensor, eager_from_array
 from millstream.execution.trackable_resource import Asset, TrackableResource
 from millstream.execution.variable import ResourceVariable, VariableAggregation, VariableSynchronization
-from millstream.graph.file_ops import everything_is_allowed
+from millstream.graph.file_ops import allowed_files
 from millstream.graph.reading import Library, NodeReader
 from millstream.program.primitives.shaping import constant
 from millstream.program.value import Value
 from millstream.saving import constants
-from millstream.saving.files import read_saved_model
+from millstream.saving.files import asset_path, read_saved_model
 from millstream.saving.loaded_functions import LoadedConcreteFunction, RestoredFunction, SignatureMap, damaged
 from millstream.saving.loaded_values import restore_objects
 from millstream.saving.options import LoadOptions
@@ -77,8 +77,8 @@ class Loader:
         self.saved = meta_graph.object_graph_def
         library = meta_graph.graph_def.library
         self.library = Library(library.function, self._custom_gradient)
-        if not (options.allow_file_ops or everything_is_allowed()):
-            self.library.allowed_files = frozenset(os.fsencode(self._asset_path(a)) for a in meta_graph.asset_file_def)
+        assets = [asset_path(folder, a) for a in meta_graph.asset_file_def]
+        self.library.allowed_files = allowed_files(assets, options.allow_file_ops)
         self._gradients = {g.registered_op_type: g.gradient_func for g in library.registered_gradients}
         self.objects: list[Any] = [None] * len(self.saved.nodes)
         self._concrete: dict[str, LoadedConcreteFunction] = {}
@@ -173,10 +173,7 @@ class Loader:
         return wrappers.get(proto.identifier, type("_UserObject", (LoadedObject,), {}))()
 
     def _make_asset(self, proto: Any) -> Any:
-        return Asset(self._asset_path(self.meta_graph.asset_file_def[proto.asset_file_def_index]))
-
-    def _asset_path(self, asset: Any) -> str:
-        return os.path.join(self.folder, constants.ASSETS_DIRECTORY, _inside(asset.filename))
+        return Asset(asset_path(self.folder, self.meta_graph.asset_file_def[proto.asset_file_def_index]))
 
     def _make_variable(self, proto: Any) -> Any:
         dtype, shape = as_dtype(proto.dtype), shape_of(proto.shape)
@@ -272,15 +269,6 @@ def _add_child(parent: Any, name: str, child: Any) -> None:
             parent.__dict__[name] = child
         else:
             setattr(parent, name, child)
-
-
-def _inside(name: str) -> str:
-    """Return a path of a file inside of a folder; an error where it leads out of it."""
-    if os.path.isabs(name) or ".." in Path(name).parts:
-        raise errors.InvalidArgumentError(
-            None, None, f"The saved model names the file {name!r}, which is not inside of its own folder."
-        )
-    return name
 
 
 @public("saved_model.load", "compat.v1.saved_model.load_v2")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,15 @@ from millstream.base import tensor_proto
 from millstream.base.errors import explain
 from millstream.base.messages import message, read
 from millstream.execution.context import current_graph, default_graph, runs_at_once
+from millstream.execution.graph_definition import import_graph_def
 from millstream.execution.graph_variable import GraphVariable
 from millstream.execution.operation import Operation
 from millstream.execution.tensor import Tensor
 from millstream.execution.variable_parts import SaveSliceInfo
+from millstream.graph.file_ops import allowed_files
 from millstream.graph.reading import name_of_input
 from millstream.saving.main_graph import MainGraph
+from millstream.saving.replacing import write_whole
 
 log = logging.getLogger("millstream")
 tf: Any = root()
@@ -168,13 +172,9 @@ def write(made: Any, filename: str, as_text: bool = False) -> None:
     from google.protobuf import text_format
 
     data = text_format.MessageToString(made).encode() if as_text else made.SerializeToString(deterministic=True)
-    folder = os.path.dirname(filename)
-    if folder:
-        os.makedirs(folder, exist_ok=True)
-    temporary = f"{filename}.tmp{os.getpid()}"
-    with open(temporary, "wb") as file:
-        file.write(data)
-    os.replace(temporary, filename)
+    path = Path(filename)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, data)
 
 
 @public("compat.v1.train.export_meta_graph")
@@ -236,17 +236,16 @@ def read_meta_graph(given: Any) -> Any:
     path = path.decode() if isinstance(path, bytes) else path
     if not os.path.exists(path):
         raise OSError(f"File does not exist. Received: {path}.")
-    with open(path, "rb") as file:
-        data = file.read()
-    try:
-        return read("MetaGraphDef", data)
-    except Exception as error:
-        from google.protobuf import text_format
+    data = Path(path).read_bytes()
+    found = read("MetaGraphDef", data)
+    if found is not None:
+        return found
+    from google.protobuf import text_format
 
-        try:
-            return text_format.Parse(data.decode(), message("MetaGraphDef")())
-        except (UnicodeDecodeError, text_format.ParseError):
-            raise OSError(f"Cannot parse file {path}: {error}.") from None
+    try:
+        return text_format.Parse(data.decode(), message("MetaGraphDef")())
+    except (UnicodeDecodeError, text_format.ParseError) as error:
+        raise OSError(f"Cannot parse file {path}: {error}.") from None
 
 
 def without_saver(meta_graph: Any) -> list[tuple[str, str, str]]:
@@ -325,14 +324,14 @@ def import_into(meta_graph: Any, import_scope: str | None, **options: Any) -> tu
     """Add a message's nodes and collections to the graph in use; return its variables by the names of their handles there,
     and what `return_elements` asked for."""
     graph = graph_in_use()
-    elements = tf.graph_util.import_graph_def(
+    described = meta_graph.meta_info_def.HasField("stripped_op_list")
+    elements = import_graph_def(
         meta_graph.graph_def,
-        input_map=options.get("input_map"),
-        return_elements=options.get("return_elements"),
-        name=import_scope or "",
-        producer_op_list=meta_graph.meta_info_def.stripped_op_list
-        if meta_graph.meta_info_def.HasField("stripped_op_list")
-        else None,
+        options.get("input_map"),
+        options.get("return_elements"),
+        import_scope or "",
+        meta_graph.meta_info_def.stripped_op_list if described else None,
+        allowed_files(options.get("assets", ()), options.get("allow_file_ops", False)),
     )
     prefix = f"{import_scope.removesuffix('/')}/" if import_scope else ""
     wanted = options.get("restore_collections_predicate") or (lambda name: True)
@@ -382,7 +381,8 @@ def import_meta_graph(
       meta_graph_or_file: a MetaGraphDef message, or the path of a file of one.
       clear_devices: whether to leave devices out.
       import_scope: put before all names.
-      **kwargs: `input_map`, `return_elements` and `restore_collections_predicate` of the import, and arguments of Saver.
+      **kwargs: `input_map`, `return_elements`, `restore_collections_predicate` and `allow_file_ops` of the import, and
+        arguments of Saver.
 
     Returns:
       A Saver; None where the graph has no variables.
@@ -397,7 +397,10 @@ def import_meta_graph(
 def import_with_elements(
     meta_graph_or_file: Any, clear_devices: bool = False, import_scope: str | None = None, **kwargs: Any
 ) -> tuple[Any, list[Any]]:
-    """Do what `import_meta_graph` does; return the tensors and operations that `return_elements` names, too."""
+    """Do what `import_meta_graph` does; return the tensors and operations that `return_elements` names, too.
+
+    `assets` are the paths that the graph's ops may read.
+    """
     graph = graph_in_use()
     if graph is None:
         raise RuntimeError(explain("Exporting/importing meta graphs is not supported when eager execution is enabled."))
@@ -407,7 +410,7 @@ def import_with_elements(
             node.device = ""
     options = {
         key: kwargs.pop(key)
-        for key in ("input_map", "return_elements", "restore_collections_predicate")
+        for key in ("input_map", "return_elements", "restore_collections_predicate", "allow_file_ops", "assets")
         if key in kwargs
     }
     found = without_saver(meta_graph)

@@ -22,13 +22,14 @@ from millstream.execution.function_concrete import ConcreteFunction
 from millstream.execution.trackable_resource import Asset
 from millstream.execution.variable import ResourceVariable
 from millstream.graph.attributes import shape_of as sizes_of
-from millstream.graph.file_ops import everything_is_allowed
+from millstream.graph.file_ops import allowed_files
 from millstream.graph.reading import Library, NodeReader, name_of_input
 from millstream.graph.version_1 import check_inputs, has_version_1, raised
 from millstream.ops.registry import find
 from millstream.program.value import Program, Value, building
 from millstream.saving import constants
 from millstream.saving.bundle_reader import BundleReader
+from millstream.saving.files import asset_path
 from millstream.saving.loaded_functions import SignatureMap
 from millstream.saving.slices import Part
 
@@ -64,12 +65,10 @@ class LoadedGraph(AutoTrackable):
     _handles: dict[str, tuple[Any, Any]]
     _trainable: set[str]
     _fed: list[str]
-    _files: frozenset[bytes]
-    _allow_file_ops: bool
+    _files: frozenset[bytes] | None
 
     def __init__(self, meta_graph: Any, folder: str, allow_file_ops: bool = False) -> None:
         self._no_tracking(
-            _allow_file_ops=allow_file_ops or everything_is_allowed(),
             _meta_graph=meta_graph,
             _nodes={node.name: node for node in meta_graph.graph_def.node},
             _functions={f.signature.name: f for f in meta_graph.graph_def.library.function},
@@ -79,10 +78,9 @@ class LoadedGraph(AutoTrackable):
         check_inputs(self._nodes.values())
         info = meta_graph.meta_info_def
         self.tensorflow_version, self.tensorflow_git_version = info.tensorflow_version, info.tensorflow_git_version
-        assets = os.path.join(folder, constants.ASSETS_DIRECTORY)
-        files = _assets_of(meta_graph)
-        paths = [os.path.join(assets, os.path.basename(a.filename)) for a in files]
-        self._no_tracking(_fed=[a.tensor_info.name for a in files], _files=frozenset(map(os.fsencode, paths)))
+        files = assets_of(meta_graph)
+        paths = [asset_path(folder, a) for a in files]
+        self._no_tracking(_fed=[a.tensor_info.name for a in files], _files=allowed_files(paths, allow_file_ops))
         self.asset_paths = [Asset(path) for path in paths]
         with init_scope():
             self.variables = [self._handle(n)[1] for n in self._nodes.values() if n.op in (*_REFERENCES, *_HANDLES)]
@@ -237,7 +235,7 @@ class LoadedGraph(AutoTrackable):
         specs = {key: self._feed_spec(key, text) for key, text in feeds.items()}
         arguments = Arguments(((), specs))
         library = Library(functions.values())
-        library.allowed_files = None if self._allow_file_ops else self._files
+        library.allowed_files = self._files
         reader = _Reader(self, graph, library)
         for spec, key in zip(placeholder_specs(arguments.kinds), sorted(specs), strict=True):
             text = _full(feeds[key])
@@ -372,7 +370,7 @@ def _full(text: str) -> str:
     return text if ":" in text else f"{text}:0"
 
 
-def _assets_of(meta_graph: Any) -> list[Any]:
+def assets_of(meta_graph: Any) -> list[Any]:
     """Return the AssetFileDefs of a graph, which older ones keep in a collection."""
     found = list(meta_graph.asset_file_def)
     if not found and "saved_model_assets" in meta_graph.collection_def:

@@ -15,8 +15,9 @@ from millstream.base.errors import explain
 from millstream.base.messages import message
 from millstream.execution.static_value import static_value
 from millstream.saving import constants
-from millstream.saving.files import read_saved_model
+from millstream.saving.files import asset_path, name_asset, read_saved_model
 from millstream.saving.meta_graph import graph_in_use, import_with_elements, write
+from millstream.saving.version_1 import assets_of
 
 tf: Any = root()
 
@@ -63,6 +64,8 @@ class SavedModelBuilder:
         os.makedirs(self._folder, exist_ok=True)
         self._saved_model = message("SavedModel")(saved_model_schema_version=constants.SCHEMA_VERSION)
         self._has_variables = False
+        self._assets: dict[str, str] = {}
+        """The names of files in the model, by their paths."""
 
     def add_meta_graph_and_variables(
         self,
@@ -174,8 +177,9 @@ class SavedModelBuilder:
         path = text.decode() if isinstance(text, bytes) else str(text)
         folder = os.path.join(self._folder, constants.ASSETS_DIRECTORY)
         os.makedirs(folder, exist_ok=True)
-        shutil.copyfile(path, os.path.join(folder, os.path.basename(path)))
-        asset = made.asset_file_def.add(filename=os.path.basename(path))
+        name = name_asset(path, self._assets)
+        shutil.copyfile(path, os.path.join(folder, name))
+        asset = made.asset_file_def.add(filename=name)
         asset.tensor_info.name = tensor.name
 
     def save(
@@ -191,7 +195,7 @@ class SavedModelBuilder:
         """
         if experimental_image_format or experimental_image_writer_options is not None:
             raise NotImplementedError(explain("experimental_image_format is not supported; write one file."))
-        name = "saved_model.pbtxt" if as_text else constants.FILENAME_PB
+        name = constants.FILENAME_PBTXT if as_text else constants.FILENAME_PB
         path = os.path.join(self._folder, name)
         write(self._saved_model, path, as_text)
         return path
@@ -253,16 +257,16 @@ def load(sess: Any, tags: Iterable[str], export_dir: Any, import_scope: str | No
         )
     meta_graph = found[0]
     prefix = f"{import_scope.removesuffix('/')}/" if import_scope else ""
+    files = assets_of(meta_graph)
+    assets = [asset_path(folder, file) for file in files]
     with sess.graph.as_default():
-        saver, _ = import_with_elements(meta_graph, import_scope=import_scope, **saver_kwargs)
+        saver, _ = import_with_elements(meta_graph, import_scope=import_scope, assets=assets, **saver_kwargs)
         path = os.path.join(folder, constants.VARIABLES_DIRECTORY, constants.VARIABLES_FILENAME)
         if saver is not None and os.path.exists(f"{path}.index"):
             saver.restore(sess, path)
         feeds = {
-            sess.graph.as_graph_element(prefix + asset.tensor_info.name): os.path.join(
-                folder, constants.ASSETS_DIRECTORY, os.path.basename(asset.filename)
-            )
-            for asset in meta_graph.asset_file_def
+            sess.graph.as_graph_element(prefix + file.tensor_info.name): path
+            for file, path in zip(files, assets, strict=True)
         }
         name = _start_of(meta_graph)
         if name:

@@ -26,6 +26,7 @@ from millstream.saving.checkpoint.object_graph import ObjectGraph
 from millstream.saving.checkpoint.values import VARIABLE_VALUE, key_of
 from millstream.saving.checkpoint.writing import write as write_checkpoint
 from millstream.saving.export import plan_of
+from millstream.saving.files import name_asset
 from millstream.saving.fingerprint import fingerprint_of
 from millstream.saving.function_specs import function_spec_message
 from millstream.saving.loaded_functions import SignatureMap
@@ -113,12 +114,7 @@ class Writer:
     def _add_asset(self, asset: Any) -> None:
         path = asset.asset_path.numpy().decode(errors="surrogateescape")
         if path not in self.assets:
-            name, count = os.path.basename(path), 0
-            while name in self.assets.values():
-                count += 1
-                name = f"{os.path.basename(path)}_{count}"
-            self.assets[path] = name
-            made = self.meta_graph.asset_file_def.add(filename=name)
+            made = self.meta_graph.asset_file_def.add(filename=name_asset(path, self.assets))
             made.tensor_info.name = self.main.constant(asset.asset_path, "asset_path_initializer") + ":0"
             made.tensor_info.dtype = dtypes.string.as_datatype_enum
             made.tensor_info.tensor_shape.SetInParent()
