@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import millstream as tf
-from millstream.version_1.testdata import metric_programs, programs, state_programs
+from millstream.version_1.testdata import distribution_programs, metric_programs, programs, state_programs
 
 RECORDED = json.loads(gzip.decompress((Path(__file__).parent / "testdata/libraries.json.gz").read_bytes()))
 
@@ -35,6 +35,7 @@ PROGRAMS = {
         state_programs.references,
         state_programs.averages,
         state_programs.hooks,
+        distribution_programs.distributions,
     )
 }
 

@@ -6,6 +6,8 @@ import importlib
 
 for _module in (
     "decays",
+    "distributions.continuous",
+    "distributions.counted",
     "freezing",
     "initializers",
     "losses",

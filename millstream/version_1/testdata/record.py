@@ -27,7 +27,7 @@ def main() -> None:
         sys.modules[name] = package
     import tensorflow as tf
 
-    from millstream.version_1.testdata import metric_programs, programs, state_programs
+    from millstream.version_1.testdata import distribution_programs, metric_programs, programs, state_programs
 
     kinds = {
         "decays": programs.decays,
@@ -38,6 +38,7 @@ def main() -> None:
         "references": state_programs.references,
         "averages": state_programs.averages,
         "hooks": state_programs.hooks,
+        "distributions": distribution_programs.distributions,
     }
     found = {kind: {name: rounded(v) for name, v in run(tf).items()} for kind, run in kinds.items()}
     with gzip.GzipFile(HERE / "libraries.json.gz", "wb", mtime=0) as file:
