@@ -1,6 +1,10 @@
-// fft against the sum it stands for: every small length, several axes, real transforms, and refusals.
+// fft against the sum it stands for: every small length, long lines, several axes, real transforms, and refusals; and the same
+// bits on any number of threads.
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <complex>
+#include <cstring>
 
 #include "kernels/move_testing.h"
 
@@ -102,6 +106,72 @@ void test_several_axes_come_back_in_single_precision() {
   for (int64_t i = 0; i < x.count(); ++i) EXPECT(std::fabs(back.as<float>()[i] - x.as<float>()[i]) < 1e-5f);
 }
 
+// Columns are split between threads, or whole planes where these are small.
+void test_columns_equal_the_sum(int64_t planes, int64_t n, int64_t columns) {
+  Tensor x = empty(DType::complex128, {planes, n, columns}), y = empty(DType::complex128, {planes, n, columns});
+  for (int64_t i = 0; i < x.count(); ++i) x.as<C>()[i] = C(number(), number());
+  EXPECT(run(registry, "fft", {&x}, {&y}, {0, n, columns}).ok());
+  for (int64_t plane = 0; plane < planes; ++plane) {
+    std::vector<C> rows;
+    for (int64_t i = 0; i < n; ++i) {
+      const auto row = slow(x.as<C>() + (plane * n + i) * columns, columns, -1);
+      rows.insert(rows.end(), row.begin(), row.end());
+    }
+    for (int64_t column = 0; column < columns; ++column) {
+      std::vector<C> line;
+      for (int64_t i = 0; i < n; ++i) line.push_back(rows[static_cast<size_t>(i * columns + column)]);
+      const auto expected = slow(line.data(), n, -1);
+      for (int64_t i = 0; i < n; ++i)
+        EXPECT(std::abs(y.as<C>()[(plane * n + i) * columns + column] - expected[static_cast<size_t>(i)]) < 1e-10);
+    }
+  }
+}
+
+// Long lines go one by one, on several threads: one number that is not zero gives a wave, and the way back gives it again.
+template <typename T>
+void test_a_long_line_of_one_number_is_a_wave(int64_t rows, int64_t n) {
+  using Z = std::complex<T>;
+  const DType real_type = dtype_of<T>, type = sizeof(T) == 4 ? DType::complex64 : DType::complex128;
+  const int64_t half = n / 2 + 1, at = n / 3;
+  Tensor real = empty(real_type, {rows, n}), spectrum = empty(type, {rows, half}), back = empty(real_type, {rows, n});
+  Tensor x = empty(type, {rows, n}), y = empty(type, {rows, n}), again = empty(type, {rows, n});
+  std::fill_n(real.as<T>(), real.count(), T());
+  std::fill_n(x.as<Z>(), x.count(), Z());
+  for (int64_t r = 0; r < rows; ++r) real.as<T>()[r * n + at] = T(1), x.as<Z>()[r * n + at] = Z(0, 1);
+  EXPECT(run(registry, "fft", {&real}, {&spectrum}, {2, n}).ok());
+  EXPECT(run(registry, "fft", {&spectrum}, {&back}, {3, n}).ok());
+  EXPECT(run(registry, "fft", {&x}, {&y}, {0, n}).ok());
+  EXPECT(run(registry, "fft", {&y}, {&again}, {1, n}).ok());
+  const T tolerance = std::numeric_limits<T>::epsilon() * 20;
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t k = 0; k < n; ++k) {
+      const C wave = std::polar(1.0, -2 * pi * static_cast<double>(k * at % n) / static_cast<double>(n));
+      const Z expected(static_cast<T>(wave.real()), static_cast<T>(wave.imag()));
+      EXPECT(std::abs(y.as<Z>()[r * n + k] - expected * Z(0, 1)) <= tolerance);
+      EXPECT(k >= half || std::abs(spectrum.as<Z>()[r * half + k] - expected) <= tolerance);
+      EXPECT(std::abs(back.as<T>()[r * n + k] - real.as<T>()[r * n + k]) <= tolerance);
+      EXPECT(std::abs(again.as<Z>()[r * n + k] - x.as<Z>()[r * n + k]) <= tolerance);
+    }
+  }
+}
+
+void test_any_number_of_threads_gives_the_same_bits(std::vector<int64_t> sizes) {
+  Tensor x = empty(DType::complex64, sizes), one = empty(DType::complex64, sizes),
+         more = empty(DType::complex64, sizes);
+  for (int64_t i = 0; i < x.count(); ++i)
+    x.as<std::complex<float>>()[i] = {static_cast<float>(number()), static_cast<float>(number())};
+  std::vector<int64_t> words = {0};  // along all axes but the first
+  words.insert(words.end(), sizes.begin() + 1, sizes.end());
+  set_thread_count(1);
+  EXPECT(run(registry, "fft", {&x}, {&one}, words).ok());
+  for (int threads : {2, 3, 5}) {
+    set_thread_count(threads);
+    EXPECT(run(registry, "fft", {&x}, {&more}, words).ok());
+    EXPECT(std::memcmp(one.data, more.data, static_cast<size_t>(x.count()) * 8) == 0);
+  }
+  set_thread_count(0);
+}
+
 void test_bad_calls_are_refused() {
   Tensor x = empty(DType::complex64, {2, 8}), y = empty(DType::complex64, {2, 8}), real = empty(DType::float32, {2, 8}),
          half = empty(DType::complex64, {2, 5});
@@ -130,6 +200,19 @@ int main() {
       test_rows_together_are_what_they_are_alone<double>(rows, n);
     }
   }
+  for (auto [planes, n, columns] :
+       {std::array<int64_t, 3>{20, 5, 3}, {37, 16, 16}, {3, 70, 37}, {2, 129, 16}, {1, 512, 20}})
+    test_columns_equal_the_sum(planes, n, columns);
+  for (auto [rows, n] : {std::array<int64_t, 2>{1, 4096}, {3, 20000}, {1, 65536}, {1, 40003}, {2, 40002}}) {
+    test_a_long_line_of_one_number_is_a_wave<float>(rows, n);
+    test_a_long_line_of_one_number_is_a_wave<double>(rows, n);
+  }
+  test_any_number_of_threads_gives_the_same_bits({1000, 37});
+  test_any_number_of_threads_gives_the_same_bits({19, 300});
+  test_any_number_of_threads_gives_the_same_bits({3, 20000});
+  test_any_number_of_threads_gives_the_same_bits({1, 131072});
+  test_any_number_of_threads_gives_the_same_bits({50, 16, 20});
+  test_any_number_of_threads_gives_the_same_bits({3, 128, 77});
   test_several_axes_come_back_in_single_precision();
   test_bad_calls_are_refused();
   std::puts("ok");

@@ -66,6 +66,12 @@ def test_tests_and_their_data_stay_at_home(probe):
     assert not [path for path in package.rglob("*") if path.name.endswith("_test.py") or path.name == "testdata"]
 
 
+def test_the_transforms_in_the_runtime_bring_their_licence(probe):
+    text = (Path(probe["file"]).parent / "licences/ducc0/LICENSE").read_text()
+    assert "Max-Planck-Society" in text
+    assert "Redistributions in binary form must reproduce" in text
+
+
 def test_the_bundled_library_brings_its_licence(probe):
     package = Path(probe["file"]).parent
     if not list(package.glob("libdnnl*")):
