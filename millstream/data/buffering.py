@@ -7,10 +7,11 @@ from typing import Any
 
 from millstream import _runtime as runtime
 from millstream.base import errors
+from millstream.base.files import of_system
 from millstream.data.methods import DatasetMethods, whole
-from millstream.data.native import NativeReader, Turns, TurnsReader, following
-from millstream.data.stage import AUTOTUNE, Element, Limit, Reader, Run, Stage
-from millstream.data.storage import ElementWriter, read_elements
+from millstream.data.native import NativeReader, Turns, TurnsReader, following, handle_of
+from millstream.data.stage import AUTOTUNE, Limit, Reader, Run, Stage
+from millstream.data.storage import PartialFile, element_reader, refuse_handles
 from millstream.execution.symbolic import SymbolicTensor
 
 AUTOTUNED_BUFFER = 2
@@ -55,8 +56,9 @@ class Cache(Stage):
             before = TurnsReader(_CacheInput(self, run), self.spec)
             return NativeReader(runtime.read_cached(before.handle, self.store), self.spec, [before])
         if os.path.exists(path + CACHE_ENDING):
-            return _FileReader(path + CACHE_ENDING, self)
-        return _FileCacheReader(self, self.input.reader(run), path)
+            return element_reader(path + CACHE_ENDING, self.spec, self.name)
+        refuse_handles(self.spec)
+        return _WritingReader(_CacheFile(path), self, self.input.reader(run))
 
 
 CACHE_ENDING = ".elements"
@@ -86,11 +88,10 @@ class _CacheInput(Turns):
         self.now = self.stage.input.reader(self.run) if more else None
 
 
-class _FileCacheReader(Reader):
-    """Writes elements to a file while they are made; the file has its name only when it is whole."""
+class _CacheFile:
+    """The file of a cache while one iterator writes it: nobody else may."""
 
-    def __init__(self, stage: Cache, before: Reader, path: str) -> None:
-        self.before, self.path = before, path
+    def __init__(self, path: str) -> None:
         lock = path + ".lockfile"
         try:
             os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
@@ -101,51 +102,50 @@ class _FileCacheReader(Reader):
                 f"There appears to be a concurrent caching iterator running: {lock} exists. If you are sure that none is "
                 "running, delete it.",
             ) from None
+        except OSError as error:
+            raise of_system(error, lock) from None
         self.lock: str | None = lock
-        self.writer: ElementWriter | None = ElementWriter(path + CACHE_ENDING, stage.spec)
+        self.file = PartialFile(path + CACHE_ENDING)
 
-    def __next__(self) -> Element:
+    def __call__(self, data: bytes, is_last: bool) -> None:
+        """Write what comes next."""
         try:
-            element = self.before.__next__()
-        except StopIteration:
-            if self.writer is not None:
-                self.writer.close()
-                self.writer = None
-                self._unlock()
+            self.file.write(data)
+            if is_last:
+                self.file.close()
+        except errors.OpError:
+            self.discard()
             raise
-        if self.writer is not None:
-            self.writer.write(element)
-        return element
+        if is_last:
+            self._unlock()
 
     def _unlock(self) -> None:
         if self.lock is not None:
             os.unlink(self.lock)
             self.lock = None
 
-    def __del__(self) -> None:
-        if getattr(self, "writer", None) is not None:
-            self.writer.discard()  # type: ignore[union-attr]
-        if getattr(self, "lock", None) is not None:
+    def discard(self) -> None:
+        """Leave nothing behind of a file that is not whole."""
+        if self.lock is not None:
+            if hasattr(self, "file"):
+                self.file.discard()
             self._unlock()
 
+    def __del__(self) -> None:
+        if hasattr(self, "lock"):
+            self.discard()
 
-class _FileReader(Reader):
-    def __init__(self, path: str, stage: Stage) -> None:
-        self.path, self.spec, self.at = path, stage.spec, 0
-        self.elements = read_elements(path, stage.spec)
 
-    def __next__(self) -> Element:
-        element = next(self.elements)
-        self.at += 1
-        return element
+class _WritingReader(NativeReader):
+    """Writes elements to a file while they are made. A restored one does not: the first elements are not there to be written."""
 
-    def state(self) -> Any:
-        return self.at
+    def __init__(self, file: _CacheFile, stage: Cache, before: Reader) -> None:
+        super().__init__(runtime.read_written(handle_of(before, stage.spec), file), stage.spec, [before])
+        self.file = file
 
     def restore(self, state: Any) -> None:
-        self.elements, self.at = read_elements(self.path, self.spec), 0
-        for _ in range(state):
-            next(self)
+        self.file.discard()
+        super().restore(state)
 
 
 class BufferingMethods(DatasetMethods):

@@ -14,11 +14,11 @@ import numpy as np
 
 from millstream.api.public import public
 from millstream.base import dtypes
+from millstream.base.files import open_for_reading
 from millstream.data.dataset import Dataset
 from millstream.data.options import Options
 from millstream.data.readers import CsvDataset
 from millstream.data.stage import AUTOTUNE
-from millstream.data.storage import open_for_reading
 from millstream.execution.tensor import eager_constant
 
 

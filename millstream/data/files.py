@@ -17,7 +17,7 @@ from millstream.data.methods import DatasetMethods, dataset
 from millstream.data.optional import NoneTensorSpec
 from millstream.data.sources import SourceMethods, TensorSlices
 from millstream.data.stage import Element, Reader, Run, Stage, refused
-from millstream.data.storage import ElementWriter, read_elements
+from millstream.data.storage import ElementWriter, element_reader
 from millstream.data.traced import Traced
 from millstream.execution.convert import to_tensor
 from millstream.execution.symbolic import SymbolicTensor
@@ -36,32 +36,8 @@ class SavedShard(Stage):
         self.compression = compression
 
     def reader(self, run: Run) -> Reader:
-        return _ShardReader(self)
-
-
-class _ShardReader(Reader):
-    def __init__(self, stage: SavedShard) -> None:
-        self.stage, self.at = stage, 0
-        self._open()
-
-    def _open(self) -> None:
-        path = self.stage.values["path"]
-        text = path if isinstance(path, str) else os.fsdecode(path.numpy())
-        self.elements = read_elements(text, self.stage.spec, self.stage.compression)
-
-    def __next__(self) -> Element:
-        element = next(self.elements)
-        self.at += 1
-        return element
-
-    def state(self) -> Any:
-        return self.at
-
-    def restore(self, state: Any) -> None:
-        self._open()
-        self.at = 0
-        for _ in range(state):
-            next(self)
+        path = self.values["path"]
+        return element_reader(path if isinstance(path, str) else path.numpy(), self.spec, self.name, self.compression)
 
 
 class Snapshot(Stage):
@@ -120,7 +96,7 @@ class ShardWriter:
         if number not in self.files:
             path = os.path.join(self.path, f"{number:08d}{ENDING}")
             self.files[number] = ElementWriter(path, self.spec, self.compression)
-        self.files[number].write(element)
+        self.files[number].add(element)
 
     def close(self) -> None:
         """Finish the files, and say what they hold."""

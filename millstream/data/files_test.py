@@ -184,6 +184,62 @@ def test_a_cache_file_is_written_by_the_first_whole_iteration(tmp_path: Path) ->
     assert len(calls) == 4
 
 
+def test_a_cache_file_holds_all_kinds_of_tensors(tmp_path: Path) -> None:
+    ragged = tf.ragged.constant([[["a"], []], [["", "bc\0"]]])
+    sparse = tf.sparse.from_dense([[0, 1], [2, 0]])
+    parts = (ragged, sparse, np.array([1.5, -2]), [True, False], np.zeros((2, 0), np.int8))
+    dataset = Dataset.from_tensor_slices(parts).cache(str(tmp_path / "cache"))
+    for _ in range(2):
+        first, second = list(dataset)
+        assert first[0].to_list() == [[b"a"], []] and second[0].to_list() == [[b"", b"bc\0"]]
+        assert tf.sparse.to_dense(second[1]).numpy().tolist() == [2, 0]
+        assert float(second[2]) == -2 and bool(first[3]) and first[4].shape == (0,)
+
+
+def test_a_cache_file_of_other_elements_or_of_nobody_is_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "cache")
+    assert values(Dataset.range(3).cache(path)) == [0, 1, 2]
+    for other in (Dataset.from_tensors(1.5), Dataset.from_tensors((np.int64(1), np.int64(2)))):
+        with pytest.raises(tf.errors.DataLossError, match=r"other types(.|\n)*CacheDataset, element 0"):
+            next(iter(other.cache(path)))
+    Path(path + ".elements").write_bytes(b"something else")
+    with pytest.raises(tf.errors.DataLossError, match="not a file of elements"):
+        next(iter(Dataset.range(3).cache(path)))
+
+
+def test_elements_that_hold_datasets_go_to_no_file(tmp_path: Path) -> None:
+    with pytest.raises(tf.errors.UnimplementedError, match="cannot be kept in files"):
+        next(iter(Dataset.range(3).window(2).cache(str(tmp_path / "cache"))))
+    assert not list(tmp_path.glob("*"))
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_iterator_over_a_cache_file_goes_on_where_it_was(whole: bool, tmp_path: Path) -> None:
+    dataset = Dataset.range(5).map(lambda x: x * x).cache(str(tmp_path / "cache"))
+    if whole:
+        values(dataset)
+    first = iter(dataset)
+    for _ in range(2):
+        next(first)
+    state = first.save()
+    assert [int(x) for x in first] == [4, 9, 16]
+    if not whole:
+        (tmp_path / "cache.elements").unlink()
+    again = iter(dataset)
+    again.restore(state)
+    assert [int(x) for x in again] == [4, 9, 16]
+    # What went on in the middle has not the first elements to write.
+    assert [p.name for p in tmp_path.glob("*")] == (["cache.elements"] if whole else [])
+    assert values(dataset) == [0, 1, 4, 9, 16]
+
+
+def test_a_cache_file_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_bytes(b"")
+    with pytest.raises(tf.errors.OpError):
+        next(iter(Dataset.range(3).cache(str(blocked / "cache"))))
+
+
 def test_two_iterators_do_not_write_one_cache_file(tmp_path: Path) -> None:
     dataset = Dataset.range(3).cache(str(tmp_path / "cache"))
     first = iter(dataset)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from millstream import _runtime as runtime
 from millstream.base import dtypes, nest
 from millstream.data.stage import Stage
-from millstream.data.storage import pack_tensor
 from millstream.execution.tensor import EagerTensor, eager_from_array
 from millstream.program.printer import to_text
 
@@ -30,7 +30,7 @@ def _add(digest: Any, stage: Stage) -> None:
     for name, value in sorted(stage.values.items()):
         digest.update(name.encode())
         for leaf in nest.flatten(value):
-            digest.update(pack_tensor(leaf) if isinstance(leaf, EagerTensor) else repr(leaf).encode())
+            digest.update(runtime.pack_tensors([leaf]) if isinstance(leaf, EagerTensor) else repr(leaf).encode())
     for function in stage.functions:
         digest.update(_NAMES_AND_LINES.sub("", to_text(function.concrete.graph.program)).encode())
     for before in stage.inputs:

@@ -9,19 +9,18 @@ from typing import Any
 import numpy as np
 
 from millstream import _runtime as runtime
-from millstream.base import dtypes, errors
-from millstream.base.files import open_for_reading
+from millstream.base import dtypes
 from millstream.base.specs import TensorSpec
 from millstream.data.dataset import Dataset
 from millstream.data.methods import whole
 from millstream.data.native import following
 from millstream.data.sources import SourceMethods
 from millstream.data.stage import AUTOTUNE, Limit, Reader, Run, Stage, refused
+from millstream.data.storage import opened_blocks
 from millstream.execution.convert import to_tensor
 from millstream.execution.tensor import eager_constant
 
 COMPRESSIONS = ("", "GZIP", "ZLIB")
-BLOCK_BYTES = 1 << 18
 _STRING_SCALAR = TensorSpec([], dtypes.string)
 
 
@@ -38,20 +37,8 @@ class Records(Stage):
     """Which of the runtime's file kinds it is."""
 
     def blocks(self, name: bytes) -> Callable[[], bytes]:
-        """Open a file; what comes gives one block after the other, and nothing at the end."""
-        path = os.fsdecode(name)
-        file = open_for_reading(path, self.compression)
-
-        def read() -> bytes:
-            try:
-                block = file.read(BLOCK_BYTES)
-            except (OSError, EOFError) as error:
-                raise errors.DataLossError(None, None, f"{path}: {error}") from error
-            if not block:
-                file.close()
-            return block
-
-        return read
+        """Open a file, to be read block by block."""
+        return opened_blocks(name, self.compression)
 
     def reader(self, run: Run) -> Reader:
         sizes = [self.number(n) if n in self.values else 0 for n in ("length", "header", "footer")]

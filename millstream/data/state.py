@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from millstream import _runtime as runtime
 from millstream.base import errors
 from millstream.base.trace_types import installed
-from millstream.data.storage import pack_tensor, unpack_tensors
 from millstream.execution.sparse_tensor import SparseTensor
 from millstream.execution.tensor import EagerTensor
 
@@ -47,7 +47,7 @@ def _encoded(value: Any) -> Any:
     if isinstance(value, bytes):
         return {"bytes": base64.b64encode(value).decode()}
     if isinstance(value, EagerTensor):
-        return {"tensor": base64.b64encode(pack_tensor(value)).decode()}
+        return {"tensor": base64.b64encode(runtime.pack_tensors([value])).decode()}
     if isinstance(value, SparseTensor):
         return {"sparse": [_encoded(p) for p in (value.indices, value.values, value.dense_shape)]}
     if hasattr(value, "nested_row_splits"):
@@ -68,7 +68,7 @@ def _decoded(value: Any) -> Any:
     if kind == "bytes":
         return base64.b64decode(rest)
     if kind == "tensor":
-        return unpack_tensors(base64.b64decode(rest))[0]
+        return runtime.unpack_tensors(base64.b64decode(rest))[0]
     parts = _decoded(rest)
     if kind == "sparse":
         return SparseTensor(*parts)

@@ -253,6 +253,19 @@ FunctionRef python_function(PyObject* compiler) { return std::make_shared<Python
 FunctionRef python_call(PyObject* callable) { return std::make_shared<PythonCall>(held(callable)); }
 ReaderHooks python_hooks() { return {thread_begins, thread_ends, capture, stop_was_asked}; }
 
+WriteElements writer(const nb::object& write) {
+  return [write = held(write.ptr())](const std::string& data, bool is_last, Failure& failure) {
+    const Lock lock;
+    PyObject* arguments =
+        Py_BuildValue("(y#O)", data.data(), static_cast<Py_ssize_t>(data.size()), is_last ? Py_True : Py_False);
+    PyObject* answer = arguments ? call_python(write.get(), arguments) : nullptr;
+    Py_XDECREF(arguments);
+    if (!answer) failure = python_failure();
+    Py_XDECREF(answer);
+    return answer != nullptr;
+  };
+}
+
 OpenFile opener(const nb::object& open) {
   return [open = held(open.ptr())](const std::string& name, Failure& failure) -> BlocksRef {
     const Lock lock;

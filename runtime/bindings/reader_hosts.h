@@ -42,6 +42,7 @@ ReaderRef python_reader(PyObject* following);
 FunctionRef python_function(PyObject* compiler);
 FunctionRef python_call(PyObject* callable);
 OpenFile opener(const nb::object& open);
+WriteElements writer(const nb::object& write);
 ReaderHooks python_hooks();
 
 }  // namespace millstream::python

@@ -209,6 +209,25 @@ nb::object opaque_value(const nb::object& tensor) {
   throw nb::type_error("opaque_value takes what opaque made.");
 }
 
+nb::bytes packed(const nb::object& tensors) {
+  const Element element = tensors_of(tensors);
+  for (const Tensor& tensor : element) {
+    if (tensor.object) throw nb::type_error("Handles have no bytes.");
+  }
+  std::string data;
+  pack(element, data);
+  return nb::bytes(data.data(), data.size());
+}
+
+nb::object unpacked(const nb::bytes& data) {
+  Element element;
+  if (!unpack({data.c_str(), data.size()}, element)) {
+    raise_status(Status(Code::data_loss, "A record of elements is damaged."));
+    throw nb::python_error();
+  }
+  return tuple_of(std::move(element));
+}
+
 }  // namespace
 
 void add_readers(nb::module_& m) {
@@ -274,6 +293,17 @@ void add_readers(nb::module_& m) {
                            const std::string& stage) {
     return handle_of(read_grouped(before.reader, key.function, size.function, nested_opener(open), stage));
   });
+  m.def("pack_tensors", packed, "Tensors as bytes; TypeError for handles.");
+  m.def("unpack_tensors", unpacked,
+        "The tensors that `pack_tensors` was given; DataLossError where the bytes are others.");
+  m.def("read_element_files",
+        [](Handle& names, const nb::object& open, const std::vector<int>& types, const std::string& stage) {
+          std::vector<DType> kinds;
+          for (const int type : types) kinds.push_back(static_cast<DType>(type));
+          return handle_of(read_element_files(names.reader, opener(open), std::move(kinds), stage));
+        });
+  m.def("read_written",
+        [](Handle& before, const nb::object& write) { return handle_of(read_written(before.reader, writer(write))); });
   m.def("framed_record", framed_record, "Bytes as a record of a TFRecord file.");
   m.def("stop_readers", [](double seconds) {
     const Unlock unlock;

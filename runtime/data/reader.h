@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "memory/objects.h"
@@ -164,6 +165,15 @@ struct FixedSizes {
   int64_t length = 0, header = 0, footer = 0;
 };
 ReaderRef read_files(ReaderRef names, OpenFile open, FileKind kind, FixedSizes sizes, std::string stage);
+
+// element_files.cc
+// Tensors with bytes, strings among them, as bytes behind those of `to`; `unpack` says no where they are damaged.
+void pack(const Element& element, std::string& to);
+bool unpack(std::string_view data, Element& out);
+ReaderRef read_element_files(ReaderRef names, OpenFile open, std::vector<DType> types, std::string stage);
+// What is to be written next, and whether it is the last.
+using WriteElements = std::function<bool(const std::string& data, bool is_last, Failure& failure)>;
+ReaderRef read_written(ReaderRef before, WriteElements write);
 
 // csv_rows.cc
 struct CsvSettings {

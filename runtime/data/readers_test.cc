@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "data/reader.h"
 #include "memory/objects.h"
@@ -285,6 +286,54 @@ void test_a_cache_is_shared_when_it_is_whole() {
   EXPECT(numbers_of(*read_cached(numbers(3), cache)).size() == 5);
 }
 
+void test_packed_tensors_come_back_and_damaged_bytes_do_not() {
+  const Element element{ones(3), text_scalar("text", 4), number(-7), text_scalar("", 0)};
+  std::string data;
+  pack(element, data);
+  Element found;
+  EXPECT(unpack(data, found) && found.size() == 4 && found[0].rank == 3 && text_of(found[1]) == "text");
+  EXPECT(*found[2].as<const int64_t>() == -7 && text_of(found[3]).empty());
+  for (size_t cut = 1; cut < data.size(); ++cut) {
+    if (unpack(std::string_view(data).substr(0, cut), found)) EXPECT(found.size() < 4);  // between two tensors
+  }
+  for (size_t at = 0; at < data.size(); ++at) {
+    for (const int bits : {1, 0x80, 0xff}) {
+      std::string damaged = data;
+      damaged[at] = static_cast<char>(damaged[at] ^ bits);
+      unpack(damaged, found);  // nothing is read or taken that is not there
+    }
+  }
+}
+
+void test_files_of_elements_are_read_as_they_were_written() {
+  std::string file;
+  const ReaderRef written = read_written(numbers(70000), [&](const std::string& data, bool, Failure&) {
+    file += data;
+    return true;
+  });
+  EXPECT(numbers_of(*written).size() == 70000);
+  class Whole final : public Blocks {
+   public:
+    explicit Whole(std::string given) : given_(std::move(given)) {}
+    bool more(std::string& data, Failure&) override { return data += std::exchange(given_, ""), true; }
+
+   private:
+    std::string given_;
+  };
+  const auto read = [](const std::string& bytes, DType type) {
+    const OpenFile open = [=](const std::string&, Failure&) { return std::make_shared<Whole>(bytes); };
+    return read_element_files(given({text_scalar("file", 4)}), open, {type}, "Cache");
+  };
+  EXPECT(numbers_of(*read(file, DType::int64)) == numbers_of(*numbers(70000)));
+  Element element;
+  Failure failure;
+  for (const std::string& damaged : {file.substr(0, 4), "X" + file, file.substr(0, 20), file.substr(0, 8) + "\1"}) {
+    EXPECT(read(damaged, DType::int64)->next(element, failure) == Found::failure);
+    EXPECT(failure.status.code() == Code::data_loss && failure.stage == "Cache");
+  }
+  EXPECT(read(file, DType::float64)->next(element, failure) == Found::failure);
+}
+
 // Numbers by their rest of 3, in windows of 4.
 ReaderRef grouped() {
   class Rest final : public MappedFunction {
@@ -363,6 +412,8 @@ int main() {
   test_blocks_of_any_size_take_turns();
   test_groups_joined_by_threads_are_batches();
   test_a_cache_is_shared_when_it_is_whole();
+  test_packed_tensors_come_back_and_damaged_bytes_do_not();
+  test_files_of_elements_are_read_as_they_were_written();
   test_windows_come_by_their_keys();
   test_windows_hold_neighbours();
   test_damaged_states_of_nests_and_caches_are_refused();
