@@ -6,7 +6,7 @@ import enum
 
 from millstream.api.public import publish
 from millstream.api.refusal import refusing_class, refusing_function
-from millstream.distribution import clusters, cross_device, mirrored, options, strategy  # noqa: F401
+from millstream.distribution import clusters, cross_device, mirrored, options, strategy, version_1  # noqa: F401
 
 _OUTSIDE = {
     ("there are no TPUs here", "train with tf.distribute.MirroredStrategy"): """

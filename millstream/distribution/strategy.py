@@ -61,6 +61,24 @@ class Extended:
         """Return the sums or means of several values over the replicas."""
         return [self.reduce_to(reduce_op, value, place, options) for value, place in value_destination_pairs]
 
+    def broadcast_to(self, tensor: Any, destinations: Any) -> Any:
+        """Return a tensor that is at hand on all devices."""
+        return tensor
+
+    def read_var(self, v: Any) -> Any:
+        """Return what a variable holds."""
+        return v.read_value()
+
+    def non_slot_devices(self, var_list: Any) -> tuple[str, ...]:
+        """Return the devices that variables lie on which belong to no other variable."""
+        return self._devices
+
+    def update_non_slot(
+        self, colocate_with: Any, fn: Callable[..., Any], args: Any = (), kwargs: Any = None, group: bool = True
+    ) -> Any:
+        """Call fn(*args) once, for variables that belong to no other one."""
+        return fn(*args, **(kwargs or {}))
+
     def value_container(self, value: Any) -> Any:
         """Return the variable that a copy belongs to; else the value."""
         found = getattr(value, "_distributed_container", None)
