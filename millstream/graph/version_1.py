@@ -20,7 +20,7 @@ NEXTS = ("NextIteration", "RefNextIteration")
 
 
 _LEAST_INPUTS = {
-    **dict.fromkeys((*SWITCHES, "Assign", "AssignVariableOp", "AssignAdd", "AssignSub", "Restore"), 2), "RestoreV2": 3,
+    **dict.fromkeys((*SWITCHES, "Assign", "AssignVariableOp", "AssignAdd", "AssignSub", "Restore"), 2), "SaveV2": 3, "RestoreV2": 3,
     **dict.fromkeys((*MERGES, *ENTERS, *EXITS, *NEXTS, "LoopCond", "Identity", "IsVariableInitialized"), 1),
     "PlaceholderWithDefault": 1, "ReadVariableOp": 1,
 }  # fmt: skip
@@ -170,15 +170,20 @@ class _Raiser:
         test = None
         for enter, merge in carried:
             switch = next(
-                (n for n in consumers[merge.name] if n.op in SWITCHES and name_of_input(n.input[0]) == merge.name), None
+                (
+                    n
+                    for n in consumers.get(merge.name, ())
+                    if n.op in SWITCHES and name_of_input(n.input[0]) == merge.name
+                ),
+                None,
             )
             following = next(
                 (n for t in merge.input if (n := self.by_name.get(name_of_input(t))) is not None and n.op in NEXTS),
                 None,
             )
-            if switch is None or following is None:
+            test = None if switch is None else self.by_name.get(name_of_input(switch.input[1]))
+            if switch is None or following is None or test is None:
                 raise _not_understood(frame, merge)
-            test = self.by_name[name_of_input(switch.input[1])]
             leaving = next((n for n in consumers.get(switch.name, ()) if n.op in EXITS), None)
             parts.append((enter, merge, switch, following, leaving))
         if test is None:

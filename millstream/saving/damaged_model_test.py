@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import millstream as tf
+from millstream.base.messages import message
 from millstream.saving.files import read_saved_model
 
 
@@ -114,3 +115,67 @@ def test_graphs_of_version_1_that_do_not_hold_together_are_refused(
         loaded: Any = tf.saved_model.load(folder)
         for signature in loaded.signatures.values():
             _ = signature.structured_outputs
+
+
+def _without_restoring_names(meta: Any) -> None:
+    nodes = [n for n in meta.graph_def.node if not n.name.endswith("shape_and_slices")]
+    kept = [type(n).FromString(n.SerializeToString()) for n in nodes]
+    del meta.graph_def.node[:]
+    meta.graph_def.node.extend(kept)
+
+
+def _with_a_saver_that_takes_nothing(meta: Any) -> None:
+    for node in meta.graph_def.node:
+        if node.op in ("SaveV2", "RestoreV2"):
+            del node.input[:]
+
+
+def _with_a_variable_that_is_none(meta: Any) -> None:
+    meta.collection_def["variables"].bytes_list.value[0] = b"\xff"
+
+
+def _with_a_variable_that_nothing_makes(meta: Any) -> None:
+    changed = message("VariableDef").FromString(meta.collection_def["variables"].bytes_list.value[0])
+    changed.variable_name = "nothing:0"
+    meta.collection_def["variables"].bytes_list.value[0] = changed.SerializeToString()
+
+
+def _with_a_collection_of_nothing(meta: Any) -> None:
+    meta.collection_def["train_op"].node_list.value.append("nothing:3")
+
+
+def _that_starts_with_nothing(meta: Any) -> None:
+    meta.signature_def["__saved_model_init_op"].outputs["__saved_model_init_op"].name = "nothing"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _without_restoring_names, _with_a_saver_that_takes_nothing, _with_a_variable_that_is_none,
+        _with_a_variable_that_nothing_makes, _with_a_collection_of_nothing, _that_starts_with_nothing,
+    ],
+)  # fmt: skip
+def test_sessions_refuse_graphs_that_do_not_hold_together(tmp_path: Path, damage: Callable[[Any], None]) -> None:
+    with zipfile.ZipFile(Path(__file__).parent / "testdata" / "version_1.zip") as archive:
+        archive.extractall(tmp_path)
+    folder = tmp_path / "models" / "simple"
+    saved = read_saved_model(str(folder))
+    damage(saved.meta_graphs[0])
+    (folder / "saved_model.pb").write_bytes(saved.SerializeToString())
+    v1: Any = tf.compat.v1
+    with (
+        tf.Graph().as_default(),
+        v1.Session() as session,
+        pytest.raises(tf.errors.InvalidArgumentError, match="damaged"),
+    ):
+        v1.saved_model.load(session, ["serve"], str(folder))
+
+
+def test_a_loop_that_does_not_close_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(Path(__file__).parent / "testdata" / "version_1.zip") as archive:
+        graph = message("GraphDef").FromString(archive.read("graphs/loops_in_loops.pb"))
+    for node in graph.node:
+        if node.op == "LoopCond":
+            node.name = "elsewhere"
+    with tf.Graph().as_default(), pytest.raises((ValueError, tf.errors.OpError), match="while"):
+        tf.import_graph_def(graph)

@@ -26,8 +26,10 @@ from millstream.execution.tensor import Tensor
 from millstream.execution.variable_parts import SaveSliceInfo
 from millstream.graph.file_ops import allowed_files
 from millstream.graph.reading import name_of_input
+from millstream.graph.version_1 import check_inputs
 from millstream.saving.main_graph import MainGraph
 from millstream.saving.replacing import write_whole
+from millstream.saving.saver_nodes import NodesByName, damaged, element_of, named
 
 log = logging.getLogger("millstream")
 tf: Any = root()
@@ -249,29 +251,33 @@ def read_meta_graph(given: Any) -> Any:
 
 
 def without_saver(meta_graph: Any) -> list[tuple[str, str, str]]:
-    """Take the nodes of all savers out of a message; return (name, part, handle) of what the one that it names restores."""
-    saver = meta_graph.saver_def
-    nodes = {node.name: node for node in meta_graph.graph_def.node}
-    starts = {_placeholder_of(nodes, n.input[0]) for n in nodes.values() if n.op in ("SaveV2", "RestoreV2")} - {""}
-    own = name_of_input(saver.filename_tensor_name)
+    """Take the nodes of all savers out of a message; return (name, part, handle) of what the one that it names restores.
+
+    Raises:
+      tf.errors.InvalidArgumentError: they do not hold together.
+    """
+    check_inputs(meta_graph.graph_def.node)
+    nodes = NodesByName(meta_graph.graph_def.node)
+    starts = {_path_of(nodes, n.input[0]) for n in nodes.all.values() if n.op in ("SaveV2", "RestoreV2")} - {""}
+    own = name_of_input(meta_graph.saver_def.filename_tensor_name)
     found: list[tuple[str, str, str]] = []
     gone: set[str] = set()
-    for start in sorted(starts | ({own} & nodes.keys())):
-        inside = _following(nodes, start)
+    for start in sorted(starts | ({own} & nodes.all.keys())):
+        inside = nodes.following(start)
         gone |= inside
         for name in sorted(inside) if start == own else ():
-            node = nodes[name]
+            node = nodes.all[name]
             if node.op not in ("Assign", "AssignVariableOp"):
                 continue
-            source, index = _source(nodes, node.input[1])
+            source, index = nodes.source(node.input[1])
             if source.op == "RestoreV2":
-                key, part = (_text(nodes, source.input[place], index) for place in (1, 2))
+                key, part = (nodes.text(source.input[place], index) for place in (1, 2))
                 found.append((key, part, name_of_input(node.input[0])))
     prefixes = tuple(f"{start.rpartition('/')[0]}/" for start in starts if "/" in start)
     while prefixes:
         # What only the nodes that are gone used goes with them.
-        used = {name_of_input(text) for n in nodes.values() if n.name not in gone for text in n.input}
-        dead = {n for n in nodes if n not in gone and n not in used and n.startswith(prefixes)}
+        used = {name_of_input(text) for n in nodes.all.values() if n.name not in gone for text in n.input}
+        dead = {n for n in nodes.all if n not in gone and n not in used and n.startswith(prefixes)}
         if not dead:
             break
         gone |= dead
@@ -282,42 +288,9 @@ def without_saver(meta_graph: Any) -> list[tuple[str, str, str]]:
     return found
 
 
-def _placeholder_of(nodes: dict[str, Any], text: str) -> str:
+def _path_of(nodes: NodesByName, text: str) -> str:
     """Return the name of the path that a saver is fed; empty where the path is a constant, as of initial values."""
-    node, _ = _source(nodes, text)
-    if node.op == "PlaceholderWithDefault":
-        return str(node.name)
-    for inner in node.input:
-        found = "" if inner.startswith("^") else _placeholder_of(nodes, inner)
-        if found:
-            return found
-    return ""
-
-
-def _following(nodes: dict[str, Any], start: str) -> set[str]:
-    """Return a node with all that use it, at once or through others."""
-    users: dict[str, list[str]] = {}
-    for node in nodes.values():
-        for text in node.input:
-            users.setdefault(name_of_input(text), []).append(node.name)
-    found, waiting = {start}, [start]
-    while waiting:
-        for name in users.get(waiting.pop(), ()):
-            if name not in found:
-                found.add(name)
-                waiting.append(name)
-    return found
-
-
-def _source(nodes: dict[str, Any], text: str) -> tuple[Any, int]:
-    name, _, index = text.partition(":")
-    node = nodes[name]
-    return _source(nodes, node.input[0]) if node.op == "Identity" else (node, int(index or 0))
-
-
-def _text(nodes: dict[str, Any], text: str, index: int) -> str:
-    array = tensor_proto.of_proto(nodes[name_of_input(text)].attr["value"].tensor)[0]
-    return str(array.ravel()[index].decode())
+    return next((str(n.name) for n in nodes.behind(text) if n.op == "PlaceholderWithDefault"), "")
 
 
 def import_into(meta_graph: Any, import_scope: str | None, **options: Any) -> tuple[dict[str, Any], list[Any]]:
@@ -344,15 +317,19 @@ def import_into(meta_graph: Any, import_scope: str | None, **options: Any) -> tu
         if name in VARIABLES and kind == "bytes_list":
             for data in values:
                 definition = read("VariableDef", data)
+                if definition is None:
+                    raise damaged(f"an item of the collection {name!r} is no variable")
                 variable = variables.get(definition.variable_name)
                 if variable is None:
-                    variable = variables[definition.variable_name] = GraphVariable.from_proto(definition, import_scope)
+                    with named():
+                        variable = GraphVariable.from_proto(definition, import_scope)
+                    variables[definition.variable_name] = variable
                     if definition.HasField("save_slice_info_def"):
                         variable._save_slice_info = SaveSliceInfo.of_proto(definition.save_slice_info_def)
                 graph.add_to_collection(name, variable)
         elif kind == "node_list":
             for text in values:
-                graph.add_to_collection(name, graph.as_graph_element(prefix + text))
+                graph.add_to_collection(name, element_of(graph, prefix + text))
         elif kind in ("int64_list", "float_list"):
             for value in values:
                 graph.add_to_collection(name, value)

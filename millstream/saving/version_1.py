@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from millstream import _runtime as runtime
-from millstream.base import errors, nest, tensor_proto
+from millstream.base import errors, nest
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
 from millstream.base.messages import message, read
@@ -31,6 +31,7 @@ from millstream.saving import constants
 from millstream.saving.bundle_reader import BundleReader
 from millstream.saving.files import asset_path
 from millstream.saving.loaded_functions import SignatureMap
+from millstream.saving.saver_nodes import NodesByName, damaged
 from millstream.saving.slices import Part
 
 _REFERENCES = ("VariableV2", "Variable", "TemporaryVariable")
@@ -122,42 +123,20 @@ class LoadedGraph(AutoTrackable):
         if not os.path.exists(f"{prefix}.index"):
             return
         reader = BundleReader(prefix)
+        nodes = NodesByName(self._nodes.values())
         for node in self._reached([self._meta_graph.saver_def.restore_op_name], control=True):
             if node.op not in ("Assign", "AssignVariableOp"):
                 continue
-            source, index = self._source(node.input[1])
+            source, index = nodes.source(node.input[1])
             if source.op not in ("RestoreV2", "Restore"):
                 continue
-            key = self._text(source.input[1], index)
-            part = self._text(source.input[2], index) if source.op == "RestoreV2" else ""
-            target = self._source(node.input[0])[0]
+            key = nodes.text(source.input[1], index)
+            part = nodes.text(source.input[2], index) if source.op == "RestoreV2" else ""
+            target = nodes.source(node.input[0])[0]
             if target.op not in (*_REFERENCES, *_HANDLES):
-                raise self._damaged(f"{node.name!r} assigns to {target.op}")
+                raise damaged(f"{node.name!r} assigns to {target.op}")
             variable = self._handle(target)[1]
             variable.assign(reader.tensor(key, Part.of_text(part) if part else None))
-
-    def _source(self, text: str) -> tuple[Any, int]:
-        """Return the node behind Identities that gives a tensor, and which of its outputs that is."""
-        for _ in range(len(self._nodes)):
-            name, _, index = text.removeprefix("^").partition(":")
-            node = self._nodes[name]
-            if node.op != "Identity":
-                return node, int(index) if index.isdigit() else 0
-            text = node.input[0]
-        raise self._damaged(f"{text!r} is made of itself")
-
-    def _text(self, text: str, index: int) -> str:
-        node = self._source(text)[0]
-        texts = tensor_proto.of_proto(node.attr["value"].tensor)[0].ravel() if node.op == "Const" else ()
-        if index >= len(texts) or not isinstance(texts[index], bytes):
-            raise self._damaged(f"{text!r} names no tensor of the checkpoint")
-        return str(texts[index].decode(errors="surrogateescape"))
-
-    @staticmethod
-    def _damaged(how: str) -> errors.InvalidArgumentError:
-        return errors.InvalidArgumentError(
-            None, None, f"What restores the saved model is damaged: {how}. Save it anew."
-        )
 
     def _reached(self, names: Sequence[str], stops: Sequence[str] = (), control: bool = False) -> list[Any]:
         """Return the nodes that others need, in the order of the graph."""

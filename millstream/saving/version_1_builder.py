@@ -17,6 +17,7 @@ from millstream.execution.static_value import static_value
 from millstream.saving import constants
 from millstream.saving.files import asset_path, name_asset, read_saved_model
 from millstream.saving.meta_graph import graph_in_use, import_with_elements, write
+from millstream.saving.saver_nodes import element_of
 from millstream.saving.version_1 import assets_of
 
 tf: Any = root()
@@ -265,12 +266,12 @@ def load(sess: Any, tags: Iterable[str], export_dir: Any, import_scope: str | No
         if saver is not None and os.path.exists(f"{path}.index"):
             saver.restore(sess, path)
         feeds = {
-            sess.graph.as_graph_element(prefix + file.tensor_info.name): path
+            element_of(sess.graph, prefix + file.tensor_info.name): path
             for file, path in zip(files, assets, strict=True)
         }
         name = _start_of(meta_graph)
         if name:
-            sess.run(sess.graph.get_operation_by_name(prefix + name), feeds)
+            sess.run(element_of(sess.graph, prefix + name), feeds)
     return meta_graph
 
 
@@ -281,7 +282,7 @@ def _start_of(meta_graph: Any) -> str:
         return str(signature.outputs[constants.INIT_SIGNATURE].name)
     for key in (constants.MAIN_OP, constants.LEGACY_INIT):
         if key in meta_graph.collection_def:
-            return str(meta_graph.collection_def[key].node_list.value[0])
+            return next((str(name) for name in meta_graph.collection_def[key].node_list.value), "")
     return ""
 
 

@@ -47,7 +47,7 @@ def is_ours(error: BaseException) -> bool:
     """Whether an error says what is wrong with the file, rather than where the reader fell over it."""
     if isinstance(error, (tf.errors.OpError, CommandError, OSError)):
         return True
-    if isinstance(error, UnicodeError) or not isinstance(error, (ValueError, TypeError)):
+    if isinstance(error, UnicodeError) or not isinstance(error, (ValueError, TypeError, RuntimeError)):
         return False
     last = traceback.extract_tb(error.__traceback__)[-1]
     return "millstream" in last.filename and (last.line or "").startswith("raise ")
@@ -221,13 +221,20 @@ def targets(folder: Path) -> dict[str, Show]:
     older = sorted(p.parent for p in (folder / "version_1").rglob("saved_model.pb"))
     older_saved = [read_saved_model(str(place)) for place in older]
 
-    def version_1(mutator: Mutator) -> None:
+    def older_model(mutator: Mutator) -> Path:
         number = mutator.random.randrange(len(older))
         made = type(saved)()
         made.CopyFrom(older_saved[number])
         mutator.message(made)
         (older[number] / "saved_model.pb").write_bytes(made.SerializeToString())
-        loaded: Any = tf.saved_model.load(older[number])
+        return older[number]
+
+    def into_sessions(mutator: Mutator) -> None:
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+            tf.compat.v1.saved_model.load(session, ["serve"], str(older_model(mutator)))
+
+    def version_1(mutator: Mutator) -> None:
+        loaded: Any = tf.saved_model.load(older_model(mutator))
         if not hasattr(loaded, "signatures"):
             return
         for signature in loaded.signatures.values():
@@ -291,7 +298,18 @@ def targets(folder: Path) -> dict[str, Show]:
     shutil.copytree(model, damaged)
     return {
         f.__name__: f
-        for f in (messages, version_1, model_bytes, checkpoint, graph, compressed, record_files, images, sounds)
+        for f in (
+            messages,
+            version_1,
+            into_sessions,
+            model_bytes,
+            checkpoint,
+            graph,
+            compressed,
+            record_files,
+            images,
+            sounds,
+        )
     }
 
 

@@ -41,5 +41,5 @@ def _shown(*words: object) -> str:
 @pytest.mark.slow
 def test_damaged_files_are_read_or_refused() -> None:
     assert re.search(
-        r"^fuzz files: 450 files in .*, 0 findings$", _shown("--seconds", 600, "--most", 450, "--random", 1)
+        r"^fuzz files: 500 files in .*, 0 findings$", _shown("--seconds", 600, "--most", 500, "--random", 1)
     )
