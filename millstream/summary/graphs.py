@@ -12,6 +12,7 @@ from millstream.base.messages import message
 from millstream.execution import function
 from millstream.execution.context import current_graph
 from millstream.execution.func_graph import FuncGraph
+from millstream.execution.graph import Graph
 from millstream.execution.tensor import eager_constant
 from millstream.summary.events import event
 from millstream.summary.writers import default_writer, should_record_summaries, step_tensor, summary_scope, write
@@ -26,7 +27,7 @@ def graph(graph_data: Any) -> Any:
     """Write a graph, for TensorBoard's page of graphs.
 
     Args:
-      graph_data: a graph of a concrete function, or a `GraphDef` message.
+      graph_data: a graph, that of a concrete function for instance, or a `GraphDef` message.
 
     Returns:
       A scalar tensor of bool: whether something was written.
@@ -44,7 +45,7 @@ def graph(graph_data: Any) -> Any:
     writer = default_writer()
     if writer is None or not bool(should_record_summaries().numpy()):
         return eager_constant(False, dtypes.bool)
-    if isinstance(graph_data, FuncGraph):
+    if isinstance(graph_data, Graph):
         content = definition_of(graph_data).SerializeToString()
     elif hasattr(graph_data, "SerializeToString"):
         content = graph_data.SerializeToString()
@@ -59,7 +60,7 @@ def graph(graph_data: Any) -> Any:
     return eager_constant(True, dtypes.bool)
 
 
-def definition_of(graph_data: FuncGraph) -> Any:
+def definition_of(graph_data: Graph) -> Any:
     """Return the nodes of a graph as a GraphDef message: names, ops, inputs, element types and shapes of what they give."""
     made = message("GraphDef")()
     made.versions.producer = 1

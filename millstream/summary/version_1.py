@@ -1,10 +1,9 @@
-"""tf.compat.v1.summary: operations that give Summary messages as bytes, and the writer that puts them into event files."""
+"""tf.compat.v1.summary: operations that give Summary messages as bytes. The writer that keeps them: `file_writer.py`."""
 
 from __future__ import annotations
 
 import re
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,11 +16,13 @@ from millstream.base.errors import explain
 from millstream.base.messages import message
 from millstream.base.spec import Spec
 from millstream.execution import host
-from millstream.execution.context import current_graph
+from millstream.execution.context import current_graph, default_session, tracing
 from millstream.execution.convert import to_tensor
 from millstream.execution.name_scope import NameScope
 from millstream.execution.tensor import eager_constant
-from millstream.summary.events import EventFile, event
+from millstream.ops.types import REALS
+from millstream.summary.graphs import graph as write_graph
+from millstream.summary.writers import WRITTEN, default_writer
 
 tf: Any = root()
 
@@ -74,6 +75,25 @@ def _add(
     return made
 
 
+def _shown(tensor: Any, parameter: str, allowed: Sequence[Any]) -> Any:
+    """Return what is shown as a tensor; TypeError where it is of no element type that `parameter` takes."""
+    made = to_tensor(tensor)
+    if made.dtype not in allowed:
+        names = ", ".join(t.name for t in allowed)
+        raise TypeError(
+            explain(
+                f"Value passed to parameter '{parameter}' has DataType {made.dtype.name} not in list of allowed values: {names}"
+            )
+        )
+    return made
+
+
+def _at_least_one(count: int, attribute: str, op: str) -> int:
+    if count < 1:
+        raise ValueError(explain(f"Attr '{attribute}' of '{op}' Op passed {count} less than minimum 1."))
+    return int(count)
+
+
 def _summary(**value: Any) -> bytes:
     made = message("Summary")()
     made.value.add(**value)
@@ -89,14 +109,27 @@ def scalar(name: str, tensor: Any, collections: Any = None, family: str | None =
       tensor: a real number.
       collections: the collections that it goes into, SUMMARIES where it is None.
       family: what stands before the tag.
+
+    Raises:
+      TypeError: it is no real number.
+      tf.errors.InvalidArgumentError: when it is run, where there are several numbers.
     """
-    tensor = to_tensor(tensor)
+    tensor = _shown(tensor, "values", REALS)
     with _scope(name, family) as (tag, scope):
+
+        def make(x: Any) -> bytes:
+            if x.shape.rank != 0:
+                given = f"{x.shape.as_list()} (tag '{tag}')"
+                raise tf.errors.InvalidArgumentError(
+                    None, None, explain(f"tags and values are not the same shape: [] != {given}")
+                )
+            return _summary(tag=tag, simple_value=float(x.numpy()))
+
         return _add(
             "ScalarSummary",
             scope,
             {"tags": tag},
-            lambda x: _summary(tag=tag, simple_value=float(np.asarray(x.numpy(), np.float32).reshape(()))),
+            make,
             [tensor],
             collections,
             {"T": ("type", tensor.dtype)},
@@ -152,11 +185,11 @@ def histogram(name: str, values: Any, collections: Any = None, family: str | Non
 
     Args:
       name: of the operation, and with its scope the tag.
-      values: real numbers of any shape. NaN and infinity are tf.errors.InvalidArgumentError when it is run.
+      values: real numbers or truth values of any shape. NaN and infinity are tf.errors.InvalidArgumentError when it is run.
       collections: the collections that it goes into, SUMMARIES where it is None.
       family: what stands before the tag.
     """
-    tensor = to_tensor(values)
+    tensor = _shown(values, "values", (*REALS, dtypes.bool))
     with _scope(name, family, "HistogramSummary") as (tag, scope):
         return _add(
             "HistogramSummary",
@@ -169,20 +202,20 @@ def histogram(name: str, values: Any, collections: Any = None, family: str | Non
         )
 
 
-def _as_bytes(pictures: Any) -> Any:
-    """Return pictures of real numbers in 0 … 255, as TensorFlow scales them: each batch by its largest value."""
-    if pictures.dtype == np.uint8:
-        return pictures
-    numbers = pictures.astype(np.float64)
-    finite = np.isfinite(numbers)
-    low = numbers[finite].min(initial=0.0)
-    high = numbers[finite].max(initial=0.0)
-    if low < 0:
-        largest = max(abs(low), abs(high))
-        scale, offset = (0.0 if largest < 1e-6 else 127.0 / largest), 128.0
-    else:
-        scale, offset = (0.0 if high < 1e-6 else 255.0 / high), 0.0
-    return np.where(finite, numbers * scale + offset, 255.0).astype(np.uint8)
+def _as_bytes(picture: Any) -> Any:
+    """Return a picture of real numbers in 0 … 255, as TensorFlow scales it: by its largest value, not finite pixels red."""
+    if picture.dtype == np.uint8:
+        return picture
+    finite = np.isfinite(picture).all(axis=-1)
+    low = np.float32(picture[finite].min(initial=0.0))
+    high = np.float32(picture[finite].max(initial=0.0))
+    largest, top, offset = (max(-low, high), 127, 128) if low < 0 else (high, 255, 0)
+    scale = 0 if largest < 1e-6 else np.float32(top) / largest
+    kind = picture.dtype.type
+    shown = np.empty(picture.shape, np.uint8)
+    shown[finite] = (picture[finite] * kind(scale) + kind(offset)).astype(np.uint8)
+    shown[~finite] = (255, 0, 0, 255)[: picture.shape[-1]]
+    return shown
 
 
 @public("compat.v1.summary.image")
@@ -195,8 +228,13 @@ def image(name: str, tensor: Any, max_outputs: int = 3, collections: Any = None,
       max_outputs: how many of the batch are shown.
       collections: the collections that it goes into, SUMMARIES where it is None.
       family: what stands before the tag.
+
+    Raises:
+      TypeError: `tensor` is of another element type.
+      ValueError: `max_outputs` is below 1.
     """
-    tensor = to_tensor(tensor)
+    tensor = _shown(tensor, "tensor", (dtypes.uint8, dtypes.float32, dtypes.float16, dtypes.float64))
+    max_outputs = _at_least_one(max_outputs, "max_images", "ImageSummary")
 
     def make(pictures: Any) -> bytes:
         arrays = pictures.numpy()
@@ -213,7 +251,7 @@ def image(name: str, tensor: Any, max_outputs: int = 3, collections: Any = None,
         return found.SerializeToString()  # type: ignore[no-any-return]
 
     with _scope(name, family) as (tag, scope):
-        written = {"T": ("type", tensor.dtype), "max_images": ("int", int(max_outputs))}
+        written = {"T": ("type", tensor.dtype), "max_images": ("int", max_outputs)}
         return _add("ImageSummary", scope, {"tag": tag}, make, [tensor], collections, written)
 
 
@@ -230,8 +268,13 @@ def audio(
       max_outputs: how many of the batch are kept.
       collections: the collections that it goes into, SUMMARIES where it is None.
       family: what stands before the tag.
+
+    Raises:
+      TypeError: `tensor` is not float32.
+      ValueError: `max_outputs` is below 1.
     """
-    tensor, rate = to_tensor(tensor), to_tensor(sample_rate, dtypes.float32)
+    tensor, rate = _shown(tensor, "tensor", (dtypes.float32,)), to_tensor(sample_rate, dtypes.float32)
+    max_outputs = _at_least_one(max_outputs, "max_outputs", "AudioSummaryV2")
 
     def make(sounds: Any, rate: Any) -> bytes:
         arrays = sounds.numpy()
@@ -246,7 +289,7 @@ def audio(
         return found.SerializeToString()  # type: ignore[no-any-return]
 
     with _scope(name, family) as (tag, scope):
-        written = {"max_outputs": ("int", int(max_outputs))}
+        written = {"max_outputs": ("int", max_outputs)}
         return _add("AudioSummaryV2", scope, {"tag": tag}, make, [tensor, rate], collections, written)
 
 
@@ -319,6 +362,7 @@ def merge(inputs: Any, collections: Any = None, name: str | None = None) -> Any:
 
     Raises:
       RuntimeError: ops run at once.
+      ValueError: there are none.
       tf.errors.InvalidArgumentError: when it is run, where two have one tag.
     """
     if current_graph() is None:
@@ -341,6 +385,10 @@ def merge(inputs: Any, collections: Any = None, name: str | None = None) -> Any:
                 found.MergeFrom(more)
         return found.SerializeToString()  # type: ignore[no-any-return]
 
+    if not inputs:
+        raise ValueError(
+            explain("List argument 'inputs' to 'MergeSummary' Op with length 0 shorter than minimum length 1.")
+        )
     with NameScope(name or "Merge"):
         tensors = [to_tensor(x) for x in inputs]
         return _add("MergeSummary", "", {}, make, tensors, collections or (), {"N": ("int", len(tensors))})
@@ -383,170 +431,30 @@ def get_summary_description(node_def: Any) -> Any:
 def all_v2_summary_ops() -> Any:
     """Return the operations of version-2 summaries in the graph; None where ops run at once."""
     graph = current_graph()
-    return None if graph is None else graph.get_collection("_SUMMARY_V2")
+    return None if graph is None else graph.get_collection(WRITTEN)
 
 
 @public("compat.v1.summary.initialize")
 def initialize(graph: Any = None, session: Any = None) -> None:
-    """Do nothing: writers of version-2 summaries are there when they are made."""
-
-
-@public("compat.v1.summary.FileWriter")
-class FileWriter:
-    """Writes summaries and other events to a file in a directory.
+    """Run the initializer of the default writer, and write a graph to it; nothing where ops run at once.
 
     Args:
-      logdir: the directory, which is made where it is missing.
-      graph: a graph that is written first.
-      max_queue: how many events wait at most.
-      flush_secs: how long they wait at most.
-      graph_def: a GraphDef that is written first, an older form of `graph`.
-      filename_suffix: the end of the file's name.
-      session: refused: the file is written by this object, not by operations.
+      graph: the graph that is written, none where it is None.
+      session: where the initializer runs; the default session without.
+
+    Raises:
+      RuntimeError: there is no default writer.
+      ValueError: there is no session.
     """
-
-    def __init__(
-        self,
-        logdir: Any,
-        graph: Any = None,
-        max_queue: int = 10,
-        flush_secs: float = 120,
-        graph_def: Any = None,
-        filename_suffix: str | None = None,
-        session: Any = None,
-    ) -> None:
-        if session is not None:
-            raise tf.errors.UnimplementedError(
-                None,
-                None,
-                explain("FileWriter(session=…) is not supported: leave it out, this object writes the file itself."),
-            )
-        self._logdir = str(logdir)
-        self._options = (max_queue, int(flush_secs * 1000), filename_suffix or "")
-        self._file: EventFile | None = EventFile(self._logdir, *self._options)
-        self._lock = threading.Lock()
-        self._seen_plugins: set[str] = set()
-        if graph is not None or graph_def is not None:
-            self.add_graph(graph, graph_def=graph_def)
-            definition = graph.as_graph_def(add_shapes=True) if graph is not None else graph_def
-            meta_graph = message("MetaGraphDef")()
-            meta_graph.meta_info_def.tensorflow_version = tf.__version__
-            meta_graph.graph_def.MergeFromString(definition.SerializeToString())
-            self.add_meta_graph(meta_graph)
-
-    def __enter__(self) -> FileWriter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def get_logdir(self) -> str:
-        """Return the directory."""
-        return self._logdir
-
-    def _write(self, serialized: bytes) -> None:
-        with self._lock:
-            if self._file is not None:
-                self._file.add(serialized)
-
-    def add_summary(self, summary: Any, global_step: Any = None) -> None:
-        """Write a Summary: a message, or the bytes of one that a session gave."""
-        data = summary if isinstance(summary, bytes) else summary.SerializeToString()
-        made = message("Summary").FromString(data)
-        for value in made.value:
-            # Readers keep what a tag's first summary says of itself: others need not say it again.
-            if value.HasField("metadata") and value.tag in self._seen_plugins:
-                value.ClearField("metadata")
-            elif value.HasField("metadata"):
-                self._seen_plugins.add(value.tag)
-        self._write(event(_step(global_step), summary=made))
-
-    def add_event(self, event: Any) -> None:
-        """Write an Event message."""
-        self._write(event.SerializeToString())
-
-    def add_session_log(self, session_log: Any, global_step: Any = None) -> None:
-        """Write a SessionLog message."""
-        log = message("SessionLog").FromString(session_log.SerializeToString())
-        self._write(event(_step(global_step), session_log=log))
-
-    def add_graph(self, graph: Any, global_step: Any = None, graph_def: Any = None) -> None:
-        """Write a graph.
-
-        Raises:
-          TypeError: it is no graph.
-          ValueError: neither `graph` nor `graph_def` is given.
-        """
-        if graph is not None and graph_def is not None:
-            raise ValueError("Please pass only graph, or graph_def (deprecated), but not both.")
-        given = graph if graph is not None else graph_def
-        if hasattr(given, "as_graph_def"):
-            given = given.as_graph_def(add_shapes=True)
-        elif given is None or not hasattr(given, "node"):
-            raise TypeError(
-                explain(f"The passed graph must be an instance of `Graph` or a GraphDef, not {type(given)}.")
-            )
-        self._write(event(_step(global_step), graph_def=given.SerializeToString()))
-
-    def add_meta_graph(self, meta_graph_def: Any, global_step: Any = None) -> None:
-        """Write a MetaGraphDef message; TypeError for anything else."""
-        if not hasattr(meta_graph_def, "meta_info_def"):
-            raise TypeError(f"meta_graph_def must be type MetaGraphDef, saw type: {type(meta_graph_def)}")
-        self._write(event(_step(global_step), meta_graph_def=meta_graph_def.SerializeToString()))
-
-    def add_run_metadata(self, run_metadata: Any, tag: str, global_step: Any = None) -> None:
-        """Write what a session told of a run; ValueError where `tag` was used before."""
-        with self._lock:
-            tags: set[str] = self.__dict__.setdefault("_tags", set())
-            if tag in tags:
-                raise ValueError("The provided tag was already used for this event type")
-            tags.add(tag)
-        made = message("TaggedRunMetadata")(tag=tag, run_metadata=run_metadata.SerializeToString())
-        self._write(event(_step(global_step), tagged_run_metadata=made))
-
-    def flush(self) -> None:
-        """Write what waits to the file."""
-        if self._file is not None:
-            self._file.flush()
-
-    def close(self) -> None:
-        """Write what waits and close the file; what is added later is dropped until `reopen`."""
-        with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
-
-    def reopen(self) -> None:
-        """Begin another file where this one is closed."""
-        with self._lock:
-            if self._file is None:
-                self._file = EventFile(self._logdir, *self._options)
-
-
-def _step(step: Any) -> int:
-    return 0 if step is None else int(step)
-
-
-@public("compat.v1.summary.FileWriterCache")
-class FileWriterCache:
-    """One writer for each directory."""
-
-    _writers: dict[str, FileWriter] = {}
-    _lock = threading.RLock()
-
-    @staticmethod
-    def clear() -> None:
-        """Close all writers and forget them."""
-        with FileWriterCache._lock:
-            for writer in FileWriterCache._writers.values():
-                writer.close()
-            FileWriterCache._writers.clear()
-
-    @staticmethod
-    def get(logdir: Any) -> FileWriter:
-        """Return the writer of a directory, with the default graph in its file."""
-        with FileWriterCache._lock:
-            if logdir not in FileWriterCache._writers:
-                graph = current_graph()
-                FileWriterCache._writers[logdir] = FileWriter(logdir, graph=graph)
-            return FileWriterCache._writers[logdir]
+    if current_graph() is None:
+        return
+    writer = default_writer()
+    if writer is None:
+        raise RuntimeError(explain("No default tf.contrib.summary.SummaryWriter found"))
+    session = default_session() if session is None else session
+    if session is None:
+        raise ValueError(explain("Argument `session must be passed if no default session exists"))
+    session.run(writer.init())
+    if graph is not None:
+        with tracing(None):
+            write_graph(graph)

@@ -13,14 +13,19 @@ from millstream.api.public import public
 from millstream.base import dtypes, errors
 from millstream.base.messages import message, read
 from millstream.base.tensor_proto import to_proto
+from millstream.execution.checking import nothing
 from millstream.execution.context import current_graph, init_scope
 from millstream.execution.convert import to_tensor
+from millstream.execution.dispatch import new_operation
 from millstream.execution.host import call_on_host
 from millstream.execution.name_scope import NameScope, current_scope
 from millstream.execution.static_value import static_value
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import Tensor, eager_constant
 from millstream.summary.events import EventFile, event
+
+WRITTEN = "_SUMMARY_V2"
+"""The collection of what is written when the graph of a session runs."""
 
 _NOT_IN_SCOPES = re.compile(r"[^-_/.A-Za-z0-9]")
 
@@ -55,15 +60,15 @@ class SummaryWriter:
         """
         return _AsDefault(self, step)
 
-    def init(self) -> None:
-        """Do nothing: writers are ready when they are made."""
+    def init(self) -> Any:
+        """Do nothing: writers are ready when they are made. In the graph of a session, this and the others give operations."""
         raise NotImplementedError(f"{type(self).__name__}.init")
 
-    def flush(self) -> None:
+    def flush(self) -> Any:
         """Send what waits to the file."""
         raise NotImplementedError(f"{type(self).__name__}.flush")
 
-    def close(self) -> None:
+    def close(self) -> Any:
         """Flush, and take no more summaries."""
         raise NotImplementedError(f"{type(self).__name__}.close")
 
@@ -102,26 +107,29 @@ class FileWriter(SummaryWriter):
         self._require_open()
         return super().as_default(step)
 
-    def init(self) -> None:
+    def init(self) -> Any:
         """Do nothing: the file is there since the writer was made."""
         self._require_open()
+        return nothing()
 
-    def flush(self) -> None:
+    def flush(self) -> Any:
         """Send what waits to the file, now or when the graph runs."""
-        self._on_file("FlushSummaryWriter", self._file.flush)
+        return self._on_file("FlushSummaryWriter", self._file.flush)
 
-    def close(self) -> None:
+    def close(self) -> Any:
         """Flush and close the file, now or when the graph runs."""
-        self._on_file("CloseSummaryWriter", self._file.close)
+        operation = self._on_file("CloseSummaryWriter", self._file.close)
         if current_graph() is None:
             self._closed = True
+        return operation
 
-    def _on_file(self, name: str, act: Callable[[], None]) -> None:
+    def _on_file(self, name: str, act: Callable[[], None]) -> Any:
         def call() -> list[Any]:
             act()
             return []
 
         call_on_host(name, call, [])
+        return new_operation()
 
     def _require_open(self) -> None:
         if self._closed and current_graph() is None:
@@ -146,14 +154,17 @@ class _NoopWriter(SummaryWriter):
         """Return a context that changes nothing."""
         yield
 
-    def init(self) -> None:
+    def init(self) -> Any:
         """Do nothing."""
+        return nothing()
 
-    def flush(self) -> None:
+    def flush(self) -> Any:
         """Do nothing."""
+        return nothing()
 
-    def close(self) -> None:
+    def close(self) -> Any:
         """Do nothing."""
+        return nothing()
 
 
 @public("summary.create_file_writer")
@@ -288,21 +299,22 @@ def summary_scope(name: str, default_name: str = "summary", values: Any = None) 
 
 
 @public("summary.flush")
-def flush(writer: Any = None, name: str | None = None) -> None:
-    """Send what waits in a writer to its file, now or when the graph runs.
+def flush(writer: Any = None, name: str | None = None) -> Any:
+    """Send what waits in a writer to its file, now or when the graph runs; in the graph of a session, return the operation.
 
     Args:
       writer: a `tf.summary.SummaryWriter`; None for the default one, where there is one.
+      name: of the operation.
 
     Raises:
       ValueError: `writer` is something else.
     """
     chosen = _state.writer if writer is None else writer
     if chosen is None:
-        return
+        return nothing()
     if not isinstance(chosen, SummaryWriter):
         raise ValueError(f"Invalid argument to flush(): {chosen!r}")
-    chosen.flush()
+    return chosen.flush()
 
 
 @public("summary.write")
@@ -397,12 +409,21 @@ def _recorded(record: Callable[[FileWriter, Any], None], step: Any) -> Any:
                 "tf.summary.experimental.set_step()"
             )
         record(writer, step_tensor(step))
-        return eager_constant(True, dtypes.bool)
+        graph = current_graph()
+        if graph is None or graph.building_function:
+            return eager_constant(True, dtypes.bool)
+        with graph.control_dependencies([new_operation()]):
+            return graph.add_constant(eager_constant(True, dtypes.bool))
 
     known = static_value(holds)
     if known is None:
-        return cond(holds, recorded, lambda: eager_constant(False, dtypes.bool))
-    return recorded() if bool(known) else eager_constant(False, dtypes.bool)
+        found = cond(holds, recorded, lambda: eager_constant(False, dtypes.bool))
+    else:
+        found = recorded() if bool(known) else eager_constant(False, dtypes.bool)
+    graph = current_graph()
+    if graph is not None and not graph.building_function:
+        graph.add_to_collection(WRITTEN, found)
+    return found
 
 
 def step_tensor(step: Any) -> Tensor:
