@@ -120,3 +120,19 @@ def test_a_graph_is_written_to_a_file(tmp_path: Any) -> None:
     binary = tf.io.write_graph(graph, str(tmp_path), "graph.pb", as_text=False)
     with open(text, encoding="utf-8") as a, open(binary, "rb") as b:
         assert text_format.Parse(a.read(), message("GraphDef")()) == message("GraphDef").FromString(b.read())
+
+
+def test_devices_that_were_asked_for_go_with_a_graph_and_come_back() -> None:
+    with tf.Graph().as_default() as graph:
+        with tf.device("/job:ps"):
+            fed = tf.compat.v1.placeholder(tf.float32, [], name="fed")
+            with tf.device("/cpu:1"):
+                tf.identity(fed, name="there")
+        tf.identity(fed, name="anywhere")
+    written = graph.as_graph_def()
+    wanted = {"fed": "/job:ps", "there": "/job:ps/device:CPU:1", "anywhere": ""}
+    assert {node.name: node.device for node in written.node} == wanted
+    with tf.Graph().as_default() as again, tf.device("/gpu:0"):
+        tf.import_graph_def(written, name="")
+    for name, own in (("fed", "/job:ps/device:GPU:0"), ("there", wanted["there"]), ("anywhere", "/device:GPU:0")):
+        assert again.get_operation_by_name(name).device == own
