@@ -17,7 +17,7 @@ SEEDS = Path(__file__).parent / "seeds"
 
 
 def plans() -> dict[str, bytes]:
-    """Plans of only such kernels as a build of the fuzzer has."""
+    """Plans of text, tables, state and loops, and of the larger families of kernels for numbers."""
     table = tf.lookup.StaticHashTable(
         tf.lookup.KeyValueTensorInitializer(["a", "b"], tf.constant([1, 2], tf.int64)), -1
     )
@@ -40,7 +40,35 @@ def plans() -> dict[str, bytes]:
             parts = parts.write(i, x[0])
         return parts.stack()
 
+    filters = tf.Variable(tf.reshape(tf.range(24.0), [2, 2, 2, 3]) / 24.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 6, 6, 2])])
+    def picture(x: Any) -> Any:
+        x = tf.nn.relu(tf.nn.conv2d(x, filters, 2, "SAME") * 0.5 + 1.0)
+        x = tf.nn.depthwise_conv2d(
+            tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), tf.ones([2, 2, 3, 1]), [1, 1, 1, 1], "VALID"
+        )
+        y = tf.nn.max_pool2d(x, 2, 1, "VALID") + tf.nn.avg_pool2d(x, 2, 1, "VALID")
+        return tf.nn.softmax(tf.reduce_mean(y, [1, 2])), tf.image.resize(x, [3, 3]), tf.argmax(y, -1)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 4])])
+    def matrix(x: Any) -> Any:
+        product = tf.matmul(x, x, transpose_a=True)
+        values, places = tf.math.top_k(tf.reshape(x, [-1]), 2)
+        sums = tf.math.unsorted_segment_sum(x, tf.cast(x[:, 0], tf.int32), 3)
+        kept, where = tf.unique(places)
+        several = tf.cumsum(tf.sort(x, 1), 1), tf.transpose(x), tf.scatter_nd([[1]], x[:1], [3, 4]), tf.where(x > 0.0)
+        return product, tf.linalg.cholesky(tf.linalg.eye(4) + product), values, sums, kept, where, *several
+
+    @tf.function(input_signature=[tf.TensorSpec([2], tf.int64)])
+    def drawn(seed: Any) -> Any:
+        numbers = tf.random.stateless_normal([8], seed)
+        return tf.signal.rfft(numbers), tf.random.stateless_uniform([3], seed, maxval=9, dtype=tf.int32)
+
     offered = {
+        "picture": {"picture": picture},
+        "matrix": {"matrix": matrix},
+        "drawn": {"drawn": drawn},
         "words": {"words": words},
         "choose": {"choose": choose},
         "both": {"a": words, "b": choose},
