@@ -15,6 +15,7 @@ from millstream.commands.files import (
     concretes_of,
     keras_model,
     open_file,
+    saved_model,
 )
 from millstream.execution.autotrackable import AutoTrackable
 from millstream.saving.constants import PLAN_FILENAME
@@ -59,15 +60,13 @@ def run(given: argparse.Namespace) -> int:
             raise CommandError("A .keras file has one function; leave --signature out.")
         _export(keras_model(file.path), out, to == "bundle")
     else:
-        functions = _chosen(concretes_of(file, given.tag_set), given.signature, to)
-        root: Any = (
-            load(file.path, given.tag_set.split(",") if given.tag_set else None) if file.kind == SAVED_MODEL else None
-        )
-        if root is None:
-            root = AutoTrackable()
-            root.signature_functions = functions
+        root: Any
+        if file.kind == SAVED_MODEL:
+            root = saved_model(file, given.tag_set)
+            functions = _chosen(dict(root.signatures.items()), given.signature, to)
         else:
-            functions = {name: root.signatures[name] for name in functions}
+            root = AutoTrackable()
+            root.signature_functions = functions = _chosen(concretes_of(file), given.signature, to)
         save(root, out, signatures=functions, plan=to == "bundle")
     print(f"{out}: {to}")
     return 0

@@ -17,7 +17,7 @@ from millstream.graph.reading import name_of_input
 from millstream.ops.registry import find
 from millstream.saving.bundle_reader import index_path
 from millstream.saving.checkpoint.reader import checkpoint_path
-from millstream.saving.constants import DEFAULT_SIGNATURE, INIT_SIGNATURE
+from millstream.saving.constants import DEFAULT_SIGNATURE, FILENAME_PB, FILENAME_PBTXT, INIT_SIGNATURE
 from millstream.saving.export import concrete_of
 from millstream.saving.files import contains_saved_model, read_saved_model
 from millstream.saving.loading import load
@@ -57,7 +57,7 @@ def open_file(path: str) -> File:
         return File(path, CHECKPOINT)
     if not os.path.exists(path):
         raise CommandError(f"{path!r} does not exist; give the path of a saved file or folder.")
-    if os.path.basename(path) in ("saved_model.pb", "saved_model.pbtxt"):
+    if os.path.basename(path) in (FILENAME_PB, FILENAME_PBTXT):
         return File(os.path.dirname(path) or ".", SAVED_MODEL)
     with open(path, "rb") as file:
         head = file.read(8)
@@ -101,15 +101,20 @@ def graph_of(path: str) -> Any:
 def concretes_of(file: File, tags: str | None = None) -> dict[str, ConcreteFunction]:
     """Return the functions that a file offers, by the names of their signatures."""
     if file.kind == SAVED_MODEL:
-        loaded = load(file.path, tags.split(",") if tags else None)
-        if not len(loaded.signatures):
-            raise CommandError(f"The saved model {file.path!r} has no signatures; save it with signatures=….")
-        return dict(loaded.signatures.items())
+        return dict(saved_model(file, tags).signatures.items())
     if file.kind == KERAS:
         return {DEFAULT_SIGNATURE: concrete_of(keras_model(file.path))}
     if file.kind == GRAPH:
         return {DEFAULT_SIGNATURE: whole_graph(graph_of(file.path), file.path)}
     raise CommandError(f"A {file.kind} has no functions; give a saved model, a .keras file or a graph.")
+
+
+def saved_model(file: File, tags: str | None = None) -> Any:
+    """Return what a saved model holds, which has signatures."""
+    loaded = load(file.path, tags.split(",") if tags else None)
+    if not len(loaded.signatures):
+        raise CommandError(f"The saved model {file.path!r} has no signatures; save it with signatures=….")
+    return loaded
 
 
 def keras_model(path: str) -> Any:
