@@ -129,6 +129,17 @@ class RaggedBatch(Batch):
 
     name = "RaggedBatch"
 
+    def _reader(self, before: Reader, size: int, run: Run) -> Reader:
+        if not is_stackable(self.input.spec):
+            return BatchReader(self, before, size)
+        specs: list[Any] = [s if isinstance(s, RaggedTensorSpec) else None for s in leaf_specs(self.spec)]
+        ragged = [0 if s is None else s.ragged_rank for s in specs]
+        splits = [(dtypes.int64 if s is None else s.row_splits_dtype).as_datatype_enum for s in specs]
+        handle = runtime.read_ragged_batches(
+            handle_of(before, self.input.spec), size, bool(self.drop), ragged, splits, self.name
+        )
+        return NativeReader(handle, self.spec, [before])
+
     def join(self, rows: list[Element]) -> Element:
         found = []
         for i, (spec, out, column) in enumerate(
@@ -152,7 +163,7 @@ def _ragged_of_tensors(spec: RaggedTensorSpec, column: Sequence[Any]) -> Any:
         rows = [n for s in shapes for n in [s[axis]] * int(np.prod(s[:axis], dtype=np.int64))]
         nested.append(eager_constant(np.concatenate([[0], np.cumsum(rows)]), splits))
     inner = shapes[0][ragged:]
-    flat = [t._array().reshape(-1, *inner) for t in column]
+    flat = [t._array().reshape(int(np.prod(s[:ragged])), *inner) for t, s in zip(column, shapes, strict=True)]
     values = eager_constant(np.concatenate(flat), column[0].dtype)
     return installed("RaggedTensor").from_nested_row_splits(values, nested, validate=False)
 

@@ -112,6 +112,7 @@ _PIPELINES: dict[str, Callable[[], Any]] = {
     "unbatch": lambda: tf.data.Dataset.range(20).batch(3).unbatch(),
     "rebatch": lambda: tf.data.Dataset.range(20).batch(3).rebatch([2, 5]),
     "padded_batch": lambda: tf.data.Dataset.range(20).map(lambda n: tf.fill([n % 4], n)).padded_batch(3),
+    "ragged_batch": lambda: tf.data.Dataset.range(20).map(lambda n: tf.fill([n % 4], n)).ragged_batch(3),
     "parallel batch": lambda: tf.data.Dataset.range(40).batch(3, num_parallel_calls=2),
     "cache": lambda: tf.data.Dataset.range(20).shuffle(20, seed=3).cache(),
     "cache read twice": lambda: tf.data.Dataset.range(7).cache().repeat(2),
@@ -138,7 +139,11 @@ def test_saved_iterators_go_on_where_they_were(name: str, read: int) -> None:
         if next(first, None) is None:
             break
     again.restore(first.save())
-    assert [x.numpy().tolist() for x in again] == [x.numpy().tolist() for x in first]
+    assert [_lists(x) for x in again] == [_lists(x) for x in first]
+
+
+def _lists(x: Any) -> Any:
+    return x.to_list() if isinstance(x, tf.RaggedTensor) else x.numpy().tolist()
 
 
 def test_a_cache_is_filled_once_and_shared() -> None:
@@ -171,6 +176,27 @@ def test_padding_fills_texts_and_axes_between() -> None:
     for i, n in enumerate(range(1, 4)):
         expected[i, :n, : 4 - n] = str(n).encode()
     np.testing.assert_array_equal(next(iter(found)).numpy(), expected)
+
+
+@pytest.mark.parametrize("splits", [tf.int32, tf.int64])
+def test_ragged_batches_of_several_axes_hold_what_each_row_holds(splits: Any) -> None:
+    rows = [np.arange(n * m * 2).reshape(n, m, 2) for n, m in [(2, 3), (0, 4), (1, 0), (3, 1)]]
+    numbers = tf.data.Dataset.from_generator(lambda: rows, output_signature=tf.TensorSpec([None, None, 2], tf.int64))
+    texts = numbers.map(lambda x: (x, tf.strings.as_string(x)))
+    for given in (texts, texts.map(lambda x, y: (x, y, tf.RaggedTensor.from_tensor(x)))):
+        first, second = [batch[:2] for batch in given.ragged_batch(3, row_splits_dtype=splits)]
+        for part, kind in ((0, np.array), (1, lambda r: np.array(r).astype(str).astype("S"))):
+            assert first[part].to_list() == [kind(r).tolist() for r in rows[:3]]
+            assert second[part].to_list() == [kind(rows[3]).tolist()]
+            assert first[part].ragged_rank == 2 and first[part].row_splits.dtype is splits
+
+
+def test_ragged_batches_may_hold_rows_of_nothing() -> None:
+    nothing = tf.data.Dataset.range(3).map(lambda n: tf.ensure_shape(tf.zeros([n, 0]), [None, 0]))
+    for given in (nothing, nothing.map(lambda x: (x, tf.ragged.constant([[1]])))):
+        (batch,) = given.ragged_batch(3)
+        found = batch[0] if isinstance(batch, tuple) else batch
+        assert found.row_lengths().numpy().tolist() == [0, 1, 2] and found.flat_values.shape == (3, 0)
 
 
 def test_rows_of_unequal_numbers_are_refused_by_name() -> None:

@@ -376,6 +376,14 @@ void add_readers(nb::module_& m) {
           }
           return handle_of(read_padded_batches(before.reader, size, drop, std::move(paddings), stage));
         });
+  m.def("read_ragged_batches", [](Handle& before, int64_t size, bool drop, const std::vector<int>& ragged,
+                                  const std::vector<int>& splits, const std::string& stage) {
+    if (ragged.size() != splits.size()) throw nb::value_error("Each component has its row splits.");
+    std::vector<RaggedAxes> axes;
+    for (size_t i = 0; i < ragged.size(); ++i)
+      axes.push_back({ragged[i], static_cast<DType>(splits[i]) == DType::int64});
+    return handle_of(read_ragged_batches(before.reader, size, drop, std::move(axes), stage));
+  });
   m.def("read_unbatched",
         [](Handle& before, const std::string& stage) { return handle_of(read_unbatched(before.reader, stage)); });
   nb::class_<CacheHandle>(m, "Cache").def("is_whole", [](CacheHandle& handle) {

@@ -3,10 +3,95 @@
 #include <cstring>
 #include <iterator>
 
-#include "data/reader.h"
+#include "data/columns.h"
 #include "memory/objects.h"
 
 namespace millstream {
+
+void join_bytes(const Rows& parts, Tensor& out) {
+  if (out.dtype != DType::string) {
+    allocate_data(out);
+    char* to = out.as<char>();
+    for (const Tensor& part : parts) {
+      const size_t bytes = part.bytes();
+      if (bytes) std::memcpy(to, part.data, bytes);
+      to += bytes;
+    }
+    return;
+  }
+  int64_t total = 0, count = 0;
+  for (const Tensor& part : parts) {
+    const int64_t inner = part.count();
+    total += part.as<const int64_t>()[inner] - part.as<const int64_t>()[0];
+    count += inner;
+  }
+  out.buffer = Buffer::allocate(static_cast<size_t>((count + 1) * 8 + total));
+  out.data = out.buffer->data();
+  auto* ends = out.as<int64_t>();
+  char* const bytes = reinterpret_cast<char*>(ends + count + 1);
+  int64_t at = 0;
+  *ends = 0;
+  for (const Tensor& part : parts) {
+    const auto* given = part.as<const int64_t>();
+    const int64_t inner = part.count(), size = given[inner] - given[0];
+    std::memcpy(bytes + at, reinterpret_cast<const char*>(given + inner + 1) + given[0], static_cast<size_t>(size));
+    for (int64_t i = 1; i <= inner; ++i) *++ends = at + given[i] - given[0];
+    at += size;
+  }
+}
+
+std::string too_many_axes(size_t component) {
+  return "Component " + std::to_string(component) + " of a batch would have " + std::to_string(max_rank + 1) +
+         " axes; tensors have at most " + std::to_string(max_rank) + ".";
+}
+
+std::string unlike_the_first(size_t component, const Tensor& first, int64_t number, const Tensor& row) {
+  return "Cannot batch tensors with different shapes in component " + std::to_string(component) +
+         ". First element had shape " + shape_text(first.rank, first.dims) + " and element " + std::to_string(number) +
+         " had shape " + shape_text(row.rank, row.dims) + ".";
+}
+
+Status stack_rows(const Rows& rows, size_t component, Tensor& out) {
+  const Tensor& first = rows[0];
+  if (first.rank >= max_rank) return invalid(too_many_axes(component));
+  for (size_t i = 1; i < rows.size(); ++i) {
+    const Tensor& row = rows[i];
+    if (row.rank != first.rank || row.dtype != first.dtype || !std::equal(row.dims, row.dims + row.rank, first.dims))
+      return invalid(unlike_the_first(component, first, static_cast<int64_t>(i), row));
+  }
+  out.dtype = first.dtype;
+  out.rank = first.rank + 1;
+  out.dims[0] = static_cast<int64_t>(rows.size());
+  std::copy(first.dims, first.dims + first.rank, out.dims + 1);
+  join_bytes(rows, out);
+  return Status();
+}
+
+Found CollectedBatches::next(Element& out, Failure& failure) {
+  std::vector<Rows> columns(width_);
+  int64_t rows = 0;
+  Element row;
+  for (; rows < size_; ++rows) {
+    const Found found = before_->next(row, failure);
+    if (found == Found::failure) return found;
+    if (found == Found::end) break;
+    for (size_t i = 0; i < width_; ++i) columns[i].push_back(std::move(row[i]));
+    if (interrupted(failure)) return Found::failure;
+  }
+  if (rows == 0 || (drop_ && rows < size_)) return Found::end;
+  const int64_t index = index_++;
+  out.clear();
+  for (size_t i = 0; i < width_; ++i) {
+    Status status = join(columns[i], i, out);
+    if (status.ok()) continue;
+    failure = failure_of(std::move(status));
+    failure.stage = stage_;
+    failure.index = index;
+    return Found::failure;
+  }
+  return Found::element;
+}
+
 namespace {
 
 // One component of the batch that is being made. Strings are kept until all are there.
@@ -30,7 +115,12 @@ class Column {
            row.dtype == result_.dtype;
   }
 
-  std::string sizes() const { return shape_text(result_.rank - 1, result_.dims + 1); }
+  Tensor first() const {
+    Tensor row;
+    row.rank = result_.rank - 1;
+    std::copy(result_.dims + 1, result_.dims + result_.rank, row.dims);
+    return row;
+  }
 
   void add(Tensor&& row) {
     if (is_text_) {
@@ -44,7 +134,8 @@ class Column {
 
   Tensor finish() {
     result_.dims[0] = rows_;
-    if (is_text_) join_texts();
+    if (is_text_) join_bytes(texts_, result_);
+    texts_.clear();
     return std::move(result_);
   }
 
@@ -57,31 +148,8 @@ class Column {
     capacity_ = rows;
   }
 
-  void join_texts() {
-    int64_t total = 0, count = 0;
-    for (const Tensor& text : texts_) {
-      const int64_t inner = text.count();
-      total += text.as<const int64_t>()[inner] - text.as<const int64_t>()[0];
-      count += inner;
-    }
-    result_.buffer = Buffer::allocate(static_cast<size_t>((count + 1) * 8 + total));
-    result_.data = result_.buffer->data();
-    auto* ends = result_.as<int64_t>();
-    char* const bytes = reinterpret_cast<char*>(ends + count + 1);
-    int64_t at = 0;
-    *ends = 0;
-    for (const Tensor& text : texts_) {
-      const auto* given = text.as<const int64_t>();
-      const int64_t inner = text.count(), size = given[inner] - given[0];
-      std::memcpy(bytes + at, reinterpret_cast<const char*>(given + inner + 1) + given[0], static_cast<size_t>(size));
-      for (int64_t i = 1; i <= inner; ++i) *++ends = at + given[i] - given[0];
-      at += size;
-    }
-    texts_.clear();
-  }
-
   Tensor result_;
-  std::vector<Tensor> texts_;
+  Rows texts_;
   size_t row_bytes_ = 0;
   int64_t rows_ = 0, capacity_ = 0;
   bool is_text_ = false;
@@ -98,8 +166,7 @@ class Columns {
       if (row[i].rank < max_rank) {
         columns_[i].begin(row[i], capacity);
       } else if (wrong_.empty()) {
-        wrong_ = "Component " + std::to_string(i) + " of a batch would have " + std::to_string(max_rank + 1) +
-                 " axes; tensors have at most " + std::to_string(max_rank) + ".";
+        wrong_ = too_many_axes(i);
       }
     }
   }
@@ -111,9 +178,7 @@ class Columns {
         columns_[i].add(std::move(row[i]));
         continue;
       }
-      wrong_ = "Cannot batch tensors with different shapes in component " + std::to_string(i) +
-               ". First element had shape " + columns_[i].sizes() + " and element " + std::to_string(rows_) +
-               " had shape " + shape_text(row[i].rank, row[i].dims) + ".";
+      wrong_ = unlike_the_first(i, columns_[i].first(), rows_, row[i]);
     }
     ++rows_;
   }
@@ -223,16 +288,17 @@ class Joining final : public MappedFunction {
 
  private:
   static bool join(const Element& in, Element& out, Failure& failure) {
-    const int64_t rows = *in[0].as<const int64_t>();
-    const auto width = static_cast<std::ptrdiff_t>(in.size() - 1) / rows;
-    Columns columns;
-    Element row;
-    for (int64_t i = 0; i < rows; ++i) {
-      row.assign(in.begin() + 1 + i * width, in.begin() + 1 + (i + 1) * width);
-      if (i == 0) columns.begin(row, rows);
-      columns.add(row);
+    const auto rows = static_cast<size_t>(*in[0].as<const int64_t>()), width = (in.size() - 1) / rows;
+    out.clear();
+    for (size_t i = 0; i < width; ++i) {
+      Rows column;
+      for (size_t row = 0; row < rows; ++row) column.push_back(in[1 + row * width + i]);
+      Status status = stack_rows(column, i, out.emplace_back());
+      if (status.ok()) continue;
+      failure = failure_of(std::move(status));
+      return false;
     }
-    return columns.finish(out, failure);
+    return true;
   }
 };
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "data/reader.h"
+#include "data/columns.h"
 #include "memory/objects.h"
 
 namespace millstream {
@@ -50,7 +50,7 @@ void spread(const Tensor& row, const int64_t* full, int64_t to, const Run& run, 
   spread(row, full, 0, from, to, run, gap);
 }
 
-void join_numbers(const std::vector<Tensor>& rows, const int64_t* full, const Tensor& value, Tensor& out) {
+void join_numbers(const Rows& rows, const int64_t* full, const Tensor& value, Tensor& out) {
   const size_t bytes = element_bytes(out.dtype);
   const int64_t count = product(full, rows[0].rank);
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -68,7 +68,7 @@ void join_numbers(const std::vector<Tensor>& rows, const int64_t* full, const Te
   }
 }
 
-Status join_texts(const std::vector<Tensor>& rows, const int64_t* full, const Tensor& value, Tensor& out) {
+Status join_texts(const Rows& rows, const int64_t* full, const Tensor& value, Tensor& out) {
   const int64_t count = product(full, rows[0].rank), total = count * static_cast<int64_t>(rows.size());
   const int64_t filler = value.as<const int64_t>()[1] - value.as<const int64_t>()[0];
   int64_t size = 0;
@@ -105,48 +105,23 @@ Status join_texts(const std::vector<Tensor>& rows, const int64_t* full, const Te
   return Status();
 }
 
-class PaddedBatches final : public Reader {
+class PaddedBatches final : public CollectedBatches {
  public:
   PaddedBatches(ReaderRef before, int64_t size, bool drop, std::vector<Padding> paddings, std::string stage)
-      : before_(std::move(before)), size_(size), drop_(drop), paddings_(std::move(paddings)), stage_(std::move(stage)) {
+      : CollectedBatches(std::move(before), paddings.size(), size, drop, std::move(stage)),
+        paddings_(std::move(paddings)) {
     for (Padding& padding : paddings_) padding.value = owned(padding.value);
   }
 
-  Found next(Element& out, Failure& failure) override {
-    std::vector<std::vector<Tensor>> columns(paddings_.size());
-    int64_t rows = 0;
-    Element row;
-    for (; rows < size_; ++rows) {
-      const Found found = before_->next(row, failure);
-      if (found == Found::failure) return found;
-      if (found == Found::end) break;
-      for (size_t i = 0; i < columns.size(); ++i) columns[i].push_back(std::move(row[i]));
-      if (interrupted(failure)) return Found::failure;
-    }
-    if (rows == 0 || (drop_ && rows < size_)) return Found::end;
-    const int64_t index = index_++;
-    out.assign(columns.size(), {});
-    for (size_t i = 0; i < columns.size(); ++i) {
-      Status status = join(columns[i], paddings_[i], i, out[i]);
-      if (status.ok()) continue;
-      failure = failure_of(std::move(status));
-      failure.stage = stage_;
-      failure.index = index;
-      return Found::failure;
-    }
-    return Found::element;
+ protected:
+  Status join(Rows& rows, size_t component, Element& out) const override {
+    return join(rows, paddings_[component], component, out.emplace_back());
   }
 
-  void save(Marks& marks) override { marks.put(index_); }
-  bool restore(Marks& marks) override { return marks.take(index_); }
-
  private:
-  static Status join(const std::vector<Tensor>& rows, const Padding& padding, size_t component, Tensor& out) {
+  static Status join(const Rows& rows, const Padding& padding, size_t component, Tensor& out) {
     const auto rank = static_cast<int>(padding.shape.size());
-    if (rank >= max_rank) {
-      return invalid("Component " + std::to_string(component) + " of a batch would have " + std::to_string(rank + 1) +
-                     " axes; tensors have at most " + std::to_string(max_rank) + ".");
-    }
+    if (rank >= max_rank) return invalid(too_many_axes(component));
     out.dtype = rows[0].dtype;
     out.rank = rank + 1;
     out.dims[0] = static_cast<int64_t>(rows.size());
@@ -183,12 +158,7 @@ class PaddedBatches final : public Reader {
     return Status();
   }
 
-  ReaderRef before_;
-  int64_t size_;
-  bool drop_;
   std::vector<Padding> paddings_;
-  std::string stage_;
-  int64_t index_ = 0;
 };
 
 }  // namespace

@@ -212,6 +212,14 @@ struct Padding {
 ReaderRef read_padded_batches(ReaderRef before, int64_t size, bool drop, std::vector<Padding> paddings,
                               std::string stage);
 
+// ragged_batches.cc
+struct RaggedAxes {
+  int count = 0;     // the first axes of a component's rows that are ragged; none: the rows are stacked
+  bool wide = true;  // row splits of int64, not int32
+};
+ReaderRef read_ragged_batches(ReaderRef before, int64_t size, bool drop, std::vector<RaggedAxes> axes,
+                              std::string stage);
+
 // rows.cc
 ReaderRef read_unbatched(ReaderRef before, std::string stage);
 // A row of a tensor along its first axis; it shares bytes where it can.

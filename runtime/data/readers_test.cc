@@ -231,6 +231,27 @@ void test_rows_are_padded_and_cut_apart_again() {
   EXPECT(failure.status.code() == Code::data_loss && failure.stage == "PaddedBatch" && failure.index == 1);
 }
 
+void test_rows_are_joined_with_where_they_end() {
+  for (const bool wide : {true, false}) {
+    const ReaderRef ragged = read_ragged_batches(growing(4), 3, false, {{1, wide}}, "RaggedBatch");
+    Element element;
+    Failure failure;
+    EXPECT(ragged->next(element, failure) == Found::element && element.size() == 2);
+    EXPECT(element[0].count() == 6 && element[1].count() == 4);
+    EXPECT(element[1].dtype == (wide ? DType::int64 : DType::int32));
+    for (int64_t i = 0, end = 0; i < 4; end += ++i)
+      EXPECT((wide ? element[1].as<int64_t>()[i] : element[1].as<int32_t>()[i]) == end);
+    EXPECT(ragged->next(element, failure) == Found::element && element[0].count() == 4);
+    EXPECT(ragged->next(element, failure) == Found::end);
+  }
+  Element element;
+  Failure failure;
+  const ReaderRef stacked = read_ragged_batches(growing(4), 3, false, {{0, true}}, "RaggedBatch");
+  EXPECT(stacked->next(element, failure) == Found::failure && failure.stage == "RaggedBatch");
+  const ReaderRef flat = read_ragged_batches(numbers(4), 3, false, {{1, true}}, "RaggedBatch");
+  EXPECT(flat->next(element, failure) == Found::failure);
+}
+
 void test_batches_larger_than_memory_are_failures_of_threads_too() {
   const auto budget = std::make_shared<Budget>(1 << 20);
   const auto huge = [] {
@@ -407,6 +428,7 @@ int main() {
   test_predicates_that_give_no_bool_are_refused();
   test_a_name_of_a_file_that_is_no_text_is_refused();
   test_rows_are_padded_and_cut_apart_again();
+  test_rows_are_joined_with_where_they_end();
   test_batches_larger_than_memory_are_failures_of_threads_too();
   test_threads_take_the_turns_that_one_takes();
   test_blocks_of_any_size_take_turns();
