@@ -233,6 +233,10 @@ class QueueBase:
         """
         return self._element(self._call("Dequeue", lambda store: list(store.dequeue(1, False)[0]), (), self._shapes))
 
+    def take_now(self) -> tuple[Any, ...]:
+        """Take one element out now, of the session that runs, and return its tensors: for functions in Python; wait for it."""
+        return _here(self._stores[0]).dequeue(1, False)[0]
+
     def dequeue_many(self, n: Any, name: str | None = None) -> Any:
         """Take n elements out and stack them; wait for them.
 

@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 import millstream as tf
-from millstream.version_1.testdata import distribution_programs, metric_programs, programs, state_programs
+from millstream.version_1.testdata import (
+    distribution_programs,
+    metric_programs,
+    programs,
+    reader_programs,
+    state_programs,
+)
 
 RECORDED = json.loads(gzip.decompress((Path(__file__).parent / "testdata/libraries.json.gz").read_bytes()))
 
@@ -36,6 +42,9 @@ PROGRAMS = {
         state_programs.averages,
         state_programs.hooks,
         distribution_programs.distributions,
+        reader_programs.readers,
+        reader_programs.accumulators,
+        reader_programs.handles,
     )
 }
 

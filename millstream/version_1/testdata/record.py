@@ -27,7 +27,13 @@ def main() -> None:
         sys.modules[name] = package
     import tensorflow as tf
 
-    from millstream.version_1.testdata import distribution_programs, metric_programs, programs, state_programs
+    from millstream.version_1.testdata import (
+        distribution_programs,
+        metric_programs,
+        programs,
+        reader_programs,
+        state_programs,
+    )
 
     kinds = {
         "decays": programs.decays,
@@ -39,6 +45,9 @@ def main() -> None:
         "averages": state_programs.averages,
         "hooks": state_programs.hooks,
         "distributions": distribution_programs.distributions,
+        "readers": reader_programs.readers,
+        "accumulators": reader_programs.accumulators,
+        "handles": reader_programs.handles,
     }
     found = {kind: {name: rounded(v) for name, v in run(tf).items()} for kind, run in kinds.items()}
     with gzip.GzipFile(HERE / "libraries.json.gz", "wb", mtime=0) as file:
