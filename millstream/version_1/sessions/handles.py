@@ -12,6 +12,7 @@ from millstream.base.dtypes import as_dtype
 from millstream.base.errors import explain
 from millstream.base.spec import Spec
 from millstream.execution import session_fetches
+from millstream.execution.context import current_graph
 from millstream.execution.dispatch import new_operation
 from millstream.execution.graph import Graph, GraphTensor
 from millstream.execution.host import call_host
@@ -80,7 +81,8 @@ def _session_of(text: bytes) -> Any:
 session_fetches.register_expansion(_HandleTensor, _fetched)
 
 
-def _own(graph: Any) -> Graph:
+def _graph() -> Graph:
+    graph = current_graph()
     if not isinstance(graph, Graph):
         raise RuntimeError(explain("Tensors stay in sessions of graphs: use tf.Graph().as_default()."))
     return graph
@@ -93,9 +95,9 @@ def get_session_handle(data: Any, name: str | None = None) -> Any:
     Raises:
       TypeError: `data` is no tensor.
     """
+    graph = _graph()
     if not isinstance(data, tf.Tensor):
         raise TypeError(explain("`data` must be of type Tensor."))
-    graph = _own(tf.compat.v1.get_default_graph())
 
     def keep(tensor: Any) -> list[Any]:
         session, text = running_session(), f"GetSessionHandle;{next(_numbers)};0"
@@ -131,7 +133,7 @@ def get_session_tensor(handle: Any, dtype: Any, name: str | None = None) -> tupl
       dtype: the element type of the tensor.
       name: accepted and not used.
     """
-    _own(tf.compat.v1.get_default_graph())
+    _graph()
     holder = tf.compat.v1.placeholder(dtypes.string, [])
     (found,) = call_host("GetSessionTensor", lambda text: [_kept(text)], [holder], (Spec(as_dtype(dtype), None),))
     return holder, found
@@ -140,7 +142,7 @@ def get_session_tensor(handle: Any, dtype: Any, name: str | None = None) -> tupl
 @public("compat.v1.delete_session_tensor")
 def delete_session_tensor(handle: Any, name: str | None = None) -> tuple[Any, Any]:
     """Return a placeholder that is fed a handle, and the operation that forgets the tensor that it stands for."""
-    _own(tf.compat.v1.get_default_graph())
+    _graph()
     holder = tf.compat.v1.placeholder(dtypes.string, [])
 
     def forget(text: Any) -> list[Any]:
