@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -39,8 +40,12 @@ def _do(given: argparse.Namespace) -> int:
     except CommandError as error:
         print(f"millstream {given.job}: {error}", file=sys.stderr)
         return 2
-    except (OpError, OSError) as error:
-        if given.job == "run" and (given.module or str(given.file).endswith(".py")):
+    except BrokenPipeError:
+        # Whoever reads what is printed has seen enough. What is still held back goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (OpError, OSError, ValueError, RuntimeError) as error:
+        if given.job == "run" and module.runs_program(given):
             raise
         print(f"millstream {given.job}: {type(error).__name__}: {error}", file=sys.stderr)
         return 1

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Write the new file."""
-    file = open_file(given.file)
+    file = open_file(given.file, given.tag_set)
     if file.kind in (PLAN, CHECKPOINT):
         raise CommandError(f"A {file.kind} cannot be converted: it has no graph. Give the model that it was made from.")
     out = Path(given.out)

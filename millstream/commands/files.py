@@ -40,8 +40,15 @@ class File:
     kind: str
 
 
-def open_file(path: str) -> File:
-    """Return what kind of saved file or folder `path` is."""
+def open_file(path: str, tags: str | None = None) -> File:
+    """Return what kind of saved file or folder `path` is. `tags` choose a graph of it: only saved models have several."""
+    file = _recognised(path)
+    if tags is not None and file.kind != SAVED_MODEL:
+        raise CommandError(f"{path!r} is a {file.kind}; --tag_set chooses a graph of a saved model. Leave it out.")
+    return file
+
+
+def _recognised(path: str) -> File:
     if os.path.isdir(path):
         if contains_saved_model(path):
             return File(path, SAVED_MODEL)

@@ -47,7 +47,7 @@ def run(given: argparse.Namespace) -> int:
     path = given.file or given.dir
     if path is None:
         raise CommandError("Name what to run: millstream run PROGRAM.py, or a saved file with --inputs.")
-    if given.module or path.endswith(".py") or (not given.dir and _is_program(path)):
+    if runs_program(given):
         return run_program(path, given.args, module=given.module, replace=given.replace)
     if given.args:
         # Behind a program all arguments are its own; behind a saved file they are ours.
@@ -58,11 +58,18 @@ def run(given: argparse.Namespace) -> int:
         given = rest.parse_args(options, given)
         if given.file != path and given.file is not None:
             raise CommandError(f"One file is run, given are {path!r} and {given.file!r}.")
-    run_signature(open_file(path), given)
+    run_signature(open_file(path, given.tag_set), given)
     return 0
 
 
-def _is_program(path: str) -> bool:
+def runs_program(given: argparse.Namespace) -> bool:
+    """Whether the command line names a Python program, whose errors are its own."""
+    if given.module or given.file is None or given.file.endswith(".py"):
+        return bool(given.file)
+    return _is_text(given.file)
+
+
+def _is_text(path: str) -> bool:
     """Whether a file without a known ending is text that Python reads: no saved file is."""
     if not os.path.isfile(path) or path.endswith((".pb", ".pbtxt", ".keras", ".index", ".plan")):
         return False

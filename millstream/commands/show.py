@@ -55,7 +55,15 @@ def run(given: argparse.Namespace) -> int:
     path = given.file or given.dir
     if path is None:
         raise CommandError("Name the file to show: millstream show FILE.")
-    file = open_file(path)
+    file = open_file(path, given.tag_set)
+    if given.signature is not None and given.stage not in ("program", "plan"):
+        raise CommandError(
+            "--signature chooses what --stage program or --stage plan shows; give one of them, or leave it out."
+        )
+    if file.kind != SAVED_MODEL and (given.all or given.signature_def is not None):
+        raise CommandError(
+            f"{path!r} is a {file.kind}; --all and --signature_def are for saved models. Leave them out."
+        )
     if given.stage:
         print(stage_of(file, given.stage, given.signature, given.tag_set))
     elif file.kind == SAVED_MODEL and (given.all or given.tag_set or given.signature_def or given.dir):

@@ -352,7 +352,7 @@ class SignatureMap(Trackable, Mapping[str, Any]):
         return len(self._signatures)
 
     def _trackable_children(self, save_type: str = "checkpoint", cache: Any = None, **kwargs: Any) -> dict[str, Any]:
-        return dict(self._signatures) if save_type == "savedmodel" else {}
+        return dict(self.items()) if save_type == "savedmodel" else {}
 
     def __repr__(self) -> str:
-        return f"_SignatureMap({self._signatures!r})"
+        return f"_SignatureMap({dict(self.items())!r})"

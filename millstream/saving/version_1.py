@@ -15,11 +15,11 @@ from millstream.base.structured_values import shape_of
 from millstream.base.tensor_specs import TensorSpec
 from millstream.execution.autotrackable import AutoTrackable
 from millstream.execution.context import init_scope
-from millstream.execution.dispatch import apply_flat
+from millstream.execution.dispatch import apply, apply_flat
 from millstream.execution.func_graph import FuncGraph
 from millstream.execution.function_arguments import Arguments, placeholder_specs
 from millstream.execution.function_concrete import ConcreteFunction
-from millstream.execution.trackable_resource import Asset
+from millstream.execution.trackable_resource import Asset, TrackableResource
 from millstream.execution.variable import ResourceVariable
 from millstream.graph.attributes import shape_of as sizes_of
 from millstream.graph.file_ops import allowed_files
@@ -85,9 +85,10 @@ class LoadedGraph(AutoTrackable):
         self.asset_paths = [Asset(path) for path in paths]
         with init_scope():
             self.variables = [self._handle(n)[1] for n in self._nodes.values() if n.op in (*_REFERENCES, *_HANDLES)]
+            self._tables = [self._handle(n)[1] for n in self._nodes.values() if n.op in _TABLES]
             self._restore(os.path.join(folder, constants.VARIABLES_DIRECTORY, constants.VARIABLES_FILENAME))
             self._initialize()
-        self.signatures = SignatureMap({
+        self.signatures = LaterSignatures({
             name: self._signature(definition)
             for name, definition in meta_graph.signature_def.items()
             if name != constants.INIT_SIGNATURE
@@ -97,14 +98,15 @@ class LoadedGraph(AutoTrackable):
         self.__dict__.update(attributes)
 
     def _handle(self, node: Any) -> tuple[Any, Any]:
-        """Return the handle that a node makes, which is made once, and its variable where it is one."""
+        """Return the handle that a node makes, which is made once, and the variable or table that owns it."""
         found = self._handles.get(node.name)
         if found is None:
             if node.op in _TABLES:
                 op = find(_TABLES[node.op])
                 reader = NodeReader(Library(), Program("table"), "the graph of the saved model")
                 attributes = op.complete(reader.attributes_of(node, op))
-                found = (apply_flat(op, [], attributes), None)
+                table = LoadedTable(op, attributes)
+                found = (table.resource_handle, table)
             else:
                 number, shape = node.attr["dtype"].type, shape_of(node.attr["shape"].shape)
                 sizes = None if shape.rank is None else tuple(shape.as_list())
@@ -178,7 +180,7 @@ class LoadedGraph(AutoTrackable):
                     None,
                     f"{name!r} of a signature is no dense tensor, which is not supported in version-1 models.",
                 )
-        return _Later(lambda: self._function(feeds, fetches, [], "signature_wrapper"))
+        return lambda: self._function(feeds, fetches, [], "signature_wrapper")
 
     def prune(self, feeds: Any, fetches: Any, name: str = "pruned", input_signature: Any = None) -> Any:
         """Return the part of the graph between `feeds` and `fetches` as a function.
@@ -222,7 +224,7 @@ class LoadedGraph(AutoTrackable):
             reader.replaced[text] = reader.replaced[text.removesuffix(":0")] = value
         reader.read(nodes)
         results = {key: graph.tensor(reader.value(text)) for key, text in zip(fetches, wanted, strict=False)}
-        graph.variables = [v for _, v in self._handles.values() if v is not None]
+        graph.variables = [v for _, v in self._handles.values() if isinstance(v, ResourceVariable)]
         made = ConcreteFunction(graph, arguments, arguments.kinds, results)
         made._argument_names = sorted(specs)
         made._python_name = name
@@ -295,25 +297,33 @@ class _Reader(NodeReader):
         return None
 
 
-class _Later:
-    """A function that is made when it is first used."""
+class LoadedTable(TrackableResource):
+    """A table of a graph of version 1. Saved again, it is filled with what it holds then."""
 
-    def __init__(self, make: Any) -> None:
-        self._make = make
+    def __init__(self, op: Any, attributes: dict[str, Any]) -> None:
+        super().__init__()
+        self._op = op
+        self._attributes = attributes
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self._function(), name)
+    def _create_resource(self) -> Any:
+        return apply_flat(self._op, [], self._attributes)
 
-    def _function(self) -> Any:
-        found = self.__dict__.get("_made")
-        if found is None:
-            found = self.__dict__["_made"] = self._make()
+    def _initialize(self) -> None:
+        types = {"Tkeys": self._attributes["key_dtype"], "Tvalues": self._attributes["value_dtype"]}
+        with init_scope():
+            keys, values = apply(find("LookupTableExportV2"), self.resource_handle, **types)
+        fill = "InitializeTableV2" if self._op.name == "HashTableV2" else "LookupTableImportV2"
+        apply(find(fill), self.resource_handle, keys, values)
+
+
+class LaterSignatures(SignatureMap):
+    """Signatures whose functions are made when they are first asked for."""
+
+    def __getitem__(self, key: str) -> Any:
+        found = self._signatures[key]
+        if not isinstance(found, ConcreteFunction):
+            found = self._signatures[key] = found()
         return found
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._function()(*args, **kwargs)
 
 
 class Pruned:

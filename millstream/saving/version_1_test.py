@@ -87,3 +87,15 @@ def test_gradients_flow_to_variables(models: Path) -> None:
 def test_wrong_tags_are_refused(models: Path) -> None:
     with pytest.raises(RuntimeError, match="could not be found in SavedModel, with available tags"):
         tf.saved_model.load(models / "simple", tags=["train"])
+
+
+@pytest.mark.parametrize("name", ["simple", "flow"])
+def test_what_version_1_wrote_is_saved_anew(models: Path, tmp_path: Path, name: str) -> None:
+    loaded = tf.saved_model.load(models / name)
+    tf.saved_model.save(loaded, tmp_path / name, signatures=loaded.signatures)
+    given = (
+        {"x": tf.ones([2, 3])} if name == "simple" else {"x": tf.constant([1.0, 2.0]), "words": tf.constant(["b", "q"])}
+    )
+    again = tf.saved_model.load(tmp_path / name).signatures["serving_default"](**given)
+    for key, wanted in kept(f"models/{name}.npz").items():
+        np.testing.assert_allclose(again[key].numpy(), wanted, rtol=1e-6)

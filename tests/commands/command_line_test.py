@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -206,3 +209,44 @@ def test_a_plan_that_reads_a_file_is_not_opened(tmp_path: Path, capsys: pytest.C
     export_plan(find, tmp_path / "m.plan")
     words = ["run", tmp_path / "m.plan", "--input_exprs", "words=['b']"]
     assert "MILLSTREAM_ALLOW_FILES=1" in said(capsys, *words, status=2)
+
+
+def test_models_of_version_1_become_bundles_and_plans(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with zipfile.ZipFile(ROOT / "millstream" / "saving" / "testdata" / "version_1.zip") as archive:
+        archive.extractall(tmp_path)
+    given = ["--input_exprs", "x=np.float32([1, 2]);words=['b', 'q']"]
+    first = said(capsys, "run", tmp_path / "models" / "flow", *given)
+    for out in ("bundle", "flow.plan"):
+        said(capsys, "convert", tmp_path / "models" / "flow", tmp_path / out)
+        assert said(capsys, "run", tmp_path / out, *given) == first
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["show", "scale.plan", "--tag_set", "serve"], "--tag_set chooses a graph of a saved model"),
+        (["run", "scale.plan", "--tag_set", "serve"], "--tag_set chooses a graph of a saved model"),
+        (["show", "scale", "--signature", "look_up"], "--signature chooses what --stage"),
+        (["show", "scale", "--stage", "graph", "--signature", "look_up"], "--signature chooses what --stage"),
+        (["show", "scale.plan", "--all"], "are for saved models"),
+    ],
+)
+def test_arguments_that_would_do_nothing_are_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], words: list[str], wanted: str
+) -> None:
+    assert wanted in said(capsys, words[0], folder / words[1], *words[2:], status=2)
+
+
+def test_wrong_tags_are_told_in_a_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", str(folder / "scale"), "--tag_set", "train"]) == 1
+    assert len(capsys.readouterr().err.strip().splitlines()) < 3
+
+
+def test_who_stops_reading_gets_no_complaint(folder: Path) -> None:
+    show = subprocess.Popen(
+        [sys.executable, "-m", "millstream", "show", folder / "scale", "--stage", "plan"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert show.stdout is not None and show.stderr is not None
+    show.stdout.close()
+    assert show.stderr.read() == b"" and show.wait() == 1
