@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from millstream.api.public import public
 from millstream.base import dtypes, errors
 from millstream.base.dtypes import as_dtype
 from millstream.execution import numerics_check, placement_log
-from millstream.execution.context import current_graph
+from millstream.execution.checking import nothing
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.static_value import static_value
@@ -41,7 +41,7 @@ def _require(condition: Any, message: str, data: list[Any], summarize: int | Non
     if known is not None:
         if not bool(known):
             raise _refused(message)
-        return None
+        return nothing()
     return apply(find("Assert"), holds, [_words(message), *data], summarize=3 if summarize is None else summarize)
 
 
@@ -60,7 +60,7 @@ _RELATIONS = {
 
 def _compare(op_name: str, sign: str, x: Any, y: Any, message: str | None, summarize: int | None) -> Any:
     if x is y and sign in ("==", "<=", ">="):
-        return None
+        return nothing()
     x = to_tensor(x, None, y.dtype if isinstance(y, Tensor) else None)
     y = to_tensor(y, None, x.dtype)
     holds = apply(find(op_name), x, y)
@@ -155,72 +155,24 @@ def assert_all_finite(x: Any, message: str, name: str | None = None) -> Any:
     return check_numerics(x, message)
 
 
-def _check_rank(x: Any, allowed: Callable[[int], bool], what: str, message: str | None) -> None:
-    rank = array.static_shape(x).rank
-    if rank is not None and not allowed(rank):
-        raise ValueError(
-            errors.explain(
-                f"{message + chr(10) if message else ''}Tensor must have rank {what}. Received rank {rank}, shape {array.static_shape(x)}"
-            )
-        )
-
-
-def _number(rank: Any) -> int:
-    known = static_value(rank) if isinstance(rank, Tensor) else rank
-    if known is None:
-        raise ValueError(errors.explain("The rank to check for must be known while tracing; give a Python number."))
-    if np.ndim(known):
-        raise ValueError(errors.explain("Rank must be a scalar."))
-    if not isinstance(known, (int, np.integer, np.ndarray)):
-        raise TypeError(errors.explain(f"Rank must be an integer, got {rank}."))
-    return int(known)
-
-
-@public("debugging.assert_rank", "assert_rank")
-def assert_rank(x: Any, rank: Any, message: str | None = None, name: str | None = None) -> None:
-    """Stop where x has another rank."""
-    wanted = _number(rank)
-    _check_rank(x, lambda r: r == wanted, str(wanted), message)
-
-
-@public("debugging.assert_rank_at_least")
-def assert_rank_at_least(x: Any, rank: Any, message: str | None = None, name: str | None = None) -> None:
-    """Stop where x has a lower rank."""
-    wanted = _number(rank)
-    _check_rank(x, lambda r: r >= wanted, f"at least {wanted}", message)
-
-
-@public("debugging.assert_rank_in")
-def assert_rank_in(x: Any, ranks: Iterable[Any], message: str | None = None, name: str | None = None) -> None:
-    """Stop where x has none of the ranks."""
-    wanted = [_number(r) for r in ranks]
-    _check_rank(x, lambda r: r in wanted, f"in {wanted}", message)
-
-
-@public("debugging.assert_scalar")
-def assert_scalar(tensor: Any, message: str | None = None, name: str | None = None) -> None:
-    """Stop where the tensor is no scalar."""
-    tensor = to_tensor(tensor)
-    if tensor.shape.rank not in (0, None):
-        raise ValueError(errors.explain(f"{message or ''}Expected scalar shape, saw shape: {tensor.shape}."))
-
-
 @public("debugging.assert_type")
-def assert_type(tensor: Any, tf_type: Any, message: str | None = None, name: str | None = None) -> None:
+def assert_type(tensor: Any, tf_type: Any, message: str | None = None, name: str | None = None) -> Any:
     """Stop where the element type is another."""
     wanted, found = as_dtype(tf_type), to_tensor(tensor).dtype
     if found is not wanted:
         raise TypeError(errors.explain(f"{message or ''} Tensor must be of type {wanted!r}; got {found!r}"))
+    return nothing()
 
 
 @public("debugging.assert_integer")
-def assert_integer(x: Any, message: str | None = None, name: str | None = None) -> None:
+def assert_integer(x: Any, message: str | None = None, name: str | None = None) -> Any:
     """Stop where the elements are no integers."""
     found = to_tensor(x).dtype
     if not found.is_integer:
         raise TypeError(
             errors.explain(f'{message + " " if message else ""}Expected "x" to be integer type. Found: {found}')
         )
+    return nothing()
 
 
 @public("debugging.is_numeric_tensor")
@@ -255,42 +207,6 @@ def assert_same_float_dtype(tensors: Any = None, dtype: Any = None) -> Any:
     if not wanted.is_floating:
         raise ValueError(errors.explain(f"Expected floating point type, got {wanted}."))
     return wanted
-
-
-@public("debugging.assert_shapes")
-def assert_shapes(
-    shapes: Any, data: Any = None, summarize: int | None = None, message: str | None = None, name: str | None = None
-) -> Any:
-    """Stop where tensors have other sizes than given: numbers, None, or names that stand for one size throughout."""
-    pairs = list(shapes.items()) if isinstance(shapes, dict) else list(shapes)
-    named: dict[str, Any] = {}
-    head = f"{message}.  " if message else ""
-    for x, wanted in pairs:
-        shape = array.static_shape(x)
-        if shape.rank is None:
-            continue
-        sizes = tuple(wanted) if not isinstance(wanted, (int, str)) else (wanted,)
-        loose = bool(sizes) and (sizes[0] is ... or sizes[0] == "*")
-        tail = bool(sizes) and (sizes[-1] is ... or sizes[-1] == "*")
-        inner = sizes[1:] if loose else sizes[:-1] if tail else sizes
-        if shape.rank < len(inner) or (not (loose or tail) and shape.rank != len(inner)):
-            raise ValueError(
-                errors.explain(
-                    f"{head}Specified by tensor {_shown(x)} dimension: tensor has shape {shape}, rank must be {len(inner)}."
-                )
-            )
-        found = shape.as_list()[shape.rank - len(inner) :] if loose else shape.as_list()[: len(inner)]
-        for i, (size, n) in enumerate(zip(found, inner, strict=True)):
-            if n is None or n == "." or size is None:
-                continue
-            known = named.setdefault(n, size) if isinstance(n, str) and not n.isdigit() else int(n)
-            if known != size:
-                raise ValueError(
-                    errors.explain(
-                        f"{head}Specified by tensor {_shown(x)} dimension {i}. Tensor dimension must have size {known}. Received size {size}, shape {shape}"
-                    )
-                )
-    return None if current_graph() is None else apply(find("NoOp"))
 
 
 @public("debugging.enable_check_numerics", "compat.v1.debugging.enable_check_numerics")

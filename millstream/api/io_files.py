@@ -36,7 +36,7 @@ def read_file(filename: Any, name: str | None = None) -> Any:
 
 
 @public("io.write_file")
-def write_file(filename: Any, contents: Any, name: str | None = None) -> None:
+def write_file(filename: Any, contents: Any, name: str | None = None) -> Any:
     """Write a file, in place of one that is there. Missing directories are made.
 
     Args:
@@ -46,7 +46,7 @@ def write_file(filename: Any, contents: Any, name: str | None = None) -> None:
     Raises:
       tf.errors.PermissionDeniedError, tf.errors.FailedPreconditionError: when it runs.
     """
-    apply(files.write_file, to_tensor(filename, dtypes.string), to_tensor(contents, dtypes.string))
+    return apply(files.write_file, to_tensor(filename, dtypes.string), to_tensor(contents, dtypes.string))
 
 
 @public("io.matching_files")

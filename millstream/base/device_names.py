@@ -32,7 +32,7 @@ def parts_of(name: str) -> dict[str, Any]:
         count = len(words)
         kind = None
         if count == 2 and words[0] in ("job", "replica", "task"):
-            found[words[0]] = words[1] if words[0] == "job" else int(words[1])
+            found[words[0]] = words[1] if words[0] == "job" else _number(words[1], name)
         elif count in (1, 2) and words[0].upper() in _KINDS:
             kind, index = words[0], words[1] if count == 2 else "*"
         elif count == 3 and words[0] == "device":
@@ -47,8 +47,15 @@ def parts_of(name: str) -> dict[str, Any]:
                     explain(f"Multiple device types are not allowed while parsing the device spec: {name}.")
                 )
             found["device_type"] = kind_name(kind)
-            found["device_index"] = None if index == "*" else int(index)
+            found["device_index"] = None if index == "*" else _number(index, name)
     return found
+
+
+def _number(text: str, name: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ValueError(explain(f"{error}, while parsing the device spec: '{name}'.")) from None
 
 
 def device_text(asked: Any) -> str:
