@@ -9,7 +9,7 @@ from millstream.compiler.plan import ARENA, CONSTANT, HEAP, WITHOUT_BYTES, Funct
 def plan_memory(function: FunctionWriter) -> None:
     """Give every arena slot an offset, put outputs on the heap, and write down the releases."""
     _put_outputs_on_heap(function)
-    _put_elements_on_heap(function)
+    _put_kept_on_heap(function)
     _protect_lists(function)
     first, last = _lifetimes(function)
     write_over_dying(function, last)
@@ -40,13 +40,23 @@ _KEEPS = {"list_push": 1, "list_set": 2, "list_from_tensor": 0}
 """Which input of a kernel a list keeps."""
 
 
-def _put_elements_on_heap(function: FunctionWriter) -> None:
-    """An element of a list must own its bytes, or it is copied."""
+def _put_kept_on_heap(function: FunctionWriter) -> None:
+    """An element of a list, and what a branch gives back as it is, must own its bytes, or it is copied."""
     for item in function.instructions:
-        if item.kernel in _KEEPS:
-            slot = function.slots[function.root(item.inputs[_KEEPS[item.kernel]])]
+        for kept in _kept_inputs(function, item):
+            slot = function.slots[function.root(kept)]
             if slot.storage == ARENA:
                 slot.storage = HEAP
+
+
+def _kept_inputs(function: FunctionWriter, item: Instruction) -> list[int]:
+    if item.kernel in _KEEPS:
+        return [item.inputs[_KEEPS[item.kernel]]]
+    if item.kernel != "branch":
+        return []
+    given = item.inputs[1:]
+    branches = [function.module.functions[int(i)] for i in item.attributes]  # type: ignore[arg-type]
+    return [x for b in branches for x, held in zip(given, b.inputs, strict=True) if held in map(b.root, b.outputs)]
 
 
 _CHANGES_ITS_LIST = frozenset(("list_push", "list_pop", "list_set", "list_scatter_into", "list_resize"))

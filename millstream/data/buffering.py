@@ -14,7 +14,7 @@ from millstream.data.stage import AUTOTUNE, Limit, Reader, Run, Stage
 from millstream.data.storage import PartialFile, element_reader, refuse_handles
 from millstream.execution.symbolic import SymbolicTensor
 
-AUTOTUNED_BUFFER = 2
+AUTOTUNED_BUFFER = 1
 """How many elements are made ahead at first where the number is tuned."""
 
 
@@ -152,8 +152,8 @@ class BufferingMethods(DatasetMethods):
     """The transformations of `tf.data.Dataset` that keep elements."""
 
     def prefetch(self, buffer_size: Any, name: str | None = None) -> Any:
-        """Make up to `buffer_size` elements ahead, in a thread; tf.data.AUTOTUNE begins
-        with 2, and doubles while the reader waits for elements and memory allows (`options().autotune.ram_budget`).
+        """Make up to `buffer_size` elements ahead, in a thread; tf.data.AUTOTUNE begins with 1, and
+        doubles while reader and thread wait for one another in turn and memory allows (`options().autotune.ram_budget`).
 
         Random seeds are drawn when the iterator is made, so what comes does not depend on the thread.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -290,3 +291,33 @@ def test_an_element_larger_than_memory_is_an_error_of_its_own(after: Callable[[A
     wide = tf.data.Dataset.range(3).map(lambda x: tf.fill([1], x)).padded_batch(2, [2**45])
     with pytest.raises(tf.errors.ResourceExhaustedError, match="not enough memory"):
         next(iter(after(wide)))
+
+
+@pytest.mark.parametrize("calls", [None, 4])
+@pytest.mark.parametrize("ordered", [True, False])
+def test_wide_rows_of_batches_are_those_of_narrow_ones(calls: int | None, ordered: bool) -> None:
+    """Wide rows are made at their places in the batch: failures, restarts and what is kept must not see it."""
+
+    def rows(width: int) -> Any:
+        def widened(n: Any) -> Any:
+            tf.debugging.assert_none_equal(n % 9, tf.constant(4, tf.int64))
+            return tf.repeat(tf.expand_dims(n, 0), width), n
+
+        mapped = tf.data.Dataset.range(100).map(widened, num_parallel_calls=calls, deterministic=ordered)
+        return mapped.batch(6).ignore_errors()
+
+    wide = [(x.numpy(), n.numpy()) for x, n in rows(8 * 1024)]
+    for x, n in wide:
+        np.testing.assert_array_equal(x, np.repeat(n[:, None], 8 * 1024, 1))
+    if ordered:
+        assert [n.tolist() for _, n in wide] == [n.numpy().tolist() for _, n in rows(1)]
+    iterator = iter(rows(8 * 1024))
+    kept = [next(iterator) for _ in range(5)]
+    state = tf.train.Checkpoint(iterator=iterator)
+    with tempfile.TemporaryDirectory() as folder:
+        path = state.save(f"{folder}/state")
+        later = [n.numpy().tolist() for _, n in iterator]
+        state.restore(path)
+        assert not ordered or [n.numpy().tolist() for _, n in iterator] == later
+    for x, n in kept:
+        np.testing.assert_array_equal(x.numpy(), np.repeat(n.numpy()[:, None], 8 * 1024, 1))

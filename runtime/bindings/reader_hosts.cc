@@ -207,7 +207,7 @@ class PythonCall final : public MappedFunction {
  public:
   explicit PythonCall(Held callable) : callable_(std::move(callable)) { calls_host = true; }
 
-  bool call(const Element& in, Element& out, Failure& failure) override {
+  bool call(const Element& in, Element& out, Failure& failure, std::span<const Place>) override {
     const Lock lock;
     PyObject* arguments = PyTuple_New(static_cast<Py_ssize_t>(in.size()));
     for (size_t i = 0; i < in.size(); ++i) {

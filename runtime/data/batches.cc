@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "data/columns.h"
+#include "data/row_places.h"
 #include "memory/objects.h"
 
 namespace millstream {
@@ -97,7 +98,7 @@ namespace {
 // One component of the batch that is being made. Strings are kept until all are there.
 class Column {
  public:
-  void begin(const Tensor& first, int64_t capacity) {
+  void begin(const Tensor& first, int64_t capacity, RowPlaces* places) {
     result_ = Tensor();
     result_.dtype = first.dtype;
     result_.rank = first.rank + 1;
@@ -107,7 +108,16 @@ class Column {
     rows_ = 0;
     capacity_ = 0;
     texts_.clear();  // of a batch that was not finished
-    if (!is_text_) reserve(capacity);
+    if (is_text_) return;
+    const Buffer* const held = first.buffer.get();
+    if (places && held && first.data == held->data() && held->bytes() == static_cast<size_t>(capacity) * row_bytes_ &&
+        places->claim(held)) {
+      result_.buffer = first.buffer;
+      result_.data = first.data;
+      capacity_ = capacity;
+    } else {
+      reserve(capacity);
+    }
   }
 
   bool fits(const Tensor& row) const {
@@ -127,10 +137,13 @@ class Column {
       texts_.push_back(std::move(row));
     } else {
       if (rows_ == capacity_) reserve(2 * capacity_);
-      if (row_bytes_) std::memcpy(result_.as<char>() + static_cast<size_t>(rows_) * row_bytes_, row.data, row_bytes_);
+      char* const place = result_.as<char>() + static_cast<size_t>(rows_) * row_bytes_;
+      if (row_bytes_ && row.data != place) std::memcpy(place, row.data, row_bytes_);
     }
     ++rows_;
   }
+
+  size_t row_bytes() const { return is_text_ ? 0 : row_bytes_; }
 
   Tensor finish() {
     result_.dims[0] = rows_;
@@ -158,17 +171,23 @@ class Column {
 // The components of a batch that is being made.
 class Columns {
  public:
-  void begin(const Element& row, int64_t capacity) {
+  void begin(const Element& row, int64_t capacity, RowPlaces* places = nullptr) {
     columns_.resize(row.size());
     rows_ = 0;
     wrong_.clear();
     for (size_t i = 0; i < row.size(); ++i) {
       if (row[i].rank < max_rank) {
-        columns_[i].begin(row[i], capacity);
+        columns_[i].begin(row[i], capacity, places);
       } else if (wrong_.empty()) {
         wrong_ = too_many_axes(i);
       }
     }
+  }
+
+  std::vector<size_t> row_bytes() const {
+    std::vector<size_t> bytes;
+    for (const Column& column : columns_) bytes.push_back(column.row_bytes());
+    return bytes;
   }
 
   // After a row that does not fit, others are not looked at.
@@ -202,7 +221,9 @@ class Columns {
 class Batches final : public Reader {
  public:
   Batches(ReaderRef before, std::vector<int64_t> sizes, bool drop, std::string stage)
-      : before_(std::move(before)), sizes_(std::move(sizes)), drop_(drop), stage_(std::move(stage)) {}
+      : before_(std::move(before)), sizes_(std::move(sizes)), drop_(drop), stage_(std::move(stage)) {
+    if (sizes_.size() == 1) before_->place_rows(places_ = std::make_shared<RowPlaces>(sizes_[0]));
+  }
 
   Found next(Element& out, Failure& failure) override {
     const int64_t size = sizes_[static_cast<size_t>(turn_++) % sizes_.size()];
@@ -214,13 +235,14 @@ class Batches final : public Reader {
       if (found == Found::end) break;
       // A batch may be asked for that is larger than memory: the first one grows with what comes.
       constexpr int64_t first_rows = 64;
-      if (rows == 0) columns_.begin(row, std::min(size, std::max(expected_, first_rows)));
+      if (rows == 0) columns_.begin(row, std::min(size, std::max(expected_, first_rows)), places_.get());
       columns_.add(row);
       if (interrupted(failure)) return Found::failure;
     }
     if (rows == 0) return Found::end;
     const bool good = columns_.finish(out, failure);
     if (drop_ && rows < size) return Found::end;
+    if (places_ && good && expected_ == 0 && rows == size) places_->learn(columns_.row_bytes());
     expected_ = rows;
     const int64_t index = index_++;
     if (good) return Found::element;
@@ -241,6 +263,7 @@ class Batches final : public Reader {
   bool drop_;
   std::string stage_;
   Columns columns_;
+  RowPlacesRef places_;
   int64_t expected_ = 0, index_ = 0, turn_ = 0;
 };
 
@@ -277,7 +300,7 @@ class Groups final : public Reader {
 class Joining final : public MappedFunction {
  public:
   Joining() { of_user = false; }
-  bool call(const Element& in, Element& out, Failure& failure) override {
+  bool call(const Element& in, Element& out, Failure& failure, std::span<const Place>) override {
     try {
       return join(in, out, failure);
     } catch (const std::bad_alloc&) {

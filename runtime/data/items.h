@@ -41,6 +41,9 @@ class Threaded final : public Reader {
   Found next(Element& out, Failure& failure) override { return line_->next(out, failure); }
   void pause() override { line_->pause(); }
   void go_on() override { line_->go_on(); }
+  void place_rows(const RowPlacesRef& places) override {
+    if constexpr (requires { line_->place_rows(places); }) line_->place_rows(places);
+  }
   void save(Marks& marks) override { line_->save(marks); }
   bool restore(Marks& marks) override { return line_->restore(marks); }
 

@@ -192,7 +192,7 @@ std::shared_ptr<const MappedFunction::Compiled> MappedFunction::compile(const El
   return nullptr;
 }
 
-bool MappedFunction::call(const Element& in, Element& out, Failure& failure) {
+bool MappedFunction::call(const Element& in, Element& out, Failure& failure, std::span<const Place> places) {
   constexpr size_t most_entries = 4096;
   std::vector<int64_t> key;
   key.reserve(in.size() * 4);
@@ -234,7 +234,8 @@ bool MappedFunction::call(const Element& in, Element& out, Failure& failure) {
   outputs.reserve(out.size());
   for (Tensor& tensor : out) outputs.push_back(&tensor);
   const int64_t scope = random_scope ? set_random_scope(random_scope) : 0;
-  Status status = run_function(*found->module, *found->function, inputs.data(), outputs.data());
+  Status status = run_function(*found->module, *found->function, inputs.data(), outputs.data(),
+                               places.size() == outputs.size() ? places : std::span<const Place>());
   if (random_scope) set_random_scope(scope);
   if (status.ok()) return true;
   failure = failure_of(std::move(status));

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,7 @@
 
 namespace millstream {
 
+struct Place;
 using Element = std::vector<Tensor>;
 
 enum class Found { element, end, failure };
@@ -50,6 +52,9 @@ class Marks {
   size_t at = 0;
 };
 
+class RowPlaces;
+using RowPlacesRef = std::shared_ptr<RowPlaces>;
+
 // `next` is called by one thread at a time. A failure ends one element, not the reader.
 class Reader {
  public:
@@ -61,6 +66,8 @@ class Reader {
   // The reader's own threads stop reading those before it, until `go_on`.
   virtual void pause() {}
   virtual void go_on() {}
+  // Said before the first `next`, by whoever copies all elements into batches: makes them at their places there, if it can.
+  virtual void place_rows(const RowPlacesRef&) {}
   virtual void save(Marks& marks) = 0;
   virtual bool restore(Marks& marks) = 0;
 };
@@ -108,7 +115,8 @@ class MappedFunction {
   MappedFunction(const MappedFunction&) = delete;
   MappedFunction& operator=(const MappedFunction&) = delete;
   virtual ~MappedFunction();
-  virtual bool call(const Element& in, Element& out, Failure& failure);
+  // `places`: where the tensors of `out` may be put, or none.
+  virtual bool call(const Element& in, Element& out, Failure& failure, std::span<const Place> places);
 
   int64_t random_scope = 0;  // 0: it draws nothing
   bool calls_host = false;

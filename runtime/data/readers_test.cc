@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "data/reader.h"
+#include "data/row_places.h"
 #include "memory/objects.h"
 
 using namespace millstream;
@@ -42,6 +43,74 @@ void test_batches_hold_what_comes() {
   EXPECT(batches->next(element, failure) == Found::end);
   EXPECT(numbers_of(*read_batches(numbers(200), {int64_t{1} << 60}, false, "Batch")).size() == 200);
   EXPECT(numbers_of(*read_batches(numbers(200), {70}, true, "Batch")).size() == 140);
+}
+
+constexpr int64_t wide = 8 << 10;  // numbers in a row that is worth a place
+
+// Rows of its number each, put where they may be; each seventh fails.
+class Widened final : public MappedFunction {
+ public:
+  bool call(const Element& in, Element& out, Failure& failure, std::span<const Place> places) override {
+    const int64_t number = *in[0].as<const int64_t>();
+    if (fails && number % 7 == 3) {
+      failure.status = Status(Code::invalid_argument, "seven");
+      return false;
+    }
+    out.assign(1, {});
+    out[0].dtype = DType::int64;
+    out[0].rank = 1;
+    out[0].dims[0] = wide;
+    if (places.size() == 1 && places[0].bytes == out[0].bytes()) {
+      out[0].buffer = places[0].buffer;
+      out[0].data = places[0].data;
+      ++placed;
+    } else {
+      allocate_data(out[0]);
+    }
+    std::fill_n(out[0].as<int64_t>(), wide, number);
+    return true;
+  }
+  bool fails = false;
+  std::atomic<int> placed{0};
+};
+
+void test_rows_are_made_at_their_places_in_batches() {
+  for (const bool fails : {false, true}) {
+    for (const int64_t threads : {1, 4}) {
+      const auto function = std::make_shared<Widened>();
+      function->fails = fails;
+      function->calls_host = threads > 1;  // begins with threads
+      const auto budget = std::make_shared<Budget>(1 << 30);
+      ReaderRef rows = threads == 1
+                           ? read_mapped(numbers(103), function, "Map")
+                           : read_mapped_by_threads(numbers(103), function, "Map", {threads, false, true, budget});
+      const ReaderRef batches = read_batches(rows, {5}, false, "Batch");
+      std::vector<Element> kept;  // what was given stays as it was
+      int64_t failed = 0;
+      for (;;) {
+        Element element;
+        Failure failure;
+        const Found found = batches->next(element, failure);
+        if (found == Found::end) break;
+        if (found == Found::failure) {
+          ++failed;
+        } else {
+          kept.push_back(std::move(element));
+        }
+      }
+      int64_t last = -1;
+      for (const Element& batch : kept) {
+        EXPECT(batch[0].rank == 2 && batch[0].dims[1] == wide);
+        for (int64_t i = 0; i < batch[0].dims[0]; ++i) {
+          const int64_t* row = batch[0].as<const int64_t>() + i * wide;
+          EXPECT(*row > last && std::all_of(row, row + wide, [&](int64_t n) { return n == *row; }));
+          last = *row;
+        }
+      }
+      EXPECT(last == 102 && failed == (fails ? 15 : 0) && (fails || kept.size() == 21));
+      EXPECT(fails || function->placed > 80);
+    }
+  }
 }
 
 void test_what_is_made_ahead_keeps_its_order() {
@@ -418,6 +487,7 @@ void test_damaged_states_of_nests_and_caches_are_refused() {
 
 int main() {
   test_batches_hold_what_comes();
+  test_rows_are_made_at_their_places_in_batches();
   test_what_is_made_ahead_keeps_its_order();
   test_readers_that_go_leave_no_thread_behind();
   test_states_go_on_where_they_were();

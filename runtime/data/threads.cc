@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "data/items.h"
+#include "data/row_places.h"
 #include "threads/pool.h"
 
 namespace millstream {
@@ -124,6 +125,10 @@ class MapLine final : public Line {
     return item ? give(*item, out, failure) : next_here(out, failure);
   }
 
+  void place_rows(const RowPlacesRef& places) {
+    if (calls_.ordered) places_ = places;
+  }
+
   void save(Marks& marks) {
     marks.put(index_);
     put_items(marks);
@@ -143,7 +148,7 @@ class MapLine final : public Line {
     if (found != Found::element) return found;
     ++index_;
     const auto began = Clock::now();
-    const bool good = function_->call(in, out, failure);
+    const bool good = function_->call(in, out, failure, places_of(index_));
     threaded_ = calls_.most > 1 && judge(since(began), judged_calls) > 0;
     if (!good) name(failure, index_);
     return good ? Found::element : Found::failure;
@@ -159,6 +164,8 @@ class MapLine final : public Line {
     worth_ = judged_ = 0;
     return verdict;
   }
+
+  std::vector<Place> places_of(int64_t index) const { return places_ ? places_->of(index) : std::vector<Place>(); }
 
   void name(Failure& failure, int64_t index) const {
     failure.stage = stage_;
@@ -195,14 +202,21 @@ class MapLine final : public Line {
     if (waits && wanted_ < calls_.most && calls_.budget->take(2 * element_bytes_)) {
       ++wanted_;
       room_ += 2;
-    } else if (waits && room_ < 16 * wanted_ && calls_.budget->take(room_ * element_bytes_)) {
+    } else if (waits && was_full_ && room_ < 16 * wanted_ && calls_.budget->take(room_ * element_bytes_)) {
       room_ *= 2;  // one slow element keeps the others from going on
     } else if (waited_ns_ * 100 < passed && wanted_ > 1 && running_ == 0) {
       --wanted_;
       work_.notify_all();
     }
     waited_ns_ = 0;
+    was_full_ = false;
     period_began_ = now;
+  }
+
+  bool has_room() {
+    const bool has = static_cast<int64_t>(items_.size()) < room();
+    was_full_ = was_full_ || !has;
+    return has;
   }
 
   void serve() {
@@ -210,8 +224,7 @@ class MapLine final : public Line {
     std::unique_lock lock(mutex_);
     for (;;) {
       work_.wait(lock, [&] {
-        return stopped_ || ended_ || retiring_ || threads_ > wanted_ ||
-               (!paused_ && !reading_ && static_cast<int64_t>(items_.size()) < room());
+        return stopped_ || ended_ || retiring_ || threads_ > wanted_ || (!paused_ && !reading_ && has_room());
       });
       if (stopped_ || ended_ || retiring_ || threads_ > wanted_) break;
       const ItemRef item = read(lock);
@@ -229,7 +242,7 @@ class MapLine final : public Line {
       Element in = std::move(item->element), out;
       Failure failure;
       const auto began = Clock::now();
-      const bool good = function_->call(in, out, failure);
+      const bool good = function_->call(in, out, failure, places_of(item->index));
       const int64_t took = since(began);
       in.clear();
       if (!good) name(failure, item->index);
@@ -251,7 +264,9 @@ class MapLine final : public Line {
   FunctionRef function_;
   std::string stage_;
   Calls calls_;
+  bool was_full_ = false;                     // a thread found no room since `period_began_`
   bool threaded_ = false, retiring_ = false;  // retiring: the threads end, what they have made is given
+  RowPlacesRef places_;
   int64_t index_ = -1;
   int judged_ = 0, worth_ = 0;
   int64_t threads_ = 0, wanted_ = 1, room_ = 2;
@@ -259,8 +274,8 @@ class MapLine final : public Line {
   Clock::time_point period_began_ = Clock::now();
 };
 
-// One thread that is at most `size` elements ahead. Where the size is tuned it doubles each time that the reader finds
-// nothing although all places had been full.
+// One thread that is at most `size` elements ahead. Where the size is tuned it doubles while both sides wait for one another in
+// turn; where only one ever waits, more places would only take memory.
 class AheadLine final : public Line {
  public:
   AheadLine(ReaderRef before, int64_t size, bool tuned, BudgetRef budget)
@@ -276,11 +291,13 @@ class AheadLine final : public Line {
         started_ = true;
       }
       if (items_.empty() && !ended_) {
-        if (tuned_ && was_full_) grow();
+        const auto began = Clock::now();
         const auto done = [&] { return !items_.empty() || ended_ || stopped_; };
         if (wait_or_interrupted(ready_, lock, done, failure)) return Found::failure;
+        reader_waited_ns_ += since(began);
       }
       if (items_.empty()) return Found::end;
+      if (tuned_) tune();
       item = std::move(items_.front());
       items_.pop_front();
       work_.notify_one();
@@ -292,22 +309,28 @@ class AheadLine final : public Line {
   bool restore(Marks& marks) { return take_items(marks); }
 
  private:
-  void grow() {
-    was_full_ = false;
-    if (size_ >= tuned_most_ahead || !budget_->take(size_ * element_bytes_)) return;
-    size_ *= 2;
+  void tune() {
+    constexpr int64_t period_ns = 1'000'000;
+    if (++taken_ % 8) return;
+    const int64_t passed = since(period_began_);
+    if (passed < period_ns) return;
+    const bool both_wait = reader_waited_ns_ * 20 > passed && thread_waited_ns_ * 20 > passed;
+    if (both_wait && size_ < tuned_most_ahead && budget_->take(size_ * element_bytes_)) size_ *= 2;
+    reader_waited_ns_ = thread_waited_ns_ = 0;
+    period_began_ = Clock::now();
   }
 
   void serve() {
     std::unique_lock lock(mutex_);
     for (;;) {
+      const auto began = Clock::now();
       work_.wait(lock, [&] { return stopped_ || (!paused_ && static_cast<int64_t>(items_.size()) < size_); });
+      thread_waited_ns_ += since(began);
       if (stopped_) break;
       const ItemRef item = read(lock);
       if (item->found != Found::end) {
         element_bytes_ = std::max(element_bytes_, bytes_of(item->element));
         items_.push_back(item);
-        was_full_ = was_full_ || static_cast<int64_t>(items_.size()) == size_;
       }
       ready_.notify_all();
       if (item->found == Found::end) break;
@@ -316,8 +339,10 @@ class AheadLine final : public Line {
   }
 
   int64_t size_, element_bytes_ = 0;
-  bool tuned_, started_ = false, was_full_ = false;
+  bool tuned_, started_ = false;
   BudgetRef budget_;
+  int64_t taken_ = 0, reader_waited_ns_ = 0, thread_waited_ns_ = 0;  // since `period_began_`
+  Clock::time_point period_began_ = Clock::now();
 };
 
 }  // namespace

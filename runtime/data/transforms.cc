@@ -2,6 +2,7 @@
 #include <iterator>
 
 #include "data/reader.h"
+#include "data/row_places.h"
 #include "kernels/random_philox.h"
 #include "memory/objects.h"
 
@@ -17,14 +18,16 @@ class Mapped : public Reader {
     const Found found = before_->next(in, failure);
     if (found != Found::element) return found;
     ++index_;
-    return call(in, out, failure) ? Found::element : Found::failure;
+    return call(in, out, failure, places_ ? places_->of(index_) : std::vector<Place>()) ? Found::element
+                                                                                        : Found::failure;
   }
+  void place_rows(const RowPlacesRef& places) override { places_ = places; }
   void save(Marks& marks) override { marks.put(index_); }
   bool restore(Marks& marks) override { return marks.take(index_); }
 
  protected:
-  bool call(const Element& in, Element& out, Failure& failure) {
-    if (function_->call(in, out, failure)) return true;
+  bool call(const Element& in, Element& out, Failure& failure, std::span<const Place> places = {}) {
+    if (function_->call(in, out, failure, places)) return true;
     failure.stage = stage_;
     failure.index = index_;
     failure.in_function = true;
@@ -33,6 +36,7 @@ class Mapped : public Reader {
   ReaderRef before_;
   FunctionRef function_;
   std::string stage_;
+  RowPlacesRef places_;
   int64_t index_ = -1;
 };
 

@@ -246,7 +246,7 @@ class Grouped final : public Reader {
 
   bool number(MappedFunction& function, const Element& in, const char* wrong, int64_t& found, Failure& failure) {
     Element answer;
-    if (!function.call(in, answer, failure)) return name(failure);
+    if (!function.call(in, answer, failure, {})) return name(failure);
     if (answer.size() != 1 || answer[0].dtype != DType::int64 || answer[0].rank) {
       failure = failure_of(invalid(wrong));
       return name(failure);

@@ -324,6 +324,30 @@ Status Frame::make_unique(int32_t id) {
   return Status();
 }
 
+// Whether an output is a value on the heap, perhaps in another shape, which nothing updates in place: that might copy it.
+bool Frame::is_output(size_t position, int32_t id) const {
+  int32_t held = function.outputs[position];
+  while (held != id) {
+    const Value& value = function.values[static_cast<size_t>(held)];
+    if (value.storage != Storage::alias || value.produced) return false;
+    held = static_cast<int32_t>(value.location);
+  }
+  return true;
+}
+
+// New bytes for a value on the heap; for an output, those at its place where they are as many.
+void Frame::take_bytes(int32_t id) {
+  Tensor& tensor = values[static_cast<size_t>(id)];
+  const size_t bytes = tensor.bytes();
+  for (size_t i = 0; i < places.size(); ++i) {
+    if (places[i].bytes != bytes || !is_output(i, id)) continue;
+    tensor.buffer = places[i].buffer;
+    return set_data(id, places[i].data);
+  }
+  tensor.buffer = Buffer::allocate(bytes);
+  set_data(id, tensor.buffer->data());
+}
+
 Status Frame::run_step(Step& step) {
   const Instruction& item = *step.instruction;
   const Kernel& kernel = *item.kernel;
@@ -360,10 +384,7 @@ Status Frame::run_step(Step& step) {
     }
     MS_RETURN_IF_ERROR(set_dims(id));
     if (value.storage == Storage::heap) {
-      if (element_bytes(value.dtype)) {
-        tensor.buffer = Buffer::allocate(tensor.bytes());
-        set_data(id, tensor.buffer->data());
-      }
+      if (element_bytes(value.dtype)) take_bytes(id);
     } else if (value.storage == Storage::alias) {
       const Tensor& root = values[static_cast<size_t>(value.root)];
       if (!value.literal && tensor.bytes() != root.bytes())
@@ -465,10 +486,11 @@ void Frame::clear() {
 namespace {
 
 Status invoke(const Module& module, const Function& function, const Tensor* const* inputs, Tensor* const* outputs,
-              const uint8_t* moved) {
+              const uint8_t* moved, std::span<const Place> places) {
   Frame* frame = function.frames.take();
   try {
     if (!frame) frame = new Frame(module, function);
+    frame->places = places;
     Status status = frame->enter(inputs, moved);
     if (status.ok()) status = frame->run();
     if (status.ok()) status = frame->leave(outputs);
@@ -502,13 +524,13 @@ Status Executor::call(int64_t function, const Tensor* const* inputs, int input_c
       callee.outputs.size() != static_cast<size_t>(output_count)) {
     return Status(Code::internal, "A call does not fit its function.");
   }
-  return invoke(held, callee, inputs, outputs, moved);
+  return invoke(held, callee, inputs, outputs, moved, {});
 }
 
-Status run_function(const Module& module, const Function& function, const Tensor* const* inputs,
-                    Tensor* const* outputs) {
+Status run_function(const Module& module, const Function& function, const Tensor* const* inputs, Tensor* const* outputs,
+                    std::span<const Place> places) {
   last_source.clear();
-  return invoke(module, function, inputs, outputs, nullptr);
+  return invoke(module, function, inputs, outputs, nullptr, places);
 }
 
 }  // namespace millstream

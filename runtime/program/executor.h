@@ -1,6 +1,8 @@
 // Runs the functions of a loaded plan. Kernels for control flow see the activation they run in as an Executor.
 #pragma once
 
+#include <span>
+
 #include "program/plan.h"
 
 namespace millstream {
@@ -25,9 +27,17 @@ class Executor {
   Frame& frame_;
 };
 
-// Runs a function from outside: inputs are borrowed for the time of the call, outputs own what they refer to.
-Status run_function(const Module& module, const Function& function, const Tensor* const* inputs,
-                    Tensor* const* outputs);
+// Where an output may be put: bytes that nobody reads or writes before, in what `buffer` keeps alive.
+struct Place {
+  Ref<Buffer> buffer;
+  void* data = nullptr;
+  size_t bytes = 0;
+};
+
+// Runs a function from outside: inputs are borrowed for the time of the call, outputs own what they refer to. An output of as
+// many bytes as its place has (`places`: one for each output, or none) is put there where it is computed, not copied.
+Status run_function(const Module& module, const Function& function, const Tensor* const* inputs, Tensor* const* outputs,
+                    std::span<const Place> places = {});
 
 // Where the last failure on this thread came from: the user's line, or empty. Forgotten once told.
 std::string take_failure_source();

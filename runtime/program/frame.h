@@ -27,6 +27,7 @@ struct Frame {
   std::vector<std::pair<int32_t, int64_t>> arena_values;  // value, offset
   std::vector<int32_t> heap_values;
   Ref<Buffer> arena;
+  std::span<const Place> places;                 // of the outputs, during a call that gives some
   std::vector<int64_t> symbols, sizes;           // sizes: of expressions
   std::vector<int8_t> symbol_state, size_state;  // 0 open, 1 known, 2 overflowed
 
@@ -47,6 +48,8 @@ struct Frame {
   Status run_step(Step& step);
   Status check_given(int32_t id);
   Status make_unique(int32_t id);
+  void take_bytes(int32_t id);
+  bool is_output(size_t position, int32_t id) const;
   Status fail(const Instruction& instruction, Status status) const;
 };
 
