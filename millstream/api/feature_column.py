@@ -355,16 +355,16 @@ def indicator_column(categorical_column: Any) -> IndicatorColumn:
     Raises:
       ValueError: where it is none.
     """
-    _check_categorical(categorical_column)
+    check_categorical(categorical_column)
     return IndicatorColumn(categorical_column)
 
 
-def _check_categorical(column: Any) -> None:
+def check_categorical(column: Any) -> None:
     if not isinstance(column, CategoricalColumn):
         raise ValueError(explain(f"Unsupported input type. Input must be a CategoricalColumn. Given: {column}"))
 
 
-def _check_embedding(dimension: Any, initializer: Any, ckpt_to_load_from: Any, tensor_name_in_ckpt: Any) -> Any:
+def check_embedding(dimension: Any, initializer: Any, ckpt_to_load_from: Any, tensor_name_in_ckpt: Any) -> Any:
     """Return the initializer of a table of vectors."""
     if dimension is None or dimension < 1:
         raise ValueError(explain(f"Invalid dimension {dimension}."))
@@ -414,8 +414,8 @@ def embedding_column(
     Raises:
       ValueError: where arguments do not fit.
     """
-    found = _check_embedding(dimension, initializer, ckpt_to_load_from, tensor_name_in_ckpt)
-    _check_categorical(categorical_column)
+    found = check_embedding(dimension, initializer, ckpt_to_load_from, tensor_name_in_ckpt)
+    check_categorical(categorical_column)
     return EmbeddingColumn(
         categorical_column, dimension, combiner, found, None, None, max_norm, trainable, use_safe_embedding_lookup
     )

@@ -12,6 +12,7 @@ from millstream.api.io_features import VarLenFeature
 from millstream.api.sparse_cross import cross_hashed
 from millstream.base import dtypes
 from millstream.base.errors import explain
+from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.execution.sparse_tensor import SparseTensor
@@ -111,14 +112,19 @@ class _Vocabulary(_ByKey):
         raise NotImplementedError
 
     def _table(self) -> Any:
-        found = self._tables.get(self)
+        graph: Any = current_graph()
+        while graph is not None and graph.building_function:
+            graph = graph.outer
+        # A graph of sessions has tables of its own.
+        tables = self._tables if graph is None else graph.__dict__.setdefault("vocabulary_tables", {})
+        found = tables.get(self)
         if found is None:
             if self.num_oov_buckets:  # type: ignore[attr-defined]
                 kind = None if self.dtype is dtypes.string else dtypes.int64  # type: ignore[attr-defined]
                 found = lookup.StaticVocabularyTable(self._initializer(), self.num_oov_buckets, kind)  # type: ignore[attr-defined]
             else:
                 found = lookup.StaticHashTable(self._initializer(), self.default_value)  # type: ignore[attr-defined]
-            self._tables[self] = found
+            tables[self] = found
         return found
 
     def _numbers(self, values: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from millstream.autodiff.split import acts
-from millstream.base.shapes import TensorShape, from_spec_shape
+from millstream.base.shapes import TensorShape
 from millstream.execution.context import init_scope
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply_flat
@@ -47,7 +47,7 @@ def shape_from_tensor(tensor: Any) -> TensorShape:
     if isinstance(tensor, SymbolicTensor):
         known = tensor.value.spec.value
         if isinstance(known, tuple):
-            return from_spec_shape(tuple(known))
+            return TensorShape([n if isinstance(n, int) and n != -1 else None for n in known])
         sizes = _known_elements(tensor, DEEPEST_FOLDED)
         return TensorShape(None if sizes is None else [None if n == -1 else n for n in sizes])
     sizes = np.asarray(tensor).tolist()

@@ -60,3 +60,12 @@ def test_graphs_made_in_a_graph_use_its_values() -> None:
         x = tf.compat.v1.placeholder(tf.float32, [2])
         with kind("inner").as_default():
             assert (x + 1).shape == (2,)
+
+
+def test_an_open_size_of_a_symbolic_shape_is_not_known() -> None:
+    with tf.Graph().as_default():
+        table = tf.SparseTensor([[0, 0], [0, 1]], [1, 2], [2, 2])
+        flat = tf.sparse.reshape(table, [tf.shape(table)[0], -1])
+        assert flat.shape.as_list() in ([2, 2], [2, None], [None, None])
+        with tf.compat.v1.Session() as session:
+            assert session.run(flat).dense_shape.tolist() == [2, 2]

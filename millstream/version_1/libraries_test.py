@@ -12,6 +12,7 @@ import pytest
 
 import millstream as tf
 from millstream.version_1.testdata import (
+    column_programs,
     distribution_programs,
     metric_programs,
     programs,
@@ -42,6 +43,7 @@ PROGRAMS = {
         state_programs.averages,
         state_programs.hooks,
         distribution_programs.distributions,
+        column_programs.columns,
         reader_programs.readers,
         reader_programs.accumulators,
         reader_programs.handles,

@@ -8,6 +8,7 @@ for _module in (
     "decays",
     "distributions.continuous",
     "distributions.counted",
+    "feature_layers",
     "freezing",
     "initializers",
     "losses",

@@ -28,6 +28,7 @@ def main() -> None:
     import tensorflow as tf
 
     from millstream.version_1.testdata import (
+        column_programs,
         distribution_programs,
         metric_programs,
         programs,
@@ -45,6 +46,7 @@ def main() -> None:
         "averages": state_programs.averages,
         "hooks": state_programs.hooks,
         "distributions": distribution_programs.distributions,
+        "columns": column_programs.columns,
         "readers": reader_programs.readers,
         "accumulators": reader_programs.accumulators,
         "handles": reader_programs.handles,
