@@ -11,7 +11,7 @@ from millstream.base.spec import Spec
 from millstream.compiler.expand import CONTROL, ExpandedProgram, expand_inner, is_inner
 from millstream.compiler.inner_sizes import pass_sizes
 from millstream.compiler.loop_products import lift_products
-from millstream.program.learned_sizes import unify
+from millstream.program.learned_sizes import bound_symbols, free_symbols, unify
 from millstream.program.primitives.control import LOOP, merged
 from millstream.program.primitives.lists import EMPTY, PUSH, RESERVE, SET
 from millstream.program.primitives.shaping import CONSTANT
@@ -155,13 +155,18 @@ def _hoist(
     """Compute before the loop what is the same in each turn, where that is worth it; return the new inputs of the loop."""
     place: dict[Value, Value] = dict(zip(body.inputs[carried:], outer[carried:], strict=True))
     changed = _changed_handles(body) | _changed_handles(condition)
+    known = bound_symbols(outer).union(free_symbols(body.inputs, body.nodes))
     movable: dict[Value, Node] = {}
     for node in body.nodes:
         pure = not node.definition.effects or (
             node.definition is READ and node.inputs[0] in place and node.inputs[0] not in changed
         )
-        if pure and (
-            node.definition is CONSTANT or (node.inputs and all(v in place or v in movable for v in node.inputs))
+        if (
+            pure
+            and (node.definition is CONSTANT or (node.inputs and all(v in place or v in movable for v in node.inputs)))
+            # Sizes that a turn learns are not there before the loop.
+            and known.issuperset(free_symbols((), [node]))
+            and known.issuperset(bound_symbols(node.outputs))
         ):
             movable.update((v, node) for v in node.outputs)
     wanted: dict[Node, None] = {}
