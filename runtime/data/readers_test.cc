@@ -245,7 +245,9 @@ void test_batches_have_no_more_axes_or_elements_than_tensors() {
 
 void test_predicates_that_give_no_bool_are_refused() {
   class Vector final : public MappedFunction {
-    bool call(const Element&, Element& out, Failure&) override { return out.assign(1, ones(1)), true; }
+    bool call(const Element&, Element& out, Failure&, std::span<const Place>) override {
+      return out.assign(1, ones(1)), true;
+    }
   };
   Element element;
   Failure failure;
@@ -427,12 +429,14 @@ void test_files_of_elements_are_read_as_they_were_written() {
 // Numbers by their rest of 3, in windows of 4.
 ReaderRef grouped() {
   class Rest final : public MappedFunction {
-    bool call(const Element& in, Element& out, Failure&) override {
+    bool call(const Element& in, Element& out, Failure&, std::span<const Place>) override {
       return out.assign(1, number(*in[0].as<const int64_t>() % 3)), true;
     }
   };
   class Four final : public MappedFunction {
-    bool call(const Element&, Element& out, Failure&) override { return out.assign(1, number(4)), true; }
+    bool call(const Element&, Element& out, Failure&, std::span<const Place>) override {
+      return out.assign(1, number(4)), true;
+    }
   };
   const OpenNested open = [](int64_t, int64_t, const Element& given, ReaderRef& opened, Failure&) {
     opened = read_held(Ref<HeldElements>::share(dynamic_cast<HeldElements*>(given[1].object.get())));
