@@ -311,6 +311,9 @@ def _variable_of(value: Variable | VariableSpec, handle: Any) -> Any:
         handle.variable = ResourceVariable(
             trainable=value.trainable, dtype=value.dtype, shape=value.shape, handle=handle, name=name
         )
+        if isinstance(value, Variable):
+            # Optimizers know a variable by it: another trace, and a call outside, must find what they keep for this one.
+            handle.variable._unique_id = value._unique_id
     return handle.variable
 
 

@@ -275,3 +275,20 @@ def test_random_initial_values_are_those_of_the_functions_seeds(called, factor):
     f(tf.constant(1.0))
     assert held.v.numpy() == pytest.approx([0.30520469, 0.56713778], abs=1e-7)
     assert tf.random.normal([1]).numpy() == pytest.approx([-1.1012203], abs=1e-6)
+
+
+def test_a_variable_is_known_by_its_id_in_every_trace_that_takes_it():
+    known, kept = {}, []
+
+    @tf.function
+    def step(variable, rate):
+        if not kept:
+            kept.append(tf.Variable(0.0))
+        known.setdefault(variable._unique_id, kept[0])
+        known[variable._unique_id].assign_add(rate)
+        return variable - known[variable._unique_id]
+
+    weight = tf.Variable(2.0)
+    assert step(weight, 0.5).numpy() == 1.5
+    assert step(weight, 1).numpy() == 0.5
+    assert list(known) == [weight._unique_id]
