@@ -17,7 +17,7 @@ from millstream.base import dtypes, nest, trace_types
 from millstream.base.errors import explain
 from millstream.base.spec import Spec
 from millstream.execution import context, function_types, host
-from millstream.execution.checking import assert_true
+from millstream.execution.checking import assert_true, nothing
 from millstream.execution.dispatch import apply, new_operation
 from millstream.execution.function import Function, functions_run_eagerly, run_functions_eagerly
 from millstream.execution.function_concrete import ConcreteFunction
@@ -171,7 +171,7 @@ def group(*inputs: Any, **kwargs: Any) -> Any:
     if kwargs:
         raise ValueError(explain(f"Unknown keyword arguments: {sorted(kwargs)}"))
     graph = context.current_graph()
-    if graph is None or graph.building_function:
+    if graph is None or not graph.gives_operations:
         return None
     waited = []
     for item in nest.flatten(list(inputs), expand_composites=True):
@@ -194,10 +194,7 @@ def group(*inputs: Any, **kwargs: Any) -> Any:
 @public("no_op", "compat.v1.no_op")
 def no_op(name: str | None = None) -> Any:
     """Return an operation that does nothing; None in a function and outside of graphs."""
-    graph = context.current_graph()
-    if graph is None or graph.building_function:
-        return None
-    return apply(find("NoOp"))
+    return nothing()
 
 
 @public("tuple")

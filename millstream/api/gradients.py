@@ -11,10 +11,11 @@ from millstream.api.public import public, publish
 from millstream.base import nest
 from millstream.base.errors import explain
 from millstream.execution import custom_gradient as customs
-from millstream.execution.context import current_graph
+from millstream.execution.context import current_graph, tracing
 from millstream.execution.forward_accumulator import ForwardAccumulator
 from millstream.execution.gradient_tape import GradientTape, UnconnectedGradients, graph_gradients
 from millstream.execution.name_scope import NameScope
+from millstream.execution.symbolic import SymbolicTensor
 
 publish("GradientTape", GradientTape)
 publish("autodiff.GradientTape", GradientTape)
@@ -49,8 +50,23 @@ def gradients(
         raise RuntimeError(
             explain("tf.gradients is not supported when eager execution is enabled. Use tf.GradientTape instead.")
         )
-    with NameScope(name or "gradients"), nullcontext() if graph.building_function else graph.adding_gradients():
-        return graph_gradients(nest.flatten(ys), nest.flatten(xs), grad_ys, stop_gradients, unconnected_gradients)
+    flat_ys, flat_xs = nest.flatten(ys), nest.flatten(xs)
+    home = _home(graph, [*flat_ys, *flat_xs])
+    with (
+        tracing(home),
+        NameScope(name or "gradients"),
+        nullcontext() if home.building_function else home.adding_gradients(),
+    ):
+        return graph_gradients(flat_ys, flat_xs, grad_ys, stop_gradients, unconnected_gradients)
+
+
+def _home(graph: Any, tensors: list[Any]) -> Any:
+    """Return the graph where tensors are differentiated: in a branch, the one around it, where all of them are outside."""
+    while graph.gives_operations and graph.building_function:
+        if any(isinstance(t, SymbolicTensor) and t.graph is graph for t in tensors):
+            break
+        graph = graph.outer
+    return graph
 
 
 @public("compat.v1.gradients")

@@ -30,9 +30,9 @@ def assert_true(condition: Any, data: Sequence[Any], summarize: int | None = Non
 
 
 def nothing() -> Any:
-    """Return an operation that does nothing, in the graph of a session; None elsewhere."""
+    """Return an operation that does nothing, in the graph of a session or a branch there; None elsewhere."""
     graph = current_graph()
-    return None if graph is None or graph.building_function else apply(ops.no_op)
+    return apply(ops.no_op) if graph is not None and graph.gives_operations else None
 
 
 def _summary(value: Any, summarize: int) -> str:

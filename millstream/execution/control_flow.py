@@ -15,10 +15,11 @@ from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply, apply_flat
 from millstream.execution.func_graph import FuncGraph
 from millstream.execution.indexed_slices import IndexedSlices
+from millstream.execution.operation import Operation
 from millstream.execution.specs import spec_of
 from millstream.execution.staging_values import leaf_tensor, with_leaves
 from millstream.execution.symbolic import SymbolicTensor
-from millstream.execution.tensor import Tensor
+from millstream.execution.tensor import Tensor, eager_constant
 from millstream.ops import control as ops
 from millstream.ops.comparison import less
 from millstream.ops.math import add
@@ -29,7 +30,15 @@ from millstream.program.value import Program, Value
 class Traced:
     """One function of a control flow op: its graph, and what it gave, flat and as it was."""
 
-    def __init__(self, name: str, function: Callable[..., Any], specs: Sequence[Spec] = (), like: Any = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        specs: Sequence[Spec] = (),
+        like: Any = None,
+        done: bool | int | None = None,
+    ) -> None:
+        """Trace a function; `done` is what it gives in the place of operations."""
         outer = current_graph()
         assert outer is not None
         self.graph = FuncGraph(outer.own_name(name), outer)
@@ -37,6 +46,8 @@ class Traced:
         with tracing(self.graph):
             arguments = _arguments(like, self.placeholders) if like is not None else ()
             self.result = function(*arguments)
+            if done is not None:
+                self.result = _without_operations(self.result, done)
             self.flat = [leaf_tensor(v) for v in nest.flatten(self.result, expand_composites=True)]
             self.values = [self.graph.value_of(v) for v in self.flat if v is not None]
 
@@ -64,6 +75,15 @@ class Traced:
             program.inputs.append(Value(spec_of(tensor)) if value is None else value)
         program.outputs = self.values
         return program
+
+
+def _without_operations(result: Any, done: bool | int) -> Any:
+    """Return the results of a branch, with `done` in the place of operations: all that is in a branch runs."""
+    leaves = nest.flatten(result, expand_composites=True)
+    if not any(isinstance(v, Operation) for v in leaves):
+        return result
+    kind = dtypes.bool if isinstance(done, bool) else dtypes.int32
+    return with_leaves(result, [eager_constant(done, kind) if isinstance(v, Operation) else v for v in leaves])
 
 
 def _arguments(like: Any, placeholders: Sequence[Any]) -> Any:
@@ -124,7 +144,7 @@ def staged_cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], An
                 f"Shape must be rank 0 but is rank {pred.shape.rank} for the condition {pred!r}; reduce it to one bool."
             )
         )
-    return finish_cond(pred, [Traced("cond_true", true_fn), Traced("cond_false", false_fn)])
+    return finish_cond(pred, [Traced("cond_true", true_fn, done=True), Traced("cond_false", false_fn, done=False)])
 
 
 def finish_cond(pred: Any, branches: Sequence[Traced]) -> Any:
@@ -205,7 +225,7 @@ def switch_case(branch_index: Any, branch_fns: Any, default: Callable[[], Any] |
     last = default if default is not None else functions[max(functions)]
     count = max(functions) + 1
     listed = [functions.get(i, last) for i in range(count)] + ([default] if default is not None else [])
-    branches = [Traced(f"switch_case_{i}", f) for i, f in enumerate(listed)]
+    branches = [Traced(f"switch_case_{i}", f, done=i) for i, f in enumerate(listed)]
     if len(branches) > 1:
         _check_branches(branches, [f"branch {i}" for i in range(len(branches))])
     captured = captured_by(*branches)

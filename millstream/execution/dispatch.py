@@ -272,9 +272,9 @@ def _packed(op: Op, result: Any) -> Any:
 
 
 def new_operation() -> Any:
-    """Return the operation that was just added to the graph of a session; None where there is no such graph."""
+    """Return the operation that was just added to the graph of a session, or to a branch there; None elsewhere."""
     graph = current_graph()
-    return None if graph is None or graph.building_function else operation_of_node(graph, graph.program.nodes[-1])
+    return operation_of_node(graph, graph.program.nodes[-1]) if graph is not None and graph.gives_operations else None
 
 
 def convert_arguments(op: Op, arguments: Sequence[Any]) -> tuple[Any, ...]:

@@ -42,6 +42,11 @@ class FuncGraph(Graph):
         self.late: dict[int, Any] = {}
         self.by_reference = outer.by_reference if outer is not None else False
 
+    @property
+    def gives_operations(self) -> bool:  # type: ignore[override]
+        """Whether this is a branch, or the like, of a session's graph: elsewhere the order of the trace says what runs."""
+        return self.creation is None and self.outer is not None and self.outer.gives_operations
+
     def tensor(self, value: Value) -> SymbolicTensor:
         """Return the symbolic tensor of a value."""
         found = self.tensors.get(value)

@@ -53,6 +53,8 @@ class Graph(GraphView):
     """
 
     building_function = False
+    gives_operations = True
+    """Whether what makes no tensor gives an operation."""
     outer: Any = None
     by_reference = False
     creation: str | None = None

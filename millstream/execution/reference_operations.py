@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from millstream.base.errors import explain
 from millstream.base.spec import Spec
 from millstream.ops import graph_state
 from millstream.ops.registry import find
@@ -53,6 +54,13 @@ class ChangeReference(Definition):
         )
 
     def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
+        if inputs[0].handle is None:
+            raise TypeError(
+                explain(
+                    f"In op '{self.name}', a variable that is a reference cannot be changed inside of a branch, a loop or a function.",
+                    fix="Make it with use_resource=True.",
+                )
+            )
         return (inputs[0],)
 
     def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
