@@ -237,12 +237,15 @@ class Batches final : public Reader {
       constexpr int64_t first_rows = 64;
       if (rows == 0) columns_.begin(row, std::min(size, std::max(expected_, first_rows)), places_.get());
       columns_.add(row);
+      if (rows == 0 && places_ && expected_ == 0 && bytes_of_batch(size) <= surely_there)
+        places_->learn(columns_.row_bytes());
       if (interrupted(failure)) return Found::failure;
     }
     if (rows == 0) return Found::end;
     const bool good = columns_.finish(out, failure);
     if (drop_ && rows < size) return Found::end;
-    if (places_ && good && expected_ == 0 && rows == size) places_->learn(columns_.row_bytes());
+    if (places_ && good && expected_ == 0 && rows == size)
+      places_->learn(columns_.row_bytes());  // a batch fits in memory
     expected_ = rows;
     const int64_t index = index_++;
     if (good) return Found::element;
@@ -258,6 +261,14 @@ class Batches final : public Reader {
   bool restore(Marks& marks) override { return marks.take(index_) && marks.take(turn_) && turn_ >= 0; }
 
  private:
+  static constexpr double surely_there = 64 << 20;  // bytes that a first batch may take before one was seen to fit
+
+  double bytes_of_batch(int64_t rows) const {
+    double bytes = 0;
+    for (size_t row : columns_.row_bytes()) bytes += static_cast<double>(row) * static_cast<double>(rows);
+    return bytes;
+  }
+
   ReaderRef before_;
   std::vector<int64_t> sizes_;
   bool drop_;
