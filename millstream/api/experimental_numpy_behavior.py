@@ -12,13 +12,13 @@ from millstream.api import experimental_numpy as base
 from millstream.api import experimental_numpy_reduction as reductions
 from millstream.api import picking
 from millstream.api.experimental_numpy_math import clip
-from millstream.api.experimental_numpy_promotion import mark_constant, marked, result_kind
+from millstream.api.experimental_numpy_promotion import mark_constant, marked, result_kind, widens
 from millstream.api.experimental_numpy_shapes import flatten, ravel, reshape, size, transpose
 from millstream.api.experimental_numpy_weak import Mode, let_functions_convert
 from millstream.api.math import cast
 from millstream.api.public import PUBLIC, public
-from millstream.api.tensors import constant_watchers
-from millstream.base.dtypes import as_dtype
+from millstream.api.tensors import constant_conversions, constant_watchers
+from millstream.base.dtypes import DType, as_dtype
 from millstream.base.errors import explain
 from millstream.execution.dispatch import apply
 from millstream.execution.slicing import get_item
@@ -54,6 +54,10 @@ _OWNERS = (Tensor, EagerTensor, SymbolicTensor, Variable)
 _originals: dict[tuple[type, str], Any] = {}
 
 
+def _widened(tensor: EagerTensor, dtype: DType) -> Any:
+    return cast(tensor, dtype) if widens(tensor, dtype, Mode.safe) else tensor
+
+
 @public("experimental.numpy.experimental_enable_numpy_behavior")
 def experimental_enable_numpy_behavior(prefer_float32: bool = False, dtype_conversion_mode: str = "legacy") -> None:
     """Let tensors act as NumPy's arrays from now on: their methods, how operators promote element types, what [] takes.
@@ -79,6 +83,7 @@ def experimental_enable_numpy_behavior(prefer_float32: bool = False, dtype_conve
         )
     base.Preference.float32 = bool(prefer_float32)
     constant_watchers[:] = [mark_constant] if dtype_conversion_mode in ("safe", "all") else []
+    constant_conversions[:] = [_widened] if dtype_conversion_mode in ("safe", "all") else []
     for name, method in _METHODS.items():
         setattr(Tensor, name, method)
     for owner in (Tensor, EagerTensor, SymbolicTensor):

@@ -128,6 +128,12 @@ def mark_constant(tensor: Any, value: Any) -> None:
         marked(tensor, kind_of(value)[1])
 
 
+def widens(given: Any, dtype: DType, safe: bool) -> bool:
+    """Return whether a tensor may become one of `dtype` because an operator on both would give that type."""
+    result, keeps = RESULTS.get((kind_of(given), (dtype, False)), (None, False))
+    return result == (dtype, False) and (keeps or not safe)
+
+
 def marked(tensor: Any, weak: bool) -> Any:
     """Return a tensor, marked as one that gives way."""
     if weak and isinstance(tensor, Tensor):

@@ -16,6 +16,7 @@ from millstream.api import experimental_numpy as base
 from millstream.api.experimental_numpy_promotion import kind_of, marked, result_kind
 from millstream.api.public import replace, when_published
 from millstream.base.dtypes import as_dtype
+from millstream.execution.dispatch import apply
 from millstream.execution.tensor import Tensor, TensorType
 
 
@@ -108,6 +109,17 @@ def _binary(function: Callable[..., Any], picks: bool) -> Callable[..., Any]:
     return converting
 
 
+def _settling(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function whose result does not give way: what was asked for was an element type."""
+
+    @functools.wraps(function)
+    def settled(*args: Any, **words: Any) -> Any:
+        found = function(*args, **words)
+        return apply("Identity", found) if Mode.converts and getattr(found, "weak", False) else found
+
+    return settled
+
+
 @functools.cache
 def let_functions_convert() -> None:
     """Put functions that look at the mode in the places of those listed, now or when they are published."""
@@ -119,6 +131,7 @@ def let_functions_convert() -> None:
 
         when_published(name, put)
 
+    place("cast", _settling)
     for name in _UNARY.split():
         place(name, _unary)
     for name in _NUMPY_UNARY.split():

@@ -36,6 +36,17 @@ ANSWERS = {
     "tf.expand_dims(1.5, 0)": "float32 weak",
     "tf.square(tf.constant(1, tf.int64))": "int64",
     "tf.cast(i, tf.float32)": "float32",
+    "tf.cast(tf.constant(1), tf.int32)": "int32",
+    "tf.cast(tf.constant(1), tf.int32) + tf.constant(1, tf.int8)": "int32",
+    "tf.constant(tf.constant(10, tf.int16), tf.float32)": "float32",
+    "tf.constant(tf.constant(True), tf.int8)": "int8",
+    "tf.constant(tf.constant(10, tf.int64), tf.bfloat16, [2])": "bfloat16",
+    "tf.constant(tf.constant(10, tf.int16), tf.int8)": "TypeError",
+    "tf.constant(tf.constant(2.5, tf.float64), tf.float32)": "TypeError",
+    "tf.constant(tf.constant(2.5, tf.float64), tf.int32)": "TypeError",
+    "tf.constant(tf.constant(1), tf.int8)": "int8",
+    "tf.constant(tf.constant(1.0), tf.int8)": "TypeError",
+    "tf.constant(tf.Variable(10), tf.float32)": "float32",
 }
 
 PROGRAM = """

@@ -23,6 +23,7 @@ from millstream.execution.sparse_tensor import SparseTensor
 from millstream.execution.static_value import static_value
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import EagerTensor, Tensor, TensorType, eager_from_array
+from millstream.execution.variable import Variable
 
 publish("Tensor", Tensor)
 publish("IndexedSlices", IndexedSlices)
@@ -65,10 +66,16 @@ install("convert_to_tensor", convert_to_tensor)
 @public("constant")
 def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Const") -> Any:
     """Return a tensor of the elements of `value`, in `shape` where given."""
-    if isinstance(value, EagerTensor) and dtype is not None and as_dtype(dtype) is not value.dtype:
-        raise TypeError(
-            explain(f"Expected tensor {value} with dtype {as_dtype(dtype)!r}, but got dtype {value.dtype!r}.")
-        )
+    if dtype is not None and isinstance(value, (EagerTensor, Variable)):
+        wanted = as_dtype(dtype)
+        if isinstance(value, EagerTensor):
+            value = constant_conversions[0](value, wanted) if constant_conversions else value
+            if value.dtype is not wanted:
+                raise TypeError(
+                    explain(f"Expected tensor {value} with dtype {wanted!r}, but got dtype {value.dtype!r}.")
+                )
+        elif value.dtype is not wanted and not runtime.tracing():
+            value = value.numpy()  # converted as NumPy's arrays are
     if isinstance(value, TensorShape):
         value = value.as_list()
     tensor = to_tensor(value, dtype)
@@ -81,6 +88,10 @@ def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Cons
 
 constant_watchers: list[Callable[[Any, Any], None]] = []
 """Who is told of constants made without an element type: the modes of tf.experimental.numpy in which Python's numbers give way."""
+
+
+constant_conversions: list[Callable[[EagerTensor, Any], Any]] = []
+"""Who converts a tensor given with another element type: the same modes."""
 
 
 def _shaped(tensor: Any, value: Any, shape: TensorShape) -> Any:
