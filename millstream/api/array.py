@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from millstream.api.calls import named
 from millstream.api.public import public
 from millstream.api.tensors import in_graph
 from millstream.base import dtypes
@@ -498,13 +499,13 @@ def meshgrid(*args: Any, **kwargs: Any) -> Any:
 @public("unique")
 def unique(x: Any, out_idx: Any = dtypes.int32, name: str | None = None) -> Any:
     """Return the distinct elements of a vector and where each element is among them."""
-    return apply(find("Unique"), x, out_idx=as_dtype(out_idx))
+    return named(find("Unique"), x, out_idx=as_dtype(out_idx))
 
 
 @public("unique_with_counts")
 def unique_with_counts(x: Any, out_idx: Any = dtypes.int32, name: str | None = None) -> Any:
     """Return the distinct elements of a vector, where each element is among them, and how often each occurs."""
-    return apply(find("UniqueWithCounts"), x, out_idx=as_dtype(out_idx))
+    return named(find("UniqueWithCounts"), x, out_idx=as_dtype(out_idx))
 
 
 @public("where")

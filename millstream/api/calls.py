@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +14,17 @@ from millstream.ops.declaration import Op
 from millstream.ops.registry import find
 
 execute = runtime.execute
+
+
+@functools.cache
+def results_of(op: Op) -> Any:
+    """Return the class of an op's results, which TensorFlow names after the op."""
+    return namedtuple(op.name, op.output_names)  # type: ignore[misc]
+
+
+def named(op: Op, *inputs: Any, **attributes: Any) -> Any:
+    """Apply an op of several results, and name them."""
+    return results_of(op)(*apply(op, *inputs, **attributes))
 
 
 def prepared(name: str, **attributes: Any) -> tuple[Op, Any, Any, dict[str, Any]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from millstream.api.calls import named
 from millstream.api.public import public
-from millstream.api.quantization_types import named, quantize
+from millstream.api.quantization_types import quantize
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
 from millstream.ops import quantized_nn as ops

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from millstream.api import array
-from millstream.api.calls import unary
+from millstream.api.calls import named, unary
 from millstream.api.control_flow import cond
 from millstream.api.linalg import matmul
 from millstream.api.math import abs_, cast, multiply, pow_, real
@@ -57,19 +57,19 @@ def cholesky_solve(chol: Any, rhs: Any, name: str | None = None) -> Any:
 @public("linalg.qr")
 def qr(input: Any, full_matrices: bool = False, name: str | None = None) -> Any:
     """Return orthogonal columns and an upper triangle that multiply to the input."""
-    return Qr(*apply(find("Qr"), input, full_matrices=bool(full_matrices)))
+    return named(find("Qr"), input, full_matrices=bool(full_matrices))
 
 
 @public("linalg.lu")
 def lu(input: Any, output_idx_type: Any = dtypes.int32, name: str | None = None) -> Any:
     """Return lower and upper triangle in one matrix, and the order of the rows that they multiply to."""
-    return Lu(*apply(find("Lu"), input, output_idx_type=as_dtype(output_idx_type)))
+    return named(find("Lu"), input, output_idx_type=as_dtype(output_idx_type))
 
 
 @public("linalg.slogdet")
 def slogdet(input: Any, name: str | None = None) -> Any:
     """Return the signs of the determinants and the logarithms of their absolute values."""
-    return LogMatrixDeterminant(*apply(find("LogMatrixDeterminant"), input))
+    return named(find("LogMatrixDeterminant"), input)
 
 
 @public("linalg.logdet")
@@ -128,16 +128,6 @@ def svd(tensor: Any, full_matrices: bool = False, compute_uv: bool = True, name:
     s, u, v = apply(find("Svd"), tensor, compute_uv=bool(compute_uv), full_matrices=bool(full_matrices))
     s = real(s)
     return (s, u, v) if compute_uv else s
-
-
-def _named(name: str, fields: tuple[str, ...]) -> Any:
-    from collections import namedtuple
-
-    return namedtuple(name, fields)
-
-
-Qr, Lu = _named("Qr", ("q", "r")), _named("Lu", ("lu", "p"))
-LogMatrixDeterminant = _named("LogMatrixDeterminant", ("sign", "log_abs_determinant"))
 
 
 def _padding(value: Any, dtype: Any) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millstream.api import array, picking
+from millstream.api.calls import named
 from millstream.api.control_flow import map_fn
 from millstream.api.math import cast
 from millstream.api.public import PUBLIC, public
@@ -193,7 +194,7 @@ def _fractional(leaf: str, op_name: str, what: str) -> None:
         name: str | None = None,
     ) -> Any:
         first, second = op_seeds(seed) if seed else (0, 0)
-        return apply(
+        return named(
             op, value, pooling_ratio=_ratios(pooling_ratio), pseudo_random=pseudo_random, overlapping=overlapping,
             deterministic=bool(seed), seed=first or 0, seed2=second or 0,
         )  # fmt: skip
@@ -208,7 +209,7 @@ def _fractional(leaf: str, op_name: str, what: str) -> None:
         seed2: int = 0,
         name: str | None = None,
     ) -> Any:
-        return apply(
+        return named(
             op, value, pooling_ratio=tuple(float(r) for r in pooling_ratio), pseudo_random=pseudo_random,
             overlapping=overlapping, deterministic=deterministic, seed=seed, seed2=seed2,
         )  # fmt: skip

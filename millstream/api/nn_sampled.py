@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from millstream.api import array, picking
+from millstream.api.calls import named
 from millstream.api.linalg import matmul
 from millstream.api.math import cast
 from millstream.api.nn_embedding import embedding_lookup_v1
@@ -39,7 +40,7 @@ def compute_accidental_hits(
     ([0, 1], [0, 1])
     """
     classes, samples = to_tensor(true_classes, dtypes.int64), to_tensor(sampled_candidates, dtypes.int64)
-    return apply(find("ComputeAccidentalHits"), classes, samples, num_true=num_true)
+    return named(find("ComputeAccidentalHits"), classes, samples, num_true=num_true)
 
 
 def _logits(

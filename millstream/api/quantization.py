@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from millstream.api.calls import named
 from millstream.api.public import public
 from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
@@ -95,7 +96,7 @@ def fake_quant_with_min_max_vars_gradient(
       inputs, min, max, num_bits, narrow_range: as there.
       name: accepted and not used.
     """
-    return apply(
+    return named(
         ops.fake_quant_vars_gradient, gradients, inputs, min, max, num_bits=num_bits, narrow_range=narrow_range
     )
 
@@ -136,7 +137,7 @@ def fake_quant_with_min_max_vars_per_channel_gradient(
       inputs, min, max, num_bits, narrow_range: as there.
       name: accepted and not used.
     """
-    return apply(
+    return named(
         ops.fake_quant_channels_gradient, gradients, inputs, min, max, num_bits=num_bits, narrow_range=narrow_range
     )
 

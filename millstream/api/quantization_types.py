@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
 from typing import Any
 
+from millstream.api.calls import named
 from millstream.api.public import public
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
@@ -12,13 +12,6 @@ from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply
 from millstream.ops import quantized as ops
-from millstream.ops.declaration import Op
-
-
-def named(op: Op, *inputs: Any, **attributes: Any) -> Any:
-    """Apply an op and name its results after it."""
-    kind = namedtuple(op.name, op.output_names)  # type: ignore[misc]
-    return kind(*apply(op, *inputs, **attributes))
 
 
 def _axis(axis: int | None, rank: int | None) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from millstream.api import array
+from millstream.api.calls import results_of
 from millstream.api.public import public
 from millstream.base import dtypes
 from millstream.execution.context import executing_eagerly
@@ -19,7 +20,7 @@ _PADDING = 498247692
 """The first of the three seeds that the op takes; callers give two."""
 
 
-def _sample(name: str, true_classes: Any, seed: Any, attributes: dict[str, Any]) -> Any:
+def _drawn(name: str, true_classes: Any, seed: Any, attributes: dict[str, Any]) -> Any:
     classes = to_tensor(true_classes, dtypes.int64)
     if not executing_eagerly() or name not in ops.AT:
         first, second = op_seeds(seed)
@@ -35,6 +36,10 @@ def _sample(name: str, true_classes: Any, seed: Any, attributes: dict[str, Any])
     return apply(
         ops.AT[name], classes, *stream, **attributes, identity=ops.identity_of(*words, *map(int, attributes.values()))
     )
+
+
+def _sample(name: str, true_classes: Any, seed: Any, attributes: dict[str, Any]) -> Any:
+    return results_of(find(name))(*_drawn(name, true_classes, seed, attributes))
 
 
 _ARGUMENTS = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from millstream.api.calls import binary
+from millstream.api.calls import binary, named
 from millstream.api.math import cast, clip_by_value
 from millstream.api.public import public
 from millstream.base import dtypes, errors
@@ -248,7 +248,7 @@ def approx_top_k(
       recall_target, reduction_input_size_override, aggregate_to_topk: not used here: the answer is exact.
       name: not used.
     """
-    return apply(
+    return named(
         find("ApproxTopK"), input, k=k, reduction_dimension=reduction_dimension, recall_target=float(recall_target),
         is_max_k=is_max_k, reduction_input_size_override=reduction_input_size_override, aggregate_to_topk=aggregate_to_topk,
     )  # fmt: skip

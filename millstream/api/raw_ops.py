@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
+from millstream.api.calls import results_of
 from millstream.api.public import publish
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.errors import explain
@@ -38,7 +38,7 @@ def _attribute(op: Op, name: str, value: Any) -> Any:
     if isinstance(value, ConcreteFunction):
         return value.graph.program
     if isinstance(value, (list, tuple)):
-        return tuple(v.graph.program if isinstance(v, ConcreteFunction) else v for v in value)
+        return tuple(_attribute(op, name, v) if isinstance(v, (list, ConcreteFunction)) else v for v in value)
     return value
 
 
@@ -72,7 +72,7 @@ def _raw(op: Op) -> Callable[..., Any]:
     own_names = {given: name for name, given in _RENAMED.get(op.name, {}).items()}
     inputs = [i.name for i in op.inputs]
     single = all(r.shape == "one" for r in op.results)
-    named: Any = namedtuple(op.name, op.output_names) if len(op.results) > 1 and single else None
+    named: Any = results_of(op) if len(op.results) > 1 and single else None
 
     def function(*args: Any, **arguments: Any) -> Any:
         if args:

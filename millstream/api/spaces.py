@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from millstream.api import array
+from millstream.api.calls import named
 from millstream.api.public import public
 from millstream.base import dtypes
 from millstream.base.dtypes import as_dtype
@@ -99,7 +100,7 @@ def max_pool_with_argmax(
         raise ValueError(
             explain(f"`data_format` values other than 'NHWC' are not supported. Received: data_format={data_format}")
         )
-    return apply(
+    return named(
         find("MaxPoolWithArgmax"),
         input,
         ksize=spread_values(ksize, 2, False, "ksize"),
@@ -146,4 +147,4 @@ def dynamic_partition(data: Any, partitions: Any, num_partitions: int, name: str
 @public("compat.v1.setdiff1d")
 def setdiff1d(x: Any, y: Any, index_dtype: Any = dtypes.int32, name: str | None = None) -> Any:
     """Return the elements of x that are not in y, and where they are."""
-    return apply(find("ListDiff"), x, y, out_idx=as_dtype(index_dtype))
+    return named(find("ListDiff"), x, y, out_idx=as_dtype(index_dtype))
