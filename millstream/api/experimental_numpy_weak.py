@@ -18,6 +18,7 @@ from millstream.api.public import replace, when_published
 from millstream.base.dtypes import as_dtype
 from millstream.execution.dispatch import apply
 from millstream.execution.tensor import Tensor, TensorType
+from millstream.ops.registry import find
 
 
 class Mode:
@@ -115,7 +116,7 @@ def _settling(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def settled(*args: Any, **words: Any) -> Any:
         found = function(*args, **words)
-        return apply("Identity", found) if Mode.converts and getattr(found, "weak", False) else found
+        return apply(find("Identity"), found) if Mode.converts and getattr(found, "weak", False) else found
 
     return settled
 
