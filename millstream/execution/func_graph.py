@@ -13,7 +13,7 @@ import numpy as np
 from millstream.base import dtypes, errors
 from millstream.base.spec import Spec
 from millstream.execution.context import current_graph
-from millstream.execution.graph import Graph
+from millstream.execution.graph import Graph, reference_tensors
 from millstream.execution.operation import Operation, base_name, free_label
 from millstream.execution.specs import spec_of
 from millstream.execution.symbolic import SymbolicTensor
@@ -64,10 +64,10 @@ class FuncGraph(Graph):
     def value_of(self, tensor: Tensor) -> Value:
         """Return the value of a tensor in this graph, capturing it where it is from outside."""
         if isinstance(tensor, SymbolicTensor):
+            if tensor.is_reference:
+                tensor = tensor.read()  # type: ignore[attr-defined]
             if tensor.graph is self:
                 return tensor.value
-            if getattr(tensor, "is_reference", False):
-                tensor = tensor.read()  # type: ignore[attr-defined]
             if not self._is_inside(tensor.graph):
                 raise errors.InaccessibleTensorError(
                     errors.explain(
@@ -180,9 +180,14 @@ class FuncGraph(Graph):
         label: str | None = None,
     ) -> tuple[SymbolicTensor, ...]:
         """Add a node and return its outputs."""
+        refers = getattr(definition, "passes_reference", False)
+        if refers:
+            inputs = [t.handle if getattr(t, "is_reference", False) else t for t in inputs]
         values = [self.value_of(t) for t in inputs]
         with from_source(errors.user_line()):
             outputs = self.program.emit(definition, values, attributes)
+        if refers and getattr(definition, "gives_reference", False):
+            self.tensors[outputs[0]] = reference_tensors[0](self, outputs[0])
         self.program.nodes[-1].label = label or free_label(self, base_name(definition))
         return tuple(self.tensor(v) for v in outputs)
 

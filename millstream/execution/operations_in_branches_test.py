@@ -71,6 +71,48 @@ def test_a_step_of_training_may_be_made_in_a_branch() -> None:
     assert outcomes(build) == [(True, [0.5, 1.0]), (False, KEPT)]
 
 
+@pytest.mark.parametrize("resource", [True, False])
+def test_programs_of_version_1_change_variables_of_either_kind_in_branches(resource: bool) -> None:
+    def run(change: Callable[[Any], Any], choice: bool) -> tuple[Any, list[float]]:
+        with tf.Graph().as_default(), v1.Session() as session:
+            v, chosen = v1.get_variable("v", initializer=[1.0, 2.0], use_resource=resource), v1.placeholder(tf.bool, [])
+            fetch = tf.cond(chosen, lambda: change(v), lambda: v1.assign(v, [0.0, 0.0]))
+            session.run(v1.global_variables_initializer())
+            return session.run(fetch, {chosen: choice}).tolist(), session.run(v).tolist()
+
+    def read_after(v: Any) -> Any:
+        with tf.control_dependencies([v1.assign(v, [5.0, 6.0])]):
+            return v.read_value()
+
+    def read_twice(v: Any) -> Any:
+        return v1.assign_add(v, ONE) * 1.0
+
+    for change, wanted in (
+        (read_after, [5.0, 6.0]),
+        (read_twice, [2.0, 3.0]),
+        (lambda v: v1.scatter_update(v, [1], [9.0]), [1.0, 9.0]),
+        (lambda v: tf.cond(v[0] > 0.0, lambda: v1.assign_sub(v, ONE), lambda: v + 0.0), [0.0, 1.0]),
+    ):
+        assert run(change, True) == (wanted, wanted)
+        assert run(change, False) == ([0.0, 0.0], [0.0, 0.0])
+
+
+@pytest.mark.parametrize("resource", [True, False])
+def test_slots_are_variables_of_the_kind_of_theirs(resource: bool) -> None:
+    with tf.Graph().as_default(), v1.Session() as session:
+        was = v1.resource_variables_enabled()
+        try:
+            v1.disable_resource_variables()
+            v = v1.get_variable("v", initializer=[1.0, 2.0], use_resource=resource)
+            loss, chosen = tf.reduce_sum(v * v), v1.placeholder(tf.bool, [])
+            step = tf.cond(chosen, lambda: v1.train.MomentumOptimizer(0.25, 0.9).minimize(loss), lambda: tf.no_op())
+        finally:
+            (v1.enable_resource_variables if was else v1.disable_resource_variables)()
+        session.run(v1.global_variables_initializer())
+        assert [bool(session.run(step, {chosen: c})) for c in (True, False)] == [True, False]
+        assert session.run(v).tolist() == [0.5, 1.0]
+
+
 def test_one_operation_alone_is_no_match_for_a_tensor() -> None:
     with tf.Graph().as_default(), pytest.raises(TypeError):
         tf.cond(v1.placeholder(tf.bool, []), lambda: tf.no_op(), lambda: tf.constant(1.0))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from millstream.base.errors import explain
 from millstream.base.shapes import TensorShape, from_spec_shape
+from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply, apply_flat
 from millstream.execution.graph import GraphTensor, open_sizes, reference_tensors
@@ -34,6 +36,11 @@ class ReferenceTensor(GraphTensor):
         held = self.value_.spec.handle
         assert held is not None
         return from_spec_shape(held.shape)
+
+    @functools.cached_property
+    def handle(self) -> Any:
+        """The reference itself: branches and functions change the variable by it."""
+        return GraphTensor(self.graph, self.value_)
 
     def read(self) -> Any:
         """Add a reading of the variable, which users do not see, to the graph."""
@@ -91,7 +98,9 @@ class RefVariable(GraphVariable):
 
     def read_value(self) -> Any:
         """Return what the variable holds when this runs: after what `control_dependencies` around it names."""
-        graph = self._graph
+        graph: Any = self._graph
+        if current_graph() is not graph:
+            return apply_flat(READ, [self._handle], {})
         with absolute(f"{current_scope()}Identity/"):
             return graph.run_named(READ, [self._handle]).outputs[0]
 

@@ -41,6 +41,8 @@ class SymbolicTensor(Tensor):
 
     variable: Any = None
     """The variable that this handle, an argument of the trace, belongs to."""
+    is_reference = False
+    """Whether this refers to a variable of TensorFlow 1, which is read where the tensor is used."""
 
     def __init__(self, graph: Any, value: Value) -> None:
         self.graph = graph

@@ -43,6 +43,9 @@ def _made(primary: Any, value: Any, name: str, shape: Any, dtype: Any) -> Any:
     """Make a variable in the current scope, which stands for its whole name, beside `primary`."""
     scope = get_variable_scope()
     options: dict[str, Any] = {} if shape is None else {"shape": shape}
+    if not getattr(primary, "is_reference_variable", False):
+        # One op takes a step of both: they are of one kind, whatever variables are as a rule.
+        options["use_resource"] = True
     if shape is None:
         options["validate_shape"] = (
             tf.convert_to_tensor(value).shape.is_fully_defined() if not callable(value) else True
