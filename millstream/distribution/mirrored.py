@@ -7,7 +7,6 @@ they are used: devices that are not there.
 from __future__ import annotations
 
 import logging
-import re
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any
 
 from millstream.api.config_devices import list_logical_devices
 from millstream.api.public import public, publish
+from millstream.base.device_names import HERE, device_text, name_of, parts_of
 from millstream.base.errors import explain
 from millstream.distribution import contexts, values
 from millstream.distribution.contexts import ReduceOp
@@ -178,9 +178,8 @@ def _checked(devices: Sequence[Any] | None) -> tuple[str, ...]:
     """Return the full names of the devices. A cpu of any number will do: all are names for the same cores."""
     names = []
     for device in devices or list_logical_devices("CPU"):
-        name = str(getattr(device, "name", device))
-        found = re.fullmatch(r"(?:.*/)?(?:device:)?(\w+):(\d+)", name)
-        names.append(f"/device:{found[1].upper()}:{int(found[2])}" if found else name)
+        parts = parts_of(device_text(device))
+        names.append(name_of({"device_type": parts.get("device_type"), "device_index": parts.get("device_index") or 0}))
     if len(set(names)) != len(names):
         raise ValueError(explain(f"devices={devices!r}: give each device once."))
-    return tuple(f"/job:localhost/replica:0/task:0{name}" for name in names)
+    return tuple(HERE + name for name in names)

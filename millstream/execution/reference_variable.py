@@ -98,9 +98,9 @@ class RefVariable(GraphVariable):
 
     def read_value(self) -> Any:
         """Return what the variable holds when this runs: after what `control_dependencies` around it names."""
-        graph: Any = self._graph
-        if current_graph() is not graph:
+        if self._graph is not current_graph():
             return apply_flat(READ, [self._handle], {})
+        graph: Any = self._graph
         with absolute(f"{current_scope()}Identity/"):
             return graph.run_named(READ, [self._handle]).outputs[0]
 

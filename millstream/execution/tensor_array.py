@@ -10,6 +10,7 @@ from millstream.base import dtypes, errors
 from millstream.base.dtypes import DType, as_dtype
 from millstream.base.shapes import TensorShape
 from millstream.base.trace_types import installed
+from millstream.execution.checking import nothing
 from millstream.execution.context import current_graph
 from millstream.execution.convert import constant_of, to_tensor
 from millstream.execution.dispatch import apply
@@ -365,8 +366,9 @@ class TensorArray:
         assert self._items is not None
         return constant_of(len(self._items), dtypes.int32)
 
-    def close(self, name: str | None = None) -> None:
-        """Do nothing: what nobody holds is freed."""
+    def close(self, name: str | None = None) -> Any:
+        """Do nothing: what nobody holds is freed. In the graph of a session, it is an operation."""
+        return nothing()
 
 
 def _index(index: Any) -> Any:
