@@ -16,16 +16,14 @@ from millstream.base.shapes import TensorShape
 from millstream.base.sizes import Size, fresh_symbol
 from millstream.base.spec import Spec
 from millstream.execution.convert import to_tensor
-from millstream.execution.dispatch import apply_flat
+from millstream.execution.dispatch import apply
 from millstream.execution.host import call_on_host
 from millstream.execution.ragged_tensor import RaggedTensor
 from millstream.execution.sparse_tensor import SparseTensor
 from millstream.execution.specs import spec_of
 from millstream.execution.static_value import static_value
 from millstream.execution.tensor import eager_constant
-from millstream.program.primitives.shaping import reshape, slice_axis
-from millstream.program.primitives.text_records import read_examples
-from millstream.program.value import Definition, Value
+from millstream.ops.examples import parse_example_v2
 
 
 class _Plan(Protocol):
@@ -54,11 +52,9 @@ class _Dense:
     def built(self, tensors: Sequence[Any], single: bool) -> Any:
         return tensors[0]
 
-    def flat_default(self) -> Any:
-        """Return the default as a vector; one of another size where the feature must be there."""
-        size = math.prod(self.shape)
-        none = np.full(int(size == 0), examples.zero_of(self.dtype), self.dtype.as_numpy_dtype)
-        return eager_constant(none if self.default is None else self.default.ravel(), self.dtype)
+    def default_tensor(self) -> Any:
+        """Return the default; an empty vector where the feature must be there."""
+        return eager_constant(np.empty(0, self.dtype.stored) if self.default is None else self.default, self.dtype)
 
 
 class _Padded(_Dense):
@@ -287,7 +283,7 @@ def parse_example(serialized: Any, features: Any, example_names: Any = None, nam
     count = batch_size("ParseExample", texts)
     names = [] if example_names is None else [to_tensor(example_names, dtypes.string)]
 
-    direct = {k: p for k, p in plans.items() if type(p) in (_Dense, _Sparse)}
+    direct = {k: p for k, p in plans.items() if _is_direct(p, count is None)}
     others = {k: p for k, p in plans.items() if k not in direct}
     made = _read_directly(direct, count, texts, names) if direct else {}
 
@@ -302,58 +298,45 @@ def parse_example(serialized: Any, features: Any, example_names: Any = None, nam
     return {key: made[key] for key in plans}
 
 
-class _ExampleReader(Definition):
-    """Reads dense and sparse features in the runtime. Its inputs are messages, their names, and the flat defaults."""
-
-    name = "ParseExampleV2"
-
-    def infer(self, inputs: Sequence[Spec], attributes: Mapping[str, Any]) -> tuple[Spec, ...]:
-        single = inputs[0].shape == ()
-        rows = () if single else (inputs[0].shape or (None,))[:1]
-        found = [Spec(d.dtype, (*rows, *shape)) for d, (_, shape) in zip(inputs[2:], attributes["dense"], strict=True)]
-        for _, dtype in attributes["sparse"]:
-            count, axes = fresh_symbol("values"), 2 - single
-            found += [Spec(dtypes.int64, (count, axes)), Spec(dtype, (count,)), Spec(dtypes.int64, (axes,))]
-        return tuple(found)
-
-    def run_body(self, inputs: Sequence[Value], attributes: Mapping[str, Any]) -> tuple[Value, ...]:
-        serialized, names, *defaults = inputs
-        single = serialized.rank == 0
-        if single:
-            serialized = reshape(serialized, (1,))
-            names = reshape(names, (names.shape[0],) if names.rank else (1,))
-        read = list(read_examples(serialized, names, defaults, attributes["dense"], attributes["sparse"]))
-        found = []
-        for _, shape in attributes["dense"]:
-            values = read.pop(0)
-            found.append(reshape(values, shape if single else (values.shape[0], *shape)))
-        for places, values, sizes in zip(*[iter(read)] * 3, strict=True):
-            if single:
-                places, sizes = slice_axis(places, 1, 1, 2), slice_axis(sizes, 0, 1, 2)
-            found += [places, values, sizes]
-        return tuple(found)
+def _is_direct(plan: _Plan, single: bool) -> bool:
+    """Whether the runtime reads a feature."""
+    if isinstance(plan, _Ragged):
+        return not (single or plan.partitions or plan.sizes)
+    return type(plan) in (_Dense, _Sparse)
 
 
-_EXAMPLES = _ExampleReader()
+def _keys(plans: Sequence[_Dense | _Sparse | _Ragged]) -> Any:
+    return eager_constant(np.array([plan.key.encode() for plan in plans], object), dtypes.string)
 
 
 def _read_directly(plans: Mapping[Any, _Plan], count: Size | None, texts: Any, names: Sequence[Any]) -> dict[Any, Any]:
-    """Return what plans of dense and sparse features make, read by the runtime."""
+    """Return what plans of features make that the runtime reads."""
     dense = [p for p in plans.values() if isinstance(p, _Dense)]
     sparse = [p for p in plans.values() if isinstance(p, _Sparse)]
-    attributes = {
-        "dense": tuple((p.key.encode(), p.shape) for p in dense),
-        "sparse": tuple((p.key.encode(), p.dtype) for p in sparse),
-    }
-    named = names[0] if names else eager_constant(np.empty(0, object), dtypes.string)
-    tensors = iter(_as_tuple(apply_flat(_EXAMPLES, [texts, named, *(p.flat_default() for p in dense)], attributes)))
-    in_order: list[_Plan] = [*dense, *sparse]
-    made = {id(p): p.built([next(tensors) for _ in p.specs(count)], count is None) for p in in_order}
+    ragged = [p for p in plans.values() if isinstance(p, _Ragged)]
+    none = eager_constant(np.empty(0, object), dtypes.string)
+    read = apply(
+        parse_example_v2,
+        texts,
+        names[0] if names else none,
+        _keys(sparse),
+        _keys(dense),
+        _keys(ragged),
+        [p.default_tensor() for p in dense],
+        num_sparse=len(sparse),
+        sparse_types=tuple(p.dtype for p in sparse),
+        ragged_value_types=tuple(p.dtype for p in ragged),
+        ragged_split_types=tuple(p.splits for p in ragged),
+        dense_shapes=tuple(p.shape for p in dense),
+    )
+    # Places of all sparse features come first, then values, then sizes; dense ones; values of ragged ones, then splits.
+    parts = iter(read)
+    columns = list(zip(*([next(parts) for _ in sparse] for _ in range(3)), strict=True))
+    numbers = [(next(parts),) for _ in dense]
+    rows = list(zip(*([next(parts) for _ in ragged] for _ in range(2)), strict=True))
+    in_order: list[_Plan] = [*sparse, *dense, *ragged]
+    made = {id(p): p.built(t, count is None) for p, t in zip(in_order, [*columns, *numbers, *rows], strict=True)}
     return {key: made[id(plan)] for key, plan in plans.items()}
-
-
-def _as_tuple(found: Any) -> tuple[Any, ...]:
-    return found if isinstance(found, tuple) else (found,)
 
 
 def run_plans(op: str, plans: Mapping[Any, _Plan], count: Size | None, inputs: list[Any], read: Any) -> dict[Any, Any]:

@@ -7,7 +7,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 
@@ -143,6 +143,11 @@ class _FromSignature(Generic[_Part]):
         return op.__dict__[self.name]  # type: ignore[no-any-return]
 
 
+def _is_among(value: Any, allowed: tuple[Any, ...]) -> bool:
+    """Whether a value is allowed; of a list of them, each."""
+    return all(item in allowed for item in value) if isinstance(value, tuple) else value in allowed
+
+
 class Op(Definition):
     """An op as declared: signature, body, optional own gradient, optional shape rule, test cases."""
 
@@ -191,6 +196,8 @@ class Op(Definition):
             hint = hints[parameter.name]
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
                 allowed = typing.get_args(hint) if typing.get_origin(hint) is Literal else ()
+                if typing.get_origin(hint) is Annotated:
+                    hint, allowed = hint.__origin__, hint.__metadata__
                 if isinstance(hint, Types):
                     types[parameter.name], allowed = hint, hint.allowed
                 attributes[parameter.name] = Attribute(parameter.name, hint, parameter.default, allowed)
@@ -286,7 +293,7 @@ class Op(Definition):
                 if attribute.required:
                     raise refuse(self.name, f"no value for {name}", f"give {name}=")
                 result[name] = attribute.default
-            elif attribute.allowed and result[name] not in attribute.allowed:
+            elif attribute.allowed and not _is_among(result[name], attribute.allowed):
                 raise refuse(
                     self.name,
                     f"{name}={result[name]!r}",

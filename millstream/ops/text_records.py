@@ -1,4 +1,4 @@
-"""Declare the ops that read records: rows of CSV and raw bytes. Example messages are read by `api/io_examples`."""
+"""Declare the ops that read records: rows of CSV and raw bytes. Example messages: `ops/examples.py`."""
 
 from __future__ import annotations
 

@@ -139,7 +139,9 @@ def _version_1_branches(tf: Any, keras: Any, folder: str) -> Calls:
             v1.saved_model.simple_save(session, folder, {"x": x, "n": n}, {"y": y})
     finally:
         v1.enable_control_flow_v2()
-    return [("signature:serving_default", [{"x": np.array([1.5, -0.5], np.float32), "n": np.int32(k)}]) for k in (0, 1, 4)]
+    return [
+        ("signature:serving_default", [{"x": np.array([1.5, -0.5], np.float32), "n": np.int32(k)}]) for k in (0, 1, 4)
+    ]
 
 
 def _of_saving(name: str) -> Callable[[Any, Any, str], Calls]:
@@ -151,6 +153,37 @@ def _of_saving(name: str) -> Callable[[Any, Any, str], Calls]:
     return save
 
 
+def _examples(tf: Any, keras: Any, folder: str) -> Calls:
+    """What serving systems send: serialized examples, with dense, sparse and ragged features."""
+    features = {
+        "dense": tf.io.FixedLenFeature([2], tf.float32, [0.5, 1.5]),
+        "needed": tf.io.FixedLenFeature([], tf.int64),
+        "sparse": tf.io.VarLenFeature(tf.string),
+        "ragged": tf.io.RaggedFeature(tf.int64),
+    }
+
+    class Parser(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def parse(self, serialized: Any) -> Any:
+            return tf.io.parse_example(serialized, features)
+
+        @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+        def parse_one(self, serialized: Any) -> Any:
+            return tf.io.parse_single_example(serialized, {k: features[k] for k in ("dense", "needed", "sparse")})
+
+    tf.saved_model.save(Parser(), folder)
+    texts = []
+    for number in range(3):
+        made = tf.train.Example()
+        made.features.feature["needed"].int64_list.value.append(number)
+        made.features.feature["ragged"].int64_list.value.extend(range(number))
+        made.features.feature["sparse"].bytes_list.value.extend([b"x"] * (2 - number))
+        if number:
+            made.features.feature["dense"].float_list.value.extend([number, -number])
+        texts.append(made.SerializeToString())
+    return [("parse", [np.array(texts, object)]), ("parse_one", [np.array(texts[1], object)])]
+
+
 MODELS: dict[str, Callable[[Any, Any, str], Calls]] = {
     "MobileNetV2": _application("MobileNetV2", 96, alpha=0.35),
     "ResNet50V2": _application("ResNet50V2", 64),
@@ -160,6 +193,7 @@ MODELS: dict[str, Callable[[Any, Any, str], Calls]] = {
     "text_vectors": _text_vectors,
     "attention": _attention,
     "trainer": _trainer,
+    "examples": _examples,
     "version_1": _version_1("simple", np.ones((2, 3), np.float32)),
     "version_1_tables": _version_1("flow", {"x": np.array([1.0, 2.0], np.float32), "words": np.array([b"b", b"q"])}),
     "version_1_branches": _version_1_branches,
