@@ -203,6 +203,9 @@ class GraphVariable(Variable):
     def _as_graph_element(self) -> Any:
         return self._graph_element
 
+    def _serialize_to_tensors(self) -> dict[str, Any]:
+        return {"VARIABLE_VALUE": self._graph_element if current_graph() is self._graph else self.value()}
+
     def eval(self, session: Any = None) -> Any:
         """Return what the variable holds in a session: this one, or the default one."""
         return self._graph_element.eval(session=session)

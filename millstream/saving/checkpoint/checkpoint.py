@@ -11,11 +11,12 @@ from millstream.api.public import public
 from millstream.base import dtypes, errors
 from millstream.base.errors import explain
 from millstream.execution.autotrackable import AutoTrackable
-from millstream.execution.context import current_graph, init_scope
+from millstream.execution.context import current_graph, init_scope, tracing
 from millstream.execution.function import Function
 from millstream.execution.trackable import NoDependency, Trackable
 from millstream.execution.variable import Variable
 from millstream.saving.checkpoint import restoring, writing
+from millstream.saving.checkpoint.in_sessions import in_session_graph, session_for, values_in
 from millstream.saving.checkpoint.object_graph import Root
 from millstream.saving.checkpoint.options import CheckpointOptions
 from millstream.saving.checkpoint.state import note_checkpoint
@@ -32,10 +33,18 @@ class _Saver:
         self.root = root
         self.writer = writing.Writer()
 
-    def write(self, prefix: Any, options: CheckpointOptions) -> Any:
+    def write(self, prefix: Any, options: CheckpointOptions, session: Any = None) -> Any:
         if options.enable_async and current_graph() is None:
             return self._write_aside(prefix, options)
         self.writer.wait()
+        if in_session_graph():
+            path = writing.text_of(prefix)
+            held = session_for(session, f'save checkpoint to "{path}"')
+            values = values_in(held, writing.gathered(self.root.graph()))
+            with tracing(None):
+                writing.write_values(path, values, options.experimental_sharding_callback)
+                options.called_when_written(path)
+            return path
         path = writing.write(self.root.graph(), prefix, options.experimental_sharding_callback)
         if current_graph() is None:
             options.called_when_written(path)
@@ -111,6 +120,7 @@ class Checkpoint(AutoTrackable):
         super().__init__()
         attached: list[tuple[str, Any]] | None = None
         self._save_counter: Any = None
+        self._counting: Any = None  # in graphs of sessions, the operation that counts
         trackable_root: Any = self
         if root is not None:
             trackable_root = root() if isinstance(root, weakref.ref) else root
@@ -173,8 +183,8 @@ class Checkpoint(AutoTrackable):
         """
         return self._write(file_prefix, options)
 
-    def _write(self, file_prefix: Any, options: Any = None) -> Any:
-        return self._saver.write(file_prefix, options or CheckpointOptions())  # type: ignore[attr-defined]
+    def _write(self, file_prefix: Any, options: Any = None, session: Any = None) -> Any:
+        return self._saver.write(file_prefix, options or CheckpointOptions(), session)  # type: ignore[attr-defined]
 
     def save(self, file_prefix: Any, options: Any = None) -> str:
         """Count, write a checkpoint whose path ends with the number, note it as the latest, and return its path.
@@ -187,7 +197,11 @@ class Checkpoint(AutoTrackable):
           NotImplementedError: inside of a traced function; `write` works there.
           tf.errors.OpError: it cannot be written.
         """
-        if current_graph() is not None:
+        return self._save(file_prefix, options)
+
+    def _save(self, file_prefix: Any, options: Any = None, session: Any = None) -> str:
+        graph = current_graph()
+        if graph is not None and graph.building_function:
             raise NotImplementedError(
                 explain(
                     "Calling tf.train.Checkpoint.save() from a function is not supported, as save() modifies saving metadata in "
@@ -196,9 +210,19 @@ class Checkpoint(AutoTrackable):
                 )
             )
         options = copy.copy(options) if options else CheckpointOptions()
-        number = int(self.save_counter.assign_add(1).numpy())
+        number = self._next_number(session, file_prefix)
         options.experimental_write_callbacks = [*(options.experimental_write_callbacks or ()), note_checkpoint]
-        return str(self._write(f"{writing.text_of(file_prefix)}-{number}", options))
+        return str(self._write(f"{writing.text_of(file_prefix)}-{number}", options, session))
+
+    def _next_number(self, session: Any, file_prefix: Any) -> int:
+        if not in_session_graph():
+            return int(self.save_counter.assign_add(1).numpy())
+        session = session_for(session, f'save checkpoint to "{writing.text_of(file_prefix)}"')
+        if self._save_counter is None:
+            session.run(self.save_counter.initializer)
+        if self._counting is None:
+            self._counting = NoDependency(self.save_counter.assign_add(1, read_value=True))
+        return int(session.run(self._counting))
 
     def read(self, save_path: Any, options: Any = None) -> Any:
         """Bring values back from a checkpoint that `write` wrote; return a status with checks, as `restore` does.
@@ -258,12 +282,12 @@ class CheckpointV1(Checkpoint):
         super().__init__(**kwargs)
 
     def write(self, file_prefix: Any, session: Any = None) -> Any:  # type: ignore[override]
-        """Write a checkpoint and return its path."""
-        return super().write(file_prefix)
+        """Write a checkpoint, of a graph with what a session holds, and return its path."""
+        return self._write(file_prefix, None, session)
 
     def save(self, file_prefix: Any, session: Any = None) -> str:  # type: ignore[override]
         """Count, write a checkpoint whose path ends with the number, note it as the latest, and return its path."""
-        return super().save(file_prefix)
+        return self._save(file_prefix, None, session)
 
     def restore(self, save_path: Any) -> Any:  # type: ignore[override]
         """Bring values back from a checkpoint: to objects that are there now, and to others when they come."""

@@ -20,8 +20,9 @@ from millstream.base.messages import read as read_message
 from millstream.execution.context import init_scope
 from millstream.execution.variable import is_resource_variable
 from millstream.saving.bundle_reader import BundleReader
+from millstream.saving.checkpoint.in_sessions import Pending
 from millstream.saving.checkpoint.object_graph import KEY, Root, children_of, node_names
-from millstream.saving.checkpoint.values import VARIABLE_VALUE, check_shape, give_back, part_of
+from millstream.saving.checkpoint.values import VARIABLE_VALUE, give_back, give_variable, part_of
 from millstream.saving.table import damaged
 from millstream.saving.version_1_checkpoint import open_checkpoint
 
@@ -102,6 +103,7 @@ class Restoration:
         self.objects = ObjectsByNumber()
         self.seen: dict[int, Any] = {}
         self.left = Leftovers(proto)
+        self.pending = Pending()
         self._names = reader.names
         # By the number of a variable: (number of the optimizer, number of the slot variable, name).
         self.slots: dict[int, list[tuple[int, int, str]]] = {}
@@ -120,7 +122,7 @@ class Restoration:
         """
         if wanted is not None:
             have = self.reader.entry(key).dtype
-            if as_dtype(wanted) is not have:
+            if as_dtype(wanted).base_dtype is not have:
                 raise errors.InvalidArgumentError(
                     None,
                     None,
@@ -242,7 +244,7 @@ def _restore_one(position: Position, tracked: Any) -> None:
             f"{type(tracked).__name__} was saved in {checkpoint.path} by the registered saver {node.registered_saver.name!r}; "
             "objects are restored by _restore_from_tensors here.",
         )
-    unused = give_back(tracked, node, checkpoint.read, checkpoint.names_below)
+    unused = give_back(tracked, node, checkpoint.read, checkpoint.names_below, checkpoint.pending)
     if unused:
         checkpoint.left.unused[position.number] = unused
 
@@ -303,6 +305,7 @@ class NamedRestoration:
         self.path, self.reader = path, reader
         self.restore_uid = next_uid()
         self.unused: list[tuple[Any, str]] = []
+        self.pending = Pending()
 
     def restore_object(self, tracked: Any) -> None:
         """Give an object the value of its name, where there is one."""
@@ -312,9 +315,7 @@ class NamedRestoration:
         if name not in self.reader:
             self.unused.append((tracked, name))
             return
-        value = self.reader.tensor(name)
-        check_shape(tracked, value)
-        tracked._restore_from_tensors({VARIABLE_VALUE: value})
+        give_variable(tracked, self.reader.tensor(name), self.pending)
 
 
 def read_object_graph(reader: BundleReader) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from millstream.base.errors import explain
 from millstream.execution.data_structures import TrackableDataStructure
+from millstream.saving.checkpoint.in_sessions import Pending
 from millstream.saving.checkpoint.object_graph import Root, children_of, node_names
 from millstream.saving.checkpoint.restoring import NamedRestoration, Restoration
 from millstream.saving.checkpoint.values import saves_anything
@@ -104,10 +105,16 @@ class CheckpointLoadStatus:
         return self
 
     def run_restore_ops(self, session: Any = None) -> None:
-        """Do nothing: values are restored at once, or when their objects come."""
+        """Make a session, the default one where none is given, hold the values for variables of its graph.
+
+        Other objects have them already, or get them when they come.
+        """
+        self._checkpoint.pending.give(session)
 
     def initialize_or_restore(self, session: Any = None) -> None:
-        """Do nothing: values are restored at once, or when their objects come."""
+        """Do what `run_restore_ops` does, and initialise those variables of the graph that have no value in the checkpoint."""
+        self._checkpoint.pending.initialize_others(session, self._known())
+        self.run_restore_ops(session)
 
     def expect_partial(self) -> CheckpointLoadStatus:
         """Say nothing of values that stay unused, and return this status."""
@@ -119,7 +126,7 @@ class InitializationOnlyStatus:
     """What restoring from no checkpoint gives: every check fails."""
 
     def __init__(self, root: Root) -> None:
-        self._root = root.object
+        self._view, self._root = root, root.object
 
     def _refuse(self) -> Any:
         raise AssertionError(explain("No checkpoint specified (save_path=None); nothing is being restored."))
@@ -143,7 +150,8 @@ class InitializationOnlyStatus:
         )
 
     def initialize_or_restore(self, session: Any = None) -> None:
-        """Do nothing: variables have their values from the start."""
+        """Initialise variables of the graph in a session, the default one where none is given; others are initialised already."""
+        Pending().initialize_others(session, self._view.graph().objects)
 
     def expect_partial(self) -> InitializationOnlyStatus:
         """Return this status."""
@@ -186,10 +194,16 @@ class NameBasedSaverStatus:
         return self.assert_consumed()
 
     def run_restore_ops(self, session: Any = None) -> None:
-        """Do nothing: values are restored at once, or when their objects come."""
+        """Make a session, the default one where none is given, hold the values for variables of its graph.
+
+        Other objects have them already, or get them when they come.
+        """
+        self._checkpoint.pending.give(session)
 
     def initialize_or_restore(self, session: Any = None) -> None:
-        """Do nothing: values are restored at once, or when their objects come."""
+        """Do what `run_restore_ops` does, and initialise those variables of the graph that have no value in the checkpoint."""
+        self._checkpoint.pending.initialize_others(session, self._view.graph().objects)
+        self.run_restore_ops(session)
 
     def expect_partial(self) -> NameBasedSaverStatus:
         """Return this status."""

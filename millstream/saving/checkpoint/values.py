@@ -10,9 +10,11 @@ from typing import Any
 from millstream.base import dtypes, errors
 from millstream.base.errors import explain
 from millstream.execution.convert import to_tensor
+from millstream.execution.graph_variable import GraphVariable
 from millstream.execution.tensor import Tensor
 from millstream.execution.trackable import DelegatingTrackableMixin, Trackable
 from millstream.execution.variable import is_resource_variable
+from millstream.saving.checkpoint.in_sessions import Pending
 from millstream.saving.slices import Part
 
 VARIABLE_VALUE = "VARIABLE_VALUE"
@@ -171,7 +173,9 @@ class Restored(dict[str, Any]):
         )
 
 
-def give_back(tracked: Any, proto: Any, read: Callable[..., Any], names_below: Callable[[str], list[str]]) -> list[str]:
+def give_back(
+    tracked: Any, proto: Any, read: Callable[..., Any], names_below: Callable[[str], list[str]], pending: Pending
+) -> list[str]:
     """Make an object take the values of its node; return the attributes that it does not know.
 
     Args:
@@ -179,6 +183,7 @@ def give_back(tracked: Any, proto: Any, read: Callable[..., Any], names_below: C
       proto: its TrackableObject.
       read: gives the tensor of a name, and of a part as text; with `wanted=` its element type.
       names_below: gives the names of tensors that begin with a text.
+      pending: takes the values of variables of graphs.
     """
     attributes = list(proto.attributes)
     if not attributes:
@@ -187,7 +192,7 @@ def give_back(tracked: Any, proto: Any, read: Callable[..., Any], names_below: C
         tracked.deserialize(read(attributes[0].checkpoint_key).numpy())
         return []
     if saves_tensors(tracked):
-        return _give_tensors(tracked, attributes, read, names_below)
+        return _give_tensors(tracked, attributes, read, names_below, pending)
     saveables = tracked._gather_saveables_for_checkpoint()
     unused = []
     for attribute in attributes:
@@ -205,7 +210,7 @@ def give_back(tracked: Any, proto: Any, read: Callable[..., Any], names_below: C
     return unused
 
 
-def _give_tensors(tracked: Any, attributes: Any, read: Any, names_below: Any) -> list[str]:
+def _give_tensors(tracked: Any, attributes: Any, read: Any, names_below: Any, pending: Pending) -> list[str]:
     if tracked._saved_name is not None:
         prefix = attributes[0].checkpoint_key
         tensors = Restored({name[len(prefix) :]: read(name) for name in names_below(prefix)})
@@ -216,12 +221,23 @@ def _give_tensors(tracked: Any, attributes: Any, read: Any, names_below: Any) ->
     if is_resource_variable(tracked):
         for attribute in attributes:
             if attribute.name == VARIABLE_VALUE:
-                value = read(attribute.checkpoint_key, wanted=tracked.dtype)
-                check_shape(tracked, value)
-                tracked._restore_from_tensors({VARIABLE_VALUE: value})
+                give_variable(tracked, read(attribute.checkpoint_key, wanted=tracked.dtype), pending)
         return [a.name for a in attributes if a.name != VARIABLE_VALUE]
     tracked._restore_from_tensors(Restored({plain(a.name): read(a.checkpoint_key) for a in attributes}))
     return []
+
+
+def give_variable(variable: Any, value: Any, pending: Pending) -> None:
+    """Make a variable take a value: now, or where sessions hold it, when a session is there.
+
+    Raises:
+      ValueError: their shapes do not go together.
+    """
+    check_shape(variable, value)
+    if isinstance(variable, GraphVariable):
+        pending.take(variable, value)
+    else:
+        variable._restore_from_tensors({VARIABLE_VALUE: value})
 
 
 def check_shape(variable: Any, value: Any) -> None:
