@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from millstream.api.public import public, publish
+from millstream.api.public import public, publish, root
 from millstream.api.sparse import made
 from millstream.base.dtypes import as_dtype, int64
 from millstream.base.errors import explain
@@ -82,6 +82,17 @@ def reset_default_graph() -> None:
     forget_default_graph()
 
 
+def load_importers(graph_def: Any) -> None:
+    """Load what adds queues and summaries of files to graphs, where a GraphDef has some."""
+    from millstream.execution.queue_operations import NODE_TYPES
+
+    types = {node.op for node in getattr(graph_def, "node", ())}
+    if not types.isdisjoint(NODE_TYPES):
+        assert root().queue.QueueBase
+    if any("Summary" in kind for kind in types):
+        assert root().compat.v1.summary.merge
+
+
 @public(
     "import_graph_def",
     "graph_util.import_graph_def",
@@ -135,5 +146,6 @@ def import_graph_def(
     )
     from millstream.graph.file_ops import allowed_files
 
+    load_importers(graph_def)
     files = allowed_files((), allow_file_ops)
     return graph_definition.import_graph_def(graph_def, input_map, return_elements, name, producer_op_list, files)

@@ -20,6 +20,7 @@ from millstream.execution.convert import to_tensor
 from millstream.execution.dispatch import apply, new_operation
 from millstream.execution.host import call_host
 from millstream.execution.name_scope import scoped
+from millstream.execution.queue_operations import USES, add_queue, node_type
 from millstream.execution.queue_store import PaddingStore, PriorityStore, RandomStore, Store
 from millstream.execution.random_seeds import op_seeds
 from millstream.execution.static_value import static_value
@@ -77,7 +78,9 @@ def _shared_store(shared_name: str | None, name: str, make: Callable[[str], Stor
     """
     graph = current_graph()
     if graph is not None and not graph.building_function:
-        own = make(shared_name if shared_name else graph.own_name(scoped(name)))
+        label = graph.own_name(scoped(name))
+        own = make(shared_name if shared_name else label)
+        own.label = label
         own.again = lambda: make(own.name)
         return own
     if shared_name is None:
@@ -126,6 +129,11 @@ class QueueBase:
         self._queue_ref = queue_ref
         self._stores: list[Store] = [queue_ref] if isinstance(queue_ref, Store) else list(queue_ref)
         self._index: Any = None
+        self._handle: Any = None
+        graph = current_graph()
+        if isinstance(queue_ref, Store) and queue_ref.again is not None and graph is not None:
+            self._handle = add_queue(graph, queue_ref, self._dtypes, None if shapes is None else self._shapes)
+            graph.__dict__.setdefault("queues", {})[self._handle.value] = self
 
     @staticmethod
     def from_list(index: Any, queues: Sequence[QueueBase]) -> QueueBase:
@@ -162,6 +170,11 @@ class QueueBase:
     def name(self) -> str:
         """The queue's name."""
         return self._stores[0].name
+
+    @property
+    def queue_node(self) -> Any:
+        """The operation that makes the queue, in a graph of sessions; None elsewhere."""
+        return None if self._handle is None else self._handle.op
 
     @property
     def dtypes(self) -> list[DType]:
@@ -273,7 +286,8 @@ class QueueBase:
         Raises:
           tf.errors.CancelledError: where the queue is closed already and nothing is to be given up.
         """
-        self._call("Close", lambda store: store.close(bool(cancel_pending_enqueues)), (), ())
+        use = "CloseAll" if cancel_pending_enqueues else "Close"
+        self._call(use, lambda store: store.close(bool(cancel_pending_enqueues)), (), ())
         return new_operation()
 
     def is_closed(self, name: str | None = None) -> Any:
@@ -305,12 +319,15 @@ class QueueBase:
             for d, s in zip(types, shapes, strict=bool(shapes))
         ]
         index = [] if self._index is None else [self._index]
+        # The handle says in the graph which queue is meant.
+        handle = [self._handle] if self._handle is not None and self._handle.graph is current_graph() else []
 
         def run(*arguments: Any) -> Any:
             store = _here(self._stores[int(arguments[0]) if index else 0])
-            return function(store, *arguments[len(index) :])
+            return function(store, *arguments[len(index) + len(handle) :])
 
-        found = call_host(f"Queue{what}", run, [*index, *tensors], specs)
+        given = [*handle, *index, *tensors]
+        found = call_host(node_type(what), run, given, specs, USES[what](tuple(self._dtypes)))
         if current_graph() is not None:
             for tensor, shape in zip(found, shapes, strict=True):
                 tensor.set_shape(shape)
@@ -393,6 +410,14 @@ def _stacked(column: Sequence[Any], dtype: DType, shape: TensorShape) -> Any:
         part = whole[i]
         part[tuple(slice(n) for n in tensor.shape.as_list())] = tensor.numpy()
     return eager_constant(whole, dtype)
+
+
+def drawn_seeds(first: int, second: int) -> tuple[int, int]:
+    """Return two seeds; any, where both are 0."""
+    if first or second:
+        return first, second
+    first, second = (int(n) for n in np.random.default_rng().integers(1, 2**31, 2))
+    return first, second
 
 
 def _type_list(types: Any) -> list[DType]:
@@ -552,13 +577,12 @@ class RandomShuffleQueue(QueueBase):
                 None, None, explain(f"min_after_dequeue {min_after_dequeue} must be < capacity {capacity}")
             )
         first, second = op_seeds(seed)
-        if not first and not second:
-            first, second = (int(n) for n in np.random.default_rng().integers(1, 2**31, 2))
+        given = (first or 0, second or 0)
+        drawn = drawn_seeds(*given)
         store = _shared_store(
-            shared_name,
-            name,
-            lambda n: RandomStore(int(capacity), n, int(min_after_dequeue), first or 0, second or 0),
+            shared_name, name, lambda n: RandomStore(int(capacity), n, int(min_after_dequeue), *drawn)
         )
+        store.seeds = given
         super().__init__(types, listed, called, store)
 
 

@@ -12,7 +12,7 @@ from millstream.base.errors import explain
 from millstream.base.messages import message
 from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
-from millstream.execution.host import HostFunction
+from millstream.execution.host import HostFunction, importers
 from millstream.execution.operation import label, operation_of
 from millstream.execution.reference_operations import imported, step_of
 from millstream.execution.tensor import Tensor
@@ -157,17 +157,21 @@ class Importer:
 
     def _label(self, name: str) -> str:
         if self._in_session:
-            node = self.graph.program.nodes[-1]
-            self._note(name, node)
-            texts = self._named[name].input if name in self._named else ()
-            before = [self._made[t[1:]] for t in texts if t.startswith("^") and t[1:] in self._made]
-            if name in self.reader.guards:
-                compares = self.reader.guards[name]
-                compares.label = self.graph.own_name(f"{self.prefix}{name}/allowed")
-                before.append(compares)
-            if before:
-                self.graph.add_control_inputs(node, before)
+            self._order(name)
         return str(self.graph.own_name(self.prefix + name))
+
+    def _order(self, name: str) -> None:
+        """Make the last node, which one of the file became, wait for what that waits for."""
+        node = self.graph.program.nodes[-1]
+        self._note(name, node)
+        texts = self._named[name].input if name in self._named else ()
+        before = [self._made[t[1:]] for t in texts if t.startswith("^") and t[1:] in self._made]
+        if name in self.reader.guards:
+            compares = self.reader.guards[name]
+            compares.label = self.graph.own_name(f"{self.prefix}{name}/allowed")
+            before.append(compares)
+        if before:
+            self.graph.add_control_inputs(node, before)
 
     def _note(self, name: str, node: Node) -> None:
         """Remember which node one of the file became, and put it where the file says."""
@@ -187,6 +191,15 @@ class Importer:
             if self._in_session:
                 self._note(node.name, tensor.value.node)
             return [self._mapped.get(node.name, tensor.value)]
+        if self._in_session and node.op in importers:
+            inputs = [self.graph.tensor(value) for value in reader.inputs_of(node)]
+            label = self.graph.__dict__["next_label"] = self.graph.own_name(self.prefix + node.name)
+            try:
+                made = importers[node.op](self.graph, node, inputs, label)
+            finally:
+                self.graph.__dict__.pop("next_label", None)
+            self._order(node.name)
+            return [t.value for t in made]
         if self._in_session:
             found = self._reference(reader, node)
             if found is not None:

@@ -71,6 +71,11 @@ class HostFunction(Definition):
         ]
 
 
+importers: dict[str, Callable[[Any, Any, Sequence[Any], str], Sequence[Any]]] = {}
+"""What adds nodes of files that run in Python here, by their types: (graph, node, inputs, label) -> outputs. Those who know them
+put themselves here."""
+
+
 def _at_once(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return `function` as one that runs outside of all graphs."""
 
@@ -122,12 +127,22 @@ def call_python(function: Callable[..., Any], inputs: Sequence[Any], Tout: Any, 
     return results[0] if single else results
 
 
-def call_host(name: str, function: Callable[..., Any], inputs: Sequence[Any], outputs: Sequence[Spec]) -> list[Any]:
-    """Call `function` on tensors, now or when the graph runs; it gives a list of tensors. Its errors stay as they are."""
+def call_host(
+    name: str,
+    function: Callable[..., Any],
+    inputs: Sequence[Any],
+    outputs: Sequence[Spec],
+    written: dict[str, tuple[str, Any]] | None = None,
+) -> list[Any]:
+    """Call `function` on tensors, now or when the graph runs; it gives a list of tensors. Its errors stay as they are.
+
+    `written` are the attributes that its node has in files.
+    """
     if current_graph() is None:
         return list(function(*inputs) or ())
     once = _at_once(lambda _, *arguments: function(*arguments))
     definition = HostFunction(name, outputs)
+    definition.written = written or {}
     definition.at_once = lambda _, *arguments: once(*arguments)
     handle = runtime.make_host(once)
     found = apply_flat(definition, [handle, handle, *inputs], {})

@@ -217,7 +217,13 @@ _NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*|_[A-Za-z0-9_.\\/>-]*")
 
 
 def free_label(graph: Any, base: str) -> str:
-    """Return the name that a new node gets: what the user asked for, else `base`, in the scope that names are in."""
+    """Return the name that a new node gets: what the user asked for, else `base`, in the scope that names are in.
+
+    `graph.next_label` is the name of the next node where it is set: that of a file.
+    """
+    given = graph.__dict__.pop("next_label", None)
+    if given is not None:
+        return str(given)
     asked, call = _asked_for()
     # What reads the variable that a function is given does not take away the function's name.
     name = f"{asked.removesuffix('/')}/{base}" if asked and base == "ReadVariableOp" else asked or base

@@ -25,6 +25,10 @@ class Store:
     kind = "FIFOQueue"
     kept = 0
     """How many elements stay behind while the queue is open."""
+    seeds = (0, 0)
+    """What a random order is made from; zeros where any will do."""
+    label = ""
+    """The name of the queue's node, in a graph of sessions."""
     again: Callable[[], Store] | None = None
     """Makes another, empty one: each session has its own for a queue of a graph."""
 

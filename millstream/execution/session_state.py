@@ -68,6 +68,9 @@ def _made(node: Node, name: str, inputs: Any) -> Any:
     if node.definition.name in ("VarHandleOp", "VariableV2") and spec is not None:
         sizes = None if spec.shape is None else tuple(n if isinstance(n, int) else None for n in spec.shape)
         return runtime.make_state(spec.dtype.as_datatype_enum, sizes, name)
+    make_handle = getattr(node.definition, "make_handle", None)
+    if make_handle is not None:
+        return make_handle()
     attributes = dict(node.attributes)
     if attributes.get("shared_name"):
         attributes["shared_name"] = ""

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from millstream.api.graphs import load_importers
 from millstream.api.public import public, root
 from millstream.base import tensor_proto
 from millstream.base.errors import explain
@@ -298,6 +299,7 @@ def import_into(meta_graph: Any, import_scope: str | None, **options: Any) -> tu
     and what `return_elements` asked for."""
     graph = graph_in_use()
     described = meta_graph.meta_info_def.HasField("stripped_op_list")
+    load_importers(meta_graph.graph_def)
     elements = import_graph_def(
         meta_graph.graph_def,
         options.get("input_map"),
@@ -340,12 +342,12 @@ def import_into(meta_graph: Any, import_scope: str | None, **options: Any) -> tu
 
 
 def _of_bytes(name: str, data: bytes, import_scope: str | None) -> Any:
-    made = readers.get(name)
-    return data if made is None else made(data, import_scope)
-
-
-readers: dict[str, Any] = {}
-"""Functions of (bytes, scope) that give the items of a collection which has a message of its own."""
+    if name != "queue_runners":
+        return data
+    definition = read("QueueRunnerDef", data)
+    if definition is None:
+        raise damaged("an item of the collection 'queue_runners' is none")
+    return tf.compat.v1.train.QueueRunner.from_proto(definition, import_scope)
 
 
 @public("compat.v1.train.import_meta_graph")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from millstream.api.public import publish
 from millstream.base.messages import message
-from millstream.summary import file_writer, version_1  # noqa: F401 - they publish themselves
+from millstream.summary import file_writer, imported, version_1  # noqa: F401 - they publish themselves
 
 for _name in (
     "Event",

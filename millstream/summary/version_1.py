@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -100,6 +101,16 @@ def _summary(**value: Any) -> bytes:
     return made.SerializeToString()  # type: ignore[no-any-return]
 
 
+def scalar_of(tag: str, x: Any) -> bytes:
+    """Return the Summary of one number."""
+    if x.shape.rank != 0:
+        given = f"{x.shape.as_list()} (tag '{tag}')"
+        raise tf.errors.InvalidArgumentError(
+            None, None, explain(f"tags and values are not the same shape: [] != {given}")
+        )
+    return _summary(tag=tag, simple_value=float(x.numpy()))
+
+
 @public("compat.v1.summary.scalar")
 def scalar(name: str, tensor: Any, collections: Any = None, family: str | None = None) -> Any:
     """Return an operation that gives a Summary of one number.
@@ -116,20 +127,11 @@ def scalar(name: str, tensor: Any, collections: Any = None, family: str | None =
     """
     tensor = _shown(tensor, "values", REALS)
     with _scope(name, family) as (tag, scope):
-
-        def make(x: Any) -> bytes:
-            if x.shape.rank != 0:
-                given = f"{x.shape.as_list()} (tag '{tag}')"
-                raise tf.errors.InvalidArgumentError(
-                    None, None, explain(f"tags and values are not the same shape: [] != {given}")
-                )
-            return _summary(tag=tag, simple_value=float(x.numpy()))
-
         return _add(
             "ScalarSummary",
             scope,
             {"tags": tag},
-            make,
+            functools.partial(scalar_of, tag),
             [tensor],
             collections,
             {"T": ("type", tensor.dtype)},
@@ -179,6 +181,11 @@ def histogram_of(values: Any) -> Any:
     return made
 
 
+def numbers_of(tag: str, x: Any) -> bytes:
+    """Return the Summary of how numbers are distributed."""
+    return _summary(tag=tag, histo=histogram_of(x.numpy()))
+
+
 @public("compat.v1.summary.histogram")
 def histogram(name: str, values: Any, collections: Any = None, family: str | None = None) -> Any:
     """Return an operation that gives a Summary of how numbers are distributed.
@@ -195,7 +202,7 @@ def histogram(name: str, values: Any, collections: Any = None, family: str | Non
             "HistogramSummary",
             scope,
             {"tag": tag},
-            lambda x: _summary(tag=tag, histo=histogram_of(x.numpy())),
+            functools.partial(numbers_of, tag),
             [tensor],
             collections,
             {"T": ("type", tensor.dtype)},
@@ -218,6 +225,22 @@ def _as_bytes(picture: Any) -> Any:
     return shown
 
 
+def pictures_of(tag: str, max_outputs: int, pictures: Any) -> bytes:
+    """Return the Summary of some of a batch of pictures."""
+    arrays = pictures.numpy()
+    if arrays.ndim != 4 or arrays.shape[-1] not in (1, 3, 4):
+        raise tf.errors.InvalidArgumentError(
+            None, None, explain(f"Tensor must be 4-D with last dim 1, 3, or 4, not {list(arrays.shape)}")
+        )
+    found = message("Summary")()
+    shown = arrays[:max_outputs]
+    for i, picture in enumerate(shown):
+        value = found.value.add(tag=f"{tag}/image" if max_outputs == 1 else f"{tag}/image/{i}")
+        value.image.height, value.image.width, value.image.colorspace = picture.shape
+        value.image.encoded_image_string = tf.io.encode_png(_as_bytes(picture)).numpy()
+    return found.SerializeToString()  # type: ignore[no-any-return]
+
+
 @public("compat.v1.summary.image")
 def image(name: str, tensor: Any, max_outputs: int = 3, collections: Any = None, family: str | None = None) -> Any:
     """Return an operation that gives a Summary of pictures.
@@ -236,23 +259,31 @@ def image(name: str, tensor: Any, max_outputs: int = 3, collections: Any = None,
     tensor = _shown(tensor, "tensor", (dtypes.uint8, dtypes.float32, dtypes.float16, dtypes.float64))
     max_outputs = _at_least_one(max_outputs, "max_images", "ImageSummary")
 
-    def make(pictures: Any) -> bytes:
-        arrays = pictures.numpy()
-        if arrays.ndim != 4 or arrays.shape[-1] not in (1, 3, 4):
-            raise tf.errors.InvalidArgumentError(
-                None, None, explain(f"Tensor must be 4-D with last dim 1, 3, or 4, not {list(arrays.shape)}")
-            )
-        found = message("Summary")()
-        shown = arrays[:max_outputs]
-        for i, picture in enumerate(shown):
-            value = found.value.add(tag=f"{tag}/image" if max_outputs == 1 else f"{tag}/image/{i}")
-            value.image.height, value.image.width, value.image.colorspace = picture.shape
-            value.image.encoded_image_string = tf.io.encode_png(_as_bytes(picture)).numpy()
-        return found.SerializeToString()  # type: ignore[no-any-return]
-
     with _scope(name, family) as (tag, scope):
         written = {"T": ("type", tensor.dtype), "max_images": ("int", max_outputs)}
-        return _add("ImageSummary", scope, {"tag": tag}, make, [tensor], collections, written)
+        return _add(
+            "ImageSummary",
+            scope,
+            {"tag": tag},
+            functools.partial(pictures_of, tag, max_outputs),
+            [tensor],
+            collections,
+            written,
+        )
+
+
+def sounds_of(tag: str, max_outputs: int, sounds: Any, rate: Any) -> bytes:
+    """Return the Summary of some of a batch of sounds."""
+    arrays = sounds.numpy()
+    arrays = arrays[..., None] if arrays.ndim == 2 else arrays
+    found = message("Summary")()
+    for i, sound in enumerate(arrays[:max_outputs]):
+        value = found.value.add(tag=f"{tag}/audio" if max_outputs == 1 else f"{tag}/audio/{i}")
+        value.audio.sample_rate = float(rate.numpy())
+        value.audio.length_frames, value.audio.num_channels = sound.shape
+        value.audio.content_type = "audio/wav"
+        value.audio.encoded_audio_string = tf.audio.encode_wav(sound, int(rate.numpy())).numpy()
+    return found.SerializeToString()  # type: ignore[no-any-return]
 
 
 @public("compat.v1.summary.audio")
@@ -276,21 +307,25 @@ def audio(
     tensor, rate = _shown(tensor, "tensor", (dtypes.float32,)), to_tensor(sample_rate, dtypes.float32)
     max_outputs = _at_least_one(max_outputs, "max_outputs", "AudioSummaryV2")
 
-    def make(sounds: Any, rate: Any) -> bytes:
-        arrays = sounds.numpy()
-        arrays = arrays[..., None] if arrays.ndim == 2 else arrays
-        found = message("Summary")()
-        for i, sound in enumerate(arrays[:max_outputs]):
-            value = found.value.add(tag=f"{tag}/audio" if max_outputs == 1 else f"{tag}/audio/{i}")
-            value.audio.sample_rate = float(rate.numpy())
-            value.audio.length_frames, value.audio.num_channels = sound.shape
-            value.audio.content_type = "audio/wav"
-            value.audio.encoded_audio_string = tf.audio.encode_wav(sound, int(rate.numpy())).numpy()
-        return found.SerializeToString()  # type: ignore[no-any-return]
-
     with _scope(name, family) as (tag, scope):
         written = {"max_outputs": ("int", max_outputs)}
-        return _add("AudioSummaryV2", scope, {"tag": tag}, make, [tensor, rate], collections, written)
+        return _add(
+            "AudioSummaryV2",
+            scope,
+            {"tag": tag},
+            functools.partial(sounds_of, tag, max_outputs),
+            [tensor, rate],
+            collections,
+            written,
+        )
+
+
+def tensor_of(tag: str, metadata: Any, x: Any) -> bytes:
+    """Return the Summary of a tensor as it is."""
+    array = np.asarray(x.numpy(), object if x.dtype == dtypes.string else None)
+    given = array.ravel().tolist() if x.dtype == dtypes.string else array
+    value = {"metadata": metadata} if metadata.ByteSize() else {}
+    return _summary(tag=tag, tensor=tensor_proto.to_proto(given, x.dtype, array.shape), **value)
 
 
 @public("compat.v1.summary.tensor_summary")
@@ -323,15 +358,17 @@ def tensor_summary(
     if summary_description is not None:
         metadata.summary_description = getattr(summary_description, "type_hint", str(summary_description))
 
-    def make(x: Any) -> bytes:
-        array = np.asarray(x.numpy(), object if x.dtype == dtypes.string else None)
-        given = array.ravel().tolist() if x.dtype == dtypes.string else array
-        value = {"metadata": metadata} if metadata.ByteSize() else {}
-        return _summary(tag=tag, tensor=tensor_proto.to_proto(given, x.dtype, array.shape), **value)
-
     with _scope(name, family) as (tag, scope):
         tags = {"tag": tag, "serialized_summary_metadata": metadata.SerializeToString()}
-        return _add("TensorSummaryV2", scope, tags, make, [tensor], collections, {"T": ("type", tensor.dtype)})
+        return _add(
+            "TensorSummaryV2",
+            scope,
+            tags,
+            functools.partial(tensor_of, tag, metadata),
+            [tensor],
+            collections,
+            {"T": ("type", tensor.dtype)},
+        )
 
 
 @public("compat.v1.summary.text")
@@ -349,6 +386,23 @@ def text(name: str, tensor: Any, collections: Any = None) -> Any:
     metadata = message("SummaryMetadata")()
     metadata.plugin_data.plugin_name = "text"
     return tensor_summary(name, tensor, collections=collections, summary_metadata=metadata)
+
+
+def merged(*given: Any) -> bytes:
+    """Return several Summary messages in one."""
+    found = message("Summary")()
+    tags: set[str] = set()
+    for part in given:
+        for data in np.ravel(np.asarray(part.numpy(), object)).tolist():
+            more = message("Summary").FromString(data)
+            for value in more.value:
+                if value.tag in tags:
+                    raise tf.errors.InvalidArgumentError(
+                        None, None, explain(f"Duplicate tag {value.tag} found in summary inputs")
+                    )
+                tags.add(value.tag)
+            found.MergeFrom(more)
+    return found.SerializeToString()  # type: ignore[no-any-return]
 
 
 @public("compat.v1.summary.merge")
@@ -370,28 +424,13 @@ def merge(inputs: Any, collections: Any = None, name: str | None = None) -> Any:
             "Merging tf.summary.* ops is not compatible with eager execution. Use tf.contrib.summary instead."
         )
 
-    def make(*given: Any) -> bytes:
-        found = message("Summary")()
-        tags: set[str] = set()
-        for part in given:
-            for data in np.ravel(np.asarray(part.numpy(), object)).tolist():
-                more = message("Summary").FromString(data)
-                for value in more.value:
-                    if value.tag in tags:
-                        raise tf.errors.InvalidArgumentError(
-                            None, None, explain(f"Duplicate tag {value.tag} found in summary inputs")
-                        )
-                    tags.add(value.tag)
-                found.MergeFrom(more)
-        return found.SerializeToString()  # type: ignore[no-any-return]
-
     if not inputs:
         raise ValueError(
             explain("List argument 'inputs' to 'MergeSummary' Op with length 0 shorter than minimum length 1.")
         )
     with NameScope(name or "Merge"):
         tensors = [to_tensor(x) for x in inputs]
-        return _add("MergeSummary", "", {}, make, tensors, collections or (), {"N": ("int", len(tensors))})
+        return _add("MergeSummary", "", {}, merged, tensors, collections or (), {"N": ("int", len(tensors))})
 
 
 @public("compat.v1.summary.merge_all")

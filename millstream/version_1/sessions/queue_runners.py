@@ -11,6 +11,7 @@ from typing import Any
 from millstream.api.public import public, root
 from millstream.base import errors
 from millstream.base.errors import explain
+from millstream.base.messages import message
 from millstream.execution.context import executing_eagerly
 from millstream.version_1.variables.keys import GraphKeys, add_to_collection, get_collection
 
@@ -28,12 +29,12 @@ class QueueRunner:
       close_op: closes the queue when all threads are done; `queue.close()` without it.
       cancel_op: closes it and ends waiting threads, when the coordinator stops.
       queue_closed_exception_types: errors that mean that the queue is closed; OutOfRangeError and CancelledError without it.
-      queue_runner_def: not supported.
-      import_scope: not supported.
+      queue_runner_def: a QueueRunnerDef message, whose nodes are in the graph, in the place of all others.
+      import_scope: the scope that these nodes were imported in.
 
     Raises:
       RuntimeError: ops run at once.
-      ValueError: there is no queue or operation.
+      ValueError: there is no queue or operation, or both these and a message are given.
     """
 
     def __init__(
@@ -54,7 +55,11 @@ class QueueRunner:
                 )
             )
         if queue_runner_def is not None:
-            raise NotImplementedError(explain("queue_runner_def is not supported; give queue and enqueue_ops."))
+            if queue or enqueue_ops:
+                raise ValueError(explain("queue_runner_def and queue are mutually exclusive."))
+            queue, enqueue_ops, close_op, cancel_op, queue_closed_exception_types = _of_message(
+                queue_runner_def, import_scope
+            )
         if queue is None or not enqueue_ops:
             raise ValueError(explain("Must provide queue and enqueue_ops."))
         closed = (errors.OutOfRangeError,) if queue_closed_exception_types is None else queue_closed_exception_types
@@ -105,6 +110,25 @@ class QueueRunner:
     def name(self) -> str:
         """The name of the queue."""
         return str(self._queue.name)
+
+    def to_proto(self, export_scope: str | None = None) -> Any:
+        """Return a QueueRunnerDef message; None where the queue is not in `export_scope`."""
+        prefix = "" if export_scope is None else f"{export_scope.removesuffix('/')}/"
+        name = self._queue.queue_node.name if hasattr(self._queue, "queue_node") else self._queue.name
+        if not name.startswith(prefix):
+            return None
+        made = message("QueueRunnerDef")()
+        made.queue_name = name.removeprefix(prefix)
+        made.enqueue_op_name.extend(op.name.removeprefix(prefix) for op in self._enqueue_ops)
+        made.close_op_name = self._close_op.name.removeprefix(prefix)
+        made.cancel_op_name = self._cancel_op.name.removeprefix(prefix)
+        made.queue_closed_exception_types.extend(kind(None, None, "").error_code for kind in self._closed)
+        return made
+
+    @staticmethod
+    def from_proto(queue_runner_def: Any, import_scope: str | None = None) -> QueueRunner:
+        """Return the QueueRunner of a QueueRunnerDef message, whose nodes are in the default graph."""
+        return QueueRunner(queue_runner_def=queue_runner_def, import_scope=import_scope)
 
     def _fill(self, session: Any, operation: Any, coordinator: Any) -> None:
         counted = False
@@ -173,6 +197,22 @@ class QueueRunner:
             if start:
                 thread.start()
         return threads
+
+
+def _of_message(definition: Any, import_scope: str | None) -> tuple[Any, list[Any], Any, Any, Any]:
+    """Return queue, operations and errors that a QueueRunnerDef names."""
+    graph = tf.compat.v1.get_default_graph()
+    prefix = f"{import_scope.removesuffix('/')}/" if import_scope else ""
+
+    def node(name: str) -> Any:
+        return graph.as_graph_element(prefix + name)
+
+    kinds = tuple(
+        tf.compat.v1.errors.exception_type_from_error_code(code) for code in definition.queue_closed_exception_types
+    )
+    operations = [node(name) for name in definition.enqueue_op_name]
+    close, cancel = node(definition.close_op_name), node(definition.cancel_op_name)
+    return node(definition.queue_name), operations, close, cancel, kinds or (errors.OutOfRangeError,)
 
 
 @public("compat.v1.train.add_queue_runner", "compat.v1.train.queue_runner.add_queue_runner")

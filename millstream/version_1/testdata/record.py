@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+import tempfile
 import types
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,12 @@ def main() -> None:
         distribution_programs,
         metric_programs,
         programs,
+        queue_graph,
         reader_programs,
         state_programs,
     )
 
-    kinds = {
+    kinds: dict[str, Any] = {
         "decays": programs.decays,
         "losses": programs.losses,
         "optimizers": programs.optimizers,
@@ -51,6 +53,13 @@ def main() -> None:
         "accumulators": reader_programs.accumulators,
         "handles": reader_programs.handles,
     }
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/queues.meta"
+        queue_graph.write(tf, path)
+        queues = queue_graph.read(tf, path)
+        kinds["queues"] = lambda _: queues
+        with gzip.GzipFile(HERE / "queues.meta.gz", "wb", mtime=0) as file:
+            file.write(Path(path).read_bytes())
     found = {kind: {name: rounded(v) for name, v in run(tf).items()} for kind, run in kinds.items()}
     with gzip.GzipFile(HERE / "libraries.json.gz", "wb", mtime=0) as file:
         file.write(json.dumps(found, separators=(",", ":")).encode())
