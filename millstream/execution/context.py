@@ -100,6 +100,18 @@ def tracing(graph: FuncGraph | None) -> Iterator[None]:
         runtime.set_tracing(current_graph() is not None)
 
 
+def call_at_once(run: Callable[..., Any], *arguments: Any) -> Any:
+    """Call `run` outside of all graphs: as `with tracing(None)`, for calls that are made so often that this would show."""
+    graphs, before = _context.graphs, runtime.tracing()
+    graphs.append(None)
+    runtime.set_tracing(False)
+    try:
+        return run(*arguments)
+    finally:
+        graphs.pop()
+        runtime.set_tracing(before)
+
+
 def default_session() -> Any:
     """Return the session that `eval` and `run` use; None where there is none."""
     return _context.sessions[-1] if _context.sessions else None

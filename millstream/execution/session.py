@@ -228,23 +228,23 @@ class BaseSession:
         keys = [self._fed(k) for k in feed_list or ()]
         ready = self._prepare(Fetches(self._graph, fetches), keys)
         feeds, step, build = ready.feeds, ready.step, ready.build
-        graph = self._graph
+        graph, count = self._graph, len(feeds)
 
         def run(*values: Any) -> Any:
             nonlocal step
-            self._check_usable()
-            if len(values) != len(feeds):
+            if self._closed:
+                self._check_usable()
+            if len(values) != count:
                 raise errors.InvalidArgumentError(
                     None,
                     None,
                     explain(
-                        f"This function takes {len(feeds)} values, one for each tensor of feed_list, not {len(values)}."
+                        f"This function takes {count} values, one for each tensor of feed_list, not {len(values)}."
                     ),
                 )
             if step.edits != graph.edits:
                 step = self._prepare(Fetches(graph, fetches), keys).step
-            tensors = [feed(value) for feed, value in zip(feeds, values, strict=True)]
-            return build(step.run(tensors), values)
+            return build(step.run([feed(v) for feed, v in zip(feeds, values, strict=True)] if count else ()), values)
 
         if not accept_options and not self._options.limit_ms:
             return run

@@ -11,7 +11,7 @@ from millstream import _runtime as runtime
 from millstream.backends.cpu.device import load
 from millstream.base import dtypes
 from millstream.execution import tape as tapes
-from millstream.execution.context import tracing
+from millstream.execution.context import call_at_once
 from millstream.execution.program_call import FunctionOp
 from millstream.execution.session_program import Part
 from millstream.execution.specs import spec_of
@@ -37,9 +37,16 @@ class Step:
         self.cache = runtime.CallCache(self._miss, session.stop.flag)
 
     def _miss(self, *tensors: Any) -> tuple[Any, ...]:
+        if runtime.recording() > 0:
+            with tapes.fresh():
+                return self.cache(*tensors)  # type: ignore[no-any-return]
+        if runtime.tracing():
+            return call_at_once(self.cache, *tensors)  # type: ignore[no-any-return]
         inputs = (*tensors, *self.held)
-        if self.op.late is not None:
-            return tuple(self.op.late.run(inputs))
+        late = self.op.late
+        if late is not None:
+            # On a thread that has no graph yet, too, where ops do not run at once.
+            return call_at_once(lambda: tuple(late.run(inputs)))  # type: ignore[no-any-return]
         plan = load(self.program, [spec_of(t) for t in inputs])
         self.cache.add(tensors, plan, 0, self.held, False)
         return plan.run(0, inputs)  # type: ignore[no-any-return]
@@ -49,9 +56,6 @@ class Step:
         session, stops = self.session, running.stops
         stops.append(stops[-1] if stops and stops[-1].session is session else session.stop)
         try:
-            if runtime.tracing() or runtime.recording() or self.op.late is not None:
-                with tracing(None), tapes.fresh():
-                    return self.cache(*tensors)  # type: ignore[no-any-return]
             return self.cache(*tensors)  # type: ignore[no-any-return]
         finally:
             stops.pop()

@@ -273,3 +273,32 @@ def test_assignments_that_let_shapes_change_say_so_in_files() -> None:
     found = {n.name: (n.attr["validate_shape"].b, n.attr["use_locking"].b) for n in graph.as_graph_def().node}
     wanted = {"v/Assign": (True, True), "w/Assign": (False, True), "strict": (True, True), "open": (True, False)}
     assert {name: found[name] for name in (*wanted, "loose")} == {**wanted, "loose": (False, True)}
+
+
+THREADS = """
+import threading
+import numpy as np
+import millstream as tf
+v1 = tf.compat.v1
+v1.disable_v2_behavior()
+x = v1.placeholder(tf.float32, [None])
+late = tf.py_function(lambda a: tf.reduce_sum(a) + 1.0, [x], tf.float32)
+fetches = [x * 2.0, tf.unique(tf.cast(x, tf.int32))[0], late, v1.py_func(np.sum, [x], tf.float32)]
+session, found = v1.Session(), []
+def run():
+    found.append([np.sum(session.run(f, {x: np.ones(3, np.float32)})) for f in fetches])
+run()
+for _ in range(2):
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+assert found == [[6.0, 1, 4.0, 3.0]] * 3, found
+with tf.Graph().as_default():
+    run()
+assert found[3] == found[0]
+"""
+
+
+def test_threads_without_a_graph_of_their_own_run_sessions() -> None:
+    done = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
