@@ -33,6 +33,13 @@ def session_for(session: Any, doing: str) -> Any:
     return session
 
 
+def number_of(given: Any) -> int:
+    """Return a number that is given as such, or as a tensor or variable: in graphs, what the default session says it is."""
+    if in_session_graph() and isinstance(given, (SymbolicTensor, GraphVariable)):
+        return int(session_for(None, "number checkpoints").run(given))
+    return int(given.numpy() if hasattr(given, "numpy") else given)
+
+
 def values_in(session: Any, values: Sequence[Any]) -> list[Any]:
     """Return the values of a checkpoint with what their tensors are in a session."""
     symbolic = [v.tensor for v in values if isinstance(v.tensor, SymbolicTensor)]

@@ -96,3 +96,21 @@ def test_without_a_session_there_is_nothing_to_save(saved):
             checkpoint.write("nothing")
         with pytest.raises(RuntimeError, match="default session"):
             checkpoint.restore(saved).expect_partial().run_restore_ops()
+
+
+def test_a_manager_counts_in_the_session(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with tf.Graph().as_default(), tf1.Session() as session:
+        a, _ = variables()
+        step = tf1.get_variable("step", shape=[], dtype=tf.int64, initializer=tf1.zeros_initializer())
+        session.run(tf1.global_variables_initializer())
+        manager = tf.train.CheckpointManager(tf.train.Checkpoint(a=a), "m", 2)
+        assert [manager.save() for _ in range(3)] == ["m/ckpt-1", "m/ckpt-2", "m/ckpt-3"]
+        assert manager.checkpoints == ["m/ckpt-2", "m/ckpt-3"]
+        assert [manager.save(checkpoint_number=n) for n in (9, step, step.assign_add(5))] == [
+            "m/ckpt-9",
+            "m/ckpt-0",
+            "m/ckpt-5",
+        ]
+        every = tf.train.CheckpointManager(manager.checkpoint, "n", 2, step_counter=step, checkpoint_interval=3)
+        assert [every.save(), every.save()] == ["n/ckpt-7", None]

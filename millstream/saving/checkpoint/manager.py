@@ -12,6 +12,7 @@ from typing import Any
 from millstream.api.public import public
 from millstream.base.errors import explain
 from millstream.saving.checkpoint import state
+from millstream.saving.checkpoint.in_sessions import number_of
 from millstream.saving.checkpoint.options import CheckpointOptions
 
 log = logging.getLogger("millstream")
@@ -135,17 +136,15 @@ class CheckpointManager:
         """
         if self._checkpoint_interval is not None and not self._is_time(check_interval):
             return None
-        counter = self._checkpoint.save_counter
-        counter.assign_add(1)
-        if checkpoint_number is None:
-            checkpoint_number = counter
-        number = int(checkpoint_number.numpy() if hasattr(checkpoint_number, "numpy") else checkpoint_number)
+        number = self._checkpoint._next_number(None, self._checkpoint_prefix)
+        if checkpoint_number is not None:
+            number = number_of(checkpoint_number)
         options = copy.copy(options) if options is not None else CheckpointOptions()
         options.experimental_write_callbacks = [*(options.experimental_write_callbacks or ()), self._note]
         return str(self._checkpoint._write(f"{self._checkpoint_prefix}-{number}", options=options))
 
     def _is_time(self, check_interval: bool) -> bool:
-        step = int(self._step_counter.numpy())
+        step = number_of(self._step_counter)
         last = self._last_checkpoint_step
         if last is not None and (step == last or (check_interval and step < last + (self._checkpoint_interval or 0))):
             return False
@@ -191,7 +190,7 @@ class CheckpointManager:
         if self._latest_checkpoint is not None:
             self._checkpoint.restore(self._latest_checkpoint)
             if self._checkpoint_interval is not None:
-                self._last_checkpoint_step = int(self._step_counter.numpy())
+                self._last_checkpoint_step = number_of(self._step_counter)
             return self._latest_checkpoint
         if self._init_fn is not None:
             self._init_fn()
