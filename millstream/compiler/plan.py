@@ -13,6 +13,7 @@ import numpy as np
 
 from millstream.base import dtypes
 from millstream.base.dtypes import DType
+from millstream.base.errors import UnimplementedError
 from millstream.base.sizes import Expression, Operation, Size, Sum, Symbol, evaluate
 from millstream.base.spec import Spec
 from millstream.program.primitives.shaping import CONSTANT as CONSTANT_PRIMITIVE
@@ -286,7 +287,14 @@ class _FunctionEncoder:
                     bindings += [self.symbols[size], position, axis]
         values: list[int] = []
         for held in function.slots:
-            shape = held.spec.shape if held.spec.shape is not None else ()
+            shape = held.spec.shape
+            if shape is None:
+                raise UnimplementedError(
+                    None,
+                    None,
+                    f"A plan has no values of unknown rank: {held.spec} in {function.name}. Give the shape of the elements of a "
+                    "TensorArray (element_shape), or state a shape with tf.ensure_shape.",
+                )
             dims = add([self.operand(n) for n in shape])[0]
             values += [held.spec.dtype.as_datatype_enum, len(shape), dims, held.storage, held.location, held.flags]
         instructions: list[int] = []

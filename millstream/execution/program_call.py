@@ -12,16 +12,18 @@ from millstream.autodiff.reverse import reverse
 from millstream.autodiff.split import Split, adjoint_spec, differentiable, inline, parts
 from millstream.backends.cpu.device import load
 from millstream.base import dtypes
-from millstream.base.errors import UnimplementedError
+from millstream.base.errors import InvalidArgumentError, UnimplementedError
 from millstream.base.sizes import Size, Symbol, fresh_symbol
 from millstream.base.spec import Spec
 from millstream.compiler.expand import expand
 from millstream.compiler.prune import prune
 from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph, tracing
+from millstream.execution.dispatch import apply_flat
 from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.late_gradient import specialise
 from millstream.execution.specs import spec_of
+from millstream.execution.tensor import eager_constant
 from millstream.program.learned_sizes import free_symbols, unify
 from millstream.program.primitives.control import CALL, HOST_CALL
 from millstream.program.primitives.shaping import BIND_SIZES, SIZES
@@ -184,8 +186,19 @@ def _gives_unknown_rank(node: Node) -> bool:
 
 
 def _acts_at_once(node: Node) -> bool:
-    """Whether a node calls Python."""
-    return node.definition is HOST_CALL or getattr(node.definition, "at_once", None) is not None
+    """Whether a node calls Python, or reads a list whose elements tell their rank when it runs."""
+    definition = node.definition
+    return definition is HOST_CALL or definition.name in LIST_SHAPES or getattr(definition, "at_once", None) is not None
+
+
+LIST_SHAPES = {
+    "TensorListGetItem": 2,
+    "TensorListPopBack": 1,
+    "TensorListStack": 1,
+    "TensorListGather": 2,
+    "TensorListConcatV2": 1,
+}
+"""The ops that read lists, and which input says the shape of the elements."""
 
 
 def _chooses(node: Node) -> bool:
@@ -260,6 +273,20 @@ class Late:
             with tracing(None), tapes.fresh():
                 answer = runtime.host_callable(inputs[0])(*inputs[1:])
             return answer if isinstance(answer, (tuple, list)) else (answer,)
+        place = LIST_SHAPES.get(self.node.definition.name)
+        if place is not None:
+            name, given = self.node.definition.name, list(inputs)
+            index = int(inputs[1]) if name == "TensorListGetItem" else -1 if name == "TensorListPopBack" else 0
+            rank = runtime.list_rank(inputs[0], index)
+            if rank < 0:
+                raise InvalidArgumentError(
+                    None,
+                    None,
+                    f"{name}: the list is empty, and nothing says which shape its elements have; say element_shape.",
+                )
+            given[place] = eager_constant([-1] * rank, dtypes.int32)
+            found = apply_flat(self.node.definition, given, dict(self.node.attributes))
+            return found if isinstance(found, tuple) else (found,)
         at_once = getattr(self.node.definition, "at_once", None)
         if at_once is not None:
             return at_once(*inputs)  # type: ignore[no-any-return]
@@ -295,7 +322,7 @@ class Late:
 
     def run(self, inputs: Sequence[Any]) -> tuple[Any, ...]:
         """Run the parts in turn; tapes record each."""
-        if _chooses(self.node):
+        if _chooses(self.node) or self.node.definition.name in LIST_SHAPES:
             whole = self._one_plan(tuple(spec_of(t) for t in inputs), _followed(inputs))
             if whole is not None:
                 return call_program(whole, inputs)

@@ -373,3 +373,71 @@ def test_branches_take_constants_that_say_axes_along():
     x = tf.constant([[1.0, 2.0], [3.0, 4.0]])
     assert f(x, True).numpy().tolist() == [[1.0, 2.0], [3.0, 4.0]]
     assert f(x, False).numpy() == 10.0
+
+
+def _rows(turns, read):
+    """Return what is read of an array whose elements are 0, 1, 2 ... numbers long."""
+
+    @tf.function
+    def made(n):
+        rows = tf.TensorArray(tf.float32, 0, dynamic_size=True, infer_shape=False, clear_after_read=False)
+        for i in tf.range(n):
+            rows = rows.write(i, tf.fill([i], tf.cast(i, tf.float32)))
+        return read(rows)
+
+    return made(tf.constant(turns))
+
+
+def test_arrays_of_elements_of_unknown_rank_tell_it_when_they_are_read():
+    assert _rows(4, lambda rows: rows.concat()).numpy().tolist() == [1, 2, 2, 3, 3, 3]
+    assert _rows(4, lambda rows: rows.read(2)).numpy().tolist() == [2, 2]
+    assert _rows(4, lambda rows: rows.gather([3])).numpy().tolist() == [[3, 3, 3]]
+
+    def total(rows):
+        found = tf.constant(0.0)
+        for i in tf.range(3):
+            found += tf.reduce_sum(rows.read(i))
+        return found
+
+    assert float(_rows(4, total)) == 5
+
+
+def test_elements_of_one_array_may_differ_in_rank():
+    @tf.function
+    def both(n):
+        parts = tf.TensorArray(tf.float32, 2, infer_shape=False)
+        parts = parts.write(0, tf.fill([n], 1.0)).write(1, tf.fill([n, n], 2.0))
+        return parts.read(0), parts.read(1)
+
+    assert [t.numpy().tolist() for t in both(tf.constant(2))] == [[1, 1], [[2, 2], [2, 2]]]
+
+    @tf.function
+    def popped(n):
+        kept = tf.raw_ops.EmptyTensorList(element_shape=-1, max_num_elements=-1, element_dtype=tf.float32)
+        for shape in ([n], [n, n]):
+            kept = tf.raw_ops.TensorListPushBack(input_handle=kept, tensor=tf.fill(shape, 1.0))
+        kept, last = tf.raw_ops.TensorListPopBack(input_handle=kept, element_shape=-1, element_dtype=tf.float32)
+        _, first = tf.raw_ops.TensorListPopBack(input_handle=kept, element_shape=-1, element_dtype=tf.float32)
+        return first, last
+
+    assert [t.shape.as_list() for t in popped(tf.constant(2))] == [[2], [2, 2]]
+
+
+def test_an_empty_array_of_unknown_elements_is_refused():
+    with pytest.raises(tf.errors.InvalidArgumentError, match="the list is empty"):
+        _rows(0, lambda rows: rows.stack())
+
+
+def test_gradients_flow_through_arrays_of_elements_of_unknown_rank():
+    @tf.function
+    def joined(n, x):
+        parts = tf.TensorArray(tf.float32, 0, dynamic_size=True, infer_shape=False)
+        for i in tf.range(n):
+            parts = parts.write(i, x[: i + 1] * tf.cast(i + 1, tf.float32))
+        return parts.concat()
+
+    x = tf.constant([1.0, 2.0, 3.0])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.reduce_sum(joined(tf.constant(3), x) ** 2)
+    assert tape.gradient(y, x).numpy().tolist() == [28, 52, 54]

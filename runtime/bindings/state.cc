@@ -112,6 +112,24 @@ PyObject* table_info(PyObject*, PyObject* handle) {
   return Py_BuildValue("iiN", static_cast<int>(table->key_type), static_cast<int>(table->value_type), shape);
 }
 
+// list_rank(handle, index) -> how many axes an element of a list has, counted from the end below 0. Where it was not set: the
+// first that was, or what is said of all; -1: nothing is.
+PyObject* list_rank(PyObject*, PyObject* arguments) {
+  PyObject* handle = nullptr;
+  Py_ssize_t index = 0;
+  if (!PyArg_ParseTuple(arguments, "On", &handle, &index)) return nullptr;
+  const List* list = is_tensor(handle) ? object_as<List>(tensor_of(handle), ObjectKind::list) : nullptr;
+  if (!list) return PyErr_Format(PyExc_TypeError, "Expected a list of tensors, given %s.", Py_TYPE(handle)->tp_name);
+  const auto count = static_cast<Py_ssize_t>(list->elements.size());
+  if (index < 0) index += count;
+  if (index >= 0 && index < count && list->elements[static_cast<size_t>(index)].dtype != DType::invalid)
+    return PyLong_FromLong(list->elements[static_cast<size_t>(index)].rank);
+  for (const Tensor& element : list->elements) {
+    if (element.dtype != DType::invalid) return PyLong_FromLong(element.rank);
+  }
+  return PyLong_FromLong(list->rank);
+}
+
 class PythonHost final : public Host {
  public:
   explicit PythonHost(PyObject* callable) : callable_(Py_NewRef(callable)) {}
@@ -213,6 +231,8 @@ PyMethodDef state_functions[] = {
      "Forgets the variable's value: reading it is an error until the next assignment."},
     {"state_info", state_info, METH_O, "dtype, shape, name, is_set, value_shape as a dict."},
     {"table_info", table_info, METH_O, "table_info(handle) -> (key type, value type, shape of a value)"},
+    {"list_rank", list_rank, METH_VARARGS,
+     "list_rank(handle, index) -> how many axes an element has, -1: nothing says it"},
     {"keep_host", keep_host, METH_O, "keep_host(callable) -> number for host_kept; kept until the process ends"},
     {"host_callable", host_callable, METH_O, "The callable that make_host was given."},
     {"make_host", make_host, METH_O, "make_host(callable) -> handle for host_call"},
