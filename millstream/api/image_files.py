@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 
 from millstream import _runtime as runtime
-from millstream.api import image_codecs as codecs
 from millstream.api.image_color import convert_image_dtype
 from millstream.api.image_random import Draw, stateful_draw, stateless_draw
 from millstream.api.public import public
 from millstream.base import dtypes
+from millstream.base import image_codecs as codecs
 from millstream.base.dtypes import as_dtype
 from millstream.base.errors import InvalidArgumentError, UnimplementedError, explain
 from millstream.base.sizes import fresh_symbol
 from millstream.base.spec import Spec
 from millstream.execution.context import current_graph
 from millstream.execution.convert import to_tensor
+from millstream.execution.dispatch import apply
 from millstream.execution.host import call_on_host
 from millstream.execution.tensor import EagerTensor, eager_constant, eager_from_array
+from millstream.ops.registry import find
 
 _STRING = Spec(dtypes.string, ())
 
@@ -30,15 +32,6 @@ def _scalar(contents: Any) -> Any:
     if tensor.shape.rank not in (0, None):
         raise InvalidArgumentError(None, None, explain(f"`contents` must be scalar but got shape{tensor.shape}"))
     return tensor
-
-
-def _check_channels(channels: int, allowed: tuple[int, ...], what: str = "") -> int:
-    if channels not in allowed:
-        listed = ", ".join(str(n) for n in allowed[:-1])
-        raise InvalidArgumentError(
-            None, None, explain(f"`channels` must be {listed} or {allowed[-1]}{what} but got {channels}")
-        )
-    return channels
 
 
 def _tensor_of(pixels: np.ndarray, dtype: Any) -> Any:
@@ -57,8 +50,14 @@ def _read(
     channels: int,
     *more: Any,
     rank: int = 3,
+    said: dict[str, Any] | None = None,
 ) -> Any:
-    """Return what `decode` makes of a file's bytes (and of further tensors, as arrays)."""
+    """Return what `decode` makes of a file's bytes (and of further tensors, as arrays).
+
+    In graphs that is the op `name`, with the attributes `said`, where there is one.
+    """
+    if said is not None and current_graph() is not None:
+        return apply(find(name), _scalar(contents), **said)
     shape = tuple(fresh_symbol("n") for _ in range(rank - 1)) + (channels or fresh_symbol("channels"),)
 
     def run(found: Any, *others: Any) -> list[Any]:
@@ -102,30 +101,13 @@ def decode_jpeg(
     >>> tf.io.decode_jpeg(tf.io.encode_jpeg(tf.zeros([4, 6, 3], tf.uint8))).shape
     TensorShape([4, 6, 3])
     """
-    _check_jpeg(channels, ratio, fancy_upscaling, try_recover_truncated, dct_method)
+    codecs.check_jpeg(channels, ratio, fancy_upscaling, try_recover_truncated, dct_method)
 
     def decode(content: bytes) -> np.ndarray:
         return codecs.image_of(content, channels, "uint8", False, ratio)
 
-    return _read("DecodeJpeg", contents, decode, dtypes.uint8, channels)
-
-
-def _check_jpeg(channels: int, ratio: int, fancy: bool, recover: bool, dct_method: str) -> None:
-    _check_channels(channels, (0, 1, 3, 4))
-    if ratio not in (1, 2, 4, 8):
-        raise InvalidArgumentError(None, None, explain(f"ratio must be 1, 2, 4, or 8, got {ratio}"))
-    if dct_method not in ("", "INTEGER_FAST", "INTEGER_ACCURATE"):
-        raise InvalidArgumentError(
-            None,
-            None,
-            explain(f"dct_method must be one of {{'', 'INTEGER_FAST', 'INTEGER_ACCURATE'}}, got {dct_method}"),
-        )
-    if not fancy or recover:
-        raise UnimplementedError(
-            None,
-            None,
-            explain("JPEG is read with smoothed colours, and whole files only;", "leave the two options out"),
-        )
+    said = {"channels": channels, "ratio": ratio, "dct_method": dct_method}
+    return _read("DecodeJpeg", contents, decode, dtypes.uint8, channels, said=said)
 
 
 @public("io.decode_and_crop_jpeg", "image.decode_and_crop_jpeg", "compat.v1.image.decode_and_crop_jpeg")
@@ -163,7 +145,7 @@ def decode_and_crop_jpeg(
     >>> tf.io.decode_and_crop_jpeg(content, [1, 2, 3, 4]).shape
     TensorShape([3, 4, 3])
     """
-    _check_jpeg(channels, ratio, fancy_upscaling, try_recover_truncated, dct_method)
+    codecs.check_jpeg(channels, ratio, fancy_upscaling, try_recover_truncated, dct_method)
 
     def decode(content: bytes, window: np.ndarray) -> np.ndarray:
         pixels = codecs.jpeg(content, channels, ratio)
@@ -198,12 +180,12 @@ def decode_png(contents: Any, channels: int = 0, dtype: Any = dtypes.uint8, name
     TensorShape([4, 6, 1])
     """
     kind = as_dtype(dtype)
-    _check_channels(channels, (0, 1, 3, 4))
+    codecs.check_channels(channels, (0, 1, 3, 4))
 
     def decode(content: bytes) -> np.ndarray:
         return codecs.image_of(content, channels, kind.name, False)
 
-    return _read("DecodePng", contents, decode, kind, channels)
+    return _read("DecodePng", contents, decode, kind, channels, said={"channels": channels, "dtype": kind})
 
 
 @public("io.decode_bmp", "image.decode_bmp", "compat.v1.image.decode_bmp")
@@ -221,17 +203,12 @@ def decode_bmp(contents: Any, channels: int = 0, name: str | None = None) -> Any
     Raises:
       InvalidArgumentError: for content that cannot be read.
     """
-    _check_channels(channels, (0, 3, 4), " for BMP,")
+    codecs.check_channels(channels, (0, 3, 4), " for BMP,")
 
     def decode(content: bytes) -> np.ndarray:
         return codecs.image_of(content, channels, "uint8", False)
 
-    return _read("DecodeBmp", contents, decode, dtypes.uint8, channels)
-
-
-def _animated(content: bytes, channels: int) -> np.ndarray:
-    pixels = codecs.image_of(content, channels, "uint8", True)
-    return pixels if pixels.ndim == 4 else pixels[None]
+    return _read("DecodeBmp", contents, decode, dtypes.uint8, channels, said={"channels": channels})
 
 
 @public("io.decode_gif", "image.decode_gif", "compat.v1.image.decode_gif")
@@ -248,7 +225,7 @@ def decode_gif(contents: Any, name: str | None = None) -> Any:
     Raises:
       InvalidArgumentError: for content that cannot be read.
     """
-    return _read("DecodeGif", contents, lambda content: _animated(content, 3), dtypes.uint8, 3, rank=4)
+    return _read("DecodeGif", contents, lambda content: codecs.animated(content, 3), dtypes.uint8, 3, rank=4, said={})
 
 
 @public("io.decode_webp", "image.decode_webp")
@@ -271,7 +248,7 @@ def decode_webp(contents: Any, channels: int = 0, dtype: Any = dtypes.uint8, nam
         raise InvalidArgumentError(None, None, explain("WebP only supports uint8 for its element type."))
 
     def decode(content: bytes) -> np.ndarray:
-        return _animated(content, channels)
+        return codecs.animated(content, channels)
 
     return _read("DecodeWebP", contents, decode, dtypes.uint8, channels, rank=4)
 
@@ -315,28 +292,14 @@ def decode_image(
     >>> tf.io.decode_image(tf.io.encode_png(tf.zeros([4, 6, 3], tf.uint8)), dtype=tf.float32).shape
     TensorShape([4, 6, 3])
     """
-    depth, wanted = _check_channels(channels or 0, (0, 1, 3, 4)), as_dtype(dtype)
+    depth, wanted = codecs.check_channels(channels or 0, (0, 1, 3, 4)), as_dtype(dtype)
     kind = wanted if wanted in (dtypes.uint8, dtypes.uint16, dtypes.float32) else dtypes.uint16
 
     def decode(content: bytes) -> np.ndarray:
         return codecs.image_of(content, depth, kind.name, expand_animations)
 
-    traced = current_graph() is not None
-
-    def decode_still(content: bytes) -> np.ndarray:
-        pixels = decode(content)
-        if pixels.ndim == 4 and traced:
-            raise UnimplementedError(
-                None,
-                None,
-                explain(
-                    "In a graph the number of axes must be known, and this file is an animation;",
-                    "use expand_animations=False, or tf.io.decode_gif",
-                ),
-            )
-        return pixels
-
-    found = _read("DecodeImage", contents, decode_still, kind, depth)
+    said = {"channels": depth, "dtype": kind, "expand_animations": expand_animations}
+    found = _read("DecodeImage", contents, decode, kind, depth, said=said)
     return found if kind == wanted else convert_image_dtype(found, wanted)
 
 
@@ -375,9 +338,6 @@ def extract_jpeg_shape(contents: Any, output_type: Any = dtypes.int32, name: str
         return [eager_constant(np.asarray(codecs.jpeg_shape(found.numpy())), kind)]
 
     return call_on_host("ExtractJpegShape", run, [_scalar(contents)], [Spec(kind, (3,))])[0]
-
-
-_FORMATS = {"": None, "grayscale": True, "rgb": False}
 
 
 @public("io.encode_jpeg", "image.encode_jpeg", "compat.v1.image.encode_jpeg")
@@ -419,7 +379,7 @@ def encode_jpeg(
     >>> tf.io.encode_jpeg(tf.zeros([4, 6, 3], tf.uint8)).dtype
     tf.string
     """
-    if format not in _FORMATS:
+    if format not in codecs.JPEG_CHANNELS:
         raise InvalidArgumentError(None, None, explain(f"format must be '', grayscale or rgb, got {format}"))
     if density_unit not in ("in", "cm"):
         raise InvalidArgumentError(None, None, explain(f"Invalid density_unit {density_unit}", "choose 'in' or 'cm'"))
@@ -430,11 +390,31 @@ def encode_jpeg(
 
     def run(found: Any) -> list[Any]:
         made = codecs.to_jpeg(
-            found.numpy(), quality, progressive, optimize_size, chroma_downsampling, density, _FORMATS[format]
+            found.numpy(),
+            quality,
+            progressive,
+            optimize_size,
+            chroma_downsampling,
+            density,
+            codecs.JPEG_CHANNELS[format],
         )
         return [runtime.from_strings([made], ())]
 
-    return call_on_host("EncodeJpeg", run, [to_tensor(image, dtypes.uint8)], [_STRING])[0]
+    tensor = to_tensor(image, dtypes.uint8)
+    if current_graph() is None:
+        return run(tensor)[0]
+    return apply(
+        find("EncodeJpeg"),
+        tensor,
+        format=format,
+        quality=quality,
+        progressive=progressive,
+        optimize_size=optimize_size,
+        chroma_downsampling=chroma_downsampling,
+        density_unit=density_unit,
+        x_density=x_density,
+        y_density=y_density,
+    )
 
 
 @public("io.encode_png", "image.encode_png", "compat.v1.image.encode_png")
@@ -467,8 +447,7 @@ def encode_png(image: Any, compression: int = -1, name: str | None = None) -> An
         flat = pixels.reshape(-1, *pixels.shape[lead:])
         return [runtime.from_strings([codecs.to_png(p, compression) for p in flat], pixels.shape[:lead])]
 
-    shape = tuple(fresh_symbol("n") if n is None else n for n in tensor.shape.as_list()[:lead])
-    return call_on_host("EncodePng", run, [tensor], [Spec(dtypes.string, shape)])[0]
+    return run(tensor)[0] if current_graph() is None else apply(find("EncodePng"), tensor, compression=compression)
 
 
 @public("image.adjust_jpeg_quality")
@@ -491,7 +470,7 @@ def adjust_jpeg_quality(image: Any, jpeg_quality: Any, dct_method: str = "", nam
     TensorShape([4, 6, 3])
     """
     tensor = to_tensor(image)
-    _check_jpeg(0, 1, True, False, dct_method)
+    codecs.check_jpeg(0, 1, True, False, dct_method)
     narrow = convert_image_dtype(tensor, dtypes.uint8, saturate=True)
 
     def run(found: Any, quality: Any) -> list[Any]:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from millstream.api.image_codecs import to_png
 from millstream.api.image_color import convert_image_dtype
 from millstream.api.public import public
 from millstream.base import dtypes, errors, wav
+from millstream.base.image_codecs import to_png
 from millstream.base.messages import message
 from millstream.execution.convert import to_tensor
 from millstream.execution.tensor import eager_constant

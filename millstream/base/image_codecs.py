@@ -35,6 +35,39 @@ def _pillow() -> Any:
     return Image
 
 
+JPEG_CHANNELS = {"": None, "grayscale": True, "rgb": False}
+"""Formats that encode_jpeg writes, and whether these are grey."""
+
+
+def check_channels(channels: int, allowed: tuple[int, ...], what: str = "") -> int:
+    """Return how many channels are asked for; InvalidArgumentError where that is none of those that may be."""
+    if channels not in allowed:
+        listed = ", ".join(str(n) for n in allowed[:-1])
+        raise errors.InvalidArgumentError(
+            None, None, explain(f"`channels` must be {listed} or {allowed[-1]}{what} but got {channels}")
+        )
+    return channels
+
+
+def check_jpeg(channels: int, ratio: int, fancy: bool, recover: bool, dct_method: str) -> None:
+    """Refuse arguments of decode_jpeg that mean nothing, or that are not supported."""
+    check_channels(channels, (0, 1, 3, 4))
+    if ratio not in (1, 2, 4, 8):
+        raise errors.InvalidArgumentError(None, None, explain(f"ratio must be 1, 2, 4, or 8, got {ratio}"))
+    if dct_method not in ("", "INTEGER_FAST", "INTEGER_ACCURATE"):
+        raise errors.InvalidArgumentError(
+            None,
+            None,
+            explain(f"dct_method must be one of {{'', 'INTEGER_FAST', 'INTEGER_ACCURATE'}}, got {dct_method}"),
+        )
+    if not fancy or recover:
+        raise errors.UnimplementedError(
+            None,
+            None,
+            explain("JPEG is read with smoothed colours, and whole files only;", "leave the two options out"),
+        )
+
+
 def format_of(content: bytes) -> str:
     """Return jpeg, png, gif, bmp or webp; InvalidArgumentError for anything else."""
     if not content:
@@ -311,3 +344,9 @@ def to_jpeg(
     more = {} if channels == 1 else {"subsampling": 2 if downsample else 0}
     image.save(out, "JPEG", quality=max(quality, 1), progressive=progressive, optimize=optimize, dpi=density, **more)
     return out.getvalue()
+
+
+def animated(content: bytes, channels: int) -> np.ndarray:
+    """Return the frames of a file; a still picture is one."""
+    pixels = image_of(content, channels, "uint8", True)
+    return pixels if pixels.ndim == 4 else pixels[None]
