@@ -184,13 +184,13 @@ def get_soft_device_placement() -> bool:
 @contextmanager
 def device(device_name: str | None) -> Iterator[None]:
     """Place what is computed inside on a device. The cpu takes what other devices would, unless soft placement is off."""
+    if callable(device_name):
+        raise RuntimeError(errors.explain("tf.device does not support functions."))
     graph = current_graph()
     if graph is not None and not graph.building_function:
         with graph.device(device_name):
             yield
         return
-    if callable(device_name):
-        raise RuntimeError(errors.explain("tf.device does not support functions."))
     if device_name is not None:
         name = device_text(device_name)
         if processor(parts_of(name), cpu_count(), soft_placement()) is None:

@@ -7,6 +7,7 @@ import pytest
 import millstream as tf
 from millstream.api.config_devices import reset_devices
 from millstream.compiler import passes
+from millstream.execution.context import placement
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +32,7 @@ def test_the_cpu_is_divided_into_names():
         with pytest.raises(tf.errors.InvalidArgumentError, match="unknown device"), tf.device("CPU:2"):
             tf.constant(1)
     finally:
-        tf.config.set_soft_device_placement(True)
+        placement.soft = None
 
 
 def test_devices_that_were_listed_are_not_divided_otherwise():

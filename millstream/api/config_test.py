@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import millstream as tf
+from millstream.execution.context import placement
 
 
 @pytest.mark.parametrize(
@@ -30,4 +31,4 @@ def test_without_soft_placement_only_the_cpu_is_taken() -> None:
         with pytest.raises(tf.errors.InvalidArgumentError, match="unknown device"), tf.device("GPU:0"):
             pass
     finally:
-        tf.config.set_soft_device_placement(True)
+        placement.soft = None

@@ -94,7 +94,7 @@ class BaseSession:
         Args:
           fetches: a tensor, an operation, the name of one, or any nesting of these.
           feed_dict: values for tensors, by the tensors or their names.
-          options: a RunOptions message.
+          options: a RunOptions message: `timeout_in_ms`, `trace_level` and `output_partition_graphs` have an effect.
           run_metadata: a RunMetadata message, filled with what is known of the run.
 
         Returns:
@@ -104,7 +104,10 @@ class BaseSession:
           RuntimeError: the session is closed, or the graph is empty.
           TypeError: a fetch or a key of the feeds is nothing of a graph, or a value does not fit an element type.
           ValueError: a fetch or key belongs to another graph, or a value does not fit a shape.
-          tf.errors.InvalidArgumentError: a placeholder that is needed is not fed.
+          tf.errors.InvalidArgumentError: a placeholder that is needed is not fed, or an operation is to be on a device that is
+            not there.
+          tf.errors.DeadlineExceededError: the time that the run has was over before it was.
+          tf.errors.CancelledError: the session was closed by another thread.
         """
         try:
             kind = fetches.__class__
@@ -367,7 +370,7 @@ class Session(BaseSession):
     Args:
       target: empty: sessions run in this process.
       graph: the graph, the default one where it is None.
-      config: a ConfigProto message.
+      config: a ConfigProto message: time limits, devices and pools of threads; `session_options` lists what has an effect.
     """
 
     def __init__(self, target: str = "", graph: Any = None, config: Any = None) -> None:
@@ -408,7 +411,7 @@ class InteractiveSession(BaseSession):
     Args:
       target: empty: sessions run in this process.
       graph: the graph, the default one where it is None.
-      config: a ConfigProto message.
+      config: a ConfigProto message: time limits, devices and pools of threads; `session_options` lists what has an effect.
     """
 
     def __init__(self, target: str = "", graph: Any = None, config: Any = None) -> None:

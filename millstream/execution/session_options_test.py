@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import millstream as package
+from millstream.execution.context import placement
 
 tf: Any = package
 v1 = tf.compat.v1
@@ -17,7 +18,9 @@ SHORT = v1.RunOptions(timeout_in_ms=100)
 
 
 @pytest.fixture(autouse=True)
-def graph() -> Iterator[Any]:
+def graph(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setattr(placement, "soft", None)
+    monkeypatch.setattr(placement, "processors", 1)
     with tf.Graph().as_default() as made:
         yield made
 
@@ -154,11 +157,8 @@ def test_the_processor_stands_in_for_other_devices_where_that_is_allowed() -> No
 
 def test_the_mode_of_the_program_says_how_devices_are_taken_where_no_config_does() -> None:
     assert not tf.config.get_soft_device_placement()
-    try:
-        tf.config.set_soft_device_placement(True)
-        assert placed("/gpu:0") == 1.0
-    finally:
-        package.execution.context.placement.soft = None
+    tf.config.set_soft_device_placement(True)
+    assert placed("/gpu:0") == 1.0
 
 
 def test_devices_are_listed_as_the_config_counts_them() -> None:
