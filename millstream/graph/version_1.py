@@ -11,6 +11,7 @@ from typing import Any
 from millstream.base import errors
 from millstream.base.messages import message
 from millstream.graph.reading import name_of_input
+from millstream.graph.version_1_arrays import ARRAYS, as_lists
 
 SWITCHES = ("Switch", "RefSwitch")
 MERGES = ("Merge", "RefMerge")
@@ -43,7 +44,7 @@ def check_inputs(nodes: Iterable[Any]) -> None:
 
 def has_version_1(nodes: Iterable[Any]) -> bool:
     """Return whether there is anything to raise."""
-    return any(node.op in MERGES or node.op in ENTERS for node in nodes)
+    return any(node.op in MERGES or node.op in ENTERS or node.op == ARRAYS for node in nodes)
 
 
 def raised(nodes: Iterable[Any], functions: dict[str, Any]) -> tuple[list[Any], Callable[[str], str]]:
@@ -53,7 +54,7 @@ def raised(nodes: Iterable[Any], functions: dict[str, Any]) -> tuple[list[Any], 
     """
     nodes = list(nodes)
     check_inputs(nodes)
-    raiser = _Raiser(nodes, functions)
+    raiser = _Raiser(as_lists(nodes), functions)
     return raiser.nodes, raiser._here
 
 
@@ -249,6 +250,7 @@ class _Raiser:
         switches = {
             n.name: n for n in self.by_name.values() if n.op in SWITCHES and self._condition(n.input[1]) == predicate
         }
+        switches = self._before(merges, switches)
         inside = self._reached(switches, {m.name for m in merges})
         arguments: dict[str, str] = {}
         functions = []
@@ -271,6 +273,22 @@ class _Raiser:
         for i, merge in enumerate(merges):
             self._moved[f"{merge.name}:0"] = f"{name}:{i}"
         self._replace({m.name for m in merges}, made)
+
+    def _before(self, merges: Iterable[Any], switches: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the Switches that Merges come from: others of one condition are of other branches."""
+        found: dict[str, Any] = {}
+        seen: set[str] = set()
+        waiting = [name_of_input(text) for merge in merges for text in merge.input]
+        while waiting:
+            name = waiting.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            if name in switches:
+                found[name] = switches[name]
+            elif name in self.by_name:
+                waiting += [name_of_input(text) for text in self.by_name[name].input]
+        return found
 
     def _reached(self, starts: Mapping[str, Any], ends: set[str]) -> set[str]:
         """Return the nodes behind Switches, up to the Merges."""
