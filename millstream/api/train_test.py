@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Any
 
 import pytest
@@ -77,14 +76,12 @@ def test_threads_that_do_not_stop_are_named() -> None:
 
 
 def test_a_looping_thread_calls_again_and_again() -> None:
-    coordinator, calls = tf.train.Coordinator(), []
-    tf.compat.v1.train.LooperThread.loop(coordinator, 0.005, calls.append, args=(1,))
-    end = time.monotonic() + 5
-    while len(calls) < 3 and time.monotonic() < end:
-        time.sleep(0.005)
+    coordinator, called = tf.train.Coordinator(), threading.Semaphore(0)
+    tf.compat.v1.train.LooperThread.loop(coordinator, 0.005, called.release, args=(1,))
+    for _ in range(3):
+        called.acquire()
     coordinator.request_stop()
     coordinator.join()
-    assert len(calls) >= 3
     with pytest.raises(ValueError, match="also pass 'target'"):
         tf.compat.v1.train.LooperThread(coordinator, None, args=(1,))
 
