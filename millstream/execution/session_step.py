@@ -69,21 +69,21 @@ def array_of(tensor: Any) -> Any:
 def feeder(tensor: Any) -> Callable[[Any], Any]:
     """Return what makes eager tensors of values that are fed for `tensor`, and refuses those that do not fit."""
     dtype = tensor.dtype
+    make: Callable[..., Any] = eager_constant if dtype == dtypes.string else eager_from_array
     wanted = np.dtype(object) if dtype == dtypes.string else np.dtype(dtype.as_numpy_dtype)
     shape = tensor.shape
-    sizes = None if shape.rank is None else tuple(shape.as_list())
-    open_sizes = sizes is None or None in sizes
+    rank = shape.rank
+    known = [(axis, size) for axis, size in enumerate(() if rank is None else shape.as_list()) if size is not None]
 
     def feed(value: Any) -> Any:
         if value.__class__ is not np.ndarray or value.dtype != wanted:
             value = _as_array(value, tensor, wanted)
-        if value.shape != sizes and not (open_sizes and shape.is_compatible_with(value.shape)):
+        given = value.shape
+        if rank is not None and (len(given) != rank or (known and any(given[axis] != size for axis, size in known))):
             raise ValueError(
                 f"Cannot feed value of shape {value.shape!s} for Tensor {tensor.name}, which has shape {shape!s}"
             )
-        if dtype == dtypes.string:
-            return eager_constant(value, dtype)
-        return eager_from_array(value, dtype)
+        return make(value, dtype)
 
     return feed
 
