@@ -321,3 +321,8 @@ def test_wide_rows_of_batches_are_those_of_narrow_ones(calls: int | None, ordere
         assert not ordered or [n.numpy().tolist() for _, n in iterator] == later
     for x, n in kept:
         np.testing.assert_array_equal(x.numpy(), np.repeat(n.numpy()[:, None], 8 * 1024, 1))
+
+
+def test_no_more_threads_are_started_than_there_are_elements() -> None:
+    dataset = tf.data.Dataset.range(20).map(lambda x: tf.numpy_function(np.negative, [x], tf.int64), 1_000_000)
+    assert _values(dataset) == [-n for n in range(20)]

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <system_error>
 
 #include "data/items.h"
 #include "data/row_places.h"
@@ -102,7 +103,7 @@ class MapLine final : public Line {
     ItemRef item;
     {
       std::unique_lock lock(mutex_);
-      start_threads();
+      start_thread();
       if (!ready()) {
         const auto began = Clock::now();
         const auto done = [&] { return ready() || stopped_ || nothing_more(); };
@@ -182,12 +183,18 @@ class MapLine final : public Line {
   bool ready() { return first_done() != items_.end(); }
   bool nothing_more() const { return items_.empty() && !reading_ && (ended_ || (retiring_ && threads_ == 0)); }
 
-  void start_threads() {
-    if (ended_ || retiring_) return;
-    for (; threads_ < wanted_ && !stopped_; ++threads_) {
+  // One more, where one is wanted: each element that is read starts the next, so there are no more threads than elements.
+  void start_thread() {
+    if (ended_ || retiring_ || stopped_ || threads_ >= wanted_) return;
+    try {
       start_reader_thread(shared_from_this(),
                           [self = std::static_pointer_cast<MapLine>(shared_from_this())] { self->serve(); });
+    } catch (const std::system_error&) {
+      if (threads_ == 0) throw;  // the others go on without it
+      wanted_ = threads_;
+      return;
     }
+    ++threads_;
   }
 
   int64_t room() const { return calls_.tuned ? room_ : wanted_; }
@@ -237,6 +244,7 @@ class MapLine final : public Line {
         continue;
       }
       item->index = ++index_;
+      start_thread();
       ++running_;
       lock.unlock();
       Element in = std::move(item->element), out;
