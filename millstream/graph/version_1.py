@@ -11,7 +11,7 @@ from typing import Any
 from millstream.base import errors
 from millstream.base.messages import message
 from millstream.graph.reading import name_of_input
-from millstream.graph.version_1_arrays import ARRAYS, as_lists
+from millstream.graph.version_1_arrays import ARRAYS, LEAST_INPUTS, as_lists
 
 SWITCHES = ("Switch", "RefSwitch")
 MERGES = ("Merge", "RefMerge")
@@ -23,7 +23,7 @@ NEXTS = ("NextIteration", "RefNextIteration")
 _LEAST_INPUTS = {
     **dict.fromkeys((*SWITCHES, "Assign", "AssignVariableOp", "AssignAdd", "AssignSub", "Restore"), 2), "SaveV2": 3, "RestoreV2": 3,
     **dict.fromkeys((*MERGES, *ENTERS, *EXITS, *NEXTS, "LoopCond", "Identity", "IsVariableInitialized"), 1),
-    "PlaceholderWithDefault": 1, "ReadVariableOp": 1,
+    "PlaceholderWithDefault": 1, "ReadVariableOp": 1, **LEAST_INPUTS,
 }  # fmt: skip
 
 

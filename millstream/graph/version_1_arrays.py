@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from millstream.base import dtypes, tensor_proto
+from millstream.base import dtypes, errors, tensor_proto
 from millstream.base.messages import message
 
 ARRAYS = "TensorArrayV3"
 _PASSED_ON = ("Enter", "RefEnter", "Exit", "Identity", "Switch", "Merge", "NextIteration")
-_OPS = {
+_OPS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "TensorArrayWriteV3": ("TensorListSetItem", (3, 1, 2)),
     "TensorArrayReadV3": ("TensorListGetItem", (2, 1, "shape")),
     "TensorArrayGatherV3": ("TensorListGather", (2, 1, "shape")),
@@ -98,7 +98,11 @@ class _Writer:
 
     def _use(self, node: Any) -> None:
         name, places = _OPS[node.op]
-        array = self.arrays[self.handles[_of(node.input[0])]]
+        array = self.arrays.get(self.handles.get(_of(node.input[0]), ""))
+        if array is None:
+            raise errors.InvalidArgumentError(
+                None, None, f"{node.name} is {node.op} and takes no TensorArray of the graph: the graph is damaged."
+            )
         controls = [text for text in node.input if text.startswith("^")]
         given = list(node.input)
         inputs = []
@@ -107,8 +111,8 @@ class _Writer:
                 inputs.append(self.shape(node, array))
             elif place == "leading":
                 inputs.append(self.constant(f"{node.name}/leading_dims", [], dtypes.int64))
-            else:
-                inputs.append(given[int(place)])
+            elif isinstance(place, int):
+                inputs.append(given[place])
         node.op = name
         types = {} if name in ("TensorListLength", "NoOp") else {"element_dtype": array.attr["dtype"].type}
         self._become(node, [*inputs, *controls], types)
@@ -122,6 +126,13 @@ class _Writer:
         node.attr.clear()
         for name, number in types.items():
             node.attr[name].type = number
+
+
+LEAST_INPUTS = {
+    ARRAYS: 1,
+    **{op: 1 + max((p for p in places if isinstance(p, int)), default=0) for op, (_, places) in _OPS.items()},
+}
+"""How many inputs each op takes at least."""
 
 
 def as_lists(nodes: Iterable[Any]) -> list[Any]:

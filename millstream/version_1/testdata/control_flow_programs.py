@@ -1,5 +1,5 @@
 """Record graphs of version 1's branches, loops and arrays, with what they give:
-TENSORFLOW_PYTHON millstream/version_1/testdata/control_flow.py"""
+TENSORFLOW_PYTHON millstream/version_1/testdata/control_flow_programs.py"""
 
 from __future__ import annotations
 
