@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Union
@@ -13,9 +12,8 @@ from typing import Any, Union
 import numpy as np
 
 from millstream.api.public import public, publish
-from millstream.base import dtypes, nest, trace_types
+from millstream.base import nest, trace_types
 from millstream.base.errors import explain
-from millstream.base.spec import Spec
 from millstream.execution import context, function_types, host
 from millstream.execution.checking import assert_true, nothing
 from millstream.execution.dispatch import apply, new_operation
@@ -24,7 +22,7 @@ from millstream.execution.function_concrete import ConcreteFunction
 from millstream.execution.graph import Graph
 from millstream.execution.name_scope import NameScope, absolute, current_scope
 from millstream.execution.operation import Operation
-from millstream.execution.tensor import Tensor, TensorType, eager_constant
+from millstream.execution.tensor import Tensor, TensorType
 from millstream.ops.registry import find
 
 publish("types.experimental.TraceType", trace_types.TraceType)
@@ -265,8 +263,4 @@ def timestamp(name: str | None = None) -> Any:
     >>> tf.timestamp().dtype
     tf.float64
     """
-
-    def read() -> list[Any]:
-        return [eager_constant(time.time(), dtypes.float64)]
-
-    return host.call_host("Timestamp", read, (), [Spec(dtypes.float64)])[0]
+    return apply(find("Timestamp"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,12 +18,13 @@ from millstream.base.specs import TypeSpec
 from millstream.execution import tape as tapes
 from millstream.execution.context import current_graph, tracing
 from millstream.execution.convert import to_tensor
-from millstream.execution.dispatch import apply_flat, new_operation
+from millstream.execution.dispatch import apply, apply_flat, new_operation
 from millstream.execution.gradient_tape import GradientTape
 from millstream.execution.indexed_slices import IndexedSlices
 from millstream.execution.ragged_structure import RaggedStructure
 from millstream.execution.symbolic import SymbolicTensor
 from millstream.execution.tensor import Tensor, TensorType
+from millstream.ops.registry import find
 from millstream.program.primitives.control import host_call
 from millstream.program.primitives.shaping import full
 from millstream.program.primitives.text_format import written
@@ -256,11 +258,36 @@ def print_values(values: Sequence[Any], words: Mapping[str, Any]) -> Any:
         _write(line, stream)
 
     if any(isinstance(t, SymbolicTensor) for t in leaves) or current_graph() is not None:
+        named = _stream_in_graphs(stream)
+        if named is not None and not any(t.dtype in (dtypes.resource, dtypes.variant) for t in leaves):
+            line = separator.join(_fill(part, [f"\0{i}\0" for i in range(len(leaves))]) for part in shown)
+            return apply(find("PrintV2"), _formatted(line, leaves, summarize), output_stream=named, end=end)
         handle = runtime.make_host(_at_once(lambda _, *tensors: write(*tensors)))
         apply_flat(HostFunction("PrintV2", ()), [handle, handle, *leaves], {})
         return new_operation()
     write(*leaves)
     return None
+
+
+def _stream_in_graphs(stream: Any) -> str | None:
+    """Return what graphs call a stream; None for one that they cannot name."""
+    if isinstance(stream, str):
+        return stream if stream.startswith("file://") else None
+    return "stdout" if stream is sys.stdout else "stderr" if stream is sys.stderr else None
+
+
+def _formatted(line: str, leaves: Sequence[Any], summarize: int | None) -> Any:
+    """Return a text with its tensors filled in, as a tensor; `\\0number\\0` stands for each."""
+    if len(leaves) == 1 and line == "\0" + "0\0" and leaves[0].dtype is dtypes.string and leaves[0].shape.rank == 0:
+        # A text alone is shown as it is.
+        return leaves[0]
+    placeholder = "{}"
+    while placeholder in line:
+        placeholder = f"{{{placeholder}}}"
+    order = [int(number) for number in re.findall("\0(\\d+)\0", line)]
+    template = re.sub("\0\\d+\0", placeholder, line)
+    texts = {"template": template, "placeholder": placeholder, "summarize": -1 if summarize is None else summarize}
+    return apply(find("StringFormat"), [leaves[i] for i in order], **texts)
 
 
 class _Place:

@@ -20,7 +20,7 @@ READING = {"ReadFile": 0, "InitializeTableFromTextFileV2": 1, "InitializeTableFr
 """Ops that read one file, and which of their inputs names it."""
 
 NAMING = {"FixedUnigramCandidateSampler": "vocab_file", "Skipgram": "filename"}
-"""Ops that read a file where an attribute names one."""
+"""Ops that read a file where an attribute names one; PrintV2 writes to one, too, but not only."""
 
 SAVING = ("SaveV2", "RestoreV2", "MergeV2Checkpoints", "Save", "SaveSlices", "Restore", "RestoreSlice")
 """Ops that graphs carry for their checkpoints. Loading reads these itself, so that the ops are not run."""
@@ -78,6 +78,14 @@ class FileGuard(Definition):
         return ()
 
 
+def _names_a_file(node: Any) -> bool:
+    """Whether an attribute says which file an op reads or writes."""
+    name = "output_stream" if node.op == "PrintV2" else NAMING.get(node.op)
+    # Asking a message for what it does not have adds it.
+    text = node.attr[name].s if name is not None and name in node.attr else b""
+    return bool(text.startswith(b"file://") if node.op == "PrintV2" else text)
+
+
 def guard(node: Any, place: str, inputs: Sequence[Value], allowed: frozenset[bytes]) -> Node | None:
     """Refuse a node that touches files, or make the graph compare what it reads with the files that it may read.
 
@@ -87,8 +95,7 @@ def guard(node: Any, place: str, inputs: Sequence[Value], allowed: frozenset[byt
     Raises:
       PermissionDeniedError: it does more than read one file.
     """
-    named = NAMING.get(node.op)
-    if node.op in REFUSED or (named is not None and node.attr[named].s):
+    if node.op in REFUSED or _names_a_file(node):
         raise errors.PermissionDeniedError(
             None,
             None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,28 @@ def test_a_file_that_an_attribute_names_is_refused(tmp_path: Path) -> None:
     loaded: Any = tf.saved_model.load(tmp_path / "m")
     with pytest.raises(tf.errors.PermissionDeniedError, match="FixedUnigramCandidateSampler"):
         loaded.sample([[0]])
+
+
+def test_a_loaded_graph_prints_to_no_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def printing_to(stream: Any) -> Any:
+        root: Any = tf.Module()
+        root.show = tf.function(
+            lambda x: tf.print("shown", x, output_stream=stream), input_signature=[tf.TensorSpec([2])], autograph=False
+        )
+        return root
+
+    tf.saved_model.save(printing_to(sys.stderr), tmp_path / "screen")
+    loaded: Any = tf.saved_model.load(tmp_path / "screen")
+    loaded.show([1.0, 2.0])
+    assert capfd.readouterr().err == "shown [1 2]\n"
+    tf.saved_model.save(printing_to(f"file://{tmp_path / 'out'}"), tmp_path / "file")
+    loaded = tf.saved_model.load(tmp_path / "file")
+    with pytest.raises(tf.errors.PermissionDeniedError, match="PrintV2"):
+        loaded.show([1.0, 2.0])
+    assert not (tmp_path / "out").exists()
+    loaded = tf.saved_model.load(tmp_path / "file", options=tf.saved_model.LoadOptions(allow_file_ops=True))
+    loaded.show([1.0, 2.0])
+    assert (tmp_path / "out").read_text() == "shown [1 2]\n"
 
 
 def test_ops_that_touch_files_are_ops() -> None:

@@ -184,6 +184,24 @@ def _examples(tf: Any, keras: Any, folder: str) -> Calls:
     return [("parse", [np.array(texts, object)]), ("parse_one", [np.array(texts[1], object)])]
 
 
+def _pictures(tf: Any, keras: Any, folder: str) -> Calls:
+    """A network's front: the bytes of a file, made smaller and normalised; something is printed on the way."""
+
+    class Front(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def read(self, files: Any) -> Any:
+            def one(file: Any) -> Any:
+                return tf.image.resize(tf.cast(tf.io.decode_png(file, 3), tf.float32) / 255.0, [4, 5])
+
+            made = tf.map_fn(one, files, fn_output_signature=tf.TensorSpec([4, 5, 3]))
+            tf.print("pictures:", tf.shape(made))
+            return made, tf.io.decode_image(files[0], expand_animations=False), tf.timestamp() > 0.0
+
+    tf.saved_model.save(Front(), folder)
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 6, 7, 3), np.uint8)
+    return [("read", [np.array([tf.io.encode_png(p).numpy() for p in pixels], object)])]
+
+
 MODELS: dict[str, Callable[[Any, Any, str], Calls]] = {
     "MobileNetV2": _application("MobileNetV2", 96, alpha=0.35),
     "ResNet50V2": _application("ResNet50V2", 64),
@@ -194,6 +212,7 @@ MODELS: dict[str, Callable[[Any, Any, str], Calls]] = {
     "attention": _attention,
     "trainer": _trainer,
     "examples": _examples,
+    "pictures": _pictures,
     "version_1": _version_1("simple", np.ones((2, 3), np.float32)),
     "version_1_tables": _version_1("flow", {"x": np.array([1.0, 2.0], np.float32), "words": np.array([b"b", b"q"])}),
     "version_1_branches": _version_1_branches,
