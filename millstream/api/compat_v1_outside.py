@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,6 +66,14 @@ def summary_iterator(path: Any) -> Iterator[Any]:
         yield read("Event", data)
 
 
+_KEPT_BY_SERVERS = (
+    "Variable", "VariableV2", "AutoReloadVariable", "MutableHashTable", "MutableHashTableV2", "MutableHashTableOfTensors",
+    "MutableHashTableOfTensorsV2", "MutableDenseHashTable", "MutableDenseHashTableV2", "VarHandleOp",
+    "BoostedTreesEnsembleResourceHandleOp", "BoostedTreesQuantileStreamResourceHandleOp",
+    "ResourceConditionalAccumulator", "DecisionTreeResource",
+)  # fmt: skip
+
+
 @public("compat.v1.train.replica_device_setter")
 def replica_device_setter(
     ps_tasks: int = 0,
@@ -74,21 +83,50 @@ def replica_device_setter(
     cluster: Any = None,
     ps_ops: Any = None,
     ps_strategy: Any = None,
-) -> None:
-    """Return None, as there are no parameter servers.
+) -> Any:
+    """Return a function that says the device of an operation, for `tf.compat.v1.device`: variables go to parameter servers.
+
+    Sessions here run all of a graph in this process, wherever its operations are to be; the devices stand in the graph.
+
+    Args:
+      ps_tasks: how many parameter servers there are.
+      ps_device: their device.
+      worker_device: the device of all else.
+      merge_devices: whether what an operation asks for itself is kept where it asks for less than a whole device.
+      cluster: a ClusterSpec, or what makes one, which says how many servers there are.
+      ps_ops: the types of the operations that servers keep; those of variables and tables without it.
+      ps_strategy: a function of an operation that gives the number of its server; one after the other without it.
+
+    Returns:
+      A function; None where there are no parameter servers.
 
     Raises:
-      NotImplementedError: there are to be some: all is in one process.
+      TypeError: `ps_strategy` is no function.
     """
-    servers = ps_tasks
     if cluster is not None:
         spec = cluster if hasattr(cluster, "as_dict") else tf.train.ClusterSpec(cluster)
-        job = ps_device.partition("/job:")[2].partition("/")[0]
-        servers = len(spec.as_dict().get(job, ()))
-    if servers:
-        raise NotImplementedError(
-            explain(f"{servers} parameter servers are not supported: all variables are in one process.")
-        )
+        job = tf.DeviceSpec.from_string(ps_device).job
+        ps_tasks = len(spec.as_dict().get(job, ()))
+    if not ps_tasks:
+        return None
+    numbers = itertools.count()
+    strategy = (lambda _: next(numbers) % ps_tasks) if ps_strategy is None else ps_strategy
+    if not callable(strategy):
+        raise TypeError(explain("ps_strategy must be callable"))
+    kept = _KEPT_BY_SERVERS if ps_ops is None else ps_ops
+
+    def device(operation: Any) -> str:
+        if not merge_devices and operation.device:
+            return str(operation.device)
+        asked = tf.DeviceSpec.from_string(operation.device or "")
+        server = tf.DeviceSpec.from_string(ps_device or "")
+        if operation.type in kept and ps_device and server.job and asked.job in (None, server.job):
+            place = server.replace(task=strategy(operation))
+        else:
+            place = tf.DeviceSpec.from_string(worker_device or "")
+        return str(place.make_merged_spec(asked).to_string())
+
+    return device
 
 
 @public("compat.v1.experimental.output_all_intermediates")

@@ -63,3 +63,44 @@ def test_attributes_are_put_back_and_slopes_measured() -> None:
         assert theory.tolist() == [[2.0, 0.0], [0.0, 4.0]] and np.allclose(theory, measured)
         assert v1.test.compute_gradient_error(x, [2], tf.exp(x), [2]) < 1e-5
     assert v1.resource_loader.get_path_to_datafile("x").startswith(str(Path(__file__).parent))
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        (
+            {"ps_tasks": 2},
+            ["/job:ps/task:0", "/job:ps/task:1", "/job:worker", "/job:worker/device:CPU:0", "/job:other"],
+        ),
+        (
+            {"cluster": {"ps": ["a:1", "b:1"], "worker": ["c:1"]}},
+            ["/job:ps/task:0", "/job:ps/task:1", "/job:worker", "/job:worker/device:CPU:0", "/job:other"],
+        ),
+        (
+            {"ps_tasks": 1, "merge_devices": False},
+            ["/job:ps/task:0", "/job:ps/task:0", "/job:worker", "/device:CPU:0", "/job:other"],
+        ),
+        (
+            {"ps_tasks": 3, "ps_strategy": lambda op: 2},
+            ["/job:ps/task:2", "/job:ps/task:2", "/job:worker", "/job:worker/device:CPU:0", "/job:other"],
+        ),
+    ],
+)
+def test_variables_go_to_parameter_servers_in_the_graph(options: dict[str, Any], wanted: list[str]) -> None:
+    with tf.Graph().as_default(), v1.Session() as session:
+        with v1.device(v1.train.replica_device_setter(**options)):
+            first, second = v1.get_variable("a", initializer=1.0), v1.get_variable("b", initializer=2.0)
+            total = first + second
+            with v1.device("/cpu:0"):
+                here = tf.identity(total)
+            with v1.device("/job:other"):
+                other = v1.get_variable("e", initializer=1.0)
+        assert [x.device for x in (first, second, total, here, other)] == wanted
+        session.run(v1.global_variables_initializer())
+        assert session.run(here) == 3.0
+
+
+def test_without_parameter_servers_nothing_is_placed() -> None:
+    assert v1.train.replica_device_setter() is None
+    with pytest.raises(TypeError, match="ps_strategy must be callable"):
+        v1.train.replica_device_setter(1, ps_strategy=3)

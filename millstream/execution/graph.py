@@ -263,7 +263,12 @@ class Graph(GraphView):
         if waits:
             self.waits_for[node] = waits
         if self._places.names:
-            self.devices[node] = self._places.of(lambda: operation_of_node(self, node))
+            self.devices[node] = self._places.of(lambda device: self._operation_on(node, device))
+
+    def _operation_on(self, node: Node, device: str) -> Operation:
+        """Return the operation of a node that is being made, on a device."""
+        self.devices[node] = device
+        return operation_of_node(self, node)
 
     def name_new_nodes(self) -> None:
         """Name the nodes that have no name yet: those that something put into the program itself, as gradients do."""
@@ -477,12 +482,20 @@ class _Places(threading.local):
     def __init__(self) -> None:
         self.names: list[Any] = []
 
-    def of(self, make_operation: Callable[[], Any]) -> str:
-        """Return the device that a new operation is to be on: what inner blocks say stands before what outer ones say."""
+    def of(self, operation_on: Callable[[str], Any]) -> str:
+        """Return the device that a new operation is to be on: what inner blocks say stands before what outer ones say.
+
+        A function is given the operation on the device that the blocks inside of its own say, and says the whole device.
+        """
         parts: dict[str, Any] = {}
-        for asked in self.names:
-            name = asked(make_operation()) if callable(asked) else asked
-            parts = {} if name is None else merged(parts, parts_of(device_text(name)))
+        for asked in reversed(self.names):
+            if asked is None:
+                break
+            if callable(asked):
+                name = asked(operation_on(name_of(parts)))
+                parts = {} if name is None else parts_of(device_text(name))
+            else:
+                parts = merged(parts_of(device_text(asked)), parts)
         return name_of(parts)
 
     @contextmanager
