@@ -86,7 +86,7 @@ def replica_device_setter(
 ) -> Any:
     """Return a function that says the device of an operation, for `tf.compat.v1.device`: variables go to parameter servers.
 
-    Sessions here run all of a graph in this process, wherever its operations are to be; the devices stand in the graph.
+    The devices stand in the graph, for those who run it in a cluster; sessions of this process refuse them, as they have none.
 
     Args:
       ps_tasks: how many parameter servers there are.
