@@ -10,10 +10,12 @@ from millstream.execution import session_fetches
 from millstream.execution.context import default_session
 from millstream.execution.ragged_value import RaggedTensorValue
 from millstream.execution.session import InteractiveSession, Session
+from millstream.execution.symbolic import SymbolicTensor
 
 publish("compat.v1.Session", Session)
 publish("compat.v1.InteractiveSession", InteractiveSession)
 publish("compat.v1.ragged.RaggedTensorValue", RaggedTensorValue)
+publish("compat.v1.__internal__.SymbolicTensor", SymbolicTensor)
 publish("compat.v1.IndexedSlicesValue", session_fetches.IndexedSlicesValue)
 
 

@@ -117,6 +117,7 @@ def _older_result(function: Any) -> Any:
 for _name in _SOURCES:
     setattr(_OlderDataset, _name, staticmethod(_older_result(getattr(Dataset, _name))))
 publish("compat.v1.data.Dataset", _OlderDataset)
+publish("compat.v1.__internal__.types.data.Dataset", _OlderDataset)
 
 
 @public("compat.v1.data.TextLineDataset")

@@ -210,7 +210,7 @@ class ConditionalAccumulator(ConditionalAccumulatorBase):
         return found
 
 
-@public("compat.v1.SparseConditionalAccumulator")
+@public("compat.v1.SparseConditionalAccumulator", "compat.v1.sparse.SparseConditionalAccumulator")
 class SparseConditionalAccumulator(ConditionalAccumulatorBase):
     """Adds gradients of some rows up, and gives each row's mean or sum once there are enough gradients.
 

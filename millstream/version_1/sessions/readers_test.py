@@ -73,3 +73,10 @@ def test_tensors_stay_in_graphs_sessions_alone() -> None:
         v1.get_session_handle(tf.constant(1.0))
     with tf.Graph().as_default(), pytest.raises(TypeError, match="must be of type Tensor"):
         v1.get_session_handle(1.0)
+
+
+def test_names_of_libraries_stand_for_the_classes_that_they_mean() -> None:
+    with tf.Graph().as_default():
+        assert isinstance(tf.constant(1.0) + v1.placeholder(tf.float32), v1.__internal__.SymbolicTensor)
+    assert isinstance(v1.data.Dataset.range(3), v1.__internal__.types.data.Dataset)
+    assert v1.sparse.SparseConditionalAccumulator is v1.SparseConditionalAccumulator
