@@ -1,9 +1,8 @@
-"""Tests of saved models: those of TensorFlow load here, ours load here and there, with equal results."""
+"""Tests of saved models: those of TensorFlow load here, ours load here, with equal results; ours there: tests/exchange."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from millstream.saving.testdata.run_saved_models import called, cases, tensors
 
 CASES = cases()
 DATA = Path(__file__).parent / "testdata"
-RUN = DATA / "run_saved_models.py"
 
 
 @pytest.fixture(scope="module")
@@ -69,20 +67,6 @@ def test_what_was_loaded_can_be_saved_again(name: str, recorded: Path, tmp_path:
     loaded = tf.saved_model.load(str(recorded / name))
     tf.saved_model.save(loaded, str(tmp_path / name), signatures=dict(loaded.signatures))
     compare(called(tf, tf.saved_model.load(str(tmp_path / name)), calls), expected(recorded, name))
-
-
-@pytest.mark.slow
-@pytest.mark.skipif("TENSORFLOW" not in os.environ, reason="TENSORFLOW names no Python with TensorFlow")
-def test_tensorflow_loads_what_is_saved_here(recorded: Path, tmp_path: Path) -> None:
-    for name in CASES:
-        save(name, tmp_path / name)
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    command = [os.environ["TENSORFLOW"], RUN, "call", tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    assert done.stdout.splitlines()[-1] == "0 failed", done.stdout
-    for name in CASES:
-        with np.load(tmp_path / f"{name}.found.npz") as found:
-            compare([found[key] for key in found], expected(recorded, name))
 
 
 def test_gradients_flow_through_what_was_loaded(recorded: Path) -> None:

@@ -16,7 +16,7 @@ def main() -> None:
     from tensorflow.core.protobuf import saved_model_pb2
 
     with tempfile.TemporaryDirectory() as folder:
-        run_saved_models.main("save", folder)
+        run_saved_models.main(folder)
         with zipfile.ZipFile(HERE / "saved_models.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             for path in sorted(p for p in Path(folder).rglob("*") if p.is_file()):
                 data = path.read_bytes()

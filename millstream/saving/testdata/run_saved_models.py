@@ -1,10 +1,8 @@
-"""Save all cases with the TensorFlow at hand, or load what is saved and call it; results as npz. Run: python FILE save|call FOLDER."""
+"""Save all cases with the TensorFlow at hand, load and call them; results as npz. Called by record_saved_models.py."""
 
 from __future__ import annotations
 
 import importlib.util
-import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -59,29 +57,11 @@ def keep(path: Path, arrays: list[np.ndarray]) -> None:
     np.savez(path, **{f"r{i}": a for i, a in enumerate(arrays)})
 
 
-def main(what: str, folder: str, *only: str) -> None:
+def main(folder: str) -> None:
     import tensorflow as tf
 
-    failed = 0
     for name, build in cases().items():
-        if only and name not in only:
-            continue
         place = Path(folder, name)
-        try:
-            item, calls, given = build(tf)
-            if what == "save":
-                tf.saved_model.save(
-                    item, str(place), signatures={k: getattr(item, v) for k, v in given.items()} or None
-                )
-            item = tf.saved_model.load(str(place))
-            keep(Path(folder, f"{name}.{'expected' if what == 'save' else 'found'}.npz"), called(tf, item, calls))
-        except Exception as error:
-            failed += 1
-            print(f"{name}: {type(error).__name__}: {str(error)[:1500]}")
-            if "-v" in sys.argv:
-                traceback.print_exc()
-    print(f"{failed} failed")
-
-
-if __name__ == "__main__":
-    main(*[a for a in sys.argv[1:] if a != "-v"])
+        item, calls, given = build(tf)
+        tf.saved_model.save(item, str(place), signatures={k: getattr(item, v) for k, v in given.items()} or None)
+        keep(Path(folder, f"{name}.expected.npz"), called(tf, tf.saved_model.load(str(place)), calls))
