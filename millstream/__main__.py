@@ -36,7 +36,9 @@ def _do(given: argparse.Namespace) -> int:
 
     module = importlib.import_module(f"millstream.commands.{given.job}")
     try:
-        return int(module.run(given))
+        status = int(module.run(given))
+        sys.stdout.flush()  # here, where it can be said what is wrong with the output
+        return status
     except CommandError as error:
         print(f"millstream {given.job}: {error}", file=sys.stderr)
         return 2

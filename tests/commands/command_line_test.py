@@ -242,9 +242,10 @@ def test_wrong_tags_are_told_in_a_line(folder: Path, capsys: pytest.CaptureFixtu
     assert len(capsys.readouterr().err.strip().splitlines()) < 3
 
 
-def test_who_stops_reading_gets_no_complaint(folder: Path) -> None:
+@pytest.mark.parametrize("stage", [["--stage", "plan"], []])  # more, and less, than is held back
+def test_who_stops_reading_gets_no_complaint(folder: Path, stage: list[str]) -> None:
     show = subprocess.Popen(
-        [sys.executable, "-m", "millstream", "show", folder / "scale", "--stage", "plan"],
+        [sys.executable, "-m", "millstream", "show", folder / "scale", *stage],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert show.stdout is not None and show.stderr is not None
