@@ -59,7 +59,7 @@ struct Tag {
 
 // Huge pages make long-lived blocks quicker by some percent, but are dear to get: on a virtual machine whose host takes free ones
 // back, four times as dear as small ones (1.3 against 0.3 ms a megabyte). Who uses a block so often has earned them.
-constexpr int earns_huge_pages = 256;
+constexpr int earns_huge_pages = 32;
 constexpr size_t worth_huge_pages = 4 << 20;
 #ifdef MADV_COLLAPSE
 constexpr int collapse = MADV_COLLAPSE;
