@@ -1,6 +1,8 @@
 // Readers with threads of their own: a function applied to several elements at once, and elements made ahead.
 //
 // Threads share a state with their reader and outlive it where they are busy; nobody waits for them.
+#include <time.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
@@ -197,6 +199,14 @@ class MapLine final : public Line {
     ++threads_;
   }
 
+  // Processor time of this thread, where it tells how many threads are of use.
+  int64_t worked_ns() const {
+    if (!calls_.tuned || !function_->calls_host) return 0;
+    timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return int64_t{1'000'000'000} * time.tv_sec + time.tv_nsec;
+  }
+
   int64_t room() const { return calls_.tuned ? room_ : wanted_; }
 
   void tune() {
@@ -206,33 +216,33 @@ class MapLine final : public Line {
     const int64_t passed = std::chrono::duration_cast<std::chrono::nanoseconds>(now - period_began_).count();
     if (passed < period_ns) return;
     const bool waits = waited_ns_ * 10 > passed;
-    if (waits && wanted_ < calls_.most && calls_.budget->take(2 * element_bytes_)) {
+    // More threads than processors help where calls wait for something else, too.
+    const bool may_help = wanted_ < thread_count() || worked_ns_ * 2 < called_ns_;
+    if (waits && may_help && wanted_ < calls_.most && calls_.budget->take(2 * element_bytes_)) {
       ++wanted_;
       room_ += 2;
-    } else if (waits && was_full_ && room_ < 16 * wanted_ && calls_.budget->take(room_ * element_bytes_)) {
+    } else if (waits && full_ns_ * 5 > passed && room_ < 16 * wanted_ && calls_.budget->take(room_ * element_bytes_)) {
       room_ *= 2;  // one slow element keeps the others from going on
     } else if (waited_ns_ * 100 < passed && wanted_ > 1 && running_ == 0) {
       --wanted_;
       work_.notify_all();
     }
-    waited_ns_ = 0;
-    was_full_ = false;
+    waited_ns_ = full_ns_ = called_ns_ = worked_ns_ = 0;
     period_began_ = now;
   }
 
-  bool has_room() {
-    const bool has = static_cast<int64_t>(items_.size()) < room();
-    was_full_ = was_full_ || !has;
-    return has;
-  }
+  bool has_room() const { return static_cast<int64_t>(items_.size()) < room(); }
 
   void serve() {
     stay_on_this_thread();  // elements are what is made in parallel
     std::unique_lock lock(mutex_);
     for (;;) {
+      const bool full = !has_room();
+      const auto idle = Clock::now();
       work_.wait(lock, [&] {
         return stopped_ || ended_ || retiring_ || threads_ > wanted_ || (!paused_ && !reading_ && has_room());
       });
+      if (full) full_ns_ += since(idle);
       if (stopped_ || ended_ || retiring_ || threads_ > wanted_) break;
       const ItemRef item = read(lock);
       if (item->found == Found::end) break;
@@ -250,11 +260,14 @@ class MapLine final : public Line {
       Element in = std::move(item->element), out;
       Failure failure;
       const auto began = Clock::now();
+      const int64_t worked = worked_ns();
       const bool good = function_->call(in, out, failure, places_of(item->index));
-      const int64_t took = since(began);
+      const int64_t took = since(began), work = worked_ns() - worked;
       in.clear();
       if (!good) name(failure, item->index);
       lock.lock();
+      called_ns_ += took;
+      worked_ns_ += work;
       if (judge(took, 4 * judged_calls) < 0 && !function_->calls_host) retiring_ = true;
       element_bytes_ = std::max(element_bytes_, bytes_of(out));
       item->element = std::move(out);
@@ -272,13 +285,14 @@ class MapLine final : public Line {
   FunctionRef function_;
   std::string stage_;
   Calls calls_;
-  bool was_full_ = false;                     // a thread found no room since `period_began_`
   bool threaded_ = false, retiring_ = false;  // retiring: the threads end, what they have made is given
   RowPlacesRef places_;
   int64_t index_ = -1;
   int judged_ = 0, worth_ = 0;
   int64_t threads_ = 0, wanted_ = 1, room_ = 2;
-  int64_t taken_ = 0, waited_ns_ = 0, element_bytes_ = 0;
+  int64_t taken_ = 0, element_bytes_ = 0;
+  // Since `period_began_`: the reader for elements, threads for room; calls took, and worked.
+  int64_t waited_ns_ = 0, full_ns_ = 0, called_ns_ = 0, worked_ns_ = 0;
   Clock::time_point period_began_ = Clock::now();
 };
 
