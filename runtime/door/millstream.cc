@@ -6,7 +6,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <new>
+#include <string_view>
 
 #include "kernels/lapack.h"
 #include "memory/allocator.h"
@@ -70,9 +72,23 @@ struct ms_plan {
   std::vector<Ref<Object>> objects;  // what signatures are bound to: variables, tables
   std::vector<Ref<State>> states;    // the variables among them
   std::vector<std::string> state_names;
+  std::mutex
+      changes;  // held by calls that change variables: reading, computing and writing are then one step for the others
 };
 
 namespace {
+
+// Whether a function may write variables itself, or may call one that does.
+bool changes_state(const Module& module, const Function& function) {
+  const auto writes = [](const Instruction& item) {
+    const std::string_view name = item.kernel->name;
+    return name == "state_edit" || name == "state_write";
+  };
+  if (std::ranges::any_of(function.instructions, writes)) return true;
+  if (function.depth == 0) return false;
+  return std::ranges::any_of(module.functions,
+                             [&](const auto& other) { return std::ranges::any_of(other->instructions, writes); });
+}
 
 // A plan comes from anywhere: it reads no files, unless whoever runs the process says that it may.
 Status refuse_files(const Module& module) {
@@ -303,6 +319,8 @@ int ms_call(ms_plan* plan, int signature, const ms_tensor* const* inputs, int in
       tensor = std::make_unique<ms_tensor>();
       out.push_back(&tensor->tensor);
     }
+    std::unique_lock changing(plan->changes, std::defer_lock);
+    if (changes_state(*plan->module, function)) changing.lock();
     const Status status = run_function(*plan->module, function, in.data(), out.data());
     if (!status.ok()) return fail(status, take_failure_source());
     for (int i = 0; i < output_count; ++i) outputs[i] = made[static_cast<size_t>(i)].release();
