@@ -36,6 +36,7 @@ struct Offer {
   const Function* function;
   std::vector<Port> inputs, outputs;
   std::vector<std::pair<int64_t, int64_t>> states;
+  bool changes = false;  // variables, perhaps
 };
 
 thread_local std::string last_error, last_error_source;
@@ -128,6 +129,7 @@ int finish_open(Ref<Module> module, ms_plan** out) {
                                &offer.function->values[static_cast<size_t>(offer.function->outputs[i])],
                                static_cast<int64_t>(i)});
     }
+    offer.changes = changes_state(*module, *offer.function);
     plan->offers.push_back(std::move(offer));
   }
   for (const StateRecord& record : module->states) {
@@ -320,7 +322,7 @@ int ms_call(ms_plan* plan, int signature, const ms_tensor* const* inputs, int in
       out.push_back(&tensor->tensor);
     }
     std::unique_lock changing(plan->changes, std::defer_lock);
-    if (changes_state(*plan->module, function)) changing.lock();
+    if (offer->changes) changing.lock();
     const Status status = run_function(*plan->module, function, in.data(), out.data());
     if (!status.ok()) return fail(status, take_failure_source());
     for (int i = 0; i < output_count; ++i) outputs[i] = made[static_cast<size_t>(i)].release();
